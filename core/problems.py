@@ -1,0 +1,47 @@
+"""What goes wrong, said so that it can be shown in any language: an English text with named places, and its values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import msgspec
+
+Value = str | int | float
+
+_PLACE = re.compile(r"\{(\w+)\}")
+
+
+def fill(text: str, values: Mapping[str, object]) -> str:
+    """`text` with each `{name}` replaced; unlike `str.format`, safe for a text that came from disk."""
+    return _PLACE.sub(lambda place: str(values.get(place[1], place[0])), text)
+
+
+class Message(msgspec.Struct, frozen=True):
+    """A sentence for a person. `text` is English and the key to its translations."""
+
+    text: str
+    values: dict[str, Value] = {}
+
+    def __str__(self) -> str:
+        return fill(self.text, self.values)
+
+
+class Problem(Exception):
+    """Something that the user must know: what happened and, where there is one, the way out."""
+
+    def __init__(self, text: str, *, advice: str = "", **values: Value) -> None:
+        self.message = Message(text, values)
+        self.advice = Message(advice, values)
+        super().__init__(text)
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.advice}".strip()
+
+
+class InvalidSetting(Problem, ValueError):
+    """A setting that no run can have; `field` is its name in `RunConfig`."""
+
+    def __init__(self, field: str, text: str, **values: Value) -> None:
+        super().__init__(text, **values)
+        self.field = field
