@@ -45,3 +45,10 @@ class InvalidSetting(Problem, ValueError):
     def __init__(self, field: str, text: str, **values: Value) -> None:
         super().__init__(text, **values)
         self.field = field
+
+
+def reason(error: BaseException) -> str:
+    """What an exception says, without the numbers and paths that the sentence around it has already."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error).split("\n")[0] or type(error).__name__

@@ -1,0 +1,1 @@
+NAMES: tuple[str, ...] = ("mnist", "fashion-mnist", "kmnist", "qmnist", "sample")

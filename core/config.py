@@ -1,0 +1,147 @@
+"""All that a run needs to know, validated, to and from JSON."""
+
+from __future__ import annotations
+
+import math
+import re
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import msgspec
+
+from core import catalogue, paths
+from core.problems import InvalidSetting
+
+Precision = Literal["fp32", "bf16"]
+PRECISIONS: tuple[str, ...] = get_args(Precision)
+EXAM_NETWORKS = ("RN_1", "RN_2")
+DATASETS = ("auto", *catalogue.NAMES)
+
+MAX_EPOCHS = 1_000_000
+MAX_BATCH_SIZE = 60_000
+MAX_THREADS = 1024
+
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d{1,3})?")
+
+
+def draw_seed() -> int:
+    return secrets.randbelow(2**32)
+
+
+class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """What to train, on what, and how; the defaults are the exam's. Raises `InvalidSetting`."""
+
+    model: str = "RN_1"
+    """`RN_1`, `RN_2`, or `path/to/file.py:ClassName`."""
+    device: str = "auto"
+    """`auto`, `cpu`, `cuda`, `cuda:N` or `mps`."""
+    epochs: int = 5
+    batch_size: int = 64
+    lr: float = 0.001
+    """Adam's learning rate."""
+    seed: int = msgspec.field(default_factory=draw_seed)
+    dataset: str = "auto"
+    """`auto`, or a name in `catalogue.NAMES`."""
+    data_dir: str = msgspec.field(default_factory=lambda: str(paths.default_data_dir()))
+    precision: Precision = "fp32"
+    exact: bool = False
+    """The exam program's own arithmetic, digit for digit."""
+    threads: int = 0
+    """Threads for the arithmetic on the CPU; 0 leaves the choice to the program."""
+
+    def __post_init__(self) -> None:
+        for field, check in _CHECKS.items():
+            check(getattr(self, field))
+
+
+def _check_model(value: str) -> None:
+    if value in EXAM_NETWORKS:
+        return
+    path, _, class_name = value.rpartition(":")
+    if not path or not class_name.isidentifier():
+        raise InvalidSetting(
+            "model", "unknown network {model}: choose RN_1, RN_2 or path/to/file.py:ClassName", model=value
+        )
+
+
+def _check_device(value: str) -> None:
+    if not _DEVICE.fullmatch(value):
+        raise InvalidSetting("device", "unknown device {device}: choose auto, cpu, cuda, cuda:N or mps", device=value)
+
+
+def _check_lr(value: float) -> None:
+    if not (math.isfinite(value) and value > 0):
+        raise InvalidSetting("lr", "the learning rate must be a number above 0, not {value}", value=str(value))
+
+
+def _whole_number(field: str, text: str, low: int, high: int) -> Callable[[int], None]:
+    def check(value: int) -> None:
+        if not low <= value <= high:
+            raise InvalidSetting(field, text, value=str(value), low=low, high=high)
+
+    return check
+
+
+def _one_of(field: str, text: str, choices: tuple[str, ...]) -> Callable[[str], None]:
+    def check(value: str) -> None:
+        if value not in choices:
+            raise InvalidSetting(field, text, value=value, choices=", ".join(choices))
+
+    return check
+
+
+_CHECKS: dict[str, Callable[[Any], None]] = {
+    "model": _check_model,
+    "device": _check_device,
+    "epochs": _whole_number("epochs", "epochs must be a whole number from {low} to {high}, not {value}", 1, MAX_EPOCHS),
+    "batch_size": _whole_number(
+        "batch_size", "the batch size must be a whole number from {low} to {high}, not {value}", 1, MAX_BATCH_SIZE
+    ),
+    "lr": _check_lr,
+    "seed": _whole_number("seed", "the seed must be a whole number from {low} to {high}, not {value}", 0, 2**63 - 1),
+    "dataset": _one_of("dataset", "unknown data set {value}: choose one of {choices}", DATASETS),
+    "precision": _one_of("precision", "unknown precision {value}: choose one of {choices}", PRECISIONS),
+    "threads": _whole_number(
+        "threads", "threads must be a whole number from {low} to {high}, not {value}", 0, MAX_THREADS
+    ),
+}
+
+
+def setting_from_text(field: str, text: str) -> Any:
+    """The value of a `RunConfig` field as a person types it. Raises `InvalidSetting`.
+
+    A network of one's own must exist, and comes back with its whole path: the run may be resumed from elsewhere.
+    """
+    text = text.strip()
+    value: Any = text
+    if field in ("epochs", "batch_size", "seed", "threads"):
+        # Anything that is not a whole number fails the range check, and so gets the same sentence.
+        value = int(text) if re.fullmatch(r"[+-]?\d{1,30}", text) else math.nan
+        if math.isnan(value):
+            return _refuse(field, text)
+    elif field == "lr":
+        try:
+            value = float(text.replace(",", "."))
+        except ValueError:
+            return _refuse(field, text)
+    _CHECKS[field](value)
+    if field == "model" and value not in EXAM_NETWORKS:
+        return _own_network(value)
+    return value
+
+
+def _refuse(field: str, text: str) -> None:
+    try:
+        _CHECKS[field](math.nan)
+    except InvalidSetting as error:
+        raise InvalidSetting(field, error.message.text, **{**error.message.values, "value": text or "''"}) from None
+
+
+def _own_network(model: str) -> str:
+    name, _, class_name = model.rpartition(":")
+    path = Path(name).expanduser().absolute()
+    if not path.is_file():
+        raise InvalidSetting("model", "there is no file {path} to take a network from", path=str(path))
+    return f"{path}:{class_name}"

@@ -1,0 +1,45 @@
+"""What a trained network makes of the test set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+BATCH_SIZE = 1000
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """labels, predicted: int64, N; probability: float32, N, that of the predicted class; loss: mean cross-entropy."""
+
+    labels: torch.Tensor
+    predicted: torch.Tensor
+    probability: torch.Tensor
+    loss: float
+
+    @property
+    def correct(self) -> int:
+        return int((self.predicted == self.labels).sum())
+
+    def confusion(self, num_classes: int) -> tuple[tuple[int, ...], ...]:
+        """`[label][predicted]`: numbers of images."""
+        pairs = self.labels * num_classes + self.predicted
+        counts = torch.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
+        return tuple(tuple(row) for row in counts.tolist())
+
+
+@torch.no_grad()
+def evaluate(network: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> Evaluation:
+    """`images`: float, N×1×28×28; `labels`: int64, N; both on the network's device."""
+    network.eval()
+    predicted, probability, losses = [], [], []
+    for batch, expected in zip(images.split(BATCH_SIZE), labels.split(BATCH_SIZE), strict=True):
+        logits = network(batch).float()
+        top = logits.softmax(1).max(1)
+        probability.append(top.values)
+        predicted.append(top.indices)
+        losses.append(nn.functional.cross_entropy(logits, expected, reduction="sum"))
+    loss = torch.stack(losses).sum() / len(labels)
+    return Evaluation(labels.cpu(), torch.cat(predicted).cpu(), torch.cat(probability).cpu(), loss.item())

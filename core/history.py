@@ -1,0 +1,202 @@
+"""The losses of a run in bounded memory: however long it trains, a reader's memory and a chart's cost stay the same."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import NamedTuple, cast
+
+_LAST_STEP = 1 << 53
+"""No run gets here, and beyond it a float no longer tells one step from the next."""
+
+
+class Column(NamedTuple):
+    """The finite values of a range of steps."""
+
+    low: float
+    high: float
+    mean: float
+
+
+class Curve:
+    """Values by step. Kept in at most `capacity` buckets of neighbouring steps, each with its least, greatest and mean
+    value; when they are full, pairs of neighbours are merged and the stride doubles. Values that are not finite are
+    only counted: they never reach least, greatest or mean.
+    """
+
+    def __init__(self, capacity: int = 4096) -> None:
+        assert capacity >= 2
+        self._capacity = capacity
+        self._stride = 1
+        self._low = array("d")  # +inf, -inf and 0 where a bucket has no finite value
+        self._high = array("d")
+        self._mean = array("d")
+        self._count = array("q")
+        self._not_finite = array("q")
+        self.end = 0
+        """The step after the last one known."""
+        self.version = 0
+        """Changes whenever the curve does."""
+
+    def __len__(self) -> int:
+        """Buckets in use: never more than the capacity."""
+        return len(self._low)
+
+    def add(self, step: int, value: float | None) -> None:
+        self.extend(step, (value,))
+
+    def extend(self, first_step: int, values: Sequence[float | None]) -> None:
+        """The values of the steps from `first_step` on, counted from 0. None stands for a value that is not finite."""
+        stop = first_step + len(values)
+        if not values or first_step < 0 or stop > _LAST_STEP:
+            return
+        try:
+            numbers = array("d", cast(Sequence[float], values))  # a None among them is a TypeError
+        except (TypeError, OverflowError):
+            numbers = array("d", map(_number, values))
+        self._make_room(stop)
+        self._record(first_step, numbers)
+        self.end = max(self.end, stop)
+        self.version += 1
+
+    def truncate(self, step: int) -> None:
+        """Forget everything from `step` on. Of a bucket that `step` cuts in two nothing is kept, so that no forgotten
+        value lives on in it.
+        """
+        if step >= self.end:
+            return
+        kept = max(0, step) // self._stride
+        for values in (self._low, self._high, self._mean, self._count, self._not_finite):
+            del values[kept:]
+        self.end = max(0, step)
+        self.version += 1
+
+    def columns(self, edges: Sequence[float]) -> list[Column | None]:
+        """One column between each two neighbouring `edges`, which are steps in rising order: the values of the buckets
+        that begin there; None where there are no finite ones. The cost is that of the capacity, not of the run.
+        """
+        return [self._column(begin, end) for begin, end in self._ranges(edges)]
+
+    def gaps(self, edges: Sequence[float]) -> list[int]:
+        """The numbers of the columns in which a value is not finite."""
+        if not any(self._not_finite):
+            return []
+        return [i for i, (begin, end) in enumerate(self._ranges(edges)) if any(self._not_finite[begin:end])]
+
+    def _ranges(self, edges: Sequence[float]) -> Iterable[tuple[int, int]]:
+        last = len(self)
+        return pairwise(min(last, max(0, math.ceil(edge / self._stride))) for edge in edges)
+
+    def _column(self, begin: int, end: int) -> Column | None:
+        counts = self._count[begin:end]
+        total = sum(counts)
+        if total == 0:
+            return None
+        low, high = min(self._low[begin:end]), max(self._high[begin:end])
+        mean = sum(mean * (count / total) for mean, count in zip(self._mean[begin:end], counts, strict=True))
+        return Column(low, high, min(max(mean, low), high))
+
+    def _make_room(self, stop: int) -> None:
+        while (stop - 1) // self._stride >= self._capacity:
+            self._stride *= 2
+            if len(self) % 2:
+                self._append_empty(1)
+            left, right = slice(0, None, 2), slice(1, None, 2)
+            counts = zip(self._mean[left], self._count[left], self._mean[right], self._count[right], strict=True)
+            self._mean = array("d", [_mean_of_both(*pair) for pair in counts])
+            self._low = array("d", map(min, self._low[left], self._low[right]))
+            self._high = array("d", map(max, self._high[left], self._high[right]))
+            self._count = array("q", map(int.__add__, self._count[left], self._count[right]))
+            self._not_finite = array("q", map(int.__add__, self._not_finite[left], self._not_finite[right]))
+
+    def _append_empty(self, number: int) -> None:
+        self._low.extend([math.inf] * number)
+        self._high.extend([-math.inf] * number)
+        self._mean.extend([0.0] * number)
+        self._count.extend([0] * number)
+        self._not_finite.extend([0] * number)
+
+    def _record(self, first_step: int, numbers: array[float]) -> None:
+        all_finite = math.isfinite(sum(numbers))
+        if self._stride == 1 and all_finite and first_step == len(self):
+            for values in (self._low, self._high, self._mean):
+                values.extend(numbers)
+            self._count.extend([1] * len(numbers))
+            self._not_finite.extend([0] * len(numbers))
+            return
+        begin = 0
+        while begin < len(numbers):
+            bucket = (first_step + begin) // self._stride
+            end = min(len(numbers), (bucket + 1) * self._stride - first_step)
+            chunk = numbers[begin:end]
+            finite = chunk if all_finite else array("d", filter(math.isfinite, chunk))
+            self._merge(bucket, finite, len(chunk) - len(finite))
+            begin = end
+
+    def _merge(self, bucket: int, finite: array[float], not_finite: int) -> None:
+        if bucket >= len(self):
+            self._append_empty(bucket + 1 - len(self))
+        self._not_finite[bucket] += not_finite
+        if not finite:
+            return
+        number = len(finite)
+        mean = sum(finite) / number
+        if not math.isfinite(mean):  # the sum overflowed
+            mean = sum(value / number for value in finite)
+        self._mean[bucket] = _mean_of_both(self._mean[bucket], self._count[bucket], mean, number)
+        self._low[bucket] = min(self._low[bucket], min(finite))
+        self._high[bucket] = max(self._high[bucket], max(finite))
+        self._count[bucket] += number
+
+
+def _number(value: float | None) -> float:
+    try:
+        return math.nan if value is None else float(value)
+    except OverflowError:  # an integer that no float can hold
+        return math.inf
+
+
+def _mean_of_both(mean: float, count: int, other_mean: float, other_count: int) -> float:
+    """Weighted before it is added: the sum of two means could overflow."""
+    if count == 0 or other_count == 0:
+        return mean if other_count == 0 else other_mean
+    total = count + other_count
+    return mean * (count / total) + other_mean * (other_count / total)
+
+
+class LossHistory:
+    """What a chart shows of a run. Steps are batches, counted from 0 over the whole run."""
+
+    def __init__(self, capacity: int = 4096) -> None:
+        self.batches = Curve(capacity)
+        """The loss of each batch."""
+        self.running = Curve(capacity)
+        """The mean loss over the epoch so far, known at some steps."""
+        self.epochs = Curve(capacity)
+        """The loss of each epoch, at the step of its last batch."""
+
+    def extend(self, first_step: int, losses: Sequence[float | None]) -> None:
+        self.batches.extend(first_step, losses)
+
+    def add_running(self, step: int, value: float | None) -> None:
+        self.running.add(step, value)
+
+    def add_epoch(self, last_step: int, value: float | None) -> None:
+        self.epochs.add(last_step, value)
+
+    def truncate(self, step: int) -> None:
+        """Forget everything from `step` on: a resumed run repeats it."""
+        for curve in (self.batches, self.running, self.epochs):
+            curve.truncate(step)
+
+    @property
+    def end(self) -> int:
+        """The step after the last one known."""
+        return max(self.batches.end, self.running.end, self.epochs.end)
+
+    @property
+    def version(self) -> int:
+        """Changes whenever one of the curves does."""
+        return self.batches.version + self.running.version + self.epochs.version

@@ -1,0 +1,309 @@
+"""Run directories: whatever is known about a run is in its own, and whoever shows a run reads it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from core import files
+from core.config import RunConfig
+from core.events import Evaluated, EventReader, Progress, RunEnded, RunStarted, last_events
+from core.problems import Message, Problem, reason
+
+State = Literal["starting", "running", "done", "stopped", "diverged", "failed", "crashed", "unreadable"]
+LIVE: frozenset[State] = frozenset({"starting", "running"})
+RESUMABLE: frozenset[State] = frozenset({"stopped", "crashed", "failed"})
+
+_ID = re.compile(r"[a-z0-9_]{1,40}-(\d{4,9})")
+_START_GRACE_S = 60.0
+"""A run without a worker is starting for so long: importing torch from a cold disk takes its time."""
+_SILENCE_S = 120.0
+"""A worker on another host cannot be asked: one silent for so long is presumed dead."""
+
+
+class Worker(msgspec.Struct, frozen=True):
+    """Who trains a run."""
+
+    host: str
+    pid: int
+    process_start: float
+    """As the operating system counts it: with the pid it names one process for ever."""
+    started: float
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """What the list of runs says of one."""
+
+    id: str
+    state: State
+    config: RunConfig | None = None
+    created: float = 0.0
+    """Seconds since the epoch."""
+    epoch: int = 0
+    dataset: str = ""
+    accuracy: float | None = None
+    message: Message | None = None
+    """Why it is unreadable, or how it failed."""
+
+
+class Run:
+    """A run directory; its files may be missing, damaged or hostile."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.id = path.name
+
+    @property
+    def events_path(self) -> Path:
+        return self.path / "events.jsonl"
+
+    @property
+    def checkpoint_path(self) -> Path:
+        return self.path / "checkpoint.pt"
+
+    @property
+    def log_path(self) -> Path:
+        return self.path / "log.txt"
+
+    def config(self) -> RunConfig:
+        """Raises `Problem`."""
+        try:
+            return msgspec.json.decode(files.read_small(self.path / "config.json"), type=RunConfig)
+        except (OSError, ValueError, RecursionError) as error:
+            raise Problem("run {run} is unreadable: {reason}", run=self.id, reason=reason(error)) from error
+
+    def reader(self) -> EventReader:
+        return EventReader(self.events_path)
+
+    def log_tail(self, lines: int = 20) -> list[str]:
+        """The end of what the worker's libraries printed."""
+        try:
+            with files.open_regular(self.log_path) as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(0, size - (1 << 16)))
+                return file.read(1 << 16).decode(errors="replace").splitlines()[-lines:]
+        except OSError:
+            return []
+
+    # Who trains it
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Held by the one process that trains the run. Raises `Problem` where another does, or it cannot be held."""
+        from filelock import FileLock, Timeout
+
+        try:
+            held = FileLock(self.path / "lock", timeout=0).acquire()
+        except Timeout:
+            raise Problem("run {run} is being trained already", run=self.id) from None
+        except OSError as error:
+            raise Problem("cannot write to {path}: {reason}", path=str(self.path), reason=reason(error)) from error
+        with held:
+            yield
+
+    def claim(self) -> None:
+        """Write down that this process trains the run."""
+        import psutil
+
+        worker = Worker(socket.gethostname(), os.getpid(), psutil.Process().create_time(), time.time())
+        files.replace(self.path / "worker.json", lambda file: file.write(msgspec.json.encode(worker)))
+
+    def worker(self) -> Worker | None:
+        try:
+            return msgspec.json.decode(files.read_small(self.path / "worker.json"), type=Worker)
+        except (OSError, ValueError, RecursionError):
+            return None
+
+    def _is_alive(self, worker: Worker) -> bool:
+        if worker.host != socket.gethostname():
+            try:
+                return time.time() - self.events_path.lstat().st_mtime < _SILENCE_S
+            except OSError:
+                return False
+        import psutil
+
+        try:
+            process = psutil.Process(worker.pid)
+            same = abs(process.create_time() - worker.process_start) < 1.0
+            return same and process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+        except (psutil.Error, ValueError, OverflowError):
+            return False
+
+    # Asking it to stop
+
+    def request_stop(self) -> None:
+        """Raises `Problem`."""
+        try:
+            (self.path / "stop").touch()
+        except OSError as error:
+            raise Problem("cannot write to {path}: {reason}", path=str(self.path), reason=reason(error)) from error
+
+    def stop_requested(self) -> bool:
+        return os.path.lexists(self.path / "stop")
+
+    def withdraw_stop(self) -> None:
+        (self.path / "stop").unlink(missing_ok=True)
+
+    # How it is
+
+    def state(self) -> State:
+        return self.summary().state
+
+    def summary(self) -> Summary:
+        """Never raises: a damaged run is `unreadable`, and says why."""
+        try:
+            config = self.config()
+            created = (self.path / "config.json").lstat().st_mtime
+        except Problem as problem:
+            return Summary(id=self.id, state="unreadable", message=problem.message)
+        except OSError:
+            created = 0.0
+        try:
+            events = last_events(self.events_path)
+        except FileNotFoundError:
+            events = []
+        except OSError as error:
+            message = Message("run {run} is unreadable: {reason}", {"run": self.id, "reason": reason(error)})
+            return Summary(id=self.id, state="unreadable", message=message)
+
+        epoch, accuracy, dataset = 0, None, config.dataset
+        ended: RunEnded | None = None
+        for event in events:
+            if isinstance(event, RunStarted):
+                epoch, accuracy, ended, dataset = event.epoch, None, None, event.dataset
+            elif isinstance(event, Progress):
+                epoch = event.epoch
+            elif isinstance(event, Evaluated):
+                epoch, accuracy = config.epochs, event.accuracy
+            elif isinstance(event, RunEnded):
+                ended = event
+        return Summary(
+            id=self.id,
+            state=self._state(created, ended),
+            config=config,
+            created=created,
+            epoch=epoch,
+            dataset=dataset,
+            accuracy=accuracy,
+            message=ended.message if ended else None,
+        )
+
+    def _state(self, created: float, ended: RunEnded | None) -> State:
+        worker = self.worker()
+        if ended is not None and (worker is None or ended.time >= worker.started):
+            return ended.status
+        if worker is None:
+            return "starting" if time.time() - created < _START_GRACE_S else "crashed"
+        return "running" if self._is_alive(worker) else "crashed"
+
+
+def create(runs_dir: Path, config: RunConfig) -> Run:
+    """A new run directory with its configuration. Raises `Problem`."""
+    class_name = config.model.rpartition(":")[2]
+    stem = re.sub(r"(?<=rn)_(?=\d)|[^a-z0-9_]", "", class_name.lower())[:40] or "net"
+    try:
+        runs_dir.mkdir(parents=True, exist_ok=True)
+        number = max((_number(run.id) for run in _directories(runs_dir)), default=0) + 1
+        while True:
+            path = runs_dir / f"{stem}-{number:04d}"
+            try:
+                path.mkdir()
+                break
+            except FileExistsError:  # another process was faster
+                number += 1
+        content = msgspec.json.format(msgspec.json.encode(config), indent=2)
+        files.replace(path / "config.json", lambda file: file.write(content))
+    except OSError as error:
+        raise Problem(
+            "cannot make a run in {path}: {reason}",
+            advice="Choose a folder that can be written with --runs-dir or MNIST_TUI_RUNS.",
+            path=str(runs_dir),
+            reason=reason(error),
+        ) from error
+    return Run(path)
+
+
+def discard(run: Run) -> None:
+    """Remove a run that never began."""
+    shutil.rmtree(run.path, ignore_errors=True)
+
+
+def find(runs_dir: Path, run_id: str | None = None) -> Run:
+    """The run of this id, or without one the newest. Raises `Problem`."""
+    if run_id is None:
+        newest = max(_directories(runs_dir), key=lambda run: _number(run.id), default=None)
+        if newest is None:
+            raise Problem("there is no run in {path} yet", path=str(runs_dir))
+        return newest
+    run = Run(runs_dir / run_id)
+    if not _ID.fullmatch(run_id) or run.path.is_symlink() or not run.path.is_dir():
+        known = ", ".join(run.id for run in _directories(runs_dir)[-5:])
+        advice = "The newest are: {known}." if known else ""
+        raise Problem("there is no run {run} in {path}", advice=advice, run=run_id, path=str(runs_dir), known=known)
+    return run
+
+
+class Listing:
+    """The summaries of every run in a folder; those of runs that did not change are not read again."""
+
+    def __init__(self, runs_dir: Path) -> None:
+        self._runs_dir = runs_dir
+        self._kept: dict[str, tuple[object, Summary]] = {}
+
+    def read(self) -> list[Summary]:
+        """The oldest first. Raises `Problem`."""
+        kept, self._kept = self._kept, {}
+        for run in _directories(self._runs_dir):
+            version = (_version(run.events_path), _version(run.path / "worker.json"))
+            known = kept.get(run.id)
+            if known is None or known[0] != version or known[1].state in LIVE:
+                known = (version, run.summary())
+            self._kept[run.id] = known
+        return [summary for _version, summary in self._kept.values()]
+
+
+def _version(path: Path) -> object:
+    try:
+        status = path.lstat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def _number(run_id: str) -> int:
+    match = _ID.fullmatch(run_id)
+    return int(match[1]) if match else 0
+
+
+def _directories(runs_dir: Path) -> list[Run]:
+    try:
+        with os.scandir(runs_dir) as entries:
+            names = [entry.name for entry in entries if entry.is_dir() or entry.is_symlink()]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise Problem("cannot read {path}: {reason}", path=str(runs_dir), reason=reason(error)) from error
+    names = sorted(filter(_ID.fullmatch, names), key=lambda name: (_number(name), name))
+    return [Run(runs_dir / name) for name in names]
+
+
+def check_resumable(run: Run) -> None:
+    """Raises `Problem` with the reason where a run cannot go on."""
+    state = run.state()
+    if state in RESUMABLE:
+        return
+    texts = {
+        "done": "run {run} is finished: there is nothing to resume",
+        "diverged": "run {run} diverged, and would again: start a new one with a lower learning rate",
+        "unreadable": "run {run} is unreadable, and cannot be resumed",
+    }
+    raise Problem(texts.get(state, "run {run} is being trained already"), run=run.id)

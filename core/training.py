@@ -1,0 +1,274 @@
+"""The training loop: the exam's second stage, as a stream of events."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypedDict
+
+import torch
+from torch import nn, optim
+from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data.sampler import BatchSampler, RandomSampler
+
+from core.config import RunConfig
+from core.datasets import Dataset
+from core.events import CheckpointSaved, EpochEnded, Event, Notice, Progress, RunEnded, finite
+from core.problems import Message, Problem, reason
+
+PROGRESS_INTERVAL_S = 0.1
+CHECKPOINT_INTERVAL_S = 5.0
+CHECKPOINT_SHARE = 0.005
+"""Of the training time, at most, for the checkpoints within an epoch."""
+
+
+class Checkpoint(TypedDict):
+    """All that the rest of a training depends on: from here it gives the same numbers as if it had never stopped."""
+
+    network: dict[str, Any]
+    optimizer: dict[str, Any]
+    epoch: int
+    step: int
+    running_loss: float
+    elapsed_s: float
+    epoch_elapsed_s: float
+    order_state: torch.Tensor
+    """Of the generator, before it drew the order of the epoch's images."""
+    rng_state: torch.Tensor
+    cuda_rng_state: torch.Tensor | None
+
+
+def train(
+    network: nn.Module,
+    dataset: Dataset,
+    config: RunConfig,
+    device: torch.device,
+    *,
+    resume_from: Checkpoint | None = None,
+    save: Callable[[Checkpoint], None],
+    should_stop: Callable[[], bool],
+) -> Iterator[Event]:
+    """Train `network` in place. Ends early with `run_ended` when it is asked to stop or a loss is not finite.
+
+    `save` keeps a checkpoint, and raises `OSError` when it cannot: the training goes on without.
+    Raises `Problem` where `resume_from` does not fit the network.
+    """
+    training = _Training(network, dataset, config, device)
+    meter = training.meter
+    first_epoch, first_step = 1, 0
+    if resume_from is not None:
+        training.restore(resume_from)
+        first_epoch, first_step = resume_from["epoch"], resume_from["step"]
+
+    for epoch in range(first_epoch, config.epochs + 1):
+        batches = training.draw_batches()
+        if resume_from is not None and epoch == first_epoch:
+            training.restore_rng(resume_from)
+            if first_step == len(batches):
+                first_step = 0
+                continue
+        network.train()
+        for step, batch in enumerate(batches[first_step:], first_step + 1):
+            meter.add(step, training.step(batch))
+            stop = should_stop()
+            if meter.progress_due() or stop or step == len(batches):
+                progress = meter.progress(epoch, step)
+                yield progress
+                if progress.loss is None:
+                    yield diverged(epoch, progress.step)
+                    return
+            if stop or meter.checkpoint_due():
+                if step < len(batches):
+                    yield training.checkpoint(epoch, step, save)
+                if stop:
+                    break
+        first_step = 0
+        if step == len(batches):
+            yield meter.epoch_ended(epoch)
+            yield training.checkpoint(epoch, step, save)
+        if stop:
+            yield RunEnded(status="stopped")
+            return
+
+
+def diverged(epoch: int, step: int) -> RunEnded:
+    """Nothing that follows a loss that is not finite would be."""
+    return RunEnded(
+        status="diverged",
+        message=Message("the loss is no longer finite: epoch {epoch}, batch {step}", {"epoch": epoch, "step": step}),
+        advice=Message("Try a lower learning rate. The last good checkpoint is kept."),
+    )
+
+
+def normalise(images: torch.Tensor, dataset: Dataset, device: torch.device) -> torch.Tensor:
+    """uint8, N×28×28, as the exam's transform makes them: float32, N×1×28×28."""
+    pixels = images.to(device, torch.float32).div_(255)
+    return pixels.sub_(dataset.mean).div_(dataset.std).unsqueeze_(1)
+
+
+def num_steps(dataset: Dataset, config: RunConfig) -> int:
+    """Batches per epoch, the last and smaller one included."""
+    return math.ceil(len(dataset.train_labels) / config.batch_size)
+
+
+def draw_order(size: int, generator: torch.Generator, *, exact: bool) -> torch.Tensor:
+    """The order of an epoch's images: int64, `size`; with `exact`, by the same draws as the exam's loader."""
+    if not exact:
+        return torch.randperm(size, generator=generator)
+    indices = TensorDataset(torch.arange(size))
+    whole = BatchSampler(RandomSampler(indices), size, drop_last=False)
+    (order,) = next(iter(DataLoader(indices, sampler=whole, batch_size=None)))
+    return order
+
+
+class _Training:
+    """A network, its data and its optimizer on a device."""
+
+    def __init__(self, network: nn.Module, dataset: Dataset, config: RunConfig, device: torch.device) -> None:
+        self._network = network.to(device)
+        if not config.exact and device.type == "cpu":
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # what its convolutions prefer
+        self._config = config
+        self._device = device
+        self._images = normalise(dataset.train_images, dataset, device)
+        self._labels = dataset.train_labels.to(device)
+        self._criterion = nn.CrossEntropyLoss()
+        self._optimizer = optim.Adam(network.parameters(), lr=config.lr, fused=None if config.exact else True)
+        # An order from the seed alone is the same for every network, and so makes pairs of their runs; but the exam's
+        # program draws it from the generator that initialised the network.
+        self._generator = torch.default_generator if config.exact else torch.Generator().manual_seed(config.seed)
+        self._order_state = self._generator.get_state()
+        self.meter = _Meter(num_steps(dataset, config), config.batch_size, device)
+
+    def draw_batches(self) -> tuple[torch.Tensor, ...]:
+        """The indices of each batch of the epoch that begins."""
+        self._order_state = self._generator.get_state()
+        order = draw_order(len(self._labels), self._generator, exact=self._config.exact)
+        return order.to(self._device).split(self._config.batch_size)
+
+    def step(self, batch: torch.Tensor) -> torch.Tensor:
+        """One step of Adam; the batch's loss stays on the device."""
+        self._optimizer.zero_grad()
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._config.precision == "bf16"):
+            outputs = self._network(self._images[batch])
+            loss: torch.Tensor = self._criterion(outputs, self._labels[batch])
+        loss.backward()
+        self._optimizer.step()
+        return loss.detach()
+
+    def checkpoint(self, epoch: int, step: int, save: Callable[[Checkpoint], None]) -> Event:
+        with self.meter.checkpointing():
+            if not all(bool(parameter.isfinite().all()) for parameter in self._network.parameters()):
+                return Notice(message=Message("no checkpoint: the parameters are no longer finite"))
+            try:
+                save(self._capture(epoch, step))
+            except OSError as error:
+                text = "the checkpoint could not be saved ({reason}): the training goes on without"
+                return Notice(message=Message(text, {"reason": reason(error)}))
+        return CheckpointSaved(epoch=epoch, step=step)
+
+    def _capture(self, epoch: int, step: int) -> Checkpoint:
+        on_gpu = self._device.type == "cuda"
+        return {
+            "network": self._network.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "epoch": epoch,
+            "step": step,
+            "running_loss": self.meter.running_loss,
+            "elapsed_s": self.meter.elapsed_s,
+            "epoch_elapsed_s": self.meter.epoch_elapsed_s,
+            "order_state": self._order_state,
+            "rng_state": torch.get_rng_state(),
+            "cuda_rng_state": torch.cuda.get_rng_state(self._device) if on_gpu else None,
+        }
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        try:
+            self._network.load_state_dict(checkpoint["network"])
+            self._optimizer.load_state_dict(checkpoint["optimizer"])
+            self._generator.set_state(checkpoint["order_state"])
+        except (RuntimeError, LookupError, TypeError, ValueError) as error:
+            raise Problem("the checkpoint does not fit the network: {reason}", reason=reason(error)) from error
+        self.meter.restore(checkpoint)
+
+    def restore_rng(self, checkpoint: Checkpoint) -> None:
+        torch.set_rng_state(checkpoint["rng_state"])
+        if self._device.type == "cuda" and checkpoint["cuda_rng_state"] is not None:
+            torch.cuda.set_rng_state(checkpoint["cuda_rng_state"], self._device)
+
+
+class _Meter:
+    """Counts losses and time. The losses stay on the device until an event is due: reading one waits for the device."""
+
+    def __init__(self, num_steps: int, batch_size: int, device: torch.device) -> None:
+        self.running_loss = 0.0
+        self._num_steps = num_steps
+        self._batch_size = batch_size
+        self._losses = torch.zeros(num_steps, device=device)
+        self._reported = 0
+        now = time.perf_counter()
+        self._began = self._epoch_began = self._last_checkpoint = now
+        self._last_progress = now
+        self._next_progress = now  # the very first batch is shown
+        self._checkpoint_cost = 0.0
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        if checkpoint["step"] < self._num_steps:
+            self._reported = checkpoint["step"]
+            self.running_loss = checkpoint["running_loss"]
+            self._epoch_began -= checkpoint["epoch_elapsed_s"]
+        self._began -= checkpoint["elapsed_s"]
+
+    @property
+    def elapsed_s(self) -> float:
+        return time.perf_counter() - self._began
+
+    @property
+    def epoch_elapsed_s(self) -> float:
+        return time.perf_counter() - self._epoch_began
+
+    def add(self, step: int, loss: torch.Tensor) -> None:
+        self._losses[step - 1] = loss
+
+    def progress_due(self) -> bool:
+        return time.perf_counter() >= self._next_progress
+
+    def progress(self, epoch: int, step: int) -> Progress:
+        """The losses since the last one, up to `step` or to the first that is not finite."""
+        losses: list[float | None] = []
+        for loss in self._losses[self._reported : step].tolist():
+            losses.append(finite(loss))
+            self.running_loss += loss
+            if losses[-1] is None:
+                break
+        now = time.perf_counter()
+        images_per_s = len(losses) * self._batch_size / max(now - self._last_progress, 1e-9)
+        self._reported += len(losses)
+        self._last_progress, self._next_progress = now, now + PROGRESS_INTERVAL_S
+        return Progress(
+            epoch=epoch,
+            step=self._reported,
+            loss=finite(self.running_loss / self._reported),
+            losses=tuple(losses),
+            images_per_s=images_per_s,
+            elapsed_s=self.elapsed_s,
+        )
+
+    def epoch_ended(self, epoch: int) -> EpochEnded:
+        event = EpochEnded(epoch=epoch, loss=self.running_loss / self._num_steps, seconds=self.epoch_elapsed_s)
+        self._epoch_began = time.perf_counter()
+        self._reported, self.running_loss = 0, 0.0
+        return event
+
+    def checkpoint_due(self) -> bool:
+        wait = max(CHECKPOINT_INTERVAL_S, self._checkpoint_cost / CHECKPOINT_SHARE)
+        return time.perf_counter() - self._last_checkpoint >= wait
+
+    @contextmanager
+    def checkpointing(self) -> Iterator[None]:
+        began = time.perf_counter()
+        yield
+        self._last_checkpoint = time.perf_counter()
+        self._checkpoint_cost = self._last_checkpoint - began

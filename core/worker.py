@@ -1,0 +1,239 @@
+"""Carries out a run: `python -m core.worker RUN_DIR`, or `--standby` to wait, warmed up, for the run of a dashboard."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from core import checkpoints, datasets, devices, files, layers, networks, standby
+from core.config import RunConfig
+from core.datasets import Dataset
+from core.detach import StopSignals, redirect_output
+from core.evaluation import Evaluation, evaluate
+from core.events import Evaluated, Event, EventWriter, Notice, RunEnded, RunStarted, Status, finite
+from core.problems import Message, Problem, reason
+from core.runs import Run
+from core.training import Checkpoint, normalise, num_steps, train
+
+Emit = Callable[[Event], None]
+
+_STOP_FILE_INTERVAL_S = 0.25
+
+
+def carry_out(run: Run, show: Emit, should_stop: Callable[[], bool]) -> RunEnded:
+    """Train and test a run, from its checkpoint where it has one; every event is written, then shown.
+
+    Raises `Problem` only where the run directory cannot be used at all.
+    """
+    with run.lock():
+        run.withdraw_stop()
+        run.claim()
+        writer = EventWriter(run.events_path)
+
+        def emit(event: Event) -> None:
+            nonlocal failing
+            error = writer.write(event)
+            if error is not None and not failing:
+                text = "the run directory cannot be written ({reason}): the training goes on"
+                show(Notice(message=Message(text, {"reason": reason(error)})))
+            failing = error is not None
+            show(event)
+
+        failing = False
+        stopping = _StopWatch(run, should_stop)
+        try:
+            ended = _train_and_test(run, emit, stopping)
+        except Exception as error:
+            with run.log_path.open("a", encoding="utf-8", errors="replace") as log:
+                traceback.print_exc(file=log)
+            ended = RunEnded(status="stopped") if isinstance(error, datasets.Cancelled) else _failed(error)
+        emit(ended)
+        writer.close()
+    return ended
+
+
+def _train_and_test(run: Run, emit: Emit, should_stop: Callable[[], bool]) -> RunEnded:
+    config = run.config()
+    device = devices.resolve(config.device)
+    torch.set_num_threads(config.threads or devices.default_threads())
+
+    # Stage 1: the data
+    dataset = datasets.load(
+        config.dataset,
+        Path(config.data_dir),
+        notify=lambda message: emit(Notice(message=message)),
+        progress=lambda message, fraction: emit(Notice(message=message, fraction=fraction)),
+        should_stop=should_stop,
+    )
+    torch.manual_seed(config.seed)
+    network = networks.build(config.model)
+
+    # Stage 2: the training
+    checkpoint = checkpoints.load(run.checkpoint_path, config, dataset.digest)
+    emit(_run_started(config, device, dataset, network, checkpoint))
+    for event in train(
+        network,
+        dataset,
+        config,
+        device,
+        resume_from=checkpoint,
+        save=lambda state: checkpoints.save(run.checkpoint_path, state, config, dataset.digest),
+        should_stop=should_stop,
+    ):
+        if isinstance(event, RunEnded):
+            return event
+        emit(event)
+
+    # Stage 3: the test
+    images = normalise(dataset.test_images, dataset, device)
+    evaluation = evaluate(network, images, dataset.test_labels.to(device))
+    emit(_evaluated(evaluation, dataset))
+    _save_results(run, network, evaluation, emit)
+    return RunEnded(status="done")
+
+
+def _run_started(
+    config: RunConfig, device: torch.device, dataset: Dataset, network: torch.nn.Module, checkpoint: Checkpoint | None
+) -> RunStarted:
+    return RunStarted(
+        config=config,
+        device=str(device),
+        device_name=devices.device_name(device),
+        torch_version=torch.__version__,
+        threads=torch.get_num_threads(),
+        dataset=dataset.name,
+        dataset_title=dataset.title,
+        class_names=dataset.class_names,
+        train_size=len(dataset.train_labels),
+        test_size=len(dataset.test_labels),
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        steps_per_epoch=num_steps(dataset, config),
+        epoch=checkpoint["epoch"] if checkpoint else 1,
+        step=checkpoint["step"] if checkpoint else 0,
+    )
+
+
+def _evaluated(evaluation: Evaluation, dataset: Dataset) -> Evaluated:
+    total = len(dataset.test_labels)
+    return Evaluated(
+        correct=evaluation.correct,
+        total=total,
+        accuracy=evaluation.correct / total,
+        test_loss=finite(evaluation.loss),
+        confusion=evaluation.confusion(len(dataset.class_names)),
+    )
+
+
+def _save_results(run: Run, network: torch.nn.Module, evaluation: Evaluation, emit: Emit) -> None:
+    import numpy
+    from safetensors.torch import save as serialised
+
+    predictions = {
+        "label": evaluation.labels.numpy().astype("uint8"),
+        "predicted": evaluation.predicted.numpy().astype("uint8"),
+        "probability": evaluation.probability.numpy(),
+    }
+    weights = {
+        name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, value in network.state_dict().items()
+    }
+    try:
+        files.replace(run.path / "predictions.npz", lambda file: numpy.savez_compressed(file, **predictions))
+        files.replace(run.path / "weights.safetensors", lambda file: file.write(serialised(weights)))
+    except OSError as error:
+        text = "the predictions and weights could not be saved: {reason}"
+        emit(Notice(message=Message(text, {"reason": reason(error)})))
+
+
+def _failed(error: Exception) -> RunEnded:
+    """What happened, in a line; the whole of it is in the log."""
+    status: Status = "failed"
+    if isinstance(error, Problem):
+        advice = error.advice if error.advice.text else None
+        return RunEnded(status=status, message=error.message, advice=advice)
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+        return RunEnded(
+            status=status,
+            message=Message("out of memory: {reason}", {"reason": reason(error)}),
+            advice=Message("Try a smaller batch size, or another device."),
+        )
+    return RunEnded(
+        status=status,
+        message=Message("{kind}: {reason}", {"kind": type(error).__name__, "reason": reason(error)}),
+        advice=Message("The run's log has the whole of it."),
+    )
+
+
+class _StopWatch:
+    """Whether to stop: asked at every batch, so that the file system is not."""
+
+    def __init__(self, run: Run, should_stop: Callable[[], bool]) -> None:
+        self._run = run
+        self._should_stop = should_stop
+        self._next_look = 0.0
+
+    def __call__(self) -> bool:
+        if self._should_stop():
+            return True
+        now = time.monotonic()
+        if now < self._next_look:
+            return False
+        self._next_look = now + _STOP_FILE_INTERVAL_S
+        return self._run.stop_requested()
+
+
+def _stand_by() -> Path | None:
+    """Answer the dashboard until it hands over a run; None where it ended without."""
+
+    def say(answer: standby.Answer) -> None:
+        os.write(answers, standby.encode(answer) + b"\n")
+
+    # What a network of the user's own prints while it is described must not be taken for an answer.
+    answers = os.dup(1)
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 1)
+    os.dup2(null, 2)
+    say(standby.Ready(tuple(devices.available())))
+    for line in sys.stdin.buffer:
+        request = standby.decode_request.decode(line)
+        if isinstance(request, standby.Train):
+            os.close(answers)
+            os.dup2(null, 0)
+            return Path(request.run_dir)
+        try:
+            torch.manual_seed(0)
+            say(standby.Described(layers.layer_table(networks.build(request.model), request.model)))
+        except Problem as problem:
+            say(standby.Refused(request.model, problem.message, problem.advice))
+    return None
+
+
+def main() -> None:
+    """Train the run of the directory given, or that of a dashboard."""
+    signals = StopSignals()
+    if sys.argv[1:] == ["--standby"]:
+        # Until it has a run, nothing is lost by ending at once; and its dashboard's end is its own.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            run_dir = _stand_by()
+        except (BrokenPipeError, KeyboardInterrupt):
+            return
+        if run_dir is None:
+            return
+    else:
+        run_dir = Path(sys.argv[1])
+    signals.install()
+    run = Run(run_dir)
+    redirect_output(run.log_path)
+    carry_out(run, show=lambda _event: None, should_stop=signals)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""The application: what does not belong to one screen."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, ClassVar
+
+from textual.app import App, SystemCommand
+from textual.screen import Screen
+
+from tui_app.i18n import _
+from tui_app.keys import key_table
+from tui_app.screens.dashboard import Dashboard
+
+WIDE = (120, 40)
+"""Columns and rows from which all panels are on one screen."""
+NARROW = (80, 24)
+"""Columns and rows from which they are tabs."""
+
+
+class MnistTui(App[int]):
+    """The dashboard on the runs of a folder; `settings` fill its form, `run_id` is opened at once."""
+
+    CSS_PATH = "app.tcss"
+    TITLE = "mnist-tui"
+    HORIZONTAL_BREAKPOINTS: ClassVar = [(0, "-too-narrow"), (NARROW[0], "-narrow"), (WIDE[0], "-wide")]
+    VERTICAL_BREAKPOINTS: ClassVar = [(0, "-too-low"), (NARROW[1], "-low"), (WIDE[1], "-tall")]
+
+    def __init__(
+        self, runs_dir: Path, settings: dict[str, Any], run_id: str | None = None, *, resume: bool = False
+    ) -> None:
+        super().__init__()
+        self._dashboard = Dashboard(runs_dir, settings, run_id, resume=resume)
+        for key in key_table():
+            self.bind(key.keys, key.action, description=key.text, show=key.in_footer)
+
+    def get_default_screen(self) -> Screen[Any]:
+        return self._dashboard
+
+    def on_mount(self) -> None:
+        # The terminal's end, or the system's, must find the program as a quit does, and leave it as one.
+        for number in (signal.SIGHUP, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, self.exit, 128 + number)
+
+    def run_in_terminal(self) -> int:
+        """Returns the exit code."""
+        result = self.run()
+        return result or self.return_code or 0
+
+    async def action_quit(self) -> None:
+        live = self._dashboard.live_runs()
+        if not live:
+            self.exit(0)
+            return
+        from tui_app.screens.quit import QuitScreen
+
+        def quit_if_chosen(stop: bool | None) -> None:
+            if stop:
+                self._dashboard.stop_runs(live)
+            if stop is not None:
+                self.exit(0)
+
+        await self.push_screen(QuitScreen(live), quit_if_chosen)
+
+    def action_help(self) -> None:
+        from tui_app.screens.help import HelpScreen
+
+        if not isinstance(self.screen, HelpScreen):
+            self.push_screen(HelpScreen())
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        yield SystemCommand(_("Theme"), _("Choose other colours"), self.action_change_theme)
+        for key in key_table():
+            yield SystemCommand(key.text, key.help, lambda action=key.action: self.call_later(self.run_action, action))
+        yield SystemCommand(_("Screenshot"), _("Save a picture of the screen"), lambda: self.deliver_screenshot())
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """A question must be answered before anything else is done."""
+        from tui_app.screens.quit import QuitScreen
+
+        if action in ("quit", "help") and isinstance(self.screen, QuitScreen):
+            return None
+        return super().check_action(action, parameters)

@@ -1,0 +1,92 @@
+"""The command `mnist-tui`: prepares the process, runs a command, turns what it raises into a line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Sequence
+
+from core.problems import InvalidSetting, Problem
+from tui_app import i18n
+from tui_app.i18n import _
+
+_USAGE_TEXTS = (
+    # What the command line library says in English, and how we say it.
+    (r"No such option: (?P<name>\S+).*", "there is no option {name}"),
+    (r"No such command '(?P<name>.*)'.*", "there is no command {name}"),
+    (r"Missing argument '(?P<name>.*)'.*", "{name} is missing"),
+    (r"Option '(?P<name>\S+)' requires an argument.*", "the option {name} needs a value"),
+    (r"Got unexpected extra arguments? \((?P<name>.*)\)", "what is {name}? It is one word too many"),
+)
+
+
+def main() -> None:
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """The exit code."""
+    _open_standard_streams()
+    language = _language_of(arguments)
+    i18n.use(language if language in i18n.LANGUAGES else i18n.from_locale())
+    import typer
+
+    from tui_app.commands import app
+
+    try:
+        if language not in (*i18n.LANGUAGES, None):
+            return fail(_("the language must be fr or en"), 2)
+        result = app(list(arguments), prog_name="mnist-tui", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except InvalidSetting as invalid:
+        return fail(i18n.say(invalid), 2)
+    except Problem as problem:
+        return fail(i18n.say(problem), 1)
+    except typer.TyperException as error:
+        return fail(_usage(error.format_message()), error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        return 130
+    except BrokenPipeError:
+        return 1
+    except Exception as error:
+        if os.environ.get("MNIST_TUI_DEBUG"):
+            raise
+        return fail(f"{type(error).__name__}: {error} " + _("(set MNIST_TUI_DEBUG=1 to see where)"), 1)
+
+
+def fail(text: str, code: int) -> int:
+    print(f"mnist-tui: {i18n.printable(text)}", file=sys.stderr)
+    return code
+
+
+def _usage(text: str) -> str:
+    for pattern, ours in _USAGE_TEXTS:
+        if match := re.fullmatch(pattern, text, re.DOTALL):
+            text = _(ours).replace("{name}", match["name"])
+    return text + " " + _("(mnist-tui --help shows what there is)")
+
+
+def _language_of(arguments: Sequence[str]) -> str | None:
+    """What `--lang` says: the texts of the command line itself depend on it."""
+    for position, argument in enumerate(arguments):
+        if argument == "--lang":
+            return arguments[position + 1] if position + 1 < len(arguments) else ""
+        if argument.startswith("--lang="):
+            return argument.partition("=")[2]
+    return None
+
+
+def _open_standard_streams() -> None:
+    """A closed stream would give its number to the next file opened, which would then be printed into."""
+    for descriptor, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number: this one
+        if getattr(sys, name) is None:
+            stream = open(descriptor, mode, encoding="utf-8")  # noqa: SIM115, PTH123
+            setattr(sys, name, stream)
+            setattr(sys, f"__{name}__", stream)
+    for output in (sys.stdout, sys.stderr):
+        output.reconfigure(errors="replace")  # type: ignore[union-attr]

@@ -1,0 +1,290 @@
+"""The program without its dashboard: events as lines or JSON, tables as text."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TextIO
+
+import msgspec
+
+from core import events, runs
+from core.config import RunConfig
+from core.detach import StopSignals, redirect_output
+from core.events import EpochEnded, Evaluated, Event, Notice, Progress, RunEnded, RunStarted
+from tui_app import i18n
+from tui_app.i18n import _
+
+EXIT_CODES = {"done": 0, "failed": 1, "diverged": 3, "stopped": 130}
+
+_FOLLOW_INTERVAL_S = 0.2
+_BAR_INTERVAL_S = 0.25
+_BAR_WIDTH = 24
+
+
+class Printer:
+    """Shows events: the exam's lines, or JSON, on `out`, and everything else on `err`.
+
+    A reader that is gone (a closed pipe, a terminal that hung up) is no reason to stop: it is written to no more.
+    """
+
+    def __init__(self, run_id: str, out: TextIO, err: TextIO, *, json: bool) -> None:
+        self._run_id = run_id
+        self._out: TextIO | None = out
+        self._err: TextIO | None = err
+        self._json = json
+        self._has_bar = err.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+        self._bar = ""
+        self._next_bar = 0.0
+        self._last_notice = ""
+        self._started: RunStarted | None = None
+        self._epoch = 0
+
+    def show(self, event: Event) -> None:
+        if self._json:
+            self._print(events.encode(event).decode().rstrip("\n"))
+        match event:
+            case Notice():
+                self._show_notice(event)
+            case RunStarted():
+                self._started = event
+                self._show_start(event)
+            case Progress():
+                self._draw_bar(self._progress_bar(event))
+            case EpochEnded() if event.epoch > self._epoch and self._started and not self._json:
+                self._epoch = event.epoch
+                self._print(epoch_line(event, self._started.config))
+            case Evaluated() if not self._json:
+                self._print(result_line(event))
+            case RunEnded():
+                self._show_end(event)
+
+    def note(self, text: str) -> None:
+        """A line for a person."""
+        self._erase_bar()
+        self._write_err(text + "\n")
+
+    def _show_notice(self, event: Notice) -> None:
+        text = i18n.say(event.message)
+        if event.fraction is not None and self._has_bar:
+            self._draw_bar(f"{text} {_bar(event.fraction)} {i18n.percent(event.fraction, 0)}")
+        elif text != self._last_notice:
+            self._last_notice = text
+            self.note(text)
+
+    def _show_start(self, event: RunStarted) -> None:
+        text = _("Run {run}: {model} on {device}, {dataset} ({train_size} to train, {test_size} to test), seed {seed}")
+        values = {
+            "run": self._run_id,
+            "model": i18n.printable(event.config.model),
+            "device": i18n.printable(event.device),
+            "dataset": i18n.printable(event.dataset_title),
+            "train_size": i18n.number(event.train_size),
+            "test_size": i18n.number(event.test_size),
+            "seed": event.config.seed,
+        }
+        self.note(text.format(**values))
+        if event.dataset == "sample":
+            self.note(sample_warning())
+        if (event.epoch, event.step) != (1, 0):
+            self.note(_("Resumed at epoch {epoch}, batch {step}.").format(epoch=event.epoch, step=event.step))
+
+    def _show_end(self, event: RunEnded) -> None:
+        self._erase_bar()
+        if event.status == "stopped":
+            self.note(_("Stopped. To go on: mnist-tui resume {run}").format(run=self._run_id))
+        for message in (event.message, event.advice):
+            if message is not None:
+                self.note(i18n.say(message))
+        if self._started and self._started.dataset == "sample" and event.status == "done":
+            self.note(sample_warning())
+
+    def _progress_bar(self, event: Progress) -> str:
+        if self._started is None or not self._has_bar:
+            return ""
+        config, steps = self._started.config, self._started.steps_per_epoch
+        done = (event.epoch - 1) * steps + event.step
+        share = done / (config.epochs * steps)
+        left = time_left(event, config.epochs * steps, done, config.batch_size)
+        return _("Epoch {epoch}/{epochs} {bar} {percent}  loss {loss}  {speed} images/s  {left} left").format(
+            epoch=event.epoch,
+            epochs=config.epochs,
+            bar=_bar(share),
+            percent=i18n.percent(share, 0),
+            loss="–" if event.loss is None else f"{event.loss:.4f}",
+            speed=i18n.number(event.images_per_s),
+            left=i18n.duration(left),
+        )
+
+    def _draw_bar(self, text: str) -> None:
+        if text and self._has_bar and time.monotonic() >= self._next_bar:
+            self._next_bar = time.monotonic() + _BAR_INTERVAL_S
+            columns = _columns(self._err)
+            self._bar = text[: columns - 1]
+            self._write_err(f"\r\x1b[2K{self._bar}")
+
+    def _erase_bar(self) -> None:
+        if self._bar:
+            self._write_err("\r\x1b[2K")
+            self._bar = ""
+
+    def _print(self, text: str) -> None:
+        bar, _none = self._bar, self._erase_bar()
+        try:
+            if self._out is not None:
+                print(text, file=self._out, flush=True)
+        except OSError:
+            self._out = None
+        if bar:
+            self._bar = bar
+            self._write_err(bar)
+
+    def _write_err(self, text: str) -> None:
+        try:
+            if self._err is not None:
+                self._err.write(text)
+                self._err.flush()
+        except OSError:
+            self._err = None
+
+
+def epoch_line(event: EpochEnded, config: RunConfig) -> str:
+    """The exam's line of an epoch."""
+    return _("Epoch {epoch}/{epochs}, Loss: {loss}").format(
+        epoch=event.epoch, epochs=config.epochs, loss=f"{event.loss:.4f}"
+    )
+
+
+def result_line(event: Evaluated) -> str:
+    """The exam's last line."""
+    return _("Result: {accuracy}%").format(accuracy=f"{100 * event.accuracy:.2f}")
+
+
+def sample_warning() -> str:
+    return _("THE EMBEDDED SAMPLE: 5,000 images of MNIST, not the whole of it. Results are not MNIST's.")
+
+
+def time_left(event: Progress, total_steps: int, done: int, batch_size: int) -> float:
+    """Seconds, at the speed of the moment."""
+    return (total_steps - done) * batch_size / max(event.images_per_s, 1e-9)
+
+
+def train(runs_dir: Path, config: RunConfig, *, json: bool) -> int:
+    """Make a run and carry it out in the foreground. Returns the exit code."""
+    signals = StopSignals()
+    signals.install()
+    _say_loading()
+    from core import devices, networks
+
+    # What would fail for sure leaves no run behind.
+    devices.resolve(config.device)
+    networks.build(config.model)
+    run = runs.create(runs_dir, config)
+    code = _carry_out(run, signals, json=json)
+    if code == 1 and not any(isinstance(event, RunStarted) for event in run.reader().read_new()):
+        runs.discard(run)
+    return code
+
+
+def resume(run: runs.Run, *, json: bool) -> int:
+    """Go on with a run in the foreground. Returns the exit code."""
+    signals = StopSignals()
+    signals.install()
+    _say_loading()
+    return _carry_out(run, signals, json=json)
+
+
+def _say_loading() -> None:
+    if sys.stderr.isatty():
+        print(_("Loading torch…"), file=sys.stderr, flush=True)
+
+
+def _carry_out(run: runs.Run, signals: StopSignals, *, json: bool) -> int:
+    from core.worker import carry_out
+
+    out = os.fdopen(os.dup(1), "w", encoding=sys.stdout.encoding, errors="replace")
+    err = os.fdopen(os.dup(2), "w", encoding=sys.stderr.encoding, errors="replace")
+    printer = Printer(run.id, out, err, json=json)
+    redirect_output(run.log_path)  # stdout is for the exam's lines, whatever a network prints
+    ended = carry_out(run, printer.show, signals)
+    if ended.status == "stopped" and signals.received is not None:
+        return 128 + signals.received
+    return EXIT_CODES[ended.status]
+
+
+def follow(run: runs.Run, *, json: bool) -> int:
+    """Print the events of a run, from its start until it ends. Returns the exit code of its end."""
+    printer = Printer(run.id, sys.stdout, sys.stderr, json=json)
+    reader = run.reader()
+    ended: RunEnded | None = None
+    while True:
+        state = run.state()  # before reading: what it wrote before it ended is then read
+        for event in iter_events(reader):
+            printer.show(event)
+            ended = event if isinstance(event, RunEnded) else None
+        if state not in runs.LIVE:
+            break
+        time.sleep(_FOLLOW_INTERVAL_S)
+    if state == "crashed":
+        printer.note(_("Run {run} crashed. The end of its log:").format(run=run.id))
+        for line in run.log_tail():
+            printer.note(f"  {i18n.printable(line)}")
+        printer.note(_("To go on: mnist-tui resume {run}").format(run=run.id))
+    if state == "unreadable":
+        run.config()  # says why
+    return EXIT_CODES[ended.status] if ended else 1
+
+
+def iter_events(reader: events.EventReader) -> Sequence[Event]:
+    """All that a reader has now."""
+    found: list[Event] = []
+    while new := reader.read_new():
+        found += new
+    return found
+
+
+def print_layers(models: Sequence[str], *, json: bool) -> None:
+    """The layer tables of networks, for a person or a program."""
+    import torch
+
+    from core import layers, networks
+    from tui_app import tables
+
+    found = []
+    for model in models:
+        torch.manual_seed(0)
+        found.append(layers.layer_table(networks.build(model), model))
+    if json:
+        as_dicts = [table.to_dict() for table in found]
+        print(msgspec.json.format(msgspec.json.encode(as_dicts if len(found) > 1 else as_dicts[0])).decode())
+        return
+    for table in found:
+        tables.print_table(tables.layers(table))
+
+
+def print_runs(runs_dir: Path, *, json: bool) -> None:
+    """Every run, for a person or a program."""
+    from tui_app import tables
+
+    summaries = runs.Listing(runs_dir).read()
+    if json:
+        print(msgspec.json.format(msgspec.json.encode(summaries)).decode())
+    elif summaries:
+        tables.print_table(tables.runs(summaries))
+    else:
+        print(_("There is no run in {path} yet.").format(path=runs_dir), file=sys.stderr)
+
+
+def _bar(share: float) -> str:
+    full = round(max(0.0, min(1.0, share)) * _BAR_WIDTH)
+    return "[" + "#" * full + "." * (_BAR_WIDTH - full) + "]"
+
+
+def _columns(stream: TextIO | None) -> int:
+    try:
+        return os.get_terminal_size(stream.fileno()).columns if stream else 80
+    except OSError:
+        return 80

@@ -1,0 +1,34 @@
+"""Every key of the dashboard: one table for the bindings, the footer and the help."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tui_app.i18n import _
+
+
+@dataclass(frozen=True)
+class Key:
+    """`keys` as Textual writes them, the first being the one on show; `in_footer`: the essentials."""
+
+    keys: str
+    action: str
+    text: str
+    help: str
+    in_footer: bool = True
+
+
+def key_table() -> tuple[Key, ...]:
+    """In the language in use."""
+    return (
+        Key("f5,ctrl+t", "screen.train", _("Train"), _("Start a run with what the form says")),
+        Key("f6,s", "screen.stop", _("Stop"), _("Ask the run on show to stop; it saves a checkpoint first")),
+        Key("f7,r", "screen.resume", _("Resume"), _("Go on with the run on show from its checkpoint")),
+        Key("f8,l", "screen.toggle_log_scale", _("Log scale"), _("Losses on a logarithmic scale, or back")),
+        Key("f9,o", "screen.toggle_overlay", _("Overlay"), _("Lay the run under the list's cursor over the chart")),
+        Key("f4,v", "screen.show_log", _("Log"), _("Read the log of the run on show, tracebacks included"), False),
+        Key("f2", "screen.next_panel", _("Next panel"), _("Go to the next panel"), False),
+        Key("shift+f2", "screen.previous_panel", _("Previous panel"), _("Go to the panel before"), False),
+        Key("f1,question_mark", "app.help", _("Help"), _("This help")),
+        Key("ctrl+q,q", "app.quit", _("Quit"), _("Leave; runs in progress may go on")),
+    )

@@ -1,0 +1,477 @@
+"""The one screen of the program: it owns what is known of the runs, and shows it in its panels."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.containers import Container, Vertical
+from textual.message import Message
+from textual.screen import Screen
+from textual.widgets import Footer, Header, Static, Tab, Tabs
+from textual.worker import Worker, WorkerState
+
+from core import runs
+from core.config import RunConfig
+from core.events import Event, EventReader
+from core.layer_table import LayerTable
+from core.problems import Problem
+from core.replay import Replay
+from core.runs import LIVE, RESUMABLE, Run, State, Summary
+from core.standby import Answer, Described, Ready, Refused
+from tui_app.i18n import _, ngettext, printable, say
+from tui_app.standby import StandbyWorker
+from tui_app.widgets.layer_panel import LayerPanel
+from tui_app.widgets.loss_chart import LossChart, Series
+from tui_app.widgets.progress_panel import ProgressPanel
+from tui_app.widgets.result_panel import ResultPanel
+from tui_app.widgets.run_form import RunForm
+from tui_app.widgets.runs_panel import RunsPanel
+
+FOLLOW_INTERVAL_S = 0.5
+"""A slower chart would not look live, and a faster one takes time from the training beside it."""
+LISTING_INTERVAL_S = 2.0
+SERIES_COLOURS = ("$accent", "$success", "$primary", "$error", "$secondary", "$foreground")
+
+
+@dataclass
+class Followed:
+    """A run whose events are read as they come."""
+
+    run: Run
+    reader: EventReader
+    state: State = "starting"
+    replay: Replay = field(default_factory=Replay)
+    is_read: bool = False
+    """Its worker is at it."""
+
+
+class Dashboard(Screen[None]):
+    """`settings` fill the form; `run_id` is shown at once, and resumed if so asked."""
+
+    AUTO_FOCUS = "#network"
+    TITLE = "mnist-tui"
+    PANELS: ClassVar = ("form", "layers", "chart", "progress", "result", "runs-panel")
+
+    class News(Message):
+        """New events of a run, or another state."""
+
+        def __init__(self, run_id: str, events: Sequence[Event], state: State) -> None:
+            super().__init__()
+            self.run_id = run_id
+            self.events = events
+            self.state = state
+
+    class Listed(Message):
+        """The runs that there are."""
+
+        def __init__(self, summaries: Sequence[Summary]) -> None:
+            super().__init__()
+            self.summaries = summaries
+
+    class Answered(Message):
+        """The standby worker said something."""
+
+        def __init__(self, answer: Answer) -> None:
+            super().__init__()
+            self.answer = answer
+
+    def __init__(self, runs_dir: Path, settings: dict[str, Any], run_id: str | None, *, resume: bool) -> None:
+        super().__init__()
+        self._runs_dir = runs_dir
+        self._settings = settings
+        self._open_first = run_id
+        self._resume_first = resume
+        self._followed: dict[str, Followed] = {}
+        self._summaries: Sequence[Summary] | None = None
+        self._on_show = ""
+        self._overlaid: list[str] = []
+        self._colours: dict[str, str] = {}
+        self._chart_shows: object = None
+        self._tables: dict[str, LayerTable] = {}
+        self._wanted_table = ""
+        self._standby: StandbyWorker | None = None
+        self._workers: list[StandbyWorker] = []
+
+    def compose(self) -> ComposeResult:
+        names = (_("Run"), _("Layers"), _("Loss"), _("Progress"), _("Result"), _("Runs"))
+        yield Header()
+        yield Tabs(*(Tab(name, id=f"tab-{panel}") for name, panel in zip(names, self.PANELS, strict=True)), id="tabs")
+        with Container(id="panels", classes="show-form"):
+            yield RunForm(self._settings, id="form", classes="panel")
+            with Vertical(id="chart", classes="panel") as chart_panel:
+                chart_panel.border_title = _("Running loss")
+                yield LossChart(
+                    x_label=_("Epoch"),
+                    y_label=_("Loss"),
+                    running_name=_("running loss"),
+                    batch_name=_("batch losses"),
+                    failure=_("The chart cannot be drawn."),
+                    decimal_mark=_("."),
+                    placeholder=_("The loss of each batch, once a run has begun."),
+                )
+            yield RunsPanel(id="runs-panel", classes="panel")
+            yield ProgressPanel(id="progress", classes="panel")
+            yield LayerPanel(id="layers", classes="panel")
+            yield ResultPanel(id="result", classes="panel")
+        yield Static(_("mnist-tui needs 80 columns and 24 rows."), id="too-small")
+        yield Footer()
+
+    def on_mount(self) -> None:
+        self._ensure_standby()
+        self._list_runs()
+
+    def on_unmount(self) -> None:
+        if self._standby is not None:
+            self._standby.close()
+
+    # The standby worker
+
+    def _ensure_standby(self) -> StandbyWorker | None:
+        if self._standby is None or self._standby.process.poll() is not None:
+            try:
+                self._standby = StandbyWorker()
+            except Problem as problem:
+                self._complain(problem)
+                return None
+            self._listen(self._standby)
+        return self._standby
+
+    @work(exit_on_error=False, group="standby")
+    async def _listen(self, standby: StandbyWorker) -> None:
+        async for answer in standby.answers():
+            self.post_message(self.Answered(answer))
+
+    @on(Answered)
+    def _take_answer(self, message: Answered) -> None:
+        match message.answer:
+            case Ready(devices=devices):
+                self.query_one(RunForm).show_devices(devices)
+                self._ask_for_table(self._wanted_table)
+            case Described(table=table):
+                self._tables[table.model] = table
+                if table.model == self._wanted_table:
+                    self.query_one(LayerPanel).show_table(table)
+            case Refused() as refused:
+                if refused.model == self._wanted_table:
+                    text = " ".join(filter(None, (say(refused.message), say(refused.advice))))
+                    self.query_one(LayerPanel).show_problem(text)
+                    self.query_one(RunForm).show_problem(text)
+
+    @on(RunForm.NetworkChosen)
+    def _network_chosen(self, message: RunForm.NetworkChosen) -> None:
+        self._show_table(message.model)
+
+    def _show_table(self, model: str) -> None:
+        self._wanted_table = model
+        table = self._tables.get(model)
+        if table is not None:
+            self.query_one(LayerPanel).show_table(table)
+        else:
+            self._ask_for_table(model)
+
+    def _ask_for_table(self, model: str) -> None:
+        if not model or model in self._tables:
+            return
+        standby = self._ensure_standby()
+        if standby is not None:
+            try:
+                standby.describe(model)
+            except Problem as problem:
+                self._complain(problem)
+
+    # Starting, stopping and resuming runs
+
+    @on(RunForm.Submitted)
+    def _train(self, message: RunForm.Submitted) -> None:
+        self._start(message.config)
+
+    def _start(self, config: RunConfig) -> None:
+        try:
+            run = runs.create(self._runs_dir, config)
+        except Problem as problem:
+            self._complain(problem)
+            return
+        self._hand_over(run)
+        self._list_runs()
+
+    def _hand_over(self, run: Run) -> None:
+        standby = self._ensure_standby()
+        if standby is None:
+            return
+        try:
+            standby.hand_over(run)
+        except Problem as problem:
+            self._complain(problem)
+            self._standby = None
+            return
+        self._workers.append(standby)
+        self._standby = None  # the next one is started when no run needs the processor, or somebody needs it
+        self._follow_again(run)
+        self.show_run(run.id)
+
+    def stop_runs(self, run_ids: Sequence[str]) -> None:
+        """Ask runs to stop."""
+        for run_id in run_ids:
+            try:
+                runs.find(self._runs_dir, run_id).request_stop()
+            except Problem as problem:
+                self._complain(problem)
+
+    def live_runs(self) -> list[str]:
+        """The ids of the runs in progress."""
+        states = {summary.id: summary.state for summary in self._summaries or ()}
+        states.update({run_id: followed.state for run_id, followed in self._followed.items()})
+        return sorted(run_id for run_id, state in states.items() if state in LIVE)
+
+    # Actions
+
+    def action_train(self) -> None:
+        self.query_one(RunForm).submit()
+
+    @on(RunForm.StopPressed)
+    def action_stop(self) -> None:
+        self.stop_runs([self._on_show])
+        self.notify(_("{run} will stop at its next batch.").format(run=self._on_show))
+
+    def action_resume(self) -> None:
+        run = Run(self._runs_dir / self._on_show)
+        try:
+            runs.check_resumable(run)
+        except Problem as problem:
+            self._complain(problem)
+            return
+        self._hand_over(run)
+
+    def action_toggle_log_scale(self) -> None:
+        chart = self.query_one(LossChart)
+        chart.log_scale = not chart.log_scale
+
+    def action_toggle_overlay(self) -> None:
+        run_id = self.query_one(RunsPanel).under_cursor
+        if run_id is not None:
+            self._toggle_overlay(run_id)
+
+    def action_show_log(self) -> None:
+        from tui_app.screens.log import LogScreen
+
+        lines = Run(self._runs_dir / self._on_show).log_tail(500)
+        self.app.push_screen(LogScreen(self._on_show, lines))
+
+    def action_next_panel(self) -> None:
+        self._go_to_panel(1)
+
+    def action_previous_panel(self) -> None:
+        self._go_to_panel(-1)
+
+    def _go_to_panel(self, offset: int) -> None:
+        tabs = self.query_one(Tabs)
+        if tabs.display:
+            here = self.PANELS.index((tabs.active or "tab-form").removeprefix("tab-"))
+            tabs.active = f"tab-{self.PANELS[(here + offset) % len(self.PANELS)]}"
+            return
+        focusable = [panel for panel in self.PANELS if self._first_focusable(panel) is not None]
+        here = next((i for i, panel in enumerate(focusable) if self.query_one(f"#{panel}").has_focus_within), -1)
+        self.set_focus(self._first_focusable(focusable[(here + offset) % len(focusable)]))
+
+    def _first_focusable(self, panel: str) -> Any:
+        widget = self.query_one(f"#{panel}")
+        inside = [widget, *widget.query("*")]
+        return next((w for w in self.focus_chain if w in inside), None)
+
+    @on(Tabs.TabActivated)
+    def _show_panel(self, event: Tabs.TabActivated) -> None:
+        chosen = (event.tab.id or "").removeprefix("tab-")
+        panels = self.query_one("#panels")
+        for panel in self.PANELS:
+            panels.set_class(panel == chosen, f"show-{panel}")
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        state = self._state_on_show()
+        if action == "stop":
+            return True if state in LIVE else None
+        if action == "resume":
+            return True if state in RESUMABLE else None
+        if action == "show_log":
+            return True if self._on_show else None
+        return True
+
+    def _state_on_show(self) -> State | None:
+        followed = self._followed.get(self._on_show)
+        return followed.state if followed else None
+
+    # The list of runs
+
+    @work(exit_on_error=False, exclusive=True, group="listing")
+    async def _list_runs(self) -> None:
+        listing = runs.Listing(self._runs_dir)
+        while True:
+            self.post_message(self.Listed(await asyncio.to_thread(listing.read)))
+            await asyncio.sleep(LISTING_INTERVAL_S)
+
+    @on(Listed)
+    def _take_listing(self, message: Listed) -> None:
+        first = self._summaries is None
+        self._summaries = message.summaries
+        live = [summary.id for summary in message.summaries if summary.state in LIVE]
+        for run_id in live:
+            if run_id not in self._followed or not self._followed[run_id].is_read:
+                self._follow_again(Run(self._runs_dir / run_id))
+        if first:
+            self._open_at_start(live)
+        self.sub_title = (
+            ngettext("{count} run in progress", "{count} runs in progress", len(live)).format(count=len(live))
+            if live
+            else ""
+        )
+        self._show_list()
+
+    def _open_at_start(self, live: Sequence[str]) -> None:
+        if live and self._open_first is None:
+            text = ngettext("In progress: {runs}", "In progress: {runs}", len(live))
+            self.notify(text.format(runs=", ".join(live)))
+        run_id = self._open_first or (live[-1] if live else None)
+        if run_id is None:
+            return
+        self.show_run(run_id)
+        if self._resume_first:
+            self.action_resume()
+
+    def _show_list(self) -> None:
+        ticked = {run_id: self._resolve(self._colour(run_id)) for run_id in (self._on_show, *self._overlaid) if run_id}
+        self.query_one(RunsPanel).show_runs(self._summaries or (), self._on_show, ticked)
+
+    def _resolve(self, colour: str) -> str:
+        return self.app.theme_variables.get(colour.removeprefix("$"), "")
+
+    def _colour(self, run_id: str) -> str:
+        """The same for ever, and another than those in use as long as there are any."""
+        if run_id not in self._colours:
+            taken = list(self._colours.values())
+            self._colours[run_id] = min(SERIES_COLOURS, key=taken.count)
+        return self._colours[run_id]
+
+    # Runs on show
+
+    @on(RunsPanel.Picked)
+    def _pick(self, message: RunsPanel.Picked) -> None:
+        self.show_run(message.run_id)
+
+    @on(RunsPanel.Ticked)
+    def _tick(self, message: RunsPanel.Ticked) -> None:
+        self._toggle_overlay(message.run_id)
+
+    def _toggle_overlay(self, run_id: str) -> None:
+        if run_id in self._overlaid:
+            self._overlaid.remove(run_id)
+        else:
+            self._overlaid.append(run_id)
+            self._follow(run_id)
+        self._show_chart()
+        self._show_list()
+
+    def show_run(self, run_id: str) -> None:
+        """Fill the panels with a run, live or not."""
+        self._on_show = run_id
+        self._follow(run_id)
+        self._show_all()
+        self._show_list()
+
+    def _follow(self, run_id: str) -> None:
+        if run_id not in self._followed:
+            self._follow_again(Run(self._runs_dir / run_id))
+
+    def _follow_again(self, run: Run) -> None:
+        """Read its events from where we are: a run that is resumed goes on in the same file."""
+        followed = self._followed.setdefault(run.id, Followed(run, run.reader()))
+        if not followed.is_read:
+            followed.is_read = True
+            followed.state = "starting"
+            self._read(followed)
+
+    @work(exit_on_error=False, group="follow")
+    async def _read(self, followed: Followed) -> None:
+        try:
+            while True:
+                state = await asyncio.to_thread(followed.run.state)  # first: what was written before the end is read
+                while events := await asyncio.to_thread(followed.reader.read_new):
+                    self.post_message(self.News(followed.run.id, events, state))
+                self.post_message(self.News(followed.run.id, (), state))
+                if state not in LIVE:
+                    return
+                await asyncio.sleep(FOLLOW_INTERVAL_S)
+        finally:
+            followed.is_read = False
+
+    @on(News)
+    def _take_news(self, message: News) -> None:
+        followed = self._followed[message.run_id]
+        was, followed.state = followed.state, message.state
+        followed.replay.apply(message.events)
+        if message.events or was != message.state:
+            if message.run_id == self._on_show:
+                self._show_all()
+            elif message.run_id in self._overlaid:
+                self._show_chart()
+        if was in LIVE and message.state not in LIVE:
+            self._ended()
+
+    def _ended(self) -> None:
+        for worker in self._workers:
+            worker.process.poll()  # takes its exit status: nothing of it is left behind
+        if not self.live_runs():
+            self._ensure_standby()
+
+    def _show_all(self) -> None:
+        followed = self._followed[self._on_show]
+        replay, state = followed.replay, followed.state
+        self.query_one(ProgressPanel).show_run(self._on_show, replay, state)
+        self.query_one(ResultPanel).show_run(self._on_show, replay)
+        self.query_one(RunForm).show_stoppable(state in LIVE)
+        if replay.started is not None and replay.started.config.model != self._wanted_table:
+            self._show_table(replay.started.config.model)
+        self._show_chart()
+        self.refresh_bindings()
+
+    def _show_chart(self) -> None:
+        chart = self.query_one(LossChart)
+        shown = [self._on_show, *(run_id for run_id in self._overlaid if run_id != self._on_show)]
+        series = tuple(self._series(run_id) for run_id in shown if run_id in self._followed)
+        started = self._followed[self._on_show].replay.started if self._on_show else None
+        total = started.config.epochs if started else None
+        if (series, total) != self._chart_shows:
+            self._chart_shows = (series, total)
+            chart.show(series, total)
+        else:
+            chart.refresh_data()
+
+    def _series(self, run_id: str) -> Series:
+        followed = self._followed[run_id]
+        started = followed.replay.started
+        return Series(
+            key=run_id,
+            name=run_id,
+            color=self._colour(run_id),
+            history=followed.replay.history,
+            steps_per_epoch=started.steps_per_epoch if started else 1,
+            live=followed.state in LIVE,
+        )
+
+    # Trouble
+
+    @on(Worker.StateChanged)
+    def _worker_failed(self, event: Worker.StateChanged) -> None:
+        if event.state is WorkerState.ERROR:
+            error = event.worker.error
+            if isinstance(error, Problem):
+                self._complain(error)
+            else:
+                self.notify(printable(f"{type(error).__name__}: {error}"), severity="error", markup=False)
+
+    def _complain(self, problem: Problem) -> None:
+        self.notify(say(problem), severity="error", timeout=10, markup=False)

@@ -1,0 +1,48 @@
+"""The help: what the panels show, and every key."""
+
+from __future__ import annotations
+
+from rich.table import Table
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from tui_app.i18n import _
+from tui_app.keys import key_table
+
+
+class HelpScreen(ModalScreen[None]):
+    """Scrolls; escape leaves it."""
+
+    BINDINGS = [Binding("escape,f1,question_mark,q", "dismiss", show=False)]  # noqa: RUF012
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll(classes="dialog", id="help") as dialog:
+            dialog.border_title = _("Help")
+            dialog.border_subtitle = _("Esc closes")
+            yield Static(
+                _(
+                    "Choose a network, a device and the number of epochs, then press Train. The run trains in a "
+                    "process of its own: it goes on when this dashboard, its terminal or its connection ends, and is "
+                    "shown again the next time."
+                )
+            )
+            yield Static(self._keys())
+            yield Static(
+                _(
+                    "Tab and Shift+Tab go from field to field, the arrows move within one, Enter and Space choose. In "
+                    "the list of runs Enter shows a run and Space lays it over the chart. Ctrl+P opens the commands, "
+                    "themes among them."
+                )
+            )
+
+    def _keys(self) -> Table:
+        table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+        table.add_column(style="bold", no_wrap=True)
+        table.add_column()
+        for key in key_table():
+            names = [self.app.get_key_display_name(name) for name in key.keys.split(",")]
+            table.add_row("  ".join(names), key.help)
+        return table

@@ -1,0 +1,42 @@
+"""The question before the program ends while runs are in progress."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Horizontal, Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Button, Label
+
+from tui_app.i18n import _, ngettext
+
+
+class QuitScreen(ModalScreen[bool | None]):
+    """True: stop the runs; False: leave them running; None: stay."""
+
+    BINDINGS = [  # noqa: RUF012
+        Binding("escape", "dismiss(None)", show=False),
+        Binding("left", "app.focus_previous", show=False),
+        Binding("right", "app.focus_next", show=False),
+    ]
+
+    def __init__(self, run_ids: Sequence[str]) -> None:
+        super().__init__()
+        self._run_ids = run_ids
+
+    def compose(self) -> ComposeResult:
+        text = ngettext("{runs} is in progress.", "{runs} are in progress.", len(self._run_ids))
+        with Vertical(id="question", classes="dialog"):
+            yield Label(text.format(runs=", ".join(self._run_ids)))
+            yield Label(_("Runs go on without the dashboard: mnist-tui shows them again."), classes="muted")
+            with Horizontal(classes="buttons"):
+                yield Button(_("Leave running"), id="leave", variant="primary")
+                yield Button(_("Stop"), id="stop", variant="warning")
+                yield Button(_("Stay"), id="stay")
+
+    @on(Button.Pressed)
+    def choose(self, event: Button.Pressed) -> None:
+        self.dismiss({"leave": False, "stop": True}.get(event.button.id or ""))

@@ -1,0 +1,96 @@
+"""Tables as text: the same in the dashboard and on the command line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from core import runs as core_runs
+from core.layer_table import Layer, LayerTable
+from tui_app import i18n
+from tui_app.i18n import _, number, printable, say
+
+
+def layers(table: LayerTable, *, title: bool = True) -> Table:
+    """Annexe 1's table of a network."""
+    grid = Table(
+        title=printable(table.model) if title else None,
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+        show_edge=False,
+        show_footer=title,
+    )
+    total = _("Total: {count}").format(count=number(table.total))
+    grid.add_column(_("Name"), no_wrap=True)
+    grid.add_column(_("Layer type"))
+    grid.add_column(_("Specification"))
+    grid.add_column(_("Output size"), justify="right")
+    grid.add_column(_("Parameters"), footer=total, justify="right")
+    for layer in table.layers:
+        grid.add_row(printable(layer.name), say(layer.kind), say(layer.specification), shape(layer), count(layer))
+    return grid
+
+
+def shape(layer: Layer) -> str:
+    """`32×28×28`."""
+    return "×".join(str(size) for size in layer.output_shape) or "–"
+
+
+def count(layer: Layer) -> str:
+    """`32×1×3×3 + 32 = 320`, or nothing."""
+    return f"{layer.parameter_sum} = {number(layer.parameters)}" if layer.parameters else "0"
+
+
+def derivations(table: LayerTable) -> list[str]:
+    """Where the output sizes come from: a line for each layer that has one."""
+    return [f"{printable(layer.name)}: {layer.output_derivation}" for layer in table.layers if layer.output_derivation]
+
+
+def runs(summaries: Sequence[core_runs.Summary]) -> Table:
+    """The list of runs."""
+    grid = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    for heading in (_("Run"), _("State"), _("Network"), _("Data"), _("Epoch"), _("Accuracy"), _("Begun")):
+        grid.add_column(heading, no_wrap=True)
+    for summary in summaries:
+        config = summary.config
+        grid.add_row(
+            summary.id,
+            state_name(summary.state),
+            printable(config.model.rpartition("/")[2]) if config else "",
+            printable(summary.dataset),
+            f"{summary.epoch}/{config.epochs}" if config else "",
+            "" if summary.accuracy is None else i18n.percent(summary.accuracy),
+            datetime.fromtimestamp(summary.created).strftime("%Y-%m-%d %H:%M") if summary.created else "",
+        )
+    return grid
+
+
+def state_name(state: core_runs.State) -> str:
+    """The state of a run in a word."""
+    return {
+        "starting": _("starting"),
+        "running": _("running"),
+        "done": _("done"),
+        "stopped": _("stopped"),
+        "diverged": _("diverged"),
+        "failed": _("failed"),
+        "crashed": _("crashed"),
+        "unreadable": _("unreadable"),
+    }[state]
+
+
+def print_table(table: Table) -> None:
+    """On stdout; a pipe gets lines that are as long as they need to be."""
+    is_terminal = sys.stdout.isatty()
+    console = Console(file=sys.stdout, width=None if is_terminal else 160, highlight=False)
+    console.print(table)
+    if table.title and isinstance(table.title, str):
+        console.print(Text(""))

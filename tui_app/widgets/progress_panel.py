@@ -1,0 +1,100 @@
+"""How far a run is, and the exam's lines as they are printed."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.widgets import ProgressBar, RichLog, Static
+
+from core.events import EpochEnded
+from core.replay import MAX_LINES, Replay
+from core.runs import State
+from tui_app import tables
+from tui_app.headless import epoch_line, result_line, time_left
+from tui_app.i18n import _, duration, number, percent, printable, say
+
+
+class ProgressPanel(Horizontal):
+    """Every line has its place before there is anything to say."""
+
+    def compose(self) -> ComposeResult:
+        self.border_title = _("Progress")
+        with Vertical(id="progress-numbers"):
+            yield Static(_("No run yet: choose a network and press Train."), id="progress-state")
+            yield ProgressBar(total=1, show_eta=False, show_percentage=False, id="progress-bar")
+            yield Static(id="progress-speed")
+            yield Static(id="progress-notice")
+        yield RichLog(max_lines=MAX_LINES + 2, id="lines", min_width=20)
+
+    def on_mount(self) -> None:
+        self._run_id = ""
+        self._last: EpochEnded | None = None
+        self._has_result = False
+
+    def show_run(self, run_id: str, replay: Replay, state: State) -> None:
+        """Called at every news of the run, and when another one comes on show."""
+        self.border_title = _("Progress of {run}").format(run=run_id)
+        self._show_numbers(replay, state)
+        self._show_lines(run_id, replay)
+
+    def _show_numbers(self, replay: Replay, state: State) -> None:
+        started, progress = replay.started, replay.progress
+        share = replay.done_steps / max(1, replay.total_steps)
+        texts = [tables.state_name(state)]
+        speed = ""
+        if started is not None:
+            epoch = progress.epoch if progress else started.epoch
+            step = progress.step if progress else started.step
+            texts.append(_("epoch {epoch}/{epochs}").format(epoch=number(epoch), epochs=number(started.config.epochs)))
+            texts.append(_("batch {step}/{steps}").format(step=number(step), steps=number(started.steps_per_epoch)))
+            texts.append(percent(share, 0))
+        if started is not None and progress is not None:
+            speed = _("{speed} images/s · {elapsed}").format(
+                speed=number(progress.images_per_s), elapsed=duration(progress.elapsed_s)
+            )
+            if state == "running":
+                left = time_left(progress, replay.total_steps, replay.done_steps, started.config.batch_size)
+                speed += " · " + _("{left} left").format(left=duration(left))
+        self.query_one("#progress-state", Static).update(Content(" · ".join(texts)))
+        self.query_one("#progress-bar", ProgressBar).update(total=1, progress=min(1.0, share))
+        self.query_one("#progress-speed", Static).update(Content(speed))
+        self.query_one("#progress-notice", Static).update(Content(_notice(replay, state)))
+
+    def _show_lines(self, run_id: str, replay: Replay) -> None:
+        log = self.query_one("#lines", RichLog)
+        result = replay.evaluated is not None
+        newest = self._last.epoch if self._last else 0
+        went_back = (self._has_result and not result) or newest > (replay.epochs[-1].epoch if replay.epochs else 0)
+        if run_id != self._run_id or went_back:
+            log.clear()
+            self._run_id, self._last, self._has_result, newest = run_id, None, False, 0
+        if replay.started is None:
+            return
+        for event in replay.epochs:
+            if event.epoch > newest:
+                log.write(epoch_line(event, replay.started.config))
+                self._last = event
+        if replay.evaluated is not None and not self._has_result:
+            log.write(result_line(replay.evaluated))
+            self._has_result = True
+
+
+def _notice(replay: Replay, state: State) -> str:
+    """The one thing that a person should know now."""
+    if replay.notice is not None:
+        text = say(replay.notice.message)
+        return text if replay.notice.fraction is None else f"{text} {percent(replay.notice.fraction, 0)}"
+    if replay.ended is not None and state not in ("running", "starting"):
+        found = " ".join(say(message) for message in (replay.ended.message, replay.ended.advice) if message)
+        if found:
+            return found
+    if state == "crashed":
+        return _("The worker is gone. Resume goes on from the last checkpoint; Log shows what it said.")
+    if state == "stopped":
+        return _("Resume goes on from here.")
+    started = replay.started
+    if started is None:
+        return ""
+    where = printable(started.device_name if started.device == "cpu" else f"{started.device} {started.device_name}")
+    return f"{printable(started.dataset_title)} · {where} · " + _("seed {seed}").format(seed=started.config.seed)

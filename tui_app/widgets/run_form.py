@@ -1,0 +1,219 @@
+"""What to run: every setting of a run, checked while it is typed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal, VerticalScroll
+from textual.content import Content
+from textual.message import Message
+from textual.widget import Widget
+from textual.widgets import Button, Collapsible, Input, Label, RadioButton, RadioSet, Select, Static
+
+from core import paths
+from core.config import DATASETS, EXAM_NETWORKS, RunConfig, setting_from_text
+from core.problems import InvalidSetting
+from core.standby import DeviceInfo
+from tui_app.i18n import _, number, percent, printable, say
+
+_TYPED = ("model", "epochs", "batch_size", "lr", "seed", "threads")
+"""Fields that are typed; the others are chosen."""
+
+
+class RunForm(VerticalScroll):
+    """Filled in from `settings`, the fields of a `RunConfig` that are known already."""
+
+    can_focus = False
+
+    class NetworkChosen(Message):
+        """Another network than before."""
+
+        def __init__(self, model: str) -> None:
+            super().__init__()
+            self.model = model
+
+    class Submitted(Message):
+        """Train with this."""
+
+        def __init__(self, config: RunConfig) -> None:
+            super().__init__()
+            self.config = config
+
+    class StopPressed(Message):
+        """Stop the run on show."""
+
+    def __init__(self, settings: dict[str, Any], **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._settings = {"dataset": "auto", "epochs": 5, "batch_size": 64, "lr": 0.001, **settings}
+        self._devices: Sequence[DeviceInfo] = ()
+        self._shown_model = ""
+        self.border_title = _("Run")
+
+    def compose(self) -> ComposeResult:
+        model = self._settings.get("model", "RN_1")
+        with RadioSet(id="network", compact=True):
+            for name in EXAM_NETWORKS:
+                yield RadioButton(name, value=model == name)
+            yield RadioButton(_("own"), value=model not in EXAM_NETWORKS, tooltip=_("A network from a file of yours"))
+        own = "" if model in EXAM_NETWORKS else model
+        yield _field("model", "", Input(own, placeholder="my_net.py:Net", id="model", compact=True))
+        device = self._settings.get("device", "auto")
+        yield _field("device", _("Device"), Select([(device, device)], value=device, **_select("device")))
+        yield Static(_("Loading torch…"), id="device-name", classes="muted")
+        yield self._input("epochs", _("Epochs"))
+        with Collapsible(title=_("More"), id="more", collapsed=not self._has_more()):
+            yield self._input("batch_size", _("Batch size"))
+            yield self._input("lr", _("Learning rate"))
+            yield self._input("seed", _("Seed"), placeholder=_("drawn"))
+            dataset = self._settings["dataset"]
+            yield _field("dataset", _("Data set"), Select.from_values(DATASETS, value=dataset, **_select("dataset")))
+            precisions = [("fp32", "fp32"), ("bf16", "bf16"), (_("exact fp32"), "exact")]
+            precision = "exact" if self._settings.get("exact") else self._settings.get("precision", "fp32")
+            yield _field("precision", _("Precision"), Select(precisions, value=precision, **_select("precision")))
+            yield self._input("threads", _("Threads"), placeholder=_("what suits"))
+            data_dir = self._settings.get("data_dir", str(paths.default_data_dir()))
+            yield _field("data_dir", _("Data folder"), Input(data_dir, id="data_dir", compact=True))
+        yield Static(id="form-message")
+        with Horizontal(classes="buttons"):
+            yield Button(_("Train"), id="train", variant="primary", compact=True)
+            yield Button(_("Stop"), id="stop", compact=True, disabled=True)
+
+    def _input(self, name: str, label: str, **arguments: Any) -> Widget:
+        value = self._settings.get(name)
+        text = "" if value in (None, 0) else f"{value:g}" if isinstance(value, float) else str(value)
+        return _field(name, label, Input(text, id=name, compact=True, **arguments))
+
+    def _has_more(self) -> bool:
+        given = self._settings
+        defaults = {"dataset": "auto", "batch_size": 64, "lr": 0.001, "model": given.get("model")}
+        return any(given[name] != defaults.get(name) for name in given if name not in ("epochs", "device", "model"))
+
+    def on_mount(self) -> None:
+        self._choose_network()
+
+    # What it says
+
+    @property
+    def model(self) -> str:
+        """As it stands, valid or not."""
+        chosen = self.query_one("#network", RadioSet).pressed_index
+        return EXAM_NETWORKS[chosen] if 0 <= chosen < len(EXAM_NETWORKS) else self._text("model")
+
+    def config(self) -> RunConfig:
+        """Raises `InvalidSetting`."""
+        values: dict[str, Any] = {"model": setting_from_text("model", self.model)}
+        for name in _TYPED[1:]:
+            text = self._text(name)
+            if text or name not in ("seed", "threads"):  # these two are chosen where they are left out
+                values[name] = setting_from_text(name, text)
+        device = str(self.query_one("#device", Select).value)
+        if self._devices and device not in ("auto", *self._device_ids()):
+            known = ", ".join(info.id for info in self._devices)
+            text = "there is no device {device} here: there is {known}"
+            raise InvalidSetting("device", text, device=device, known=known)
+        precision = self.query_one("#precision", Select).value
+        values["exact"] = precision == "exact"
+        values["precision"] = "bf16" if precision == "bf16" else "fp32"
+        values["dataset"] = self.query_one("#dataset", Select).value
+        values["data_dir"] = self._text("data_dir") or str(paths.default_data_dir())
+        return RunConfig(device=device, **values)
+
+    def _text(self, name: str) -> str:
+        return self.query_one(f"#{name}", Input).value.strip()
+
+    def _device_ids(self) -> list[str]:
+        ids = [info.id for info in self._devices]
+        return ["cuda", *ids] if "cuda:0" in ids else ids
+
+    # What there is to choose from
+
+    def show_devices(self, devices: Sequence[DeviceInfo]) -> None:
+        """The standby worker has found them."""
+        self._devices = devices
+        select: Select[str] = self.query_one("#device", Select)
+        chosen = str(select.value)
+        ids = ["auto", *(info.id for info in devices)]
+        select.set_options([(name, name) for name in dict.fromkeys([*ids, chosen])])
+        select.value = chosen
+        self._describe_device()
+        self._check()
+
+    @on(Select.Changed, "#device")
+    def _describe_device(self) -> None:
+        chosen = str(self.query_one("#device", Select).value)
+        info = next((info for info in self._devices if chosen in ("auto", info.id, info.id.split(":")[0])), None)
+        if info is not None:
+            self.query_one("#device-name", Static).update(Content(_describe(info)))
+
+    def show_problem(self, text: str) -> None:
+        """Something about the settings that only the worker could know."""
+        self.query_one("#form-message", Static).update(Content(text))
+
+    def show_stoppable(self, stoppable: bool) -> None:
+        self.query_one("#stop", Button).disabled = not stoppable
+
+    # While it is filled in
+
+    @on(RadioSet.Changed)
+    def _choose_network(self) -> None:
+        own = self.query_one("#network", RadioSet).pressed_index >= len(EXAM_NETWORKS)
+        self.query_one("#field-model").display = own
+        self._check()
+
+    @on(Input.Changed)
+    @on(Select.Changed)
+    def _check(self) -> None:
+        """Mark what cannot be, and say why of the first."""
+        problem: InvalidSetting | None = None
+        try:
+            self.config()
+        except InvalidSetting as invalid:
+            problem = invalid
+        for field in self.query(".field"):
+            field.set_class(problem is not None and field.id == f"field-{problem.field}", "wrong")
+        self.show_problem(say(problem) if problem else "")
+        valid_model = self.model if problem is None or problem.field != "model" else ""
+        if valid_model and valid_model != self._shown_model:
+            self._shown_model = valid_model
+            self.post_message(self.NetworkChosen(setting_from_text("model", valid_model)))
+
+    @on(Button.Pressed, "#train")
+    @on(Input.Submitted)
+    def submit(self) -> None:
+        """Start, or say what hinders."""
+        try:
+            config = self.config()
+        except InvalidSetting as invalid:
+            field = self.query_one(f"#{invalid.field}")
+            if any(isinstance(parent, Collapsible) for parent in field.ancestors):
+                self.query_one("#more", Collapsible).collapsed = False
+            field.focus()
+            self.show_problem(say(invalid))
+            self.app.bell()
+        else:
+            self.post_message(self.Submitted(config))
+
+    @on(Button.Pressed, "#stop")
+    def _stop(self) -> None:
+        self.post_message(self.StopPressed())
+
+
+def _field(name: str, label: str, control: Widget) -> Widget:
+    return Horizontal(*([Label(label)] if label else []), control, id=f"field-{name}", classes="field")
+
+
+def _select(name: str) -> dict[str, Any]:
+    return {"id": name, "allow_blank": False, "compact": True}
+
+
+def _describe(info: DeviceInfo) -> str:
+    text = printable(info.name)
+    if info.free_memory is not None and info.total_memory is not None:
+        free, total = number(info.free_memory / 2**30, 1), number(info.total_memory / 2**30, 1)
+        text += _(", {free} of {total} GiB free").format(free=free, total=total)
+    if info.use is not None:
+        text += _(", {use} in use").format(use=percent(info.use, 0))
+    return text
