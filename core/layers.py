@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import nn
-from torch.nn.modules import activation
 from torch.nn.utils.parametrize import is_parametrized
 from torch.utils.hooks import RemovableHandle
 
@@ -29,10 +28,10 @@ _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 _KINDS: tuple[tuple[tuple[type[nn.Module], ...], Message], ...] = (
     (_CONVOLUTIONS, Message("convolution")),
     ((nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d), Message("transposed convolution")),
-    ((nn.Linear,), Message("linear (fully connected)")),
+    ((nn.Linear,), Message("linear")),
     ((*_POOLS[:3], *_ADAPTIVE_MAX_POOLS), Message("max pooling")),
     ((*_POOLS[3:], *_ADAPTIVE_AVERAGE_POOLS), Message("average pooling")),
-    ((nn.Flatten,), Message("flattening")),
+    ((nn.Flatten,), Message("flatten")),
     ((nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout), Message("dropout")),
     (_BATCH_NORMS, Message("batch normalisation")),
     ((nn.LayerNorm,), Message("layer normalisation")),
@@ -188,10 +187,7 @@ def _kind(module: nn.Module) -> Message:
     for classes, kind in _KINDS:
         if isinstance(module, classes):
             return kind
-    name = type(module).__name__
-    if any(base.__module__ == activation.__name__ for base in type(module).__mro__):
-        return Message("{name} activation", {"name": name})
-    return Message("{name}", {"name": name})
+    return Message("{name}", {"name": type(module).__name__})
 
 
 def _times(factors: tuple[int, ...]) -> str:
@@ -254,9 +250,9 @@ def _specification(module: Any) -> Message:
     if window is not None:
         return _window_specification(module, window)
     if isinstance(module, nn.Linear):
-        return Message("{inputs} → {outputs}", {"inputs": module.in_features, "outputs": module.out_features})
+        return Message("{inputs}→{outputs}", {"inputs": module.in_features, "outputs": module.out_features})
     if isinstance(module, nn.RNNBase | nn.RNNCellBase):
-        return Message("{inputs} → {outputs}", {"inputs": module.input_size, "outputs": module.hidden_size})
+        return Message("{inputs}→{outputs}", {"inputs": module.input_size, "outputs": module.hidden_size})
     if isinstance(module, nn.Dropout | nn.Dropout1d | nn.Dropout2d | nn.Dropout3d | nn.AlphaDropout):
         return Message("p = {p}", {"p": f"{module.p:g}"})
     if isinstance(module, _BATCH_NORMS):
@@ -265,7 +261,7 @@ def _specification(module: Any) -> Message:
 
 
 def _window_specification(module: Any, window: _Window) -> Message:
-    """`1 → 32, 3×3, p 1` or `2×2, stride 2`: s is the stride, p the padding, d the dilation, g the groups."""
+    """`1→32, 3×3, p 1` or `2×2, stride 2`: s is the stride, p the padding, d the dilation, g the groups."""
     kernel, more = _times(window.kernel), []
     is_convolution = isinstance(module, _CONVOLUTIONS)
     if is_convolution and set(window.stride) != {1}:
@@ -280,7 +276,7 @@ def _window_specification(module: Any, window: _Window) -> Message:
             more.append(f"g {module.groups}")
         window_text = ", ".join([kernel, *more])
         values = {"inputs": module.in_channels, "outputs": module.out_channels, "window": window_text}
-        return Message("{inputs} → {outputs}, {window}", values)
+        return Message("{inputs}→{outputs}, {window}", values)
     stride = _uniform(window.stride)
     if window.ceil:
         more.append("⌈⌉")

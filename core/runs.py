@@ -155,6 +155,10 @@ class Run:
 
     # How it is
 
+    def has_started(self) -> bool:
+        """Whether it came as far as the first batch."""
+        return any(isinstance(event, RunStarted) for event in self.reader().read_new())
+
     def state(self) -> State:
         return self.summary().state
 

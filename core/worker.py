@@ -50,10 +50,13 @@ def carry_out(run: Run, show: Emit, should_stop: Callable[[], bool]) -> RunEnded
         stopping = _StopWatch(run, should_stop)
         try:
             ended = _train_and_test(run, emit, stopping)
+        except datasets.Cancelled:
+            ended = RunEnded(status="stopped")
         except Exception as error:
-            with run.log_path.open("a", encoding="utf-8", errors="replace") as log:
-                traceback.print_exc(file=log)
-            ended = RunEnded(status="stopped") if isinstance(error, datasets.Cancelled) else _failed(error)
+            if not isinstance(error, Problem):
+                with run.log_path.open("a", encoding="utf-8", errors="replace") as log:
+                    traceback.print_exc(file=log)
+            ended = _failed(error)
         emit(ended)
         writer.close()
     return ended
@@ -106,7 +109,7 @@ def _run_started(
         config=config,
         device=str(device),
         device_name=devices.device_name(device),
-        torch_version=torch.__version__,
+        torch_version=str(torch.__version__),
         threads=torch.get_num_threads(),
         dataset=dataset.name,
         dataset_title=dataset.title,

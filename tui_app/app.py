@@ -35,7 +35,10 @@ class MnistTui(App[int]):
         super().__init__()
         self._dashboard = Dashboard(runs_dir, settings, run_id, resume=resume)
         for key in key_table():
-            self.bind(key.keys, key.action, description=key.text, show=key.in_footer)
+            first, *others = key.keys.split(",")
+            self.bind(first, key.action, description=key.text, show=key.in_footer, key_display=key.shown)
+            for other in others:
+                self.bind(other, key.action, description=key.text, show=False)
 
     def get_default_screen(self) -> Screen[Any]:
         return self._dashboard

@@ -184,7 +184,7 @@ def train(runs_dir: Path, config: RunConfig, *, json: bool) -> int:
     networks.build(config.model)
     run = runs.create(runs_dir, config)
     code = _carry_out(run, signals, json=json)
-    if code == 1 and not any(isinstance(event, RunStarted) for event in run.reader().read_new()):
+    if code == EXIT_CODES["failed"] and not run.log_tail() and not run.has_started():
         runs.discard(run)
     return code
 
@@ -262,7 +262,7 @@ def print_layers(models: Sequence[str], *, json: bool) -> None:
         print(msgspec.json.format(msgspec.json.encode(as_dicts if len(found) > 1 else as_dicts[0])).decode())
         return
     for table in found:
-        tables.print_table(tables.layers(table))
+        tables.print_table(tables.layers(table), tables.derivations(table))
 
 
 def print_runs(runs_dir: Path, *, json: bool) -> None:

@@ -17,6 +17,12 @@ class Key:
     help: str
     in_footer: bool = True
 
+    @property
+    def shown(self) -> str:
+        """The first of them, as it stands on a keyboard."""
+        first = self.keys.split(",")[0]
+        return "+".join(part.upper() if part[1:].isdigit() else part.capitalize() for part in first.split("+"))
+
 
 def key_table() -> tuple[Key, ...]:
     """In the language in use."""
@@ -30,5 +36,5 @@ def key_table() -> tuple[Key, ...]:
         Key("f2", "screen.next_panel", _("Next panel"), _("Go to the next panel"), False),
         Key("shift+f2", "screen.previous_panel", _("Previous panel"), _("Go to the panel before"), False),
         Key("f1,question_mark", "app.help", _("Help"), _("This help")),
-        Key("ctrl+q,q", "app.quit", _("Quit"), _("Leave; runs in progress may go on")),
+        Key("f10,q", "app.quit", _("Quit"), _("Leave; runs in progress may go on")),
     )

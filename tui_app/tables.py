@@ -22,26 +22,28 @@ def layers(table: LayerTable, *, title: bool = True) -> Table:
     grid = Table(
         title=printable(table.model) if title else None,
         title_justify="left",
-        box=box.SIMPLE_HEAD,
+        box=None,
+        header_style="bold",
         padding=(0, 1, 0, 0),
         pad_edge=False,
-        show_edge=False,
         show_footer=title,
     )
     total = _("Total: {count}").format(count=number(table.total))
     grid.add_column(_("Name"), no_wrap=True)
-    grid.add_column(_("Layer type"))
-    grid.add_column(_("Specification"))
-    grid.add_column(_("Output size"), justify="right")
-    grid.add_column(_("Parameters"), footer=total, justify="right")
+    grid.add_column(_("Layer\ntype"), no_wrap=True)
+    grid.add_column(_("Specification"), no_wrap=True)
+    grid.add_column(_("Output\nsize"), no_wrap=True, justify="right")
+    grid.add_column(_("Number of\nparameters"), footer=total, no_wrap=True, justify="right")
     for layer in table.layers:
-        grid.add_row(printable(layer.name), say(layer.kind), say(layer.specification), shape(layer), count(layer))
+        remark = layer.remark()
+        parameters = f"({say(remark)}) {count(layer)}" if remark else count(layer)
+        grid.add_row(printable(layer.name), say(layer.kind), say(layer.specification), shape(layer), parameters)
     return grid
 
 
 def shape(layer: Layer) -> str:
     """`32×28×28`."""
-    return "×".join(str(size) for size in layer.output_shape) or "–"
+    return "×".join(str(size) for size in layer.output_shape or ()) or "–"
 
 
 def count(layer: Layer) -> str:
@@ -87,10 +89,12 @@ def state_name(state: core_runs.State) -> str:
     }[state]
 
 
-def print_table(table: Table) -> None:
-    """On stdout; a pipe gets lines that are as long as they need to be."""
+def print_table(table: Table, notes: Sequence[str] = ()) -> None:
+    """On stdout, and notes under it; a pipe gets lines that are as long as they need to be."""
     is_terminal = sys.stdout.isatty()
     console = Console(file=sys.stdout, width=None if is_terminal else 160, highlight=False)
     console.print(table)
-    if table.title and isinstance(table.title, str):
-        console.print(Text(""))
+    for note in notes:
+        console.print(Text(note))
+    if notes:
+        console.print()

@@ -154,6 +154,10 @@ def test_a_file_may_define_data_classes_and_postponed_annotations(write: Write) 
     networks.build(write(source + NET.replace("784, 10", "784, Sizes().width")))
 
 
+def test_a_file_s_annotations_are_its_own_affair(write: Write) -> None:
+    networks.build(write(NET + "def f(x: int): ...\nassert f.__annotations__['x'] is int\n"))
+
+
 def test_the_path_ends_at_the_last_colon_and_may_begin_at_home(
     write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -191,8 +195,9 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
-def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     os.mkfifo(tmp_path / "net.py")
+    monkeypatch.setattr(Path, "read_bytes", lambda _path: pytest.fail("would wait for a writer"))
     assert "is not a regular file" in problem(f"{tmp_path / 'net.py'}:Net")
 
 
@@ -277,6 +282,7 @@ def test_a_constructor_that_forgets_its_parent_s(write: Write) -> None:
         ("self.no_such_layer(x)", "AttributeError: 'Net' object has no attribute 'no_such_layer'"),
         ("exit()", "SystemExit"),
         ("self.fc(self.flatten(x)) if not self.training else 1 / 0", "ZeroDivisionError: "),
+        ("self.fc(self.flatten(x)) if self.training else 1 / 0", "ZeroDivisionError: "),
     ],
 )
 def test_a_forward_that_raises(write: Write, body: str, reason: str) -> None:

@@ -33,7 +33,7 @@ class ResultPanel(Vertical):
     def show_run(self, run_id: str, replay: Replay) -> None:
         title = _("Result of {run}").format(run=run_id) if run_id else _("Result")
         self.border_title = title + (" · " + _("SAMPLE") if replay.is_sample else "")
-        self.border_subtitle = _("5,000 images only, not the whole of MNIST") if replay.is_sample else ""
+        self.border_subtitle = _("5,000 images, not all of MNIST") if replay.is_sample else ""
         result = replay.evaluated
         if result is None or result.total <= 0:
             self.query_one("#accuracy", Digits).update("–")

@@ -7,7 +7,7 @@ from typing import Any
 
 from textual import on
 from textual.app import ComposeResult
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
@@ -23,10 +23,8 @@ _TYPED = ("model", "epochs", "batch_size", "lr", "seed", "threads")
 """Fields that are typed; the others are chosen."""
 
 
-class RunForm(VerticalScroll):
+class RunForm(Vertical):
     """Filled in from `settings`, the fields of a `RunConfig` that are known already."""
-
-    can_focus = False
 
     class NetworkChosen(Message):
         """Another network than before."""
@@ -53,6 +51,14 @@ class RunForm(VerticalScroll):
         self.border_title = _("Run")
 
     def compose(self) -> ComposeResult:
+        with VerticalScroll(id="fields", can_focus=False):
+            yield from self._fields()
+        yield Static(id="form-message")
+        with Horizontal(classes="buttons"):
+            yield Button(_("Train"), id="train", variant="primary", compact=True)
+            yield Button(_("Stop"), id="stop", compact=True, disabled=True)
+
+    def _fields(self) -> ComposeResult:
         model = self._settings.get("model", "RN_1")
         with RadioSet(id="network", compact=True):
             for name in EXAM_NETWORKS:
@@ -65,21 +71,20 @@ class RunForm(VerticalScroll):
         yield Static(_("Loading torch…"), id="device-name", classes="muted")
         yield self._input("epochs", _("Epochs"))
         with Collapsible(title=_("More"), id="more", collapsed=not self._has_more()):
-            yield self._input("batch_size", _("Batch size"))
-            yield self._input("lr", _("Learning rate"))
-            yield self._input("seed", _("Seed"), placeholder=_("drawn"))
-            dataset = self._settings["dataset"]
-            yield _field("dataset", _("Data set"), Select.from_values(DATASETS, value=dataset, **_select("dataset")))
-            precisions = [("fp32", "fp32"), ("bf16", "bf16"), (_("exact fp32"), "exact")]
-            precision = "exact" if self._settings.get("exact") else self._settings.get("precision", "fp32")
-            yield _field("precision", _("Precision"), Select(precisions, value=precision, **_select("precision")))
-            yield self._input("threads", _("Threads"), placeholder=_("what suits"))
-            data_dir = self._settings.get("data_dir", str(paths.default_data_dir()))
-            yield _field("data_dir", _("Data folder"), Input(data_dir, id="data_dir", compact=True))
-        yield Static(id="form-message")
-        with Horizontal(classes="buttons"):
-            yield Button(_("Train"), id="train", variant="primary", compact=True)
-            yield Button(_("Stop"), id="stop", compact=True, disabled=True)
+            yield from self._more_fields()
+
+    def _more_fields(self) -> ComposeResult:
+        yield self._input("batch_size", _("Batch size"))
+        yield self._input("lr", _("Learning rate"))
+        yield self._input("seed", _("Seed"), placeholder=_("drawn"))
+        dataset = self._settings["dataset"]
+        yield _field("dataset", _("Data set"), Select.from_values(DATASETS, value=dataset, **_select("dataset")))
+        precisions = [("fp32", "fp32"), ("bf16", "bf16"), (_("exact fp32"), "exact")]
+        precision = "exact" if self._settings.get("exact") else self._settings.get("precision", "fp32")
+        yield _field("precision", _("Precision"), Select(precisions, value=precision, **_select("precision")))
+        yield self._input("threads", _("Threads"), placeholder=_("what suits"))
+        data_dir = self._settings.get("data_dir", str(paths.default_data_dir()))
+        yield _field("data_dir", _("Data folder"), Input(data_dir, id="data_dir", compact=True))
 
     def _input(self, name: str, label: str, **arguments: Any) -> Widget:
         value = self._settings.get(name)

@@ -45,7 +45,7 @@ class RunsPanel(Vertical):
         table = self._table
         table.add_column("", key="mark", width=2)
         table.add_column("", key="id", width=11)
-        table.add_column("", key="state", width=12)
+        table.add_column("", key="state", width=10)
         table.add_column("", key="accuracy", width=8)
         self._shown: list[tuple[str, ...]] = []
 
