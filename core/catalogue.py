@@ -1,1 +1,168 @@
-NAMES: tuple[str, ...] = ("mnist", "fashion-mnist", "kmnist", "qmnist", "sample")
+"""The data sets that there are, what their files must look like, and whether they do: all without torch."""
+
+from __future__ import annotations
+
+import math
+import os
+import struct
+from pathlib import Path
+
+import msgspec
+
+from core.problems import Message, Problem, reason
+
+_UINT8, _INT32 = 8, 12
+_VALUE_BYTES = {_UINT8: 1, _INT32: 4}
+
+
+class RawFile(msgspec.Struct, frozen=True):
+    """A file in the IDX format: a header with the values' type and shape, then the values, all big-endian."""
+
+    name: str
+    value_type: int
+    shape: tuple[int, ...]
+
+    @property
+    def header(self) -> bytes:
+        return struct.pack(f">HBB{len(self.shape)}I", 0, self.value_type, len(self.shape), *self.shape)
+
+    @property
+    def num_bytes(self) -> int:
+        return len(self.header) + math.prod(self.shape) * _VALUE_BYTES[self.value_type]
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """A data set. `mean` and `std` are those of its training pixels, as fractions of white."""
+
+    name: str
+    title: str
+    source: str = ""
+    """The name of its class in `torchvision.datasets`, and of its folder."""
+    mean: float = 0.1307
+    std: float = 0.3081
+    class_names: tuple[str, ...] = tuple("0123456789")
+    files: tuple[RawFile, ...] = ()
+    """Training images and labels, test images and labels; none for the embedded sample."""
+
+    def path(self, data_dir: Path, file: RawFile) -> Path:
+        return data_dir / self.source / "raw" / file.name
+
+
+_MNIST_FILES = (
+    RawFile("train-images-idx3-ubyte", _UINT8, (60_000, 28, 28)),
+    RawFile("train-labels-idx1-ubyte", _UINT8, (60_000,)),
+    RawFile("t10k-images-idx3-ubyte", _UINT8, (10_000, 28, 28)),
+    RawFile("t10k-labels-idx1-ubyte", _UINT8, (10_000,)),
+)
+# A QMNIST label is a row: the class first, then who wrote the digit and where it comes from.
+_QMNIST_FILES = (
+    RawFile("qmnist-train-images-idx3-ubyte", _UINT8, (60_000, 28, 28)),
+    RawFile("qmnist-train-labels-idx2-int", _INT32, (60_000, 8)),
+    RawFile("qmnist-test-images-idx3-ubyte", _UINT8, (60_000, 28, 28)),
+    RawFile("qmnist-test-labels-idx2-int", _INT32, (60_000, 8)),
+)
+_FASHION = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+_HIRAGANA = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
+
+CATALOGUE: dict[str, Entry] = {
+    entry.name: entry
+    for entry in (
+        Entry(name="mnist", title="MNIST", source="MNIST", files=_MNIST_FILES),
+        Entry(
+            name="fashion-mnist",
+            title="Fashion-MNIST",
+            source="FashionMNIST",
+            mean=0.2860,
+            std=0.3530,
+            class_names=_FASHION,
+            files=_MNIST_FILES,
+        ),
+        Entry(
+            name="kmnist",
+            title="KMNIST",
+            source="KMNIST",
+            mean=0.1918,
+            std=0.3483,
+            class_names=_HIRAGANA,
+            files=_MNIST_FILES,
+        ),
+        Entry(name="qmnist", title="QMNIST", source="QMNIST", files=_QMNIST_FILES),
+        Entry(name="sample", title="MNIST sample (5,000 images)"),
+    )
+}
+NAMES: tuple[str, ...] = tuple(CATALOGUE)
+
+
+def on_disk(data_dir: Path) -> list[str]:
+    """The sets whose files are all in the folder, whole or not; the sample, which needs none, is not among them."""
+
+    def complete(entry: Entry) -> bool:
+        try:
+            return bool(entry.files) and all(entry.path(data_dir, file).is_file() for file in entry.files)
+        except OSError:
+            return False
+
+    return [name for name, entry in CATALOGUE.items() if complete(entry)]
+
+
+def missing_files(entry: Entry, data_dir: Path) -> list[RawFile]:
+    """The files that are not there. Raises `Problem` where one is there and is not what it should be."""
+    missing = []
+    for file in entry.files:
+        path = entry.path(data_dir, file)
+        try:
+            path.lstat()
+        except FileNotFoundError:
+            missing.append(file)
+        except OSError as error:
+            raise unreadable(path, error) from error
+        else:
+            check(path, file, entry)
+    return missing
+
+
+def check(path: Path, file: RawFile, entry: Entry) -> None:
+    """Raises `Problem` where the type, header or length of a file is not that of the data set's."""
+    try:
+        fault = _fault(path, file, entry)
+    except OSError as error:
+        raise unreadable(path, error) from error
+    if fault:
+        raise damaged(fault)
+
+
+def _fault(path: Path, file: RawFile, entry: Entry) -> Message | None:
+    if not path.exists():
+        return Message("{path} is a link to a file that is not there", {"path": str(path)})
+    if not path.is_file():
+        return Message("{path} is not a regular file", {"path": str(path)})
+    with path.open("rb") as content:
+        header = content.read(len(file.header))
+        found_bytes = os.fstat(content.fileno()).st_size
+    if len(header) == len(file.header) and header[:4] != file.header[:4]:
+        return Message(
+            "{path} is not a file of {title}: it starts with the bytes {found}, expected {expected}",
+            {"path": str(path), "title": entry.title, "found": header[:4].hex(), "expected": file.header[:4].hex()},
+        )
+    if len(header) == len(file.header) and header != file.header:
+        shape = struct.unpack_from(f">{len(file.shape)}I", header, 4)
+        return Message(
+            "{path} says that it holds {found} values, expected {expected}",
+            {"path": str(path), "found": "×".join(map(str, shape)), "expected": "×".join(map(str, file.shape))},
+        )
+    if found_bytes != file.num_bytes:
+        return Message(
+            "{path} is {found} bytes long, expected {expected}",
+            {"path": str(path), "found": found_bytes, "expected": file.num_bytes},
+        )
+    return None
+
+
+def damaged(fault: Message) -> Problem:
+    advice = "Delete it to have it downloaded again, or choose --dataset sample."
+    return Problem(fault.text, advice=advice, **fault.values)
+
+
+def unreadable(path: Path, error: OSError) -> Problem:
+    advice = "Choose another folder with --data-dir, or --dataset sample."
+    return Problem("{path} cannot be read: {reason}", advice=advice, path=str(path), reason=reason(error))

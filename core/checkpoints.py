@@ -10,7 +10,7 @@ import torch
 
 from core import files
 from core.config import RunConfig
-from core.problems import Problem, reason
+from core.problems import N_, Problem, reason
 from core.training import Checkpoint
 
 _VERSION = 1
@@ -58,7 +58,7 @@ def load(path: Path, config: RunConfig, data_digest: str) -> Checkpoint | None:
     if content["data_digest"] != data_digest:
         raise Problem(
             "the data are not those that the run was trained on so far",
-            advice="Give it the same data again with --data-dir, or start a new run.",
+            advice=N_("Give it the same data again with --data-dir, or start a new run."),
         )
     if content["config"] != _identity(config):
         raise Problem("the checkpoint {path} is of a run with other settings", path=str(path))
@@ -70,4 +70,5 @@ def _identity(config: RunConfig) -> dict[str, Any]:
 
 
 def _damaged(path: Path) -> Problem:
-    return Problem("the checkpoint {path} is damaged", advice="Delete it to train from the beginning.", path=str(path))
+    advice = N_("Delete it to train from the beginning.")
+    return Problem("the checkpoint {path} is damaged", advice=advice, path=str(path))

@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from core import catalogue, paths
-from core.problems import InvalidSetting
+from core.problems import N_, InvalidSetting
 
 Precision = Literal["fp32", "bf16"]
 PRECISIONS: tuple[str, ...] = get_args(Precision)
@@ -95,16 +95,20 @@ def _one_of(field: str, text: str, choices: tuple[str, ...]) -> Callable[[str], 
 _CHECKS: dict[str, Callable[[Any], None]] = {
     "model": _check_model,
     "device": _check_device,
-    "epochs": _whole_number("epochs", "epochs must be a whole number from {low} to {high}, not {value}", 1, MAX_EPOCHS),
+    "epochs": _whole_number(
+        "epochs", N_("epochs must be a whole number from {low} to {high}, not {value}"), 1, MAX_EPOCHS
+    ),
     "batch_size": _whole_number(
-        "batch_size", "the batch size must be a whole number from {low} to {high}, not {value}", 1, MAX_BATCH_SIZE
+        "batch_size", N_("the batch size must be a whole number from {low} to {high}, not {value}"), 1, MAX_BATCH_SIZE
     ),
     "lr": _check_lr,
-    "seed": _whole_number("seed", "the seed must be a whole number from {low} to {high}, not {value}", 0, 2**63 - 1),
-    "dataset": _one_of("dataset", "unknown data set {value}: choose one of {choices}", DATASETS),
-    "precision": _one_of("precision", "unknown precision {value}: choose one of {choices}", PRECISIONS),
+    "seed": _whole_number(
+        "seed", N_("the seed must be a whole number from {low} to {high}, not {value}"), 0, 2**63 - 1
+    ),
+    "dataset": _one_of("dataset", N_("unknown data set {value}: choose one of {choices}"), DATASETS),
+    "precision": _one_of("precision", N_("unknown precision {value}: choose one of {choices}"), PRECISIONS),
     "threads": _whole_number(
-        "threads", "threads must be a whole number from {low} to {high}, not {value}", 0, MAX_THREADS
+        "threads", N_("threads must be a whole number from {low} to {high}, not {value}"), 0, MAX_THREADS
     ),
 }
 

@@ -35,7 +35,7 @@ def evaluate(network: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> 
     """`images`: float, N×1×28×28; `labels`: int64, N; both on the network's device."""
     network.eval()
     predicted, probability, losses = [], [], []
-    for batch, expected in zip(images.split(BATCH_SIZE), labels.split(BATCH_SIZE), strict=True):
+    for batch, expected in zip(torch.split(images, BATCH_SIZE), torch.split(labels, BATCH_SIZE), strict=True):
         logits = network(batch).float()
         top = logits.softmax(1).max(1)
         probability.append(top.values)

@@ -32,7 +32,7 @@ class _Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=_s
     """Seconds since the epoch."""
 
 
-class Notice(_Event):
+class Notice(_Event, frozen=True):
     """Something to tell while a run prepares or goes on: a download, a fallback, a full disk."""
 
     message: Message
@@ -40,7 +40,7 @@ class Notice(_Event):
     """Of the work that the message is about, 0 to 1, where it has a length."""
 
 
-class RunStarted(_Event):
+class RunStarted(_Event, frozen=True):
     """The first batch is next. A resumed run says it again, from where it goes on."""
 
     config: RunConfig
@@ -61,7 +61,7 @@ class RunStarted(_Event):
     """Batches of `epoch` (counted from 1) that are behind it: not 0 when it resumes."""
 
 
-class Progress(_Event):
+class Progress(_Event, frozen=True):
     epoch: int
     step: int
     loss: float | None
@@ -73,19 +73,19 @@ class Progress(_Event):
     """Training time, that before a resumption included."""
 
 
-class EpochEnded(_Event):
+class EpochEnded(_Event, frozen=True):
     epoch: int
     loss: float
     """`running_loss / len(train_loader)`."""
     seconds: float
 
 
-class CheckpointSaved(_Event):
+class CheckpointSaved(_Event, frozen=True):
     epoch: int
     step: int
 
 
-class Evaluated(_Event):
+class Evaluated(_Event, frozen=True):
     correct: int
     total: int
     accuracy: float
@@ -95,7 +95,7 @@ class Evaluated(_Event):
     """`confusion[label][predicted]`: numbers of test images."""
 
 
-class RunEnded(_Event):
+class RunEnded(_Event, frozen=True):
     status: Status
     message: Message | None = None
     advice: Message | None = None

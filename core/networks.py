@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from core.problems import Problem, reason
+from core.problems import N_, Problem, reason
 
 IMAGE_SHAPE = (1, 28, 28)
 NUM_CLASSES = 10
@@ -98,7 +98,7 @@ def build(model: str) -> nn.Module:
         return NETWORKS[model]()
     name, colon, class_name = model.rpartition(":")
     if not colon and not model.endswith(".py"):
-        text = "there is no network {name}: choose {known} or path/to/file.py:ClassName"
+        text = N_("there is no network {name}: choose {known} or path/to/file.py:ClassName")
         raise Problem(text, name=model, known=", ".join(NETWORKS))
     if not name or not class_name.isidentifier():
         raise Problem("{name} names no class: write path/to/file.py:ClassName", name=model)
@@ -155,9 +155,9 @@ class _OwnNetwork:
         with _importing_from(self._path.parent):
             network_class = self._network_class(self._import(source))
             self._check_arguments(network_class)
-            network = self._guarded("{where}: building {class_name} fails: {reason}", network_class)
+            network = self._guarded(N_("{where}: building {class_name} fails: {reason}"), network_class)
             # Where the class forgot `super().__init__()`, this is the first to notice.
-            self._guarded("{where}: building {class_name} fails: {reason}", network.train)
+            self._guarded(N_("{where}: building {class_name} fails: {reason}"), network.train)
         self._check_forward(network)
         return network
 
@@ -188,7 +188,7 @@ class _OwnNetwork:
             with torch.random.fork_rng(devices=[]):
                 exec(compile(source, str(self._path), "exec", dont_inherit=True), vars(module))
 
-        self._guarded("{where}: the import fails: {reason}", execute)
+        self._guarded(N_("{where}: the import fails: {reason}"), execute)
         return module
 
     def _network_class(self, module: ModuleType) -> type[nn.Module]:
@@ -197,10 +197,10 @@ class _OwnNetwork:
             classes = ", ".join(name for name, value in vars(module).items() if _is_network_class(value))
             if not classes:
                 raise Problem("{path} has no class derived from torch.nn.Module", path=self._name)
-            text = "{path} has no class {class_name}: choose from {classes}"
+            text = N_("{path} has no class {class_name}: choose from {classes}")
             raise Problem(text, path=self._name, class_name=self._class_name, classes=classes)
         if not (isinstance(found, type) and issubclass(found, nn.Module)):
-            text = "{class_name} in {path} is not a class derived from torch.nn.Module"
+            text = N_("{class_name} in {path} is not a class derived from torch.nn.Module")
             raise Problem(text, path=self._name, class_name=self._class_name)
         return found
 
@@ -220,7 +220,7 @@ class _OwnNetwork:
             )
 
     def _check_forward(self, network: nn.Module) -> None:
-        failed = "{where}: {class_name} fails on images of 1×28×28: {reason}"
+        failed = N_("{where}: {class_name} fails on images of 1×28×28: {reason}")
         images = torch.zeros(2, *IMAGE_SHAPE)
         if any(is_lazy(parameter) for parameter in network.parameters()):
             # Lazy layers draw their parameters in their first forward.
@@ -238,7 +238,7 @@ class _OwnNetwork:
                 output = self._guarded(failed, lambda: stand_in(images))
             self._check_output(output)
             if not output.requires_grad:
-                text = "the output of {class_name} in {path} does not depend on a parameter that can be trained"
+                text = N_("the output of {class_name} in {path} does not depend on a parameter that can be trained")
                 raise Problem(text, path=self._name, class_name=self._class_name)
 
     def _check_output(self, output: object) -> None:

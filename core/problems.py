@@ -12,6 +12,11 @@ Value = str | int | float
 _PLACE = re.compile(r"\{(\w+)\}")
 
 
+def N_(text: str) -> str:  # noqa: N802 - the name that gettext's tools look for
+    """Marks a text for translation where it is not said yet."""
+    return text
+
+
 def fill(text: str, values: Mapping[str, object]) -> str:
     """`text` with each `{name}` replaced; unlike `str.format`, safe for a text that came from disk."""
     return _PLACE.sub(lambda place: str(values.get(place[1], place[0])), text)
@@ -43,7 +48,7 @@ class InvalidSetting(Problem, ValueError):
     """A setting that no run can have; `field` is its name in `RunConfig`."""
 
     def __init__(self, field: str, text: str, **values: Value) -> None:
-        super().__init__(text, **values)
+        super().__init__(text, advice="", **values)
         self.field = field
 
 

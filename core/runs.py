@@ -17,7 +17,7 @@ import msgspec
 from core import files
 from core.config import RunConfig
 from core.events import Evaluated, EventReader, Progress, RunEnded, RunStarted, last_events
-from core.problems import Message, Problem, reason
+from core.problems import N_, Message, Problem, reason
 
 State = Literal["starting", "running", "done", "stopped", "diverged", "failed", "crashed", "unreadable"]
 LIVE: frozenset[State] = frozenset({"starting", "running"})
@@ -229,7 +229,7 @@ def create(runs_dir: Path, config: RunConfig) -> Run:
     except OSError as error:
         raise Problem(
             "cannot make a run in {path}: {reason}",
-            advice="Choose a folder that can be written with --runs-dir or MNIST_TUI_RUNS.",
+            advice=N_("Choose a folder that can be written with --runs-dir or MNIST_TUI_RUNS."),
             path=str(runs_dir),
             reason=reason(error),
         ) from error
@@ -251,7 +251,7 @@ def find(runs_dir: Path, run_id: str | None = None) -> Run:
     run = Run(runs_dir / run_id)
     if not _ID.fullmatch(run_id) or run.path.is_symlink() or not run.path.is_dir():
         known = ", ".join(run.id for run in _directories(runs_dir)[-5:])
-        advice = "The newest are: {known}." if known else ""
+        advice = N_("The newest are: {known}.") if known else ""
         raise Problem("there is no run {run} in {path}", advice=advice, run=run_id, path=str(runs_dir), known=known)
     return run
 
@@ -306,8 +306,8 @@ def check_resumable(run: Run) -> None:
     if state in RESUMABLE:
         return
     texts = {
-        "done": "run {run} is finished: there is nothing to resume",
-        "diverged": "run {run} diverged, and would again: start a new one with a lower learning rate",
-        "unreadable": "run {run} is unreadable, and cannot be resumed",
+        "done": N_("run {run} is finished: there is nothing to resume"),
+        "diverged": N_("run {run} diverged, and would again: start a new one with a lower learning rate"),
+        "unreadable": N_("run {run} is unreadable, and cannot be resumed"),
     }
-    raise Problem(texts.get(state, "run {run} is being trained already"), run=run.id)
+    raise Problem(texts.get(state, N_("run {run} is being trained already")), run=run.id)

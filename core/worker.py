@@ -12,19 +12,20 @@ from pathlib import Path
 
 import torch
 
-from core import checkpoints, datasets, devices, files, layers, networks, standby
+from core import acceleration, checkpoints, datasets, devices, files, layers, networks, standby
 from core.config import RunConfig
 from core.datasets import Dataset
 from core.detach import StopSignals, redirect_output
 from core.evaluation import Evaluation, evaluate
 from core.events import Evaluated, Event, EventWriter, Notice, RunEnded, RunStarted, Status, finite
-from core.problems import Message, Problem, reason
+from core.problems import N_, Message, Problem, reason
 from core.runs import Run
 from core.training import Checkpoint, normalise, num_steps, train
 
 Emit = Callable[[Event], None]
 
 _STOP_FILE_INTERVAL_S = 0.25
+_CANNOT_WRITE = N_("the run directory cannot be written ({reason}): the training goes on")
 
 
 def carry_out(run: Run, show: Emit, should_stop: Callable[[], bool]) -> RunEnded:
@@ -36,17 +37,16 @@ def carry_out(run: Run, show: Emit, should_stop: Callable[[], bool]) -> RunEnded
         run.withdraw_stop()
         run.claim()
         writer = EventWriter(run.events_path)
+        failing = False
 
         def emit(event: Event) -> None:
             nonlocal failing
             error = writer.write(event)
             if error is not None and not failing:
-                text = "the run directory cannot be written ({reason}): the training goes on"
-                show(Notice(message=Message(text, {"reason": reason(error)})))
+                show(Notice(message=Message(_CANNOT_WRITE, {"reason": reason(error)})))
             failing = error is not None
             show(event)
 
-        failing = False
         stopping = _StopWatch(run, should_stop)
         try:
             ended = _train_and_test(run, emit, stopping)
@@ -64,6 +64,7 @@ def carry_out(run: Run, show: Emit, should_stop: Callable[[], bool]) -> RunEnded
 
 def _train_and_test(run: Run, emit: Emit, should_stop: Callable[[], bool]) -> RunEnded:
     config = run.config()
+    acceleration.keep_freed_memory()
     device = devices.resolve(config.device)
     torch.set_num_threads(config.threads or devices.default_threads())
 
@@ -148,10 +149,12 @@ def _save_results(run: Run, network: torch.nn.Module, evaluation: Evaluation, em
         for name, value in network.state_dict().items()
     }
     try:
-        files.replace(run.path / "predictions.npz", lambda file: numpy.savez_compressed(file, **predictions))
+        files.replace(
+            run.path / "predictions.npz", lambda file: numpy.savez_compressed(file, allow_pickle=False, **predictions)
+        )
         files.replace(run.path / "weights.safetensors", lambda file: file.write(serialised(weights)))
     except OSError as error:
-        text = "the predictions and weights could not be saved: {reason}"
+        text = N_("the predictions and weights could not be saved: {reason}")
         emit(Notice(message=Message(text, {"reason": reason(error)})))
 
 

@@ -6,7 +6,7 @@ import asyncio
 import signal
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from textual.app import App, SystemCommand
 from textual.screen import Screen
@@ -26,8 +26,8 @@ class MnistTui(App[int]):
 
     CSS_PATH = "app.tcss"
     TITLE = "mnist-tui"
-    HORIZONTAL_BREAKPOINTS: ClassVar = [(0, "-too-narrow"), (NARROW[0], "-narrow"), (WIDE[0], "-wide")]
-    VERTICAL_BREAKPOINTS: ClassVar = [(0, "-too-low"), (NARROW[1], "-low"), (WIDE[1], "-tall")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-too-narrow"), (NARROW[0], "-narrow"), (WIDE[0], "-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-too-low"), (NARROW[1], "-low"), (WIDE[1], "-tall")]  # noqa: RUF012
 
     def __init__(
         self, runs_dir: Path, settings: dict[str, Any], run_id: str | None = None, *, resume: bool = False
@@ -36,7 +36,7 @@ class MnistTui(App[int]):
         self._dashboard = Dashboard(runs_dir, settings, run_id, resume=resume)
         for key in key_table():
             first, *others = key.keys.split(",")
-            self.bind(first, key.action, description=key.text, show=key.in_footer, key_display=key.shown)
+            self.bind(first, key.action, description=key.text, show=key.in_footer, key_display=key.names[0])
             for other in others:
                 self.bind(other, key.action, description=key.text, show=False)
 

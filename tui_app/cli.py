@@ -7,17 +7,17 @@ import re
 import sys
 from collections.abc import Sequence
 
-from core.problems import InvalidSetting, Problem
+from core.problems import N_, InvalidSetting, Problem
 from tui_app import i18n
 from tui_app.i18n import _
 
 _USAGE_TEXTS = (
     # What the command line library says in English, and how we say it.
-    (r"No such option: (?P<name>\S+).*", "there is no option {name}"),
-    (r"No such command '(?P<name>.*)'.*", "there is no command {name}"),
-    (r"Missing argument '(?P<name>.*)'.*", "{name} is missing"),
-    (r"Option '(?P<name>\S+)' requires an argument.*", "the option {name} needs a value"),
-    (r"Got unexpected extra arguments? \((?P<name>.*)\)", "what is {name}? It is one word too many"),
+    (r"No such option: (?P<name>\S+).*", N_("there is no option {name}")),
+    (r"No such command '(?P<name>.*)'.*", N_("there is no command {name}")),
+    (r"Missing argument '(?P<name>.*)'.*", N_("{name} is missing")),
+    (r"Option '(?P<name>\S+)' requires an argument.*", N_("the option {name} needs a value")),
+    (r"Got unexpected extra arguments? \((?P<name>.*)\)", N_("what is {name}? It is one word too many")),
 )
 
 

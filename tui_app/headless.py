@@ -132,7 +132,8 @@ class Printer:
             self._bar = ""
 
     def _print(self, text: str) -> None:
-        bar, _none = self._bar, self._erase_bar()
+        bar = self._bar
+        self._erase_bar()
         try:
             if self._out is not None:
                 print(text, file=self._out, flush=True)

@@ -18,10 +18,15 @@ class Key:
     in_footer: bool = True
 
     @property
-    def shown(self) -> str:
-        """The first of them, as it stands on a keyboard."""
-        first = self.keys.split(",")[0]
-        return "+".join(part.upper() if part[1:].isdigit() else part.capitalize() for part in first.split("+"))
+    def names(self) -> list[str]:
+        """As they stand on a keyboard."""
+        return [_name(key) for key in self.keys.split(",")]
+
+
+def _name(key: str) -> str:
+    if key == "question_mark":
+        return "?"
+    return "+".join(part.capitalize() if len(part) > 1 else part for part in key.split("+"))
 
 
 def key_table() -> tuple[Key, ...]:

@@ -89,7 +89,7 @@ class Dashboard(Screen[None]):
         self._resume_first = resume
         self._followed: dict[str, Followed] = {}
         self._summaries: Sequence[Summary] | None = None
-        self._on_show = ""
+        self._run_on_show = ""
         self._overlaid: list[str] = []
         self._colours: dict[str, str] = {}
         self._chart_shows: object = None
@@ -236,11 +236,11 @@ class Dashboard(Screen[None]):
 
     @on(RunForm.StopPressed)
     def action_stop(self) -> None:
-        self.stop_runs([self._on_show])
-        self.notify(_("{run} will stop at its next batch.").format(run=self._on_show))
+        self.stop_runs([self._run_on_show])
+        self.notify(_("{run} will stop at its next batch.").format(run=self._run_on_show))
 
     def action_resume(self) -> None:
-        run = Run(self._runs_dir / self._on_show)
+        run = Run(self._runs_dir / self._run_on_show)
         try:
             runs.check_resumable(run)
         except Problem as problem:
@@ -260,8 +260,8 @@ class Dashboard(Screen[None]):
     def action_show_log(self) -> None:
         from tui_app.screens.log import LogScreen
 
-        lines = Run(self._runs_dir / self._on_show).log_tail(500)
-        self.app.push_screen(LogScreen(self._on_show, lines))
+        lines = Run(self._runs_dir / self._run_on_show).log_tail(500)
+        self.app.push_screen(LogScreen(self._run_on_show, lines))
 
     def action_next_panel(self) -> None:
         self._go_to_panel(1)
@@ -298,11 +298,11 @@ class Dashboard(Screen[None]):
         if action == "resume":
             return True if state in RESUMABLE else None
         if action == "show_log":
-            return True if self._on_show else None
+            return True if self._run_on_show else None
         return True
 
     def _state_on_show(self) -> State | None:
-        followed = self._followed.get(self._on_show)
+        followed = self._followed.get(self._run_on_show)
         return followed.state if followed else None
 
     # The list of runs
@@ -343,8 +343,8 @@ class Dashboard(Screen[None]):
             self.action_resume()
 
     def _show_list(self) -> None:
-        ticked = {run_id: self._resolve(self._colour(run_id)) for run_id in (self._on_show, *self._overlaid) if run_id}
-        self.query_one(RunsPanel).show_runs(self._summaries or (), self._on_show, ticked)
+        ticked = {run_id: self._resolve(self._colour(run_id)) for run_id in (self._run_on_show, *self._overlaid) if run_id}
+        self.query_one(RunsPanel).show_runs(self._summaries or (), self._run_on_show, ticked)
 
     def _resolve(self, colour: str) -> str:
         return self.app.theme_variables.get(colour.removeprefix("$"), "")
@@ -377,7 +377,7 @@ class Dashboard(Screen[None]):
 
     def show_run(self, run_id: str) -> None:
         """Fill the panels with a run, live or not."""
-        self._on_show = run_id
+        self._run_on_show = run_id
         self._follow(run_id)
         self._show_all()
         self._show_list()
@@ -414,7 +414,7 @@ class Dashboard(Screen[None]):
         was, followed.state = followed.state, message.state
         followed.replay.apply(message.events)
         if message.events or was != message.state:
-            if message.run_id == self._on_show:
+            if message.run_id == self._run_on_show:
                 self._show_all()
             elif message.run_id in self._overlaid:
                 self._show_chart()
@@ -428,10 +428,10 @@ class Dashboard(Screen[None]):
             self._ensure_standby()
 
     def _show_all(self) -> None:
-        followed = self._followed[self._on_show]
+        followed = self._followed[self._run_on_show]
         replay, state = followed.replay, followed.state
-        self.query_one(ProgressPanel).show_run(self._on_show, replay, state)
-        self.query_one(ResultPanel).show_run(self._on_show, replay)
+        self.query_one(ProgressPanel).show_run(self._run_on_show, replay, state)
+        self.query_one(ResultPanel).show_run(self._run_on_show, replay)
         self.query_one(RunForm).show_stoppable(state in LIVE)
         if replay.started is not None and replay.started.config.model != self._wanted_table:
             self._show_table(replay.started.config.model)
@@ -440,9 +440,9 @@ class Dashboard(Screen[None]):
 
     def _show_chart(self) -> None:
         chart = self.query_one(LossChart)
-        shown = [self._on_show, *(run_id for run_id in self._overlaid if run_id != self._on_show)]
+        shown = [self._run_on_show, *(run_id for run_id in self._overlaid if run_id != self._run_on_show)]
         series = tuple(self._series(run_id) for run_id in shown if run_id in self._followed)
-        started = self._followed[self._on_show].replay.started if self._on_show else None
+        started = self._followed[self._run_on_show].replay.started if self._run_on_show else None
         total = started.config.epochs if started else None
         if (series, total) != self._chart_shows:
             self._chart_shows = (series, total)

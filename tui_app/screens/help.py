@@ -43,6 +43,5 @@ class HelpScreen(ModalScreen[None]):
         table.add_column(style="bold", no_wrap=True)
         table.add_column()
         for key in key_table():
-            names = [self.app.get_key_display_name(name) for name in key.keys.split(",")]
-            table.add_row("  ".join(names), key.help)
+            table.add_row("  ".join(key.names), key.help)
         return table

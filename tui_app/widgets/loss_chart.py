@@ -515,7 +515,8 @@ class LossChart(Widget):
         return style
 
     def _resolve(self, paint: int) -> Style:
-        names = {_AXIS: "axis", _LABEL: "label", _GRID: "grid", _BATCH: "batch", _GAP: "gap", _PLACEHOLDER: "placeholder"}
+        names = {_AXIS: "axis", _LABEL: "label", _GRID: "grid", _BATCH: "batch", _GAP: "gap"}
+        names[_PLACEHOLDER] = "placeholder"
         if paint == _BLANK:
             return self.rich_style
         if paint in names:

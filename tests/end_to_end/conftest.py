@@ -1,0 +1,41 @@
+"""A place for runs, whose processes end with the test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.forks import ForkServer
+from tests.end_to_end.terminal import Place
+
+
+@pytest.fixture(scope="session")
+def forks() -> Iterator[Callable[[], ForkServer]]:
+    """Started by the first test that needs it."""
+    servers: list[ForkServer] = []
+
+    def get() -> ForkServer:
+        if not servers:
+            servers.append(ForkServer())
+        return servers[0]
+
+    yield get
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture
+def place(tmp_path: Path, forks: Callable[[], ForkServer]) -> Iterator[Place]:
+    made = Place(tmp_path, forks)
+    yield made
+    made.end_all()
+
+
+@pytest.fixture(scope="module")
+def shared_place(tmp_path_factory: pytest.TempPathFactory, forks: Callable[[], ForkServer]) -> Iterator[Place]:
+    """For tests that only look at runs."""
+    made = Place(tmp_path_factory.mktemp("place"), forks)
+    yield made
+    made.end_all()

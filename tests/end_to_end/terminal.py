@@ -1,0 +1,390 @@
+"""The real command in a real terminal or in the background. What a test waits for, it waits for with a bound."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pexpect
+import psutil
+import pyte
+
+from core.events import Event, Progress
+from core.runs import Run
+from tests.end_to_end.forks import ForkServer
+
+COMMAND = str(Path(sys.executable).with_name("mnist-tui"))
+MARKER = "MNIST_TUI_TEST_MARKER"
+TIMEOUT = 60.0
+"""Seconds: far more than anything here takes on a quiet machine."""
+
+KEYS = {
+    "f1": "\x1bOP",
+    "f2": "\x1bOQ",
+    "f4": "\x1bOS",
+    "f5": "\x1b[15~",
+    "f6": "\x1b[17~",
+    "f7": "\x1b[18~",
+    "f8": "\x1b[19~",
+    "f9": "\x1b[20~",
+    "f10": "\x1b[21~",
+    "enter": "\r",
+    "escape": "\x1b",
+    "tab": "\t",
+    "up": "\x1b[A",
+    "down": "\x1b[B",
+    "left": "\x1b[D",
+    "right": "\x1b[C",
+}
+
+SLOW_NETWORK = '''
+import os
+import threading
+
+import torch
+from torch import nn
+
+
+class Slow(nn.Module):
+    """A small network that takes its time, and draws at random while it trains."""
+
+    def __init__(self):
+        super().__init__()
+        self.hidden = nn.Linear(784, 16)
+        self.dropout = nn.Dropout(0.2)
+        self.out = nn.Linear(16, 10)
+        self.ballast = nn.Parameter(torch.zeros(int(os.environ.get("BALLAST", "1"))))
+
+    def forward(self, x):
+        if self.training:
+            threading.Event().wait(float(os.environ.get("PAUSE", "0")))
+        return self.out(self.dropout(torch.relu(self.hidden(x.flatten(1))))) + 0 * self.ballast.sum()
+'''
+
+_Found = TypeVar("_Found")
+
+
+def wait_until(condition: Callable[[], _Found], what: object = "", timeout: float = TIMEOUT) -> _Found:
+    """What `condition` returns, once that is true. `what` is said, or called for what to say, when it never is."""
+    deadline = time.monotonic() + timeout
+    while not (found := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {timeout:g} s: {what() if callable(what) else what}")
+        time.sleep(0.01)
+    return found
+
+
+class Terminal:
+    """A command in a terminal of its own, and what that shows."""
+
+    def __init__(self, command: Sequence[str], env: Mapping[str, str], columns: int, rows: int, cwd: Path) -> None:
+        self._screen = pyte.Screen(columns, rows)
+        self._stream = pyte.ByteStream(self._screen)
+        self._process = pexpect.spawn(
+            command[0], list(command[1:]), env=dict(env), dimensions=(rows, columns), cwd=str(cwd), timeout=0.1
+        )
+        self._process.delaybeforesend = None
+        self.pid: int = self._process.pid
+        self.output = bytearray()
+        """All that it ever wrote."""
+        self._hung_up = False
+
+    @property
+    def text(self) -> str:
+        """The screen, a line each row."""
+        return "\n".join(line.rstrip() for line in self._screen.display)
+
+    def pump(self, timeout: float = 0.05) -> None:
+        """Show what the command has written meanwhile."""
+        if self._hung_up:
+            wait_until(lambda: True)
+            return
+        try:
+            written = self._process.read_nonblocking(1 << 16, timeout)
+        except (pexpect.TIMEOUT, pexpect.EOF):
+            return
+        self.output += written
+        self._stream.feed(written)
+
+    def wait_for(self, condition: str | Callable[[str], object], timeout: float = TIMEOUT) -> str:
+        """Until the screen has a text, or a condition holds of it; returns the screen."""
+
+        def holds() -> bool:
+            self.pump()
+            text = self.text
+            return condition in text if isinstance(condition, str) else bool(condition(text))
+
+        wait_until(holds, lambda: f"{condition!r} on this screen:\n{self.text}", timeout)
+        return self.text
+
+    def keys(self, *names: str) -> None:
+        """Keys by name, and other text as it is typed."""
+        for name in names:
+            self._process.send(KEYS.get(name, name))
+
+    def resize(self, columns: int, rows: int) -> None:
+        self._screen.resize(rows, columns)
+        self._process.setwinsize(rows, columns)
+
+    def signal(self, number: signal.Signals) -> None:
+        os.kill(self.pid, number)
+
+    def hang_up(self) -> None:
+        """The terminal is gone, as when its window is closed: the kernel tells the command."""
+        self._hung_up = True
+        self._process.ptyproc.fileobj.close()
+
+    def wait_end(self, timeout: float = TIMEOUT) -> int:
+        """The exit code; that of a signal is negative."""
+
+        def ended() -> bool:
+            self.pump(0.01)
+            return not self._process.isalive()
+
+        wait_until(ended, lambda: f"the end of the command; its screen:\n{self.text}", timeout)
+        for _ in range(100):  # what was still in the terminal's buffer
+            size = len(self.output)
+            self.pump(0.01)
+            if len(self.output) == size:
+                break
+        if self._process.signalstatus is not None:
+            return -int(self._process.signalstatus)
+        return int(self._process.exitstatus)
+
+    def kill(self) -> None:
+        """By force, if it is still there."""
+        with suppress(OSError, pexpect.ExceptionPexpect):
+            if self._process.isalive():
+                os.kill(self.pid, signal.SIGKILL)
+                wait_until(lambda: not self._process.isalive(), "the end of a killed process")
+        if not self._hung_up:
+            self.hang_up()
+
+
+@dataclass
+class Finished:
+    """A command that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Background:
+    """A command without a terminal, its output in files."""
+
+    def __init__(self, pid: int, poll: Callable[[], int | None], out: Path, err: Path) -> None:
+        self.pid = pid
+        self.poll = poll
+        self._out = out
+        self._err = err
+
+    @property
+    def out(self) -> str:
+        return self._out.read_text("utf-8", errors="replace")
+
+    @property
+    def err(self) -> str:
+        return self._err.read_text("utf-8", errors="replace")
+
+    def signal(self, number: signal.Signals) -> None:
+        os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """By force; returns when it is gone."""
+        if self.poll() is None:
+            os.kill(self.pid, signal.SIGKILL)
+        wait_until(lambda: self.poll() is not None, "the end of a killed process")
+
+    def wait(self, timeout: float = TIMEOUT) -> int:
+        """The exit code."""
+        wait_until(lambda: self.poll() is not None, lambda: f"the end of the command; it said:\n{self.err}", timeout)
+        code = self.poll()
+        assert code is not None
+        return code
+
+
+class Place:
+    """A folder with runs, and all the processes that work on it."""
+
+    def __init__(self, folder: Path, forks: Callable[[], ForkServer]) -> None:
+        self.folder = folder
+        self.runs_dir = folder / "runs"
+        self.data_dir = folder / "data"
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        self.network_path = folder / "slow.py"
+        self.network_path.write_text(SLOW_NETWORK)
+        self._forks = forks
+        self._marker = secrets.token_hex(8)
+        self._terminals: list[Terminal] = []
+        self._background: list[Background] = []
+
+    @property
+    def slow(self) -> str:
+        """The value of `--model` for a network that waits `PAUSE` seconds a batch."""
+        return f"{self.network_path}:Slow"
+
+    def environment(self, **extra: str) -> dict[str, str]:
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "VIRTUAL_ENV") if name in os.environ}
+        return {
+            **kept,
+            "LANG": "C.UTF-8",
+            "TERM": "xterm-256color",
+            "TEXTUAL_ANIMATIONS": "none",
+            "MNIST_TUI_RUNS": str(self.runs_dir),
+            "MNIST_TUI_DATA": str(self.data_dir),
+            "OMP_NUM_THREADS": "1",
+            MARKER: self._marker,
+            **extra,
+        }
+
+    # Starting things
+
+    def terminal(self, *arguments: str, columns: int = 120, rows: int = 40, **env: str) -> Terminal:
+        """The real command in a terminal."""
+        started = Terminal([COMMAND, *arguments], self.environment(**env), columns, rows, self.folder)
+        self._terminals.append(started)
+        return started
+
+    def command(self, *arguments: str, timeout: float = TIMEOUT, **env: str) -> Finished:
+        """The real command, from its start to its end."""
+        ended = subprocess.run(
+            [COMMAND, *arguments],
+            env=self.environment(**env),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=timeout,
+            check=False,
+            cwd=self.folder,
+        )
+        return Finished(ended.returncode, ended.stdout.decode(errors="replace"), ended.stderr.decode(errors="replace"))
+
+    def start(self, *arguments: str, prefix: Sequence[str] = (), **env: str) -> Background:
+        """The real command without a terminal."""
+        out, err = self._files()
+        with out.open("wb") as out_file, err.open("wb") as err_file:
+            process = subprocess.Popen(
+                [*prefix, COMMAND, *arguments],
+                env=self.environment(**env),
+                stdin=subprocess.DEVNULL,
+                stdout=out_file,
+                stderr=err_file,
+                start_new_session=True,
+                cwd=self.folder,
+            )
+        return self._keep(Background(process.pid, process.poll, out, err))
+
+    def fork(self, *arguments: str, program: str = "cli", **env: str) -> Background:
+        """The program in a fork of a process that has loaded torch already."""
+        out, err = self._files()
+        forks = self._forks()
+        pid = forks.start(program, list(arguments), self.environment(**env), out, err, self.folder)
+        return self._keep(Background(pid, lambda: forks.poll(pid), out, err))
+
+    def train(self, *options: str, model: str = "", pause: float = 0.0, **env: str) -> Background:
+        """A headless run on the sample, by default of the slow network, in a fork."""
+        common = ("--no-ui", "--dataset", "sample", "--threads", "1", "--lang", "en")
+        return self.fork(*common, "--model", model or self.slow, *options, PAUSE=str(pause), **env)
+
+    def _files(self) -> tuple[Path, Path]:
+        number = len(self._background) + 1
+        return self.folder / f"out-{number}", self.folder / f"err-{number}"
+
+    def _keep(self, started: Background) -> Background:
+        self._background.append(started)
+        return started
+
+    # Looking at runs
+
+    def run(self, run_id: str = "") -> Run:
+        """By default the newest, once there is one."""
+        if run_id:
+            return Run(self.runs_dir / run_id)
+        found = wait_until(lambda: sorted(self.runs_dir.glob("*-*"), key=lambda path: path.name[-4:]), "a run")
+        return Run(found[-1])
+
+    def listed(self) -> dict[str, dict[str, Any]]:
+        """What `runs --json` says of each run."""
+        ended = self.command("runs", "--json")
+        assert ended.code == 0, ended.err
+        return {entry["id"]: entry for entry in json.loads(ended.out)}
+
+    # Processes
+
+    def processes(self) -> list[psutil.Process]:
+        """Those that are alive of all that was started on this place, by whomever."""
+        found = {started.pid for started in self._background if started.poll() is None}
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                if process.environ().get(MARKER) == self._marker and process.status() != psutil.STATUS_ZOMBIE:
+                    found.add(process.pid)
+        return [psutil.Process(pid) for pid in found if psutil.pid_exists(pid)]
+
+    def wait_alone(self, timeout: float = TIMEOUT) -> None:
+        """Until no process is left."""
+        wait_until(lambda: not self.processes(), lambda: f"the end of {self.processes()}", timeout)
+
+    def end_all(self) -> None:
+        for terminal in self._terminals:
+            terminal.kill()
+        for started in self._background:
+            started.kill()
+        for process in self.processes():
+            with suppress(psutil.Error):
+                process.kill()
+
+
+def all_events(run: Run) -> list[Event]:
+    reader = run.reader()
+    found: list[Event] = []
+    while new := reader.read_new():
+        found += new
+    return found
+
+
+_EventType = TypeVar("_EventType")
+
+
+def wait_for_event(
+    run: Run,
+    kind: type[_EventType],
+    condition: Callable[[_EventType], object] = lambda _event: True,
+    timeout: float = TIMEOUT,
+) -> _EventType:
+    """The first of its kind for which a condition holds."""
+
+    def found() -> _EventType | None:
+        events = all_events(run) if run.events_path.exists() else []
+        return next((event for event in events if isinstance(event, kind) and condition(event)), None)
+
+    event = wait_until(found, lambda: f"{kind.__name__} in {[type(e).__name__ for e in all_events(run)]}", timeout)
+    assert event is not None
+    return event
+
+
+def batch_losses(run: Run) -> dict[tuple[int, int], float | None]:
+    """The loss of each batch, by epoch and step; of one that was repeated, the last."""
+    losses: dict[tuple[int, int], float | None] = {}
+    for event in all_events(run):
+        if isinstance(event, Progress):
+            first = event.step - len(event.losses) + 1
+            losses.update({(event.epoch, first + i): loss for i, loss in enumerate(event.losses)})
+    return losses
+
+
+def predictions(run: Run) -> dict[str, Any]:
+    """The arrays of its predictions."""
+    import numpy
+
+    with numpy.load(run.path / "predictions.npz", allow_pickle=False) as arrays:
+        return {name: arrays[name].tolist() for name in arrays.files}
