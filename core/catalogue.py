@@ -87,7 +87,7 @@ CATALOGUE: dict[str, Entry] = {
             files=_MNIST_FILES,
         ),
         Entry(name="qmnist", title="QMNIST", source="QMNIST", files=_QMNIST_FILES),
-        Entry(name="sample", title="MNIST sample (5,000 images)"),
+        Entry(name="sample", title=N_("MNIST sample (5,000 images)")),
     )
 }
 NAMES: tuple[str, ...] = tuple(CATALOGUE)

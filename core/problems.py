@@ -12,7 +12,7 @@ Value = str | int | float
 _PLACE = re.compile(r"\{(\w+)\}")
 
 
-def N_(text: str) -> str:  # noqa: N802 - the name that gettext's tools look for
+def N_(text: str) -> str:
     """Marks a text for translation where it is not said yet."""
     return text
 

@@ -8,7 +8,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from textual import events, on
 from textual.app import App, SystemCommand
+from textual.binding import Binding
+from textual.command import CommandPalette
 from textual.screen import Screen
 
 from tui_app.i18n import _
@@ -39,6 +42,17 @@ class MnistTui(App[int]):
             self.bind(first, key.action, description=key.text, show=key.in_footer, key_display=key.names[0])
             for other in others:
                 self.bind(other, key.action, description=key.text, show=False)
+        # Textual has no other way to say in another language what its own key does.
+        self._bindings.key_to_bindings[self.COMMAND_PALETTE_BINDING] = [
+            Binding(
+                self.COMMAND_PALETTE_BINDING,
+                "command_palette",
+                _("palette"),
+                show=False,
+                priority=True,
+                tooltip=_("Open the command palette"),
+            )
+        ]
 
     def get_default_screen(self) -> Screen[Any]:
         return self._dashboard
@@ -79,6 +93,31 @@ class MnistTui(App[int]):
         for key in key_table():
             yield SystemCommand(key.text, key.help, lambda action=key.action: self.call_later(self.run_action, action))
         yield SystemCommand(_("Screenshot"), _("Save a picture of the screen"), lambda: self.deliver_screenshot())
+
+    # What Textual would say in English
+
+    def action_command_palette(self) -> None:
+        if not CommandPalette.is_open(self):
+            self.push_screen(CommandPalette(placeholder=_("Search for commands…")))
+
+    def search_themes(self) -> None:
+        from textual.theme import ThemeProvider
+
+        self.push_screen(CommandPalette([ThemeProvider], placeholder=_("Search for themes…")))
+
+    def action_help_quit(self) -> None:
+        quit_key = next(key for key in key_table() if key.action == "app.quit")
+        self.notify(_("{key} ends the program.").format(key=quit_key.names[0]))
+
+    @on(events.DeliveryComplete)
+    def _screenshot_saved(self, event: events.DeliveryComplete) -> None:
+        event.prevent_default()
+        self.notify(_("The picture is in {path}.").format(path=event.path), markup=False)
+
+    @on(events.DeliveryFailed)
+    def _screenshot_not_saved(self, event: events.DeliveryFailed) -> None:
+        event.prevent_default()
+        self.notify(_("The picture could not be saved: {reason}").format(reason=event.exception), severity="error")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """A question must be answered before anything else is done."""

@@ -26,10 +26,17 @@ class _Group(typer.core.TyperGroup):
             formatter.buffer[:] = [part.replace(english, ours) for part in formatter.buffer]
 
 
-app = typer.Typer(cls=_Group, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(
+    cls=_Group,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    options_metavar=_("[OPTIONS]"),
+    subcommand_metavar=_("COMMAND [ARGUMENTS]..."),
+)
 
-RunId = Annotated[str | None, typer.Argument(metavar="[RUN]", help=_("A run's id; the newest without one."))]
-RunIdNeeded = Annotated[str, typer.Argument(metavar="RUN", help=_("A run's id."))]
+RunId = Annotated[str | None, typer.Argument(metavar=_("[RUN]"), help=_("A run's id; the newest without one."))]
+RunIdNeeded = Annotated[str, typer.Argument(metavar=_("RUN"), help=_("A run's id."))]
 RunsDir = Annotated[
     str | None, typer.Option(metavar=_("FOLDER"), help=_("Where the runs are. [default: MNIST_TUI_RUNS, or yours]"))
 ]
@@ -43,10 +50,10 @@ def dashboard(
     context: typer.Context,
     no_ui: NoUi = False,
     model: Annotated[
-        str | None, typer.Option(metavar="NET", help=_("RN_1, RN_2 or path/to/file.py:ClassName. [default: RN_1]"))
+        str | None, typer.Option(metavar=_("NET"), help=_("RN_1, RN_2 or path/to/file.py:ClassName. [default: RN_1]"))
     ] = None,
     device: Annotated[
-        str | None, typer.Option(metavar="NAME", help=_("auto, cpu, cuda, cuda:N or mps. [default: auto]"))
+        str | None, typer.Option(metavar=_("NAME"), help=_("auto, cpu, cuda, cuda:N or mps. [default: auto]"))
     ] = None,
     epochs: Annotated[
         str | None, typer.Option(metavar="N", help=_("Passes over the training set. [default: 5]"))
@@ -56,7 +63,7 @@ def dashboard(
     seed: Annotated[str | None, typer.Option(metavar="N", help=_("Of all that is random. [default: drawn]"))] = None,
     dataset: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help=_("auto, mnist, fashion-mnist, kmnist, qmnist or sample. [default: auto]")),
+        typer.Option(metavar=_("NAME"), help=_("auto, mnist, fashion-mnist, kmnist, qmnist or sample. [default: auto]")),
     ] = None,
     data_dir: Annotated[
         str | None, typer.Option(metavar=_("FOLDER"), help=_("Where the data are. [default: MNIST_TUI_DATA, or yours]"))
@@ -103,7 +110,7 @@ def dashboard(
 
 @app.command(help=_("Print the layer table of a network: of both without one."))
 def layers(
-    network: Annotated[str | None, typer.Argument(metavar="[RN_1|RN_2|FILE:CLASS]", help=_("A network."))] = None,
+    network: Annotated[str | None, typer.Argument(metavar=_("[RN_1|RN_2|FILE:CLASS]"), help=_("A network."))] = None,
     json: Json = False,
     lang: Lang = None,
 ) -> None:

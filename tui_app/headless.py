@@ -81,7 +81,7 @@ class Printer:
             "run": self._run_id,
             "model": i18n.printable(event.config.model),
             "device": i18n.printable(event.device),
-            "dataset": i18n.printable(event.dataset_title),
+            "dataset": i18n.printable(_(event.dataset_title)),
             "train_size": i18n.number(event.train_size),
             "test_size": i18n.number(event.test_size),
             "seed": event.config.seed,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 import gettext
 import os
 import unicodedata
@@ -9,12 +10,31 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, get_args
 
-from core.problems import Message, Problem, fill
+from core.problems import N_, Message, Problem, fill
 
 Language = Literal["en", "fr"]
 LANGUAGES: tuple[str, ...] = get_args(Language)
 LOCALES = Path(__file__).with_name("locales")
 DOMAIN = "mnist_tui"
+
+_SYSTEM_REASONS = frozenset(
+    # What an operating system says, in English, of a file that cannot be used.
+    {
+        N_("Disk quota exceeded"),
+        N_("File exists"),
+        N_("File name too long"),
+        N_("Input/output error"),
+        N_("Is a directory"),
+        N_("No space left on device"),
+        N_("No such file or directory"),
+        N_("Not a directory"),
+        N_("Operation not permitted"),
+        N_("Permission denied"),
+        N_("Read-only file system"),
+        N_("Too many levels of symbolic links"),
+        N_("Too many open files"),
+    }
+)
 
 _translation = gettext.NullTranslations()
 _language: str = "en"
@@ -40,7 +60,7 @@ def language() -> str:
 
 
 def _(text: str) -> str:
-    return _translation.gettext(text)
+    return _translation.gettext(text) if text else ""  # which gettext would take for the catalogue's header
 
 
 def ngettext(singular: str, plural: str, count: int) -> str:
@@ -55,15 +75,12 @@ def say(what: Message | Problem) -> str:
 
 
 def _sentence(message: Message) -> str:
-    if not message.text:
-        return ""
-    values = {
-        name: printable(value) if isinstance(value, str) else _value(value) for name, value in message.values.items()
-    }
-    return fill(printable(_(message.text)), values)
+    return fill(printable(_(message.text)), {name: _value(value) for name, value in message.values.items()})
 
 
-def _value(value: float) -> str:
+def _value(value: str | float) -> str:
+    if isinstance(value, str):
+        return printable(_(value) if value in _SYSTEM_REASONS else value)
     if isinstance(value, int) and abs(value) < 10_000:
         return str(value)
     return number(value, 0 if isinstance(value, int) else 4)
@@ -76,15 +93,21 @@ def printable(text: str) -> str:
 
 def number(value: float, decimals: int = 0) -> str:
     """`12,345.68` or `12 345,68`."""
-    text = f"{value:,.{decimals}f}"
-    if _language == "fr":
-        return text.replace(",", "\u202f").replace(".", ",")
-    return text
+    return _formatted(value, decimals)
 
 
 def percent(fraction: float, decimals: int = 2) -> str:
     """`97.51%` or `97,51 %`."""
-    return number(100 * fraction, decimals) + ("\u202f%" if _language == "fr" else "%")
+    return _formatted(fraction, decimals, "\u202f%" if _language == "fr" else "%")
+
+
+def _formatted(value: float, decimals: int, sign: str = "") -> str:
+    from babel.numbers import format_decimal  # takes a while, and not every command shows numbers
+
+    pattern = f"#,##0.{'0' * decimals}".rstrip(".") + sign
+    # The numbers of a damaged run may have any length, and more digits than the context has are an error.
+    with decimal.localcontext(prec=5000):
+        return format_decimal(value, pattern, locale=_language)
 
 
 def duration(seconds: float) -> str:

@@ -26,7 +26,8 @@ class Key:
 def _name(key: str) -> str:
     if key == "question_mark":
         return "?"
-    return "+".join(part.capitalize() if len(part) > 1 else part for part in key.split("+"))
+    words = {"shift": _("Shift")}
+    return "+".join(words.get(part, part.capitalize() if len(part) > 1 else part) for part in key.split("+"))
 
 
 def key_table() -> tuple[Key, ...]:

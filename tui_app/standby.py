@@ -14,6 +14,7 @@ from core import standby
 from core.problems import Problem
 from core.runs import Run
 from core.standby import Answer, Describe, Request, Train
+from tui_app.i18n import _
 
 
 class StandbyWorker:
@@ -75,4 +76,4 @@ class StandbyWorker:
     def _last_words(self) -> str:
         self._errors.seek(0)
         lines = self._errors.read(1 << 16).decode(errors="replace").split("\n")
-        return next((line for line in reversed(lines) if line.strip()), f"exit {self.process.poll()}")
+        return next((line for line in reversed(lines) if line.strip()), _("exit code {code}").format(code=self.process.poll()))

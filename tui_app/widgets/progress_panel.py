@@ -97,4 +97,4 @@ def _notice(replay: Replay, state: State) -> str:
     if started is None:
         return ""
     where = printable(started.device_name if started.device == "cpu" else f"{started.device} {started.device_name}")
-    return f"{printable(started.dataset_title)} · {where} · " + _("seed {seed}").format(seed=started.config.seed)
+    return f"{printable(_(started.dataset_title))} · {where} · " + _("seed {seed}").format(seed=started.config.seed)

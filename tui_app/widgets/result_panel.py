@@ -54,7 +54,7 @@ def _details(result: Evaluated) -> str:
         (
             _("% of the test set"),
             text.format(errors=number(errors), total=number(result.total)),
-            f"95 %: {number(100 * low, 2)} – {percent(high)}",
+            _("95%: {low} – {high}").format(low=number(100 * low, 2), high=percent(high)),
         )
     )
 

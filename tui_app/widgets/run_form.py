@@ -65,7 +65,7 @@ class RunForm(Vertical):
                 yield RadioButton(name, value=model == name)
             yield RadioButton(_("own"), value=model not in EXAM_NETWORKS, tooltip=_("A network from a file of yours"))
         own = "" if model in EXAM_NETWORKS else model
-        yield _field("model", "", Input(own, placeholder="my_net.py:Net", id="model", compact=True))
+        yield _field("model", "", Input(own, placeholder=_("my_net.py:Net"), id="model", compact=True))
         device = self._settings.get("device", "auto")
         yield _field("device", _("Device"), Select([(device, device)], value=device, **_select("device")))
         yield Static(_("Loading torch…"), id="device-name", classes="muted")

@@ -1,0 +1,289 @@
+"""The dashboard, driven as its user drives it, with a real worker on the embedded sample."""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Digits, Input, RadioSet
+
+from core import runs
+from core.config import RunConfig
+from core.events import Evaluated
+from core.worker import carry_out
+from tui_app import i18n
+from tui_app.app import MnistTui
+from tui_app.widgets.loss_chart import LossChart
+
+WIDE, NARROW = (120, 40), (80, 24)
+CHARACTER_WIDTH = 12.2
+"""In a screenshot."""
+QUICK: dict[str, Any] = {"dataset": "sample", "epochs": 2, "threads": 1, "seed": 5}
+
+
+@pytest.fixture(autouse=True)
+def _calm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TEXTUAL_ANIMATIONS", "none")
+    monkeypatch.setenv("MNIST_TUI_DATA", str(tmp_path / "data"))
+
+
+@pytest.fixture(params=["en", "fr"])
+def language(request: pytest.FixtureRequest) -> Any:
+    i18n.use(request.param)
+    yield request.param
+    i18n.use("en")
+
+
+def shown(app: MnistTui) -> str:
+    """What stands on the screen."""
+    svg = app.export_screenshot()
+    rows: dict[float, str] = {}
+    for x, y, text in re.findall(r'<text[^>]* x="([\d.]+)" y="([\d.]+)"[^>]*>([^<]*)</text>', svg):
+        column = round(float(x) / CHARACTER_WIDTH)
+        rows[float(y)] = rows.get(float(y), "").ljust(column) + html.unescape(text).replace("\xa0", " ")
+    return "\n".join(row for _y, row in sorted(rows.items()))
+
+
+async def until(pilot: Pilot[int], condition: Callable[[], bool], timeout_s: float = 60) -> None:
+    """Let the program go on until something holds."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            while not condition():
+                await pilot.pause(0.05)
+    except TimeoutError:
+        pytest.fail(f"never came:\n{shown(pilot.app)}")  # type: ignore[arg-type]
+
+
+@asynccontextmanager
+async def dashboard(
+    runs_dir: Path, size: tuple[int, int] = WIDE, run_id: str | None = None, **settings: Any
+) -> AsyncIterator[tuple[MnistTui, Pilot[int]]]:
+    app = MnistTui(runs_dir, QUICK | settings, run_id)
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        yield app, pilot
+
+
+def accuracy_on_show(app: MnistTui) -> str:
+    return app.screen.query_one("#accuracy", Digits).value
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two finished runs."""
+    folder = tmp_path_factory.mktemp("runs")
+    for model in ("RN_1", "RN_2"):
+        config = RunConfig(model=model, dataset="sample", epochs=1, threads=1, seed=1)
+        carry_out(runs.create(folder, config), lambda _event: None, lambda: False)
+    return folder
+
+
+async def test_choose_train_and_read_the_result(language: str, tmp_path: Path) -> None:
+    async with dashboard(tmp_path) as (app, pilot):
+        assert "RN_1" in shown(app)
+        await until(pilot, lambda: i18n.number(567_434) in shown(app))
+        app.screen.query_one("#network", RadioSet).focus()
+        await pilot.press("right", "enter")
+        await until(pilot, lambda: i18n.number(421_642) in shown(app))
+        assert f"32×64×3×3 + 64 = {i18n.number(18_496)}" in shown(app)
+        assert "(28 + 2·1 − 3)/1 + 1 = 28" in shown(app)
+
+        await pilot.press("f5")
+        chart = app.screen.query_one(LossChart)
+        await until(pilot, lambda: bool(re.search("[\u2801-\u28ff]", shown(app))))
+        await until(pilot, lambda: accuracy_on_show(app) != "–")
+        assert chart.region.height >= 10
+        accuracy = accuracy_on_show(app)
+
+    (summary,) = runs.Listing(tmp_path).read()
+    assert summary.state == "done"
+    assert summary.config is not None
+    assert (summary.config.model, summary.config.epochs, summary.config.seed) == ("RN_2", 2, 5)
+    run = runs.find(tmp_path)
+    (result,) = [event for event in run.reader().read_new() if isinstance(event, Evaluated)]
+    assert accuracy == i18n.number(100 * result.accuracy, 2)
+
+
+async def test_an_old_run_shows_what_a_live_one_did(finished: Path) -> None:
+    run = runs.find(finished, "rn2-0002")
+    (result,) = [event for event in run.reader().read_new() if isinstance(event, Evaluated)]
+    async with dashboard(finished, run_id="rn2-0002") as (app, pilot):
+        await until(pilot, lambda: accuracy_on_show(app) == f"{100 * result.accuracy:.2f}")
+        await until(pilot, lambda: "421,642" in shown(app))
+        text = shown(app)
+        assert f"Result: {100 * result.accuracy:.2f}%" in text
+        assert re.search(r"Epoch 1/1, Loss: \d\.\d{4}", text)
+        assert "SAMPLE" in text
+        assert f"{result.total - result.correct} errors in 1,000" in text
+        for digit in range(10):
+            assert f"{digit}" + "".join(f"{n or '·':>4}" for n in result.confusion[digit]) in text
+        assert len(re.findall("[\u2801-\u28ff]", text)) > 50
+
+
+async def test_runs_are_listed_picked_and_laid_over_the_chart(finished: Path) -> None:
+    async with dashboard(finished) as (app, pilot):
+        await until(pilot, lambda: "rn1-0001" in shown(app) and "rn2-0002" in shown(app))
+        app.screen.query_one("#runs").focus()
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: "Result of rn1-0001" in shown(app))
+        await until(pilot, lambda: "running loss" in shown(app))
+        await pilot.press("up", "space")
+        await until(pilot, lambda: "━━ rn2-0002" in shown(app))
+        await pilot.press("space")
+        await until(pilot, lambda: "━━ rn2-0002" not in shown(app))
+
+
+async def test_the_mouse_does_it_too(finished: Path) -> None:
+    async with dashboard(finished) as (app, pilot):
+        await until(pilot, lambda: "rn1-0001" in shown(app))
+        await pilot.click("#runs", offset=(5, 1))
+        await pilot.click("#runs", offset=(5, 1))
+        await until(pilot, lambda: "Result of rn1-0001" in shown(app))
+
+
+async def test_panels_are_tabs_in_a_small_terminal(language: str, finished: Path) -> None:
+    async with dashboard(finished, NARROW, "rn2-0002") as (app, pilot):
+        await until(pilot, lambda: accuracy_on_show(app) != "–")
+        await until(pilot, lambda: i18n._("Loading torch…") not in shown(app))
+        seen = []
+        for _panel in range(6):
+            seen.append(shown(app))
+            await pilot.press("f2")
+            await pilot.pause()
+        assert shown(app) == seen[0]
+        form, layers, chart, progress, result, listed = seen
+        assert i18n._("Epochs") in form
+        assert f"3136×128 + 128 = {i18n.number(401_536)}" in layers
+        assert "64·7·7 = 3136" in layers
+        assert re.search("[\u2801-\u28ff]", chart)
+        assert ("Époque 1/1, Perte: " if language == "fr" else "Epoch 1/1, Loss: ") in progress
+        assert ("Résultat: " if language == "fr" else "Result: ") in progress
+        assert i18n._("SAMPLE") in result
+        assert "rn1-0001" in listed
+        for text in seen:
+            assert max(map(len, text.splitlines())) <= NARROW[0]
+
+
+async def test_a_terminal_that_is_too_small_says_what_is_needed(tmp_path: Path) -> None:
+    async with dashboard(tmp_path, (60, 15)) as (app, pilot):
+        assert "80 columns and 24 rows" in shown(app)
+        await pilot.resize_terminal(*WIDE)
+        await until(pilot, lambda: "Runs" in shown(app) and "80 columns" not in shown(app))
+
+
+async def test_a_resize_loses_nothing(finished: Path) -> None:
+    async with dashboard(finished, WIDE, "rn2-0002") as (app, pilot):
+        await until(pilot, lambda: "421,642" in shown(app) and accuracy_on_show(app) != "–")
+        before = shown(app)
+        for size in (NARROW, (40, 10), (200, 60), WIDE):
+            await pilot.resize_terminal(*size)
+            await pilot.pause()
+        await until(pilot, lambda: shown(app) == before)
+
+
+async def test_settings_fill_the_form(tmp_path: Path) -> None:
+    settings = {"model": "RN_2", "epochs": 7, "batch_size": 128, "lr": 0.01, "precision": "bf16", "device": "cpu"}
+    async with dashboard(tmp_path, **settings) as (app, pilot):
+        await until(pilot, lambda: "421,642" in shown(app))
+        text = shown(app)
+        for part in ("128", "0.01", "bf16", "sample"):
+            assert part in text
+        await pilot.press("f5")
+        await until(pilot, lambda: bool(runs.Listing(tmp_path).read()))
+        config = runs.find(tmp_path).config()
+        assert {name: getattr(config, name) for name in settings} == settings
+        await until(pilot, lambda: app.screen.live_runs() == [] or bool(app.screen.live_runs()))  # type: ignore[attr-defined]
+        runs.find(tmp_path).request_stop()
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "says"),
+    [
+        ("epochs", "0", "epochs must be a whole number"),
+        ("epochs", "1000000000", "epochs must be a whole number"),
+        ("lr", "abc", "learning rate must be"),
+        ("batch_size", "", "batch size must be"),
+        ("seed", "-1", "seed must be"),
+    ],
+)
+async def test_a_wrong_value_is_marked_while_it_is_typed(field: str, text: str, says: str, tmp_path: Path) -> None:
+    async with dashboard(tmp_path) as (app, pilot):
+        field_input = app.screen.query_one(f"#{field}", Input)
+        field_input.focus()
+        field_input.value = ""
+        await pilot.press(*text)
+        await pilot.pause()
+        assert app.screen.query_one(f"#field-{field}").has_class("wrong")
+        assert says in " ".join(shown(app).replace("│", " ").split())
+        await pilot.press("f5")
+        await pilot.pause()
+        assert runs.Listing(tmp_path).read() == []
+        field_input.value = "3"
+        await pilot.pause()
+        assert not app.screen.query(".wrong")
+
+
+async def test_a_network_of_ones_own(tmp_path: Path) -> None:
+    path = tmp_path / "my_net.py"
+    path.write_text("from torch import nn\nclass Net(nn.Sequential):\n    def __init__(self):\n        ")
+    async with dashboard(tmp_path / "runs", model=f"{path}:Net") as (app, pilot):
+        await until(pilot, lambda: "my_net.py:5" in "".join(shown(app).split()) or "IndentationError" in shown(app))
+        path.write_text(
+            "from torch import nn\nclass Net(nn.Sequential):\n    def __init__(self):\n"
+            "        super().__init__(nn.Flatten(), nn.Linear(784, 10))\n"
+        )
+        model = app.screen.query_one("#model", Input)
+        model.value = f"{path}:Ne"
+        await pilot.pause()
+        model.value = f"{path}:Net"
+        await until(pilot, lambda: "784×10 + 10 = 7,850" in shown(app))
+
+
+async def test_help_lists_every_key_and_the_log_can_be_read(finished: Path) -> None:
+    (finished / "rn1-0001" / "log.txt").write_text("a line of the log \x1b[31m\n")
+    async with dashboard(finished, run_id="rn1-0001") as (app, pilot):
+        await until(pilot, lambda: accuracy_on_show(app) != "–")
+        await pilot.press("f1")
+        await until(pilot, lambda: "F5" in shown(app) and "Start a run" in shown(app))
+        await pilot.press("escape")
+        await pilot.press("f4")
+        await until(pilot, lambda: "a line of the log" in shown(app))
+        await pilot.press("escape")
+        await until(pilot, lambda: "a line of the log" not in shown(app))
+
+
+async def test_quitting_asks_while_a_run_is_live(tmp_path: Path) -> None:
+    async with dashboard(tmp_path, epochs=1000) as (app, pilot):
+        await pilot.press("f5")
+        await until(pilot, lambda: "epoch 1/1,000" in shown(app) or "epoch 2/1,000" in shown(app))
+        await pilot.press("f10")
+        await until(pilot, lambda: "rn1-0001 is in progress" in shown(app))
+        await pilot.press("escape")
+        await until(pilot, lambda: "is in progress" not in shown(app))
+        await pilot.press("f10")
+        await until(pilot, lambda: "rn1-0001 is in progress" in shown(app))
+        await pilot.click("#stop")
+        run = runs.find(tmp_path)
+        await until(pilot, lambda: run.state() == "stopped")
+    assert app.return_code == 0
+
+
+async def test_stop_and_resume(tmp_path: Path) -> None:
+    async with dashboard(tmp_path, epochs=300) as (app, pilot):
+        await pilot.press("f5")
+        await until(pilot, lambda: "images/s" in shown(app))
+        await pilot.press("f6")
+        await until(pilot, lambda: "stopped · epoch" in shown(app))
+        epoch = runs.find(tmp_path).summary().epoch
+        await pilot.press("f7")
+        await until(pilot, lambda: bool(re.search(r"running · epoch", shown(app))))
+        assert runs.find(tmp_path).summary().epoch >= epoch
+        await pilot.press("f6")
+        await until(pilot, lambda: "stopped · epoch" in shown(app))
