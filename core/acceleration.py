@@ -1,4 +1,4 @@
-"""The same arithmetic in less time: what the training step does differently from the exam's, and what each part buys."""
+"""The same arithmetic in less time: what a training step does differently from the exam's, and what each part buys."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def fast_equivalent(network: nn.Module, device: torch.device, *, exact: bool) ->
 
 
 def _pool_before_relu(traced: fx.GraphModule) -> None:
-    """The greatest of four values is the same before and after ReLU: done first, it leaves a quarter of the ReLU's work.
+    """The greatest of four values is the same before and after ReLU; found first, it leaves a quarter of the values.
 
     A third of RN_2's step.
     """

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from core.problems import Message, Problem, reason
+from core.problems import N_, Message, Problem, reason
 
 _UINT8, _INT32 = 8, 12
 _VALUE_BYTES = {_UINT8: 1, _INT32: 4}
@@ -159,10 +159,10 @@ def _fault(path: Path, file: RawFile, entry: Entry) -> Message | None:
 
 
 def damaged(fault: Message) -> Problem:
-    advice = "Delete it to have it downloaded again, or choose --dataset sample."
+    advice = N_("Delete it to have it downloaded again, or choose --dataset sample.")
     return Problem(fault.text, advice=advice, **fault.values)
 
 
 def unreadable(path: Path, error: OSError) -> Problem:
-    advice = "Choose another folder with --data-dir, or --dataset sample."
+    advice = N_("Choose another folder with --data-dir, or --dataset sample.")
     return Problem("{path} cannot be read: {reason}", advice=advice, path=str(path), reason=reason(error))

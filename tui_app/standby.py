@@ -76,4 +76,6 @@ class StandbyWorker:
     def _last_words(self) -> str:
         self._errors.seek(0)
         lines = self._errors.read(1 << 16).decode(errors="replace").split("\n")
-        return next((line for line in reversed(lines) if line.strip()), _("exit code {code}").format(code=self.process.poll()))
+        return next(
+            (line for line in reversed(lines) if line.strip()), _("exit code {code}").format(code=self.process.poll())
+        )

@@ -24,7 +24,7 @@ import numpy
 import pytest
 import torch
 
-from core import catalogue, datasets, paths
+from core import catalogue, datasets, download, paths
 from core.catalogue import CATALOGUE, Entry, RawFile
 from core.datasets import Cancelled, Dataset, Unavailable
 from core.problems import Message, Problem
@@ -458,7 +458,7 @@ def test_broken_download_leaves_nothing_and_the_next_try_works(
 ) -> None:
     server.faults[f"{TEST_IMAGES.name}.gz"] = fault
     with monkeypatch.context() as patch:
-        patch.setattr(datasets, "_TIMEOUT_S", 0.3 if fault == "silent" else 10)
+        patch.setattr(download, "_TIMEOUT_S", 0.3 if fault == "silent" else 10)
         with pytest.raises(Unavailable, match=said) as caught:
             load("mnist", tmp_path)
     assert server.address[7:-1] in str(caught.value)
@@ -482,7 +482,7 @@ def test_auto_falls_back_to_the_sample_and_says_why(tmp_path: Path, monkeypatch:
     def no_network(*_args: object, **_options: object) -> None:
         raise URLError(OSError(-3, "Temporary failure in name resolution"))
 
-    monkeypatch.setattr(datasets, "urlopen", no_network)
+    monkeypatch.setattr(download, "urlopen", no_network)
     listener = Listener()
     assert listener.load("auto", tmp_path).name == "sample"
     assert listener.heard("Temporary failure in name resolution): the embedded sample")

@@ -66,7 +66,7 @@ class Slow(nn.Module):
         self.ballast = nn.Parameter(torch.zeros(int(os.environ.get("BALLAST", "1"))))
 
     def forward(self, x):
-        if self.training:
+        if self.training and len(x) > 2:  # more than a rehearsal
             threading.Event().wait(float(os.environ.get("PAUSE", "0")))
         return self.out(self.dropout(torch.relu(self.hidden(x.flatten(1))))) + 0 * self.ballast.sum()
 '''

@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 
-from core.events import Evaluated, Progress, RunEnded
+from core.events import Evaluated, Progress, RunEnded, RunStarted
 from tests.end_to_end.terminal import (
     COMMAND,
     Place,
@@ -18,7 +18,6 @@ from tests.end_to_end.terminal import (
     batch_losses,
     predictions,
     wait_for_event,
-    wait_until,
 )
 
 TRAIN = ("--no-ui", "--dataset", "sample", "--threads", "1", "--epochs", "1", "--seed", "3")
@@ -99,8 +98,7 @@ def test_stopped_by_a_signal_and_resumed(place: Place, number: signal.Signals, c
 
 def test_second_sigint_ends_at_once(place: Place) -> None:
     run = place.train("--epochs", "2", pause=30.0)  # the first batch lasts longer than the test
-    wait_for_event(wait_until(place.run, "a run"), object)
-    wait_until(lambda: "Run slow-0001" in run.err, "the run's beginning")
+    wait_for_event(place.run(), RunStarted)
     run.signal(signal.SIGINT)
     with pytest.raises(AssertionError):
         run.wait(0.5)
@@ -209,7 +207,6 @@ def test_any_command_into_a_pipe_that_closes(place: Place, command: tuple[str, .
     run = place.train("--epochs", "1")
     assert run.wait() == 0
     ended = _shell(place, f"{shlex.quote(COMMAND)} {shlex.join(command)} | true")
-    assert ended.stderr.replace("THE EMBEDDED SAMPLE", "").count("\n") <= 4
     assert TRACEBACK not in ended.stderr
     assert "Exception ignored" not in ended.stderr
     assert "Broken" not in ended.stderr

@@ -120,9 +120,10 @@ class Dashboard(Screen[None]):
             yield LayerPanel(id="layers", classes="panel")
             yield ResultPanel(id="result", classes="panel")
         yield Static(_("mnist-tui needs 80 columns and 24 rows."), id="too-small")
-        yield Footer()
+        yield Footer(compact=True)  # else 80 columns do not hold it
 
     def on_mount(self) -> None:
+        self.query_one("HeaderIcon").tooltip = _("Open the command palette")
         self._ensure_standby()
         self._list_runs()
 

@@ -160,7 +160,7 @@ def _scale(columns: Sequence[Column], log: bool) -> Scale:
         positive = sorted(value for value in (*lows, *highs) if value > _SMALLEST)
         if not positive:
             return Scale(-2, 1, log)
-        bottom = math.floor(math.log10(positive[len(positive) // 20]))
+        bottom: float = math.floor(math.log10(positive[len(positive) // 20]))
         top = math.log10(_round_up(positive[-1]))
         return Scale(bottom, max(top, bottom + 1), log)
     top = _highest(highs)

@@ -1,0 +1,218 @@
+"""A worker killed at any moment: its run shows as crashed, and goes on to the numbers of a run never interrupted."""
+
+from __future__ import annotations
+
+import random
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core import runs
+from core.events import CheckpointSaved, EpochEnded, Progress, RunEnded, RunStarted, encode
+from core.problems import Message
+from core.runs import Run
+from tests.end_to_end.forks import ForkServer
+from tests.end_to_end.terminal import (
+    Background,
+    Place,
+    all_events,
+    batch_losses,
+    predictions,
+    wait_for_event,
+    wait_until,
+)
+
+OPTIONS = ("--epochs", "3", "--seed", "5", "--batch-size", "100")
+STEPS = 40
+BALLAST = str(5_000_000)
+"""Parameters enough for a save to take some time."""
+
+
+@pytest.fixture(scope="module")
+def reference(shared_place: Place) -> dict[str, Any]:
+    """What a run gives that nothing disturbs."""
+    assert shared_place.train(*OPTIONS).wait() == 0
+    return _outcome(shared_place.run())
+
+
+def _outcome(run: Run) -> dict[str, Any]:
+    return {"losses": batch_losses(run), "predictions": predictions(run)}
+
+
+def _assert_crashed(place: Place, run: Run) -> None:
+    """As whoever lists the runs sees it, within the promised time."""
+    wait_until(lambda: place.listed()[run.id]["state"] == "crashed", "the run to show as crashed", timeout=5)
+
+
+def _resume(place: Place, run: Run, **env: str) -> Background:
+    return place.fork("resume", run.id, "--no-ui", "--lang", "en", **env)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_killed_at_random_moments(place: Place, reference: dict[str, Any], seed: int) -> None:
+    """Three times over in the same run, each after some random batch."""
+    moments = random.Random(seed)
+    worker = place.train(*OPTIONS, pause=0.004)
+    run = place.run()
+    for _ in range(3):
+        started = wait_until(lambda: _newest_start(run), "the start of the run")
+        batches = moments.randrange(1, 2 * STEPS)
+        seen = len(all_events(run))
+        goal = min((started.epoch - 1) * STEPS + started.step + batches, 3 * STEPS - 5)
+        wait_until(
+            lambda seen=seen, goal=goal: any(
+                isinstance(event, Progress) and (event.epoch - 1) * STEPS + event.step >= goal
+                for event in all_events(run)[seen:]
+            ),
+            "the moment",
+        )
+        worker.kill()
+        assert run.state() == "crashed"
+        worker = _resume(place, run, PAUSE="0.004")
+        number = len([event for event in all_events(run) if isinstance(event, RunStarted)])
+        wait_until(
+            lambda number=number: len([e for e in all_events(run) if isinstance(e, RunStarted)]) > number,
+            "the resumption",
+        )
+    assert worker.wait() == 0
+    assert _outcome(run) == reference
+
+
+def _newest_start(run: Run) -> RunStarted | None:
+    starts = [event for event in all_events(run) if isinstance(event, RunStarted)] if run.events_path.exists() else []
+    return starts[-1] if starts else None
+
+
+def test_checkpoint_within_an_epoch(place: Place, reference: dict[str, Any]) -> None:
+    """An epoch that lasts has checkpoints; a run killed after one goes on from there, not from the epoch's start."""
+    worker = place.train(*OPTIONS, pause=0.2)
+    run = place.run()
+    saved = wait_for_event(run, CheckpointSaved)
+    assert saved.epoch == 1
+    assert 0 < saved.step < STEPS
+    worker.kill()
+    _assert_crashed(place, run)
+    resumed = _resume(place, run)
+    assert resumed.wait() == 0
+    assert f"epoch 1, batch {saved.step}" in resumed.err
+    assert resumed.out.splitlines()[0].startswith("Epoch 1/3, Loss: ")
+    assert _outcome(run) == reference
+
+
+def test_killed_in_the_middle_of_a_save(place: Place) -> None:
+    """The older checkpoint is whole, and what was half written is in nobody's way."""
+    options = ("--epochs", "40", "--seed", "6", "--batch-size", "4000")
+    worker = place.train(*options, BALLAST=BALLAST)
+    run = place.run()
+    wait_for_event(run, CheckpointSaved)
+    for _ in range(5):
+        before = run.checkpoint_path.stat().st_mtime_ns
+        half_written = wait_until(lambda: _unfinished_save(run), "a save in progress")
+        worker.kill()
+        if half_written.exists():
+            break
+        worker = _resume(place, run, BALLAST=BALLAST)  # too late: once more
+    assert half_written.exists()
+    assert run.checkpoint_path.stat().st_mtime_ns >= before
+    assert half_written.stat().st_size < run.checkpoint_path.stat().st_size
+    assert place.listed()[run.id]["state"] == "crashed"
+
+    resumed = _resume(place, run, BALLAST=BALLAST)
+    wait_until(lambda: "Resumed at epoch" in resumed.err, lambda: f"the resumption:\n{resumed.err}")
+    ended = len([event for event in all_events(run) if isinstance(event, EpochEnded)])
+    wait_until(lambda: len([e for e in all_events(run) if isinstance(e, EpochEnded)]) > ended, "another epoch")
+    resumed.signal(signal.SIGINT)
+    assert resumed.wait() == 130
+
+
+def _unfinished_save(run: Run) -> Path | None:
+    others = (path for path in run.path.glob("*checkpoint*") if path != run.checkpoint_path)
+    return next(others, None) or next(run.path.glob(".*checkpoint*"), None)
+
+
+def test_torn_last_line_is_not_in_the_way(place: Place, reference: dict[str, Any]) -> None:
+    """What a killed worker left of its last event is passed over, and swallows no later one."""
+    worker = place.train(*OPTIONS, pause=0.01)
+    run = place.run()
+    wait_for_event(run, CheckpointSaved)
+    worker.kill()
+    with run.events_path.open("ab") as file:
+        file.write(encode(Progress(epoch=2, step=9, loss=9.0, losses=(9.0,), images_per_s=1, elapsed_s=1))[:-20])
+    assert place.listed()[run.id]["state"] == "crashed"
+    assert _resume(place, run).wait() == 0
+    assert _outcome(run) == reference
+
+
+def test_dashboard_shows_a_crash_with_its_log(place: Place) -> None:
+    """Within 5 s; the log's end is a key away; the list of runs and `follow` say it too."""
+    worker = place.train(*OPTIONS, pause=0.05)
+    run = place.run()
+    wait_for_event(run, Progress)
+    terminal = place.terminal("attach", run.id)
+    terminal.wait_for("running")
+    with run.log_path.open("a") as log:
+        log.write("the last words of a library\n")
+    worker.kill()
+    terminal.wait_for("crashed", timeout=5)
+    terminal.wait_for("The worker is gone")
+    terminal.keys("f4")
+    terminal.wait_for("the last words of a library")
+    terminal.keys("escape")
+    terminal.wait_for(lambda text: "the last words" not in text)
+    followed = place.command("follow", run.id)
+    assert followed.code == 1
+    assert "crashed" in followed.err
+    assert "the last words of a library" in followed.err
+    terminal.keys("f7")
+    terminal.wait_for("Result: ")
+    assert run.state() == "done"
+    assert [event.status for event in all_events(run) if isinstance(event, RunEnded)] == ["done"]
+    terminal.keys("f10")
+    assert terminal.wait_end() == 0
+
+
+@pytest.mark.parametrize("status", ["done", "diverged"])
+def test_ended_run_is_not_resumed(place: Place, status: str) -> None:
+    run = _made(place)
+    run.events_path.write_bytes(encode(RunEnded(status=status, message=Message("over"))))  # type: ignore[arg-type]
+    ended = place.fork("resume", run.id, "--no-ui")
+    assert ended.wait() == 1
+    assert ended.out == ""
+    assert run.id in ended.err
+    assert len(ended.err.splitlines()) == 1
+    assert [type(event) for event in all_events(run)] == [RunEnded]
+
+
+def _made(place: Place) -> Run:
+    from core.config import RunConfig
+
+    return runs.create(place.runs_dir, RunConfig(dataset="sample"))
+
+
+def test_live_run_is_not_resumed(place: Place) -> None:
+    place.train(*OPTIONS, pause=0.05)
+    run = place.run()
+    wait_for_event(run, Progress)
+    for command in (("resume", run.id, "--no-ui"), ("resume", run.id)):
+        refused = place.fork(*command)
+        assert refused.wait() == 1
+        assert "being trained already" in refused.err
+    assert run.state() == "running"
+
+
+def test_two_resumptions_at_once(place: Place, reference: dict[str, Any], forks: Callable[[], ForkServer]) -> None:
+    """However close: one trains, the other is refused and says why."""
+    worker = place.train(*OPTIONS, pause=0.01)
+    run = place.run()
+    wait_for_event(run, CheckpointSaved)
+    worker.kill()
+    both = [_resume(place, run, PAUSE="0.01") for _ in range(2)]
+    codes = sorted(one.wait() for one in both)
+    assert codes == [0, 1]
+    refused = next(one for one in both if one.poll() == 1)
+    assert "being trained already" in refused.err
+    assert refused.out == ""
+    assert _outcome(run) == reference
