@@ -28,6 +28,14 @@ def read_small(path: Path, limit: int = 1 << 16) -> bytes:
     return content
 
 
+def sweep(folder: Path) -> None:
+    """Remove what `replace` left half written when it was killed. Only for the one process that writes there."""
+    for leftover in folder.glob(".*.*"):
+        if leftover.suffix[1:].isdigit():
+            with suppress(OSError):
+                leftover.unlink()
+
+
 def replace(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Write a file anew so that whoever reads it, at any moment, finds the old one or the new one, whole."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")

@@ -36,6 +36,7 @@ def carry_out(run: Run, show: Emit, should_stop: Callable[[], bool]) -> RunEnded
     with run.lock():
         run.withdraw_stop()
         run.claim()
+        files.sweep(run.path)
         writer = EventWriter(run.events_path)
         failing = False
 

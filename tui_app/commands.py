@@ -16,14 +16,29 @@ from tui_app.i18n import _
 
 
 class _Group(typer.core.TyperGroup):
-    """The library's own words in the help, translated."""
-
     def format_help(self, ctx: Any, formatter: Any) -> None:
         super().format_help(ctx, formatter)
-        words = {"Usage:": _("Usage:"), "Options:": _("Options:"), "Commands:": _("Commands:")}
-        words["Show this message and exit."] = _("Show this message and exit.")
-        for english, ours in words.items():
-            formatter.buffer[:] = [part.replace(english, ours) for part in formatter.buffer]
+        _translate(formatter)
+
+
+class _Command(typer.core.TyperCommand):
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        super().format_help(ctx, formatter)
+        _translate(formatter)
+
+
+def _translate(formatter: Any) -> None:
+    """The library's own words in the help."""
+    words = {
+        "Usage:": _("Usage:"),
+        "Arguments:": _("Arguments:"),
+        "Options:": _("Options:"),
+        "Commands:": _("Commands:"),
+        "Show this message and exit.": _("Show this message and exit."),
+        "[required]": _("[required]"),
+    }
+    for english, ours in words.items():
+        formatter.buffer[:] = [part.replace(english, ours) for part in formatter.buffer]
 
 
 app = typer.Typer(
@@ -35,7 +50,7 @@ app = typer.Typer(
     subcommand_metavar=_("COMMAND [ARGUMENTS]..."),
 )
 
-RunId = Annotated[str | None, typer.Argument(metavar=_("[RUN]"), help=_("A run's id; the newest without one."))]
+RunId = Annotated[str | None, typer.Argument(metavar=_("RUN"), help=_("A run's id; the newest without one."))]
 RunIdNeeded = Annotated[str, typer.Argument(metavar=_("RUN"), help=_("A run's id."))]
 RunsDir = Annotated[
     str | None, typer.Option(metavar=_("FOLDER"), help=_("Where the runs are. [default: MNIST_TUI_RUNS, or yours]"))
@@ -110,9 +125,9 @@ def dashboard(
     return _open_dashboard(folder, settings)
 
 
-@app.command(help=_("Print the layer table of a network: of both without one."))
+@app.command(cls=_Command, help=_("Print the layer table of a network: of both without one."))
 def layers(
-    network: Annotated[str | None, typer.Argument(metavar=_("[RN_1|RN_2|FILE:CLASS]"), help=_("A network."))] = None,
+    network: Annotated[str | None, typer.Argument(metavar=_("RN_1|RN_2|FILE:CLASS"), help=_("A network."))] = None,
     json: Json = False,
     lang: Lang = None,
 ) -> None:
@@ -121,14 +136,14 @@ def layers(
     headless.print_layers([setting_from_text("model", network)] if network else ["RN_1", "RN_2"], json=json)
 
 
-@app.command("runs", help=_("List the runs."))
+@app.command("runs", cls=_Command, help=_("List the runs."))
 def list_runs(context: typer.Context, json: Json = False, runs_dir: RunsDir = None, lang: Lang = None) -> None:
     from tui_app import headless
 
     headless.print_runs(_runs_dir(runs_dir or context.obj), json=json)
 
 
-@app.command(help=_("Open the dashboard on a run."))
+@app.command(cls=_Command, help=_("Open the dashboard on a run."))
 def attach(context: typer.Context, run: RunId = None, runs_dir: RunsDir = None, lang: Lang = None) -> int:
     folder = _runs_dir(runs_dir or context.obj)
     found = runs.find(folder, run)
@@ -139,7 +154,7 @@ def attach(context: typer.Context, run: RunId = None, runs_dir: RunsDir = None, 
     return _open_dashboard(folder, {}, found.id)
 
 
-@app.command(help=_("Print a run's lines from its start until it ends."))
+@app.command(cls=_Command, help=_("Print a run's lines from its start until it ends."))
 def follow(
     context: typer.Context, run: RunId = None, json: Json = False, runs_dir: RunsDir = None, lang: Lang = None
 ) -> int:
@@ -148,7 +163,7 @@ def follow(
     return headless.follow(runs.find(_runs_dir(runs_dir or context.obj), run), json=json)
 
 
-@app.command(help=_("Ask a run to stop: it saves a checkpoint first."))
+@app.command(cls=_Command, help=_("Ask a run to stop: it saves a checkpoint first."))
 def stop(context: typer.Context, run: RunIdNeeded, runs_dir: RunsDir = None, lang: Lang = None) -> None:
     found = runs.find(_runs_dir(runs_dir or context.obj), run)
     state = found.state()
@@ -158,7 +173,7 @@ def stop(context: typer.Context, run: RunIdNeeded, runs_dir: RunsDir = None, lan
     print(_("Run {run} will stop at its next batch.").format(run=found.id), file=sys.stderr)
 
 
-@app.command(help=_("Go on with a run from its checkpoint."))
+@app.command(cls=_Command, help=_("Go on with a run from its checkpoint."))
 def resume(
     context: typer.Context,
     run: RunIdNeeded,

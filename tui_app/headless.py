@@ -15,6 +15,7 @@ from core import events, runs
 from core.config import RunConfig
 from core.detach import StopSignals, redirect_output
 from core.events import EpochEnded, Evaluated, Event, Notice, Progress, RunEnded, RunStarted
+from core.problems import Problem
 from tui_app import i18n
 from tui_app.i18n import _
 
@@ -114,7 +115,7 @@ class Printer:
             epochs=config.epochs,
             bar=_bar(share),
             percent=i18n.percent(share, 0),
-            loss="–" if event.loss is None else f"{event.loss:.4f}",
+            loss="–" if event.loss is None else i18n.number(event.loss, 4),
             speed=i18n.number(event.images_per_s),
             left=i18n.duration(left),
         )
@@ -210,7 +211,11 @@ def _carry_out(run: runs.Run, signals: StopSignals, *, json: bool) -> int:
     err = os.fdopen(os.dup(2), "w", encoding=sys.stderr.encoding, errors="replace")
     printer = Printer(run.id, out, err, json=json)
     redirect_output(run.log_path)  # stdout is for the exam's lines, whatever a network prints
-    ended = carry_out(run, printer.show, signals)
+    try:
+        ended = carry_out(run, printer.show, signals)
+    except Problem as problem:  # stderr is the log now
+        printer.note(f"mnist-tui: {i18n.say(problem)}")
+        return EXIT_CODES["failed"]
     if ended.status == "stopped" and signals.received is not None:
         return 128 + signals.received
     return EXIT_CODES[ended.status]

@@ -67,11 +67,13 @@ def ngettext(singular: str, plural: str, count: int) -> str:
     return _translation.ngettext(singular, plural, count)
 
 
-def say(what: Message | Problem) -> str:
+def say(what: Message | Problem, advice: Message | None = None) -> str:
     """A message or problem in the language in use; its values cannot do anything to a terminal."""
     if isinstance(what, Problem):
-        return " ".join(filter(None, (_sentence(what.message), _sentence(what.advice))))
-    return _sentence(what)
+        return say(what.message, what.advice)
+    if advice is None or not advice.text:
+        return _sentence(what)
+    return f"{_sentence(what).rstrip('.')}. {_sentence(advice)}"
 
 
 def _sentence(message: Message) -> str:

@@ -298,7 +298,10 @@ class Place:
 
     def _files(self) -> tuple[Path, Path]:
         number = len(self._background) + 1
-        return self.folder / f"out-{number}", self.folder / f"err-{number}"
+        files = self.folder / f"out-{number}", self.folder / f"err-{number}"
+        for file in files:
+            file.touch()
+        return files
 
     def _keep(self, started: Background) -> Background:
         self._background.append(started)

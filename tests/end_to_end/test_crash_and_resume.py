@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import signal
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from core import runs
 from core.events import CheckpointSaved, EpochEnded, Progress, RunEnded, RunStarted, encode
 from core.problems import Message
 from core.runs import Run
-from tests.end_to_end.forks import ForkServer
 from tests.end_to_end.terminal import (
     Background,
     Place,
@@ -72,11 +70,7 @@ def test_killed_at_random_moments(place: Place, reference: dict[str, Any], seed:
         worker.kill()
         assert run.state() == "crashed"
         worker = _resume(place, run, PAUSE="0.004")
-        number = len([event for event in all_events(run) if isinstance(event, RunStarted)])
-        wait_until(
-            lambda number=number: len([e for e in all_events(run) if isinstance(e, RunStarted)]) > number,
-            "the resumption",
-        )
+        wait_until(lambda known=started: _newest_start(run) != known, "the resumption")
     assert worker.wait() == 0
     assert _outcome(run) == reference
 
@@ -122,6 +116,7 @@ def test_killed_in_the_middle_of_a_save(place: Place) -> None:
 
     resumed = _resume(place, run, BALLAST=BALLAST)
     wait_until(lambda: "Resumed at epoch" in resumed.err, lambda: f"the resumption:\n{resumed.err}")
+    assert not half_written.exists()
     ended = len([event for event in all_events(run) if isinstance(event, EpochEnded)])
     wait_until(lambda: len([e for e in all_events(run) if isinstance(e, EpochEnded)]) > ended, "another epoch")
     resumed.signal(signal.SIGINT)
@@ -203,7 +198,7 @@ def test_live_run_is_not_resumed(place: Place) -> None:
     assert run.state() == "running"
 
 
-def test_two_resumptions_at_once(place: Place, reference: dict[str, Any], forks: Callable[[], ForkServer]) -> None:
+def test_two_resumptions_at_once(place: Place, reference: dict[str, Any]) -> None:
     """However close: one trains, the other is refused and says why."""
     worker = place.train(*OPTIONS, pause=0.01)
     run = place.run()

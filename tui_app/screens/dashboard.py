@@ -160,7 +160,7 @@ class Dashboard(Screen[None]):
                     self.query_one(LayerPanel).show_table(table)
             case Refused() as refused:
                 if refused.model == self._wanted_table:
-                    text = " ".join(filter(None, (say(refused.message), say(refused.advice))))
+                    text = say(refused.message, refused.advice)
                     self.query_one(LayerPanel).show_problem(text)
                     self.query_one(RunForm).show_problem(text)
 

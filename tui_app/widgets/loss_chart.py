@@ -309,7 +309,7 @@ class _Canvas:
         xs = [self._x(i, width) for i, _, _ in points]
         ys = [self.y(scale.fraction(loss)) for _, loss, _ in points]
         paint = _FIRST_SERIES + number
-        wiper = [] if self._plain or number else [self._plotext.marker("hd", self._pixel(paint))]
+        wiper = [] if self._plain else [self._plotext.marker("hd", self._pixel(paint))]
         for marker in (*wiper, self._marker(paint, _ASCII_LINES[number % len(_ASCII_LINES)])):
             signal = self._figure.signal(xs, ys, marker=marker).lines().density("full")
             for i, (_, _, joined) in enumerate(points):

@@ -85,10 +85,8 @@ def _notice(replay: Replay, state: State) -> str:
     if replay.notice is not None:
         text = say(replay.notice.message)
         return text if replay.notice.fraction is None else f"{text} {percent(replay.notice.fraction, 0)}"
-    if replay.ended is not None and state not in ("running", "starting"):
-        found = " ".join(say(message) for message in (replay.ended.message, replay.ended.advice) if message)
-        if found:
-            return found
+    if replay.ended is not None and replay.ended.message is not None and state not in ("running", "starting"):
+        return say(replay.ended.message, replay.ended.advice)
     if state == "crashed":
         return _("The worker is gone. Resume goes on from the last checkpoint; Log shows what it said.")
     if state == "stopped":

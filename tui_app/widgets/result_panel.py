@@ -52,7 +52,7 @@ def _details(result: Evaluated) -> str:
     text = ngettext("{errors} error in {total}", "{errors} errors in {total}", errors)
     return "\n".join(
         (
-            _("% of the test set"),
+            "% " + _("of the test set"),
             text.format(errors=number(errors), total=number(result.total)),
             _("95%: {low} – {high}").format(low=number(100 * low, 2), high=percent(high)),
         )
@@ -71,7 +71,7 @@ class ConfusionMatrix(Static):
 
     def show(self, confusion: tuple[tuple[int, ...], ...], class_names: tuple[str, ...]) -> None:
         size = len(confusion)
-        head = self.get_component_rich_style("confusion--head", partial=True)
+        head = self.get_component_rich_style("confusion--head")
         text = Text(no_wrap=True)
         text.append("  " + "".join(f"{_short(class_names, column):>{_CELL}}" for column in range(size or 10)), head)
         for label in range(size or 10):
@@ -79,7 +79,7 @@ class ConfusionMatrix(Static):
             for predicted in range(size or 10):
                 count = confusion[label][predicted] if size and predicted < len(confusion[label]) else 0
                 kind = "none" if not count else "right" if label == predicted else "wrong"
-                style = self.get_component_rich_style(f"confusion--{kind}", partial=True)
+                style = self.get_component_rich_style(f"confusion--{kind}")
                 text.append(f"{count or '·':>{_CELL}}", style)
         self.update(text)
 

@@ -89,6 +89,7 @@ class RunForm(Vertical):
     def _input(self, name: str, label: str, **arguments: Any) -> Widget:
         value = self._settings.get(name)
         text = "" if value in (None, 0) else f"{value:g}" if isinstance(value, float) else str(value)
+        text = text.replace(".", _("."))
         return _field(name, label, Input(text, id=name, compact=True, **arguments))
 
     def _has_more(self) -> bool:

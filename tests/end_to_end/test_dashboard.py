@@ -1,0 +1,85 @@
+"""The real command in a real terminal: it trains, and shows what the run's directory holds."""
+
+from __future__ import annotations
+
+import re
+
+from core.events import Evaluated, Progress, RunEnded
+from tests.end_to_end.terminal import Place, all_events, batch_losses, wait_for_event
+
+OPTIONS = ("--dataset", "sample", "--threads", "1", "--lang", "en")
+BRAILLE = re.compile("[\u2801-\u28ff]")
+
+
+def _result(place: Place) -> Evaluated:
+    (found,) = (event for event in all_events(place.run()) if isinstance(event, Evaluated))
+    return found
+
+
+def test_trains_and_shows_the_accuracy_of_the_run_directory(place: Place) -> None:
+    """The whole way, at 120×40: form, layer table, chart, progress, result; and after a restart the list of runs."""
+    terminal = place.terminal(*OPTIONS, "--epochs", "2", "--model", "RN_1", "--seed", "4")
+    terminal.wait_for("567,434")  # the layer table's total
+    assert not BRAILLE.search(terminal.text)
+    terminal.keys("f5")
+    terminal.wait_for("Progress of rn1-0001")
+    terminal.wait_for(lambda text: BRAILLE.search(text))
+    text = terminal.wait_for(lambda text: "Result: " in text and "done" in text)
+    result = _result(place)
+    shown = f"{100 * result.accuracy:.2f}%"
+    assert f"Result: {shown}" in text
+    assert f"{result.total - result.correct} errors in 1,000" in text
+    assert "Epoch 2/2, Loss: " in text
+    assert "SAMPLE" in text
+    for digit in range(10):
+        assert f" {result.confusion[digit][digit]}" in text
+    terminal.keys("f10")
+    assert terminal.wait_end() == 0
+
+    again = place.terminal()
+    again.wait_for(lambda text: re.search(rf"rn1-0001\s+done\s+{re.escape(shown)}", text))
+    again.keys("f10")
+    assert again.wait_end() == 0
+
+
+def test_small_terminal_has_tabs_and_a_resize_loses_nothing(place: Place) -> None:
+    """From 80×24 to too small, to 120×40 and back, in the middle of a run."""
+    headless = place.train("--epochs", "4", "--seed", "4", pause=0.02)
+    run = place.run()
+    wait_for_event(run, Progress)
+    terminal = place.terminal(columns=80, rows=24)
+    tabs = terminal.wait_for(lambda text: re.search(r"Run\s+Layers\s+Loss\s+Progress\s+Result\s+Runs", text))
+    assert "Running loss" not in tabs
+    for panel in ("Layers", "Running loss", f"Progress of {run.id}", f"Result of {run.id}", "1 run"):
+        terminal.keys("f2")
+        terminal.wait_for(panel)
+    terminal.resize(79, 24)
+    small = terminal.wait_for("80 columns and 24 rows")
+    assert len([line for line in small.splitlines() if line.strip() and "mnist-tui" in line]) <= 2
+    assert "Runs" not in small
+    terminal.resize(120, 40)
+    terminal.wait_for(lambda text: all(part in text for part in (f"Progress of {run.id}", "Running loss", "Layers")))
+    assert headless.wait() == 0
+    result = f"Result: {100 * _result(place).accuracy:.2f}%"
+    wide = terminal.wait_for(result)
+    for epoch in range(1, 5):
+        assert f"Epoch {epoch}/4, Loss: " in wide
+    terminal.resize(80, 24)
+    terminal.wait_for("1 run")
+    terminal.keys("\x1b[1;2Q", "\x1b[1;2Q")  # shift+f2, back to the progress
+    terminal.wait_for(result)
+    assert {epoch for epoch, _step in batch_losses(run)} == {1, 2, 3, 4}
+    assert [event.status for event in all_events(run) if isinstance(event, RunEnded)] == ["done"]
+    terminal.keys("f10")
+    assert terminal.wait_end() == 0
+
+
+def test_french_dashboard(place: Place) -> None:
+    """By the locale; numbers as French has them."""
+    assert place.train("--epochs", "1", "--seed", "4").wait() == 0
+    result = _result(place)
+    terminal = place.terminal("attach", LANG="fr_FR.UTF-8")
+    terminal.wait_for(f"Résultat: {100 * result.accuracy:.2f}%")
+    terminal.wait_for(f"{result.total - result.correct} erreurs")
+    terminal.keys("f10")
+    assert terminal.wait_end() == 0

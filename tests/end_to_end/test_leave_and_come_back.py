@@ -1,0 +1,187 @@
+"""A dashboard ends, one way or another; its runs go on, and the next dashboard finds them."""
+
+from __future__ import annotations
+
+import re
+import signal
+from contextlib import suppress
+
+import psutil
+import pytest
+
+from core.events import Progress, RunEnded
+from tests.end_to_end.terminal import Place, Terminal, all_events, wait_for_event, wait_until
+
+OPTIONS = ("--dataset", "sample", "--threads", "1", "--lang", "en", "--seed", "2")
+LEFT_ALTERNATE_SCREEN = b"\x1b[?1049l"
+CURSOR_SHOWN = b"\x1b[?25h"
+AT_ONCE = 10.0
+"""Seconds, for what is promised within one: this machine is busy with other things."""
+
+
+def _train_in_dashboard(place: Place, epochs: int = 2, pause: float = 0.02) -> Terminal:
+    terminal = place.terminal(*OPTIONS, "--epochs", str(epochs), "--model", place.slow, PAUSE=str(pause))
+    terminal.wait_for("Slow")
+    terminal.keys("f5")
+    wait_for_event(place.run(), Progress)
+    terminal.wait_for("batch losses")
+    return terminal
+
+
+def _states(place: Place) -> dict[str, str]:
+    return {run_id: entry["state"] for run_id, entry in place.listed().items()}
+
+
+def _assert_restored(terminal: Terminal) -> None:
+    written = bytes(terminal.output)
+    assert written.rindex(LEFT_ALTERNATE_SCREEN) > written.rindex(b"\x1b[?1049h")
+    assert written.rindex(CURSOR_SHOWN) > written.rindex(b"\x1b[?25l")
+    for mouse in (b"1000", b"1003", b"1006", b"2004"):
+        assert written.rfind(b"\x1b[?" + mouse + b"l") > written.rfind(b"\x1b[?" + mouse + b"h")
+    assert b"Traceback" not in written
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+def test_signal_ends_the_dashboard_and_not_its_run(place: Place, number: signal.Signals) -> None:
+    terminal = _train_in_dashboard(place)
+    terminal.signal(number)
+    assert terminal.wait_end(AT_ONCE) == 128 + number
+    _assert_restored(terminal)
+    assert place.run().state() == "running"
+    wait_for_event(place.run(), RunEnded, lambda event: event.status == "done")
+    place.wait_alone()
+
+
+def test_closed_terminal_then_come_back(place: Place) -> None:
+    """The next dashboard says what is in progress, opens the newest run, and can stop it; then all is as after any."""
+    older = place.train("--epochs", "50", pause=0.03)
+    terminal = _train_in_dashboard(place, epochs=50)
+    terminal.hang_up()
+    terminal.wait_end(AT_ONCE)
+    wait_until(lambda: len(place.processes()) == 2, lambda: f"two workers alone: {place.processes()}")
+    assert _states(place) == {"slow-0001": "running", "slow-0002": "running"}
+
+    back = place.terminal()
+    back.wait_for("In progress: slow-0001, slow-0002")
+    back.wait_for("Progress of slow-0002")
+    back.wait_for("2 runs in progress")
+    back.keys("f6")
+    back.wait_for(lambda text: re.search(r"slow-0002\s+stopped", text))
+    assert _states(place) == {"slow-0001": "running", "slow-0002": "stopped"}
+    back.signal(signal.SIGKILL)
+    back.wait_end()
+    wait_until(lambda: [process.pid for process in place.processes()] == [older.pid], "the standby worker's end")
+
+    # A run that was started without a dashboard is steered from another terminal, too.
+    stopped = place.command("stop", "slow-0001", "--lang", "en")
+    assert stopped.code == 0
+    assert "will stop" in stopped.err
+    assert older.wait() == 130
+    assert place.command("stop", "slow-0001").code == 1
+    place.wait_alone()
+
+
+def test_two_dashboards_agree_on_a_headless_run(place: Place) -> None:
+    """While it goes on, and when one of them has stopped it."""
+    worker = place.train("--epochs", "50", pause=0.02)
+    run = place.run()
+    wait_for_event(run, Progress)
+    first, second = place.terminal("attach", run.id), place.terminal("attach")
+    for terminal in (first, second):
+        terminal.wait_for("Epoch 1/50, Loss: ")
+    first.keys("f6")
+    assert worker.wait() == 130
+    screens = [
+        _right(terminal.wait_for(lambda text: re.search(r"stopped · epoch", text))) for terminal in (first, second)
+    ]
+    assert screens[0] == screens[1]
+    for terminal in (first, second):
+        terminal.keys("f10")  # no run is live: nothing to ask
+        assert terminal.wait_end() == 0
+        _assert_restored(terminal)
+
+
+def _right(screen: str) -> list[str]:
+    """The panels that tell of a run: chart and progress."""
+    return [line[34:] for line in screen.splitlines()[1:22]]
+
+
+def test_ended_run_opens_with_the_same_panels(place: Place) -> None:
+    """A dashboard that watched the run to its end, and one that replays it."""
+    terminal = _train_in_dashboard(place, epochs=1, pause=0.01)
+    watched = terminal.wait_for(lambda text: "Result: " in text and "done" in text)
+    terminal.keys("f10")
+    assert terminal.wait_end() == 0
+    again = place.terminal("attach")
+    replayed = again.wait_for(lambda text: "Result: " in text and "done" in text)
+    assert _right(replayed) == _right(watched)
+    matrix = slice(24, 38)
+    assert [line[76:] for line in replayed.splitlines()[matrix]] == [line[76:] for line in watched.splitlines()[matrix]]
+
+
+def test_follow_from_another_terminal(place: Place) -> None:
+    """From the start of the run to its end, and with its exit code; SIGINT ends the following only."""
+    worker = place.train("--epochs", "2", "--seed", "9", pause=0.02)
+    run = place.run()
+    wait_for_event(run, Progress)
+    impatient = place.start("follow", run.id)
+    follower = place.start("follow", "--lang", "en")
+    wait_until(lambda: "Run slow-0001" in impatient.err, "the follower's first line")
+    impatient.signal(signal.SIGINT)
+    assert impatient.wait() == 130
+    assert "Traceback" not in impatient.err
+    assert worker.wait() == 0
+    assert follower.wait() == 0
+    assert follower.out == worker.out
+
+
+@pytest.mark.parametrize(("choice", "state"), [("leave", "running"), ("stop", "stopped"), ("stay", "running")])
+def test_quitting_asks(place: Place, choice: str, state: str) -> None:
+    """Leave the runs, stop them, or stay: each does what it says."""
+    place.train("--epochs", "50", pause=0.03)
+    wait_for_event(place.run(), Progress)
+    terminal = place.terminal("attach")
+    terminal.wait_for("running · epoch")
+    terminal.keys("f10")
+    terminal.wait_for("slow-0001 is in progress")
+    terminal.keys(*{"leave": ["enter"], "stop": ["right", "enter"], "stay": ["escape"]}[choice])
+    if choice == "stay":
+        terminal.wait_for(lambda text: "is in progress." not in text)
+        seen = len(all_events(place.run()))
+        wait_until(lambda: len(all_events(place.run())) > seen, "the run going on")
+        terminal.keys("q" if False else "f10")
+        terminal.wait_for("slow-0001 is in progress")
+        terminal.keys("enter")
+    assert terminal.wait_end() == 0
+    _assert_restored(terminal)
+    wait_until(lambda: place.run().state() == state, f"the run to be {state}")
+
+
+def test_stop_before_the_first_batch_is_kept(place: Place) -> None:
+    """Asked while its worker still loads its libraries, a run stops all the same."""
+    terminal = place.terminal(*OPTIONS, "--epochs", "50", "--model", "RN_1")
+    terminal.wait_for("Train")
+    terminal.keys("f5")
+    terminal.wait_for(lambda text: re.search("starting", text))
+    terminal.keys("f6")
+    terminal.wait_for("stopped", timeout=30)
+
+
+def test_worker_on_standby_ends_with_a_killed_dashboard(place: Place) -> None:
+    """With the one that waits and the one that still loads."""
+    loading = place.terminal(*OPTIONS)
+    loading.wait_for("Loading torch")
+    waiting = place.terminal(*OPTIONS)
+    waiting.wait_for("567,434")
+    standby = [process for process in place.processes() if "--standby" in _command_line(process)]
+    assert standby
+    loading.signal(signal.SIGKILL)
+    waiting.signal(signal.SIGKILL)
+    assert loading.wait_end() == waiting.wait_end() == -signal.SIGKILL
+    place.wait_alone()
+
+
+def _command_line(process: psutil.Process) -> list[str]:
+    with suppress(psutil.Error):
+        return list(process.cmdline())
+    return []
