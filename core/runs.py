@@ -8,7 +8,7 @@ import shutil
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -151,7 +151,9 @@ class Run:
         return os.path.lexists(self.path / "stop")
 
     def withdraw_stop(self) -> None:
-        (self.path / "stop").unlink(missing_ok=True)
+        """Whoever resumes a run wants it to go on."""
+        with suppress(OSError):
+            (self.path / "stop").unlink()
 
     # How it is
 

@@ -34,7 +34,6 @@ def carry_out(run: Run, show: Emit, should_stop: Callable[[], bool]) -> RunEnded
     Raises `Problem` only where the run directory cannot be used at all.
     """
     with run.lock():
-        run.withdraw_stop()
         run.claim()
         files.sweep(run.path)
         writer = EventWriter(run.events_path)
@@ -59,6 +58,8 @@ def carry_out(run: Run, show: Emit, should_stop: Callable[[], bool]) -> RunEnded
                     traceback.print_exc(file=log)
             ended = _failed(error)
         emit(ended)
+        if ended.status == "stopped":
+            run.withdraw_stop()  # not at the start: one may be asked to stop while it loads its libraries
         writer.close()
     return ended
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import threading
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -14,7 +17,8 @@ from textual.binding import Binding
 from textual.command import CommandPalette
 from textual.screen import Screen
 
-from tui_app.i18n import _
+from core.problems import Message, reason
+from tui_app.i18n import _, say
 from tui_app.keys import key_table
 from tui_app.screens.dashboard import Dashboard
 
@@ -22,6 +26,15 @@ WIDE = (120, 40)
 """Columns and rows from which all panels are on one screen."""
 NARROW = (80, 24)
 """Columns and rows from which they are tabs."""
+TERMINAL_CHECK_S = 0.3
+EXIT_TIMEOUT_S = 2.0
+"""A terminal that has stopped reading is not waited for any longer."""
+
+
+def _leave_without_terminal() -> None:
+    while os.isatty(2):
+        time.sleep(TERMINAL_CHECK_S)
+    os._exit(128 + signal.SIGHUP)
 
 
 class MnistTui(App[int]):
@@ -57,15 +70,25 @@ class MnistTui(App[int]):
     def get_default_screen(self) -> Screen[Any]:
         return self._dashboard
 
-    def on_mount(self) -> None:
-        # The terminal's end, or the system's, must find the program as a quit does, and leave it as one.
-        for number in (signal.SIGHUP, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, self.exit, 128 + number)
-
     def run_in_terminal(self) -> int:
         """Returns the exit code."""
+        self.call_later(self._watch_terminal)
         result = self.run()
         return result or self.return_code or 0
+
+    def _watch_terminal(self) -> None:
+        """The terminal's end, or the system's, must find the program as a quit does, and leave it as one."""
+        for number in (signal.SIGHUP, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, self._leave, 128 + number)
+        # Not by the event loop: what is drawn on a terminal that is gone may block it for ever.
+        threading.Thread(target=_leave_without_terminal, daemon=True).start()
+
+    def _leave(self, code: int) -> None:
+        """Nothing is lost by ending at once: whatever is known of a run is in its directory."""
+        stalled = threading.Timer(EXIT_TIMEOUT_S, os._exit, (code,))
+        stalled.daemon = True
+        stalled.start()
+        self.exit(code)
 
     async def action_quit(self) -> None:
         live = self._dashboard.live_runs()
@@ -117,7 +140,8 @@ class MnistTui(App[int]):
     @on(events.DeliveryFailed)
     def _screenshot_not_saved(self, event: events.DeliveryFailed) -> None:
         event.prevent_default()
-        self.notify(_("The picture could not be saved: {reason}").format(reason=event.exception), severity="error")
+        text = say(Message("the picture could not be saved: {reason}", {"reason": reason(event.exception)}))
+        self.notify(text, severity="error", markup=False)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """A question must be answered before anything else is done."""

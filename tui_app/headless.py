@@ -196,6 +196,7 @@ def resume(run: runs.Run, *, json: bool) -> int:
     signals = StopSignals()
     signals.install()
     _say_loading()
+    run.withdraw_stop()
     return _carry_out(run, signals, json=json)
 
 

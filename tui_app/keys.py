@@ -40,7 +40,7 @@ def key_table() -> tuple[Key, ...]:
         Key("f9,o", "screen.toggle_overlay", _("Overlay"), _("Lay the run under the list's cursor over the chart")),
         Key("f4,v", "screen.show_log", _("Log"), _("Read the log of the run on show, tracebacks included"), False),
         Key("f2", "screen.next_panel", _("Next panel"), _("Go to the next panel"), False),
-        Key("shift+f2", "screen.previous_panel", _("Previous panel"), _("Go to the panel before"), False),
+        Key("shift+f2,f14", "screen.previous_panel", _("Previous panel"), _("Go to the panel before"), False),
         Key("f1,question_mark", "app.help", _("Help"), _("This help")),
         Key("f10,q", "app.quit", _("Quit"), _("Leave; runs in progress may go on")),
     )

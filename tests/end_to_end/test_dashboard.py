@@ -24,15 +24,14 @@ def test_trains_and_shows_the_accuracy_of_the_run_directory(place: Place) -> Non
     terminal.keys("f5")
     terminal.wait_for("Progress of rn1-0001")
     terminal.wait_for(lambda text: BRAILLE.search(text))
-    text = terminal.wait_for(lambda text: "Result: " in text and "done" in text)
+    text = terminal.wait_for(lambda text: "Result: " in text and "done · epoch" in text and "errors in" in text)
     result = _result(place)
     shown = f"{100 * result.accuracy:.2f}%"
     assert f"Result: {shown}" in text
     assert f"{result.total - result.correct} errors in 1,000" in text
     assert "Epoch 2/2, Loss: " in text
     assert "SAMPLE" in text
-    for digit in range(10):
-        assert f" {result.confusion[digit][digit]}" in text
+    terminal.wait_for(lambda text: all(f" {result.confusion[digit][digit]}" in text for digit in range(10)))
     terminal.keys("f10")
     assert terminal.wait_end() == 0
 

@@ -49,6 +49,16 @@ class Followed:
     replay: Replay = field(default_factory=Replay)
     is_read: bool = False
     """Its worker is at it."""
+    handed_to: StandbyWorker | None = None
+    worker_before: runs.Worker | None = None
+    """Who trained it when it was handed over."""
+
+    def current_state(self) -> State:
+        """`starting` until the process that it was handed to has taken it on, whatever became of an earlier one."""
+        is_awaited = self.handed_to is not None and self.handed_to.process.poll() is None
+        if is_awaited and self.run.worker() == self.worker_before:
+            return "starting"
+        return self.run.state()
 
 
 class Dashboard(Screen[None]):
@@ -205,6 +215,7 @@ class Dashboard(Screen[None]):
         standby = self._ensure_standby()
         if standby is None:
             return
+        worker_before = run.worker()
         try:
             standby.hand_over(run)
         except Problem as problem:
@@ -213,6 +224,8 @@ class Dashboard(Screen[None]):
             return
         self._workers.append(standby)
         self._standby = None  # the next one is started when no run needs the processor, or somebody needs it
+        followed = self._followed.setdefault(run.id, Followed(run, run.reader()))
+        followed.handed_to, followed.worker_before = standby, worker_before
         self._follow_again(run)
         self.show_run(run.id)
 
@@ -247,6 +260,7 @@ class Dashboard(Screen[None]):
         except Problem as problem:
             self._complain(problem)
             return
+        run.withdraw_stop()
         self._hand_over(run)
 
     def action_toggle_log_scale(self) -> None:
@@ -399,7 +413,7 @@ class Dashboard(Screen[None]):
     async def _read(self, followed: Followed) -> None:
         try:
             while True:
-                state = await asyncio.to_thread(followed.run.state)  # first: what was written before the end is read
+                state = await asyncio.to_thread(followed.current_state)  # first: what was written before the end is read
                 while events := await asyncio.to_thread(followed.reader.read_new):
                     self.post_message(self.News(followed.run.id, events, state))
                 self.post_message(self.News(followed.run.id, (), state))

@@ -15,7 +15,7 @@ from textual.widgets import Button, Collapsible, Input, Label, RadioButton, Radi
 
 from core import paths
 from core.config import DATASETS, EXAM_NETWORKS, RunConfig, setting_from_text
-from core.problems import N_, InvalidSetting
+from core.problems import InvalidSetting
 from core.standby import DeviceInfo
 from tui_app.i18n import _, number, percent, printable, say
 
@@ -118,8 +118,9 @@ class RunForm(Vertical):
         device = str(self.query_one("#device", Select).value)
         if self._devices and device not in ("auto", *self._device_ids()):
             known = ", ".join(info.id for info in self._devices)
-            text = N_("there is no device {device} here: there is {known}")
-            raise InvalidSetting("device", text, device=device, known=known)
+            raise InvalidSetting(
+                "device", "there is no device {device} here: there is {known}", device=device, known=known
+            )
         precision = self.query_one("#precision", Select).value
         values["exact"] = precision == "exact"
         values["precision"] = "bf16" if precision == "bf16" else "fp32"
