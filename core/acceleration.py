@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional
 
-from core.devices import cpu_name
-from core.networks import NETWORKS
+from core.machine import cpu_name
+from core.networks import NETWORKS, Variant
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 
@@ -32,10 +32,10 @@ def keep_freed_memory() -> None:
 def fast_equivalent(network: nn.Module, device: torch.device, *, exact: bool) -> nn.Module:
     """A network over the very same parameters that computes the same function in less time.
 
-    Only of the exam's networks: following the forward of one's own (with `torch.fx`) would fix what it decides anew at
-    each call. With `exact`, what it computes is the same to the last digit, gradients included.
+    Only of the exam's networks and their variants: following the forward of one's own (with `torch.fx`) would fix what
+    it decides anew at each call. With `exact`, what it computes is the same to the last digit, gradients included.
     """
-    if type(network) not in NETWORKS.values():
+    if type(network) not in (*NETWORKS.values(), Variant):
         return network
     traced = fx.symbolic_trace(network)
     _pool_before_relu(traced)

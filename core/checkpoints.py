@@ -14,7 +14,9 @@ from core.problems import N_, Problem, reason
 from core.training import Checkpoint
 
 _VERSION = 1
-_UNCHANGED = ("model", "batch_size", "lr", "seed", "precision", "exact")
+_SINCE = ("dropout", "batch_norm", "width", "validate", "permute")
+"""Settings that older checkpoints do not have: they were trained with the defaults."""
+_UNCHANGED = ("model", "batch_size", "lr", "seed", "precision", "exact", *_SINCE)
 _TYPES: dict[str, type | tuple[type, ...]] = {
     "network": dict,
     "optimizer": dict,
@@ -49,6 +51,7 @@ def load(path: Path, config: RunConfig, data_digest: str) -> Checkpoint | None:
             content = torch.load(file, map_location="cpu", weights_only=True)
         state = content["state"]
         damaged = not all(isinstance(state[name], kind) for name, kind in _TYPES.items()) or state["epoch"] < 1
+        trained_with = _identity(RunConfig(), _SINCE) | content["config"]
     except FileNotFoundError:
         return None
     except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, TypeError, LookupError) as error:
@@ -60,13 +63,13 @@ def load(path: Path, config: RunConfig, data_digest: str) -> Checkpoint | None:
             "the data are not those that the run was trained on so far",
             advice=N_("Give it the same data again with --data-dir, or start a new run."),
         )
-    if content["config"] != _identity(config):
+    if trained_with != _identity(config):
         raise Problem("the checkpoint {path} is of a run with other settings", path=str(path))
     return cast(Checkpoint, state)
 
 
-def _identity(config: RunConfig) -> dict[str, Any]:
-    return {field: getattr(config, field) for field in _UNCHANGED}
+def _identity(config: RunConfig, fields: tuple[str, ...] = _UNCHANGED) -> dict[str, Any]:
+    return {field: getattr(config, field) for field in fields}
 
 
 def _damaged(path: Path) -> Problem:

@@ -22,6 +22,7 @@ DATASETS = ("auto", *catalogue.NAMES)
 MAX_EPOCHS = 1_000_000
 MAX_BATCH_SIZE = 60_000
 MAX_THREADS = 1024
+MAX_WIDTH = 4
 
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d{1,3})?")
 
@@ -50,10 +51,21 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     """The exam program's own arithmetic, digit for digit."""
     threads: int = 0
     """Threads for the arithmetic on the CPU; 0 leaves the choice to the program."""
+    dropout: float = 0.0
+    """The chance that a unit of a fully connected hidden layer is left out of a training step."""
+    batch_norm: bool = False
+    """Batch normalisation before each ReLU."""
+    width: float = 1.0
+    """A factor on the channels and units of the hidden layers."""
+    validate: bool = False
+    """A tenth of the training set is held out, and tested on after each epoch."""
+    permute: bool = False
+    """The pixels of all images, training and test, are put in another order: one and the same for all runs."""
 
     def __post_init__(self) -> None:
         for field, check in _CHECKS.items():
             check(getattr(self, field))
+        _check_together(self)
 
 
 def _check_model(value: str) -> None:
@@ -74,6 +86,35 @@ def _check_device(value: str) -> None:
 def _check_lr(value: float) -> None:
     if not (math.isfinite(value) and value > 0):
         raise InvalidSetting("lr", "the learning rate must be a number above 0, not {value}", value=str(value))
+
+
+def _check_dropout(value: float) -> None:
+    if not 0 <= value < 1:
+        raise InvalidSetting("dropout", "dropout must be a number from 0 to less than 1, not {value}", value=str(value))
+
+
+def _check_width(value: float) -> None:
+    if not 0 < value <= MAX_WIDTH:
+        text = N_("the width must be a number above 0 and at most {high}, not {value}")
+        raise InvalidSetting("width", text, value=str(value), high=MAX_WIDTH)
+
+
+def _check_together(config: RunConfig) -> None:
+    """What each setting by itself would allow."""
+    if config.model not in EXAM_NETWORKS:
+        if config.dropout:
+            raise InvalidSetting("dropout", "dropout is for RN_1 and RN_2: build it into your own network")
+        if config.batch_norm:
+            raise InvalidSetting("batch_norm", "batch norm is for RN_1 and RN_2: build it into your own network")
+        if config.width != 1:
+            raise InvalidSetting("width", "the width is for RN_1 and RN_2: your own network has its own")
+    if config.exact and config.validate:
+        text = N_("exact is the exam's program, which trains on all images: it leaves none to validate on")
+        raise InvalidSetting("validate", text)
+    if config.exact and config.permute:
+        raise InvalidSetting("permute", "exact is the exam's program, which leaves the pixels in their places")
+    if config.batch_norm and config.batch_size == 1:
+        raise InvalidSetting("batch_norm", "batch norm needs batches of at least 2 images")
 
 
 def _whole_number(field: str, text: str, low: int, high: int) -> Callable[[int], None]:
@@ -110,6 +151,8 @@ _CHECKS: dict[str, Callable[[Any], None]] = {
     "threads": _whole_number(
         "threads", N_("threads must be a whole number from {low} to {high}, not {value}"), 0, MAX_THREADS
     ),
+    "dropout": _check_dropout,
+    "width": _check_width,
 }
 
 
@@ -125,7 +168,7 @@ def setting_from_text(field: str, text: str) -> Any:
         value = int(text) if re.fullmatch(r"[+-]?\d{1,30}", text) else math.nan
         if math.isnan(value):
             return _refuse(field, text)
-    elif field == "lr":
+    elif field in ("lr", "dropout", "width"):
         try:
             value = float(text.replace(",", "."))
         except ValueError:

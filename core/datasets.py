@@ -10,7 +10,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
@@ -52,6 +52,9 @@ class Dataset:
     mean: float
     std: float
     class_names: tuple[str, ...]
+    validation_images: Tensor = field(default_factory=lambda: torch.empty(0, 28, 28, dtype=torch.uint8))
+    """Held out of the training set where a run asks for it."""
+    validation_labels: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
 
     @cached_property
     def digest(self) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import platform
-from contextlib import suppress
 
 import torch
 
+from core.machine import cpu_name, usable_cores
 from core.problems import Problem
 from core.standby import DeviceInfo
 
@@ -33,19 +32,6 @@ def device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return cpu_name() if device.type == "cpu" else f"Apple {platform.machine()}"
-
-
-def cpu_name() -> str:
-    with suppress(OSError), open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:  # noqa: PTH123
-        for line in file:
-            if line.startswith("model name"):
-                return " ".join(line.partition(":")[2].split())
-    return platform.processor() or platform.machine()
-
-
-def usable_cores() -> int:
-    """Cores that this process may use, not those that the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def default_threads() -> int:

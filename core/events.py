@@ -59,6 +59,10 @@ class RunStarted(_Event, frozen=True):
     epoch: int = 1
     step: int = 0
     """Batches of `epoch` (counted from 1) that are behind it: not 0 when it resumes."""
+    macs: int | None = None
+    """Multiply–accumulates per image, forward; None where they are not known."""
+    validation_size: int = 0
+    """Images held out of the training set, and not counted in `train_size`."""
 
 
 class Progress(_Event, frozen=True):
@@ -78,6 +82,16 @@ class EpochEnded(_Event, frozen=True):
     loss: float
     """`running_loss / len(train_loader)`."""
     seconds: float
+
+
+class Validated(_Event, frozen=True):
+    """What the network makes, after an epoch, of the images held out of the training set."""
+
+    epoch: int
+    loss: float | None
+    """The mean over the images. None: not finite."""
+    accuracy: float
+    """0 to 1."""
 
 
 class CheckpointSaved(_Event, frozen=True):
@@ -101,7 +115,7 @@ class RunEnded(_Event, frozen=True):
     advice: Message | None = None
 
 
-Event: TypeAlias = Notice | RunStarted | Progress | EpochEnded | CheckpointSaved | Evaluated | RunEnded
+Event: TypeAlias = Notice | RunStarted | Progress | EpochEnded | Validated | CheckpointSaved | Evaluated | RunEnded
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
@@ -174,6 +188,13 @@ def last_events(path: Path, span: int = 1 << 16) -> Sequence[Event]:
         lines = file.read(span).split(b"\n")
     if size > span:
         del lines[0]  # begins in the middle
+    return [event for line in lines if line and (event := decode(line)) is not None]
+
+
+def first_events(path: Path, span: int = 1 << 14) -> Sequence[Event]:
+    """The events in the first `span` bytes of a file. Raises `OSError`."""
+    with open_regular(path) as file:
+        *lines, _cut = file.read(span).split(b"\n")
     return [event for line in lines if line and (event := decode(line)) is not None]
 
 

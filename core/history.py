@@ -176,6 +176,8 @@ class LossHistory:
         """The mean loss over the epoch so far, known at some steps."""
         self.epochs = Curve(capacity)
         """The loss of each epoch, at the step of its last batch."""
+        self.validation = Curve(capacity)
+        """The validation loss after each epoch, at the step of its last batch."""
 
     def extend(self, first_step: int, losses: Sequence[float | None]) -> None:
         self.batches.extend(first_step, losses)
@@ -186,9 +188,12 @@ class LossHistory:
     def add_epoch(self, last_step: int, value: float | None) -> None:
         self.epochs.add(last_step, value)
 
+    def add_validation(self, last_step: int, value: float | None) -> None:
+        self.validation.add(last_step, value)
+
     def truncate(self, step: int) -> None:
         """Forget everything from `step` on: a resumed run repeats it."""
-        for curve in (self.batches, self.running, self.epochs):
+        for curve in (self.batches, self.running, self.epochs, self.validation):
             curve.truncate(step)
 
     @property
@@ -199,4 +204,4 @@ class LossHistory:
     @property
     def version(self) -> int:
         """Changes whenever one of the curves does."""
-        return self.batches.version + self.running.version + self.epochs.version
+        return self.batches.version + self.running.version + self.epochs.version + self.validation.version

@@ -33,7 +33,7 @@ _KINDS: tuple[tuple[tuple[type[nn.Module], ...], Message], ...] = (
     ((*_POOLS[3:], *_ADAPTIVE_AVERAGE_POOLS), Message("average pooling")),
     ((nn.Flatten,), Message("flatten")),
     ((nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout), Message("dropout")),
-    (_BATCH_NORMS, Message("batch normalisation")),
+    (_BATCH_NORMS, Message("batch norm")),
     ((nn.LayerNorm,), Message("layer normalisation")),
     ((nn.GroupNorm,), Message("group normalisation")),
     ((nn.MultiheadAttention,), Message("multi-head attention")),

@@ -5,12 +5,14 @@ from __future__ import annotations
 import inspect
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -88,14 +90,59 @@ class RN_2(nn.Module):
 NETWORKS: dict[str, type[nn.Module]] = {"RN_1": RN_1, "RN_2": RN_2}
 
 
-def build(model: str) -> nn.Module:
+class Variant(nn.Sequential):
+    """One of the exam's networks with remedies against overfitting: its layers in a row, under the exam's names.
+
+    `width` times the channels and units of the hidden layers; batch normalisation before each ReLU (`bn1`, …); dropout
+    after those of the fully connected layers (`dropout1`, …).
+    """
+
+    def __init__(self, exam: type[nn.Module], dropout: float, batch_norm: bool, width: float) -> None:
+        with torch.device("meta"):  # only to be read: draws nothing
+            exam_layers = dict(exam().named_children())
+        *_hidden, last = exam_layers
+        layers: dict[str, nn.Module] = {}
+        norm: type[nn.Module] = nn.BatchNorm1d
+        before, size = 1, 1  # the channels or units of the layer before: the exam's, and here
+        for name, layer in exam_layers.items():
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                inputs, outputs, norm, resized = _measured(layer)
+                new = outputs if name == last else max(1, round(outputs * width))
+                layers[name] = resized(inputs // before * size, new)
+                before, size = outputs, new
+            elif isinstance(layer, nn.ReLU):
+                if batch_norm:
+                    layers[_next_name("bn", layers)] = norm(size)
+                layers[name] = nn.ReLU()
+                if dropout and norm is nn.BatchNorm1d:
+                    layers[_next_name("dropout", layers)] = nn.Dropout(dropout)
+            else:
+                layers[name] = layer
+        super().__init__(OrderedDict(layers))
+
+
+def _measured(layer: Any) -> tuple[int, int, type[nn.Module], Callable[[int, int], nn.Module]]:
+    """Inputs, outputs, the batch normalisation that fits, and how to make such a layer of another size."""
+    if isinstance(layer, nn.Linear):
+        return layer.in_features, layer.out_features, nn.BatchNorm1d, nn.Linear
+    convolution = partial(nn.Conv2d, kernel_size=layer.kernel_size, padding=layer.padding)
+    return layer.in_channels, layer.out_channels, nn.BatchNorm2d, convolution
+
+
+def _next_name(kind: str, layers: Iterable[str]) -> str:
+    return f"{kind}{1 + sum(name.startswith(kind) for name in layers)}"
+
+
+def build(model: str, dropout: float = 0.0, batch_norm: bool = False, width: float = 1.0) -> nn.Module:
     """A new network, in training mode, on the CPU; its parameters are drawn from torch's default generator.
 
     `model` is a name in `NETWORKS` or `path/to/file.py:ClassName`, a class that is called without arguments.
+    The options make a `Variant` of the exam's networks, and are for these only.
     Raises `Problem` where there is no such network, or where it does not take N×1×28×28 images to N×10 logits.
     """
     if model in NETWORKS:
-        return NETWORKS[model]()
+        exam = NETWORKS[model]
+        return Variant(exam, dropout, batch_norm, width) if dropout or batch_norm or width != 1 else exam()
     name, colon, class_name = model.rpartition(":")
     if not colon and not model.endswith(".py"):
         text = N_("there is no network {name}: choose {known} or path/to/file.py:ClassName")

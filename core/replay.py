@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable
 from math import sqrt
 
-from core.events import EpochEnded, Evaluated, Event, Notice, Progress, RunEnded, RunStarted
+from core.events import EpochEnded, Evaluated, Event, Notice, Progress, RunEnded, RunStarted, Validated
 from core.history import LossHistory
 
 MAX_LINES = 500
@@ -24,6 +24,8 @@ class Replay:
         """The newest, until something else happens."""
         self.history = LossHistory()
         self.epochs: deque[EpochEnded] = deque(maxlen=MAX_LINES)
+        """The newest ones."""
+        self.validations: deque[Validated] = deque(maxlen=MAX_LINES)
         """The newest ones."""
 
     @property
@@ -53,6 +55,10 @@ class Replay:
                     if not self.epochs or event.epoch > self.epochs[-1].epoch:
                         self.epochs.append(event)
                         self.history.add_epoch(self._global_step(event.epoch + 1, 0) - 1, event.loss)
+                case Validated():
+                    if not self.validations or event.epoch > self.validations[-1].epoch:
+                        self.validations.append(event)
+                        self.history.add_validation(self._global_step(event.epoch + 1, 0) - 1, event.loss)
                 case RunStarted():
                     self._start(event)
                 case Evaluated():
@@ -66,8 +72,10 @@ class Replay:
         self.started, self.ended, self.evaluated, self.notice = event, None, None, None
         # A resumed run repeats what came after its checkpoint.
         self.history.truncate(self._global_step(event.epoch, event.step))
-        while self.epochs and self.epochs[-1].epoch >= event.epoch and event.step < event.steps_per_epoch:
-            self.epochs.pop()
+        first_again = event.epoch if event.step < event.steps_per_epoch else event.epoch + 1
+        for per_epoch in (self.epochs, self.validations):
+            while per_epoch and per_epoch[-1].epoch >= first_again:
+                per_epoch.pop()
 
     def _add_progress(self, event: Progress) -> None:
         step = self._global_step(event.epoch, event.step)

@@ -16,7 +16,7 @@ import msgspec
 
 from core import files
 from core.config import RunConfig
-from core.events import Evaluated, EventReader, Progress, RunEnded, RunStarted, last_events
+from core.events import Evaluated, EventReader, Progress, RunEnded, RunStarted, first_events, last_events
 from core.problems import N_, Message, Problem, reason
 
 State = Literal["starting", "running", "done", "stopped", "diverged", "failed", "crashed", "unreadable"]
@@ -181,6 +181,9 @@ class Run:
             message = Message("run {run} is unreadable: {reason}", {"run": self.id, "reason": reason(error)})
             return Summary(id=self.id, state="unreadable", message=message)
 
+        if not any(isinstance(event, RunStarted) for event in events):  # far from the end of a long run
+            started = [event for event in first_events(self.events_path) if isinstance(event, RunStarted)]
+            events = [*started, *events]
         epoch, accuracy, dataset = 0, None, config.dataset
         ended: RunEnded | None = None
         for event in events:
@@ -227,7 +230,11 @@ def create(runs_dir: Path, config: RunConfig) -> Run:
             except FileExistsError:  # another process was faster
                 number += 1
         content = msgspec.json.format(msgspec.json.encode(config), indent=2)
-        files.replace(path / "config.json", lambda file: file.write(content))
+        try:
+            files.replace(path / "config.json", lambda file: file.write(content))
+        except OSError:
+            path.rmdir()
+            raise
     except OSError as error:
         raise Problem(
             "cannot make a run in {path}: {reason}",

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 
+from core.config import RunConfig
 from core.layer_table import LayerTable
 from core.problems import Message
 
 
 class Describe(msgspec.Struct, frozen=True, tag=True):
-    """Asks for the layer table of a network."""
+    """Asks for the layer table of a network, which these settings of a run describe."""
 
     model: str
+    dropout: float = 0.0
+    batch_norm: bool = False
+    width: float = 1.0
+
+    @classmethod
+    def of(cls, config: RunConfig) -> Describe:
+        return cls(config.model, config.dropout, config.batch_norm, config.width)
 
 
 class Train(msgspec.Struct, frozen=True, tag=True):
@@ -22,7 +30,28 @@ class Train(msgspec.Struct, frozen=True, tag=True):
     run_dir: str
 
 
-Request: TypeAlias = Describe | Train
+class Browse(msgspec.Struct, frozen=True, tag=True):
+    """Asks for test images of a finished run: its errors, those of a cell of its confusion matrix, or, with another
+    run, those that one of the two gets wrong, or both.
+    """
+
+    run_dir: str
+    other_dir: str = ""
+    label: int | None = None
+    predicted: int | None = None
+    which: Literal["wrong", "other_wrong", "both_wrong"] = "wrong"
+    """With another run: wrong in the first alone, in the other alone, in both."""
+
+
+class Recognise(msgspec.Struct, frozen=True, tag=True):
+    """Asks what finished runs make of a drawing: 784 pixels, row by row, ink bright."""
+
+    run_dirs: tuple[str, ...]
+    pixels: bytes
+
+
+Question: TypeAlias = Describe | Browse | Recognise
+Request: TypeAlias = Question | Train
 
 
 class DeviceInfo(msgspec.Struct, frozen=True):
@@ -43,18 +72,47 @@ class Ready(msgspec.Struct, frozen=True, tag=True):
 
 
 class Described(msgspec.Struct, frozen=True, tag=True):
+    request: Describe
     table: LayerTable
 
 
 class Refused(msgspec.Struct, frozen=True, tag=True):
-    """There is no layer table for this network."""
+    """It cannot be done, and why."""
 
-    model: str
+    request: Question
     message: Message
     advice: Message
 
 
-Answer: TypeAlias = Ready | Described | Refused
+class Digit(msgspec.Struct, frozen=True):
+    """A test image and what is made of it; 784 pixels, row by row."""
+
+    index: int
+    label: int
+    predicted: int
+    probability: float
+    """Of what is predicted."""
+    pixels: bytes
+    other_predicted: int | None = None
+    other_probability: float | None = None
+
+
+class Browsed(msgspec.Struct, frozen=True, tag=True):
+    request: Browse
+    digits: tuple[Digit, ...]
+    """The most confident errors first; not more than fit into a look."""
+    total: int
+
+
+class Recognised(msgspec.Struct, frozen=True, tag=True):
+    request: Recognise
+    pixels: bytes
+    """The drawing as the networks see it."""
+    probabilities: dict[str, tuple[float, ...]]
+    """By run, of each class."""
+
+
+Answer: TypeAlias = Ready | Described | Refused | Browsed | Recognised
 
 encode = msgspec.json.Encoder().encode
 decode_request: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)

@@ -16,7 +16,8 @@ from torch.utils.data.sampler import BatchSampler, RandomSampler
 from core import acceleration
 from core.config import RunConfig
 from core.datasets import Dataset
-from core.events import CheckpointSaved, EpochEnded, Event, Notice, Progress, RunEnded, finite
+from core.evaluation import evaluate
+from core.events import CheckpointSaved, EpochEnded, Event, Notice, Progress, RunEnded, Validated, finite
 from core.problems import N_, Message, Problem, reason
 
 PROGRESS_INTERVAL_S = 0.1
@@ -88,6 +89,8 @@ def train(
         first_step = 0
         if step == len(batches):
             yield meter.epoch_ended(epoch)
+            if len(dataset.validation_labels):
+                yield training.validate(epoch)
             yield training.checkpoint(epoch, step, save)
         if stop:
             yield RunEnded(status="stopped")
@@ -136,6 +139,8 @@ class _Training:
         self._device = device
         self._images = normalise(dataset.train_images, dataset, device)
         self._labels = dataset.train_labels.to(device)
+        self._validation_images = normalise(dataset.validation_images, dataset, device)
+        self._validation_labels = dataset.validation_labels.to(device)
         self._criterion = nn.CrossEntropyLoss()
         # One kernel for all parameters; the other way gives the digits of the exam's loop over them, in less time.
         self._optimizer = optim.Adam(network.parameters(), lr=config.lr, fused=not config.exact, foreach=config.exact)
@@ -164,6 +169,14 @@ class _Training:
         loss.backward()
         self._optimizer.step()
         return loss.detach()
+
+    def validate(self, epoch: int) -> Validated:
+        """Leaves the training as it was: random numbers, running statistics, and the time that it took."""
+        devices = [self._device] if self._device.type == "cuda" else []
+        with self.meter.paused(), torch.random.fork_rng(devices):
+            evaluation = evaluate(self._network, self._validation_images, self._validation_labels)
+        accuracy = evaluation.correct / len(evaluation.labels)
+        return Validated(epoch=epoch, loss=finite(evaluation.loss), accuracy=accuracy)
 
     def checkpoint(self, epoch: int, step: int, save: Callable[[Checkpoint], None]) -> Event:
         with self.meter.checkpointing():
@@ -268,6 +281,16 @@ class _Meter:
         self._epoch_began = time.perf_counter()
         self._reported, self.running_loss = 0, 0.0
         return event
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """What happens within is no part of the training's time."""
+        began = time.perf_counter()
+        yield
+        pause = time.perf_counter() - began
+        self._began += pause
+        self._epoch_began += pause
+        self._last_progress += pause
 
     def checkpoint_due(self) -> bool:
         wait = max(CHECKPOINT_INTERVAL_S, self._checkpoint_cost / CHECKPOINT_SHARE)

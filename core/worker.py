@@ -12,12 +12,14 @@ from pathlib import Path
 
 import torch
 
-from core import acceleration, checkpoints, datasets, devices, files, layers, networks, standby
+from core import acceleration, checkpoints, datasets, devices, files, layers, networks, preparation, standby
+from core.browsing import Browser
 from core.config import RunConfig
 from core.datasets import Dataset
 from core.detach import StopSignals, redirect_output
 from core.evaluation import Evaluation, evaluate
 from core.events import Evaluated, Event, EventWriter, Notice, RunEnded, RunStarted, Status, finite
+from core.macs import macs_per_image
 from core.problems import N_, Message, Problem, reason
 from core.runs import Run
 from core.training import Checkpoint, normalise, num_steps, train
@@ -34,9 +36,12 @@ def carry_out(run: Run, show: Emit, should_stop: Callable[[], bool]) -> RunEnded
     Raises `Problem` only where the run directory cannot be used at all.
     """
     with run.lock():
-        run.claim()
-        files.sweep(run.path)
-        writer = EventWriter(run.events_path)
+        try:
+            run.claim()
+            files.sweep(run.path)
+            writer = EventWriter(run.events_path)
+        except OSError as error:
+            raise Problem("cannot write to {path}: {reason}", path=str(run.path), reason=reason(error)) from error
         failing = False
 
         def emit(event: Event) -> None:
@@ -78,8 +83,9 @@ def _train_and_test(run: Run, emit: Emit, should_stop: Callable[[], bool]) -> Ru
         progress=lambda message, fraction: emit(Notice(message=message, fraction=fraction)),
         should_stop=should_stop,
     )
+    dataset = preparation.prepared(dataset, config)
     torch.manual_seed(config.seed)
-    network = networks.build(config.model)
+    network = _network(config)
 
     # Stage 2: the training
     checkpoint = checkpoints.load(run.checkpoint_path, config, dataset.digest)
@@ -105,6 +111,10 @@ def _train_and_test(run: Run, emit: Emit, should_stop: Callable[[], bool]) -> Ru
     return RunEnded(status="done")
 
 
+def _network(described: RunConfig | standby.Describe) -> torch.nn.Module:
+    return networks.build(described.model, described.dropout, described.batch_norm, described.width)
+
+
 def _run_started(
     config: RunConfig, device: torch.device, dataset: Dataset, network: torch.nn.Module, checkpoint: Checkpoint | None
 ) -> RunStarted:
@@ -123,6 +133,8 @@ def _run_started(
         steps_per_epoch=num_steps(dataset, config),
         epoch=checkpoint["epoch"] if checkpoint else 1,
         step=checkpoint["step"] if checkpoint else 0,
+        validation_size=len(dataset.validation_labels),
+        macs=macs_per_image(network),
     )
 
 
@@ -209,6 +221,7 @@ def _stand_by() -> Path | None:
     os.dup2(null, 1)
     os.dup2(null, 2)
     say(standby.Ready(tuple(devices.available())))
+    browser = Browser()
     for line in sys.stdin.buffer:
         request = standby.decode_request.decode(line)
         if isinstance(request, standby.Train):
@@ -216,13 +229,24 @@ def _stand_by() -> Path | None:
             os.dup2(null, 0)
             return Path(request.run_dir)
         try:
-            torch.manual_seed(0)
-            say(standby.Described(layers.layer_table(networks.build(request.model), request.model)))
+            say(_answer(request, browser))
         except Problem as problem:
-            say(standby.Refused(request.model, problem.message, problem.advice))
+            say(standby.Refused(request, problem.message, problem.advice))
         # Once the first question is answered there is time for what the first run would wait a second for.
         import torchvision  # noqa: F401
     return None
+
+
+def _answer(request: standby.Question, browser: Browser) -> standby.Answer:
+    """Raises `Problem`."""
+    match request:
+        case standby.Describe():
+            torch.manual_seed(0)
+            return standby.Described(request, layers.layer_table(_network(request), request.model))
+        case standby.Browse():
+            return browser.browse(request)
+        case standby.Recognise():
+            return browser.recognise(request)
 
 
 def main() -> None:

@@ -15,9 +15,12 @@ WITH_TORCH = {
     "core.checkpoints",
     "core.datasets",
     "core.devices",
+    "core.distortions",
     "core.evaluation",
     "core.layers",
+    "core.macs",
     "core.networks",
+    "core.preparation",
     "core.training",
     "core.worker",
 }

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from core import paths, runs
-from core.config import RunConfig, setting_from_text
+from core.config import EXAM_NETWORKS, RunConfig, setting_from_text
 from core.problems import Problem
 from tui_app.i18n import _
 
@@ -59,6 +59,39 @@ Lang = Annotated[str | None, typer.Option(metavar="fr|en", help=_("The language.
 Json = Annotated[bool, typer.Option("--json", help=_("JSON on stdout instead of text."))]
 NoUi = Annotated[bool, typer.Option("--no-ui", help=_("Train in the foreground and print, without the dashboard."))]
 
+Device = Annotated[
+    str | None, typer.Option(metavar=_("NAME"), help=_("auto, cpu, cuda, cuda:N or mps. [default: auto]"))
+]
+Epochs = Annotated[str | None, typer.Option(metavar="N", help=_("Passes over the training set. [default: 5]"))]
+BatchSize = Annotated[str | None, typer.Option(metavar="N", help=_("Images per batch. [default: 64]"))]
+LearningRate = Annotated[str | None, typer.Option(metavar="X", help=_("Adam's learning rate. [default: 0.001]"))]
+DataSet = Annotated[
+    str | None,
+    typer.Option(metavar=_("NAME"), help=_("auto, mnist, fashion-mnist, kmnist, qmnist or sample. [default: auto]")),
+]
+DataDir = Annotated[
+    str | None, typer.Option(metavar=_("FOLDER"), help=_("Where the data are. [default: MNIST_TUI_DATA, or yours]"))
+]
+Precision = Annotated[str | None, typer.Option(metavar="fp32|bf16", help=_("Of the arithmetic. [default: fp32]"))]
+Threads = Annotated[str | None, typer.Option(metavar="N", help=_("On the CPU. [default: what suits it]"))]
+Validate = Annotated[
+    bool,
+    typer.Option("--validate", help=_("Hold out a tenth of the training images, and test on them after each epoch.")),
+]
+Permute = Annotated[
+    bool,
+    typer.Option("--permute", help=_("Put the pixels of all images in another order, the same for all runs.")),
+]
+Dropout = Annotated[
+    str | None,
+    typer.Option(metavar="P", help=_("The chance to leave out a unit of a fully connected hidden layer. [default: 0]")),
+]
+BatchNorm = Annotated[bool, typer.Option("--batch-norm", help=_("Batch normalisation before each ReLU."))]
+Width = Annotated[
+    str | None,
+    typer.Option(metavar="F", help=_("Times the channels and units of the hidden layers. [default: 1]")),
+]
+
 
 @app.callback(invoke_without_command=True, help=_("Train the exam's two networks on MNIST, and watch them learn."))
 def dashboard(
@@ -67,28 +100,20 @@ def dashboard(
     model: Annotated[
         str | None, typer.Option(metavar=_("NET"), help=_("RN_1, RN_2 or path/to/file.py:ClassName. [default: RN_1]"))
     ] = None,
-    device: Annotated[
-        str | None, typer.Option(metavar=_("NAME"), help=_("auto, cpu, cuda, cuda:N or mps. [default: auto]"))
-    ] = None,
-    epochs: Annotated[
-        str | None, typer.Option(metavar="N", help=_("Passes over the training set. [default: 5]"))
-    ] = None,
-    batch_size: Annotated[str | None, typer.Option(metavar="N", help=_("Images per batch. [default: 64]"))] = None,
-    lr: Annotated[str | None, typer.Option(metavar="X", help=_("Adam's learning rate. [default: 0.001]"))] = None,
+    device: Device = None,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    lr: LearningRate = None,
     seed: Annotated[str | None, typer.Option(metavar="N", help=_("Of all that is random. [default: drawn]"))] = None,
-    dataset: Annotated[
-        str | None,
-        typer.Option(
-            metavar=_("NAME"), help=_("auto, mnist, fashion-mnist, kmnist, qmnist or sample. [default: auto]")
-        ),
-    ] = None,
-    data_dir: Annotated[
-        str | None, typer.Option(metavar=_("FOLDER"), help=_("Where the data are. [default: MNIST_TUI_DATA, or yours]"))
-    ] = None,
-    precision: Annotated[
-        str | None, typer.Option(metavar="fp32|bf16", help=_("Of the arithmetic. [default: fp32]"))
-    ] = None,
-    threads: Annotated[str | None, typer.Option(metavar="N", help=_("On the CPU. [default: what suits it]"))] = None,
+    dataset: DataSet = None,
+    data_dir: DataDir = None,
+    precision: Precision = None,
+    threads: Threads = None,
+    dropout: Dropout = None,
+    batch_norm: BatchNorm = False,
+    width: Width = None,
+    validate: Validate = False,
+    permute: Permute = False,
     exact: Annotated[
         bool,
         typer.Option("--exact", help=_("The exam program's own arithmetic: on the CPU its losses, digit for digit.")),
@@ -110,12 +135,11 @@ def dashboard(
         "dataset": dataset,
         "precision": precision,
         "threads": threads,
+        "dropout": dropout,
+        "width": width,
     }
-    settings = {field: setting_from_text(field, text) for field, text in typed.items() if text is not None}
-    if data_dir is not None:
-        settings["data_dir"] = str(Path(data_dir).expanduser().absolute())
-    if exact:
-        settings["exact"] = True
+    flags = {"exact": exact, "batch_norm": batch_norm, "validate": validate, "permute": permute}
+    settings = _settings(typed, data_dir, flags)
     config = RunConfig(**settings)
     folder = _runs_dir(runs_dir)
     if no_ui or json or _no_dashboard():
@@ -128,12 +152,20 @@ def dashboard(
 @app.command(cls=_Command, help=_("Print the layer table of a network: of both without one."))
 def layers(
     network: Annotated[str | None, typer.Argument(metavar=_("RN_1|RN_2|FILE:CLASS"), help=_("A network."))] = None,
+    dropout: Dropout = None,
+    batch_norm: BatchNorm = False,
+    width: Width = None,
     json: Json = False,
     lang: Lang = None,
 ) -> None:
+    from core.standby import Describe
     from tui_app import headless
 
-    headless.print_layers([setting_from_text("model", network)] if network else ["RN_1", "RN_2"], json=json)
+    typed = {"dropout": dropout, "width": width}
+    options = {field: setting_from_text(field, text) for field, text in typed.items() if text is not None}
+    models = [setting_from_text("model", network)] if network else EXAM_NETWORKS
+    configs = [RunConfig(model=model, batch_norm=batch_norm, **options) for model in models]
+    headless.print_layers([Describe.of(config) for config in configs], json=json)
 
 
 @app.command("runs", cls=_Command, help=_("List the runs."))
@@ -190,6 +222,96 @@ def resume(
 
         return headless.resume(found, json=json)
     return _open_dashboard(folder, {}, found.id, resume=True)
+
+
+@app.command(cls=_Command, help=_("Train networks on the same seeds, and tell which is better, and how surely."))
+def compare(
+    context: typer.Context,
+    models: Annotated[
+        str, typer.Option(metavar=_("NET,NET,..."), help=_("The networks, two or more. [default: RN_1,RN_2]"))
+    ] = "RN_1,RN_2",
+    seeds: Annotated[str, typer.Option(metavar="N", help=_("Runs of each network. [default: 5]"))] = "5",
+    device: Device = None,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    lr: LearningRate = None,
+    dataset: DataSet = None,
+    data_dir: DataDir = None,
+    precision: Precision = None,
+    threads: Threads = None,
+    dropout: Dropout = None,
+    batch_norm: BatchNorm = False,
+    width: Width = None,
+    validate: Validate = False,
+    permute: Permute = False,
+    conditions: Annotated[
+        bool, typer.Option("--conditions", help=_("Test under harder conditions too: shifted, turned, with noise."))
+    ] = False,
+    report: Annotated[
+        str | None,
+        typer.Option(metavar=_("FILE"), help=_("Write a report: one .html file, or .md with its pictures beside it.")),
+    ] = None,
+    json: Json = False,
+    runs_dir: RunsDir = None,
+    lang: Lang = None,
+) -> int:
+    from core.comparison import check_seeds
+    from core.conditions import default
+    from tui_app import comparing
+
+    request = comparing.Request(
+        models=tuple(setting_from_text("model", model) for model in models.split(",")),
+        seeds=check_seeds(seeds),
+        settings=_settings(
+            {
+                "device": device,
+                "epochs": epochs,
+                "batch_size": batch_size,
+                "lr": lr,
+                "dataset": dataset,
+                "precision": precision,
+                "threads": threads,
+                "dropout": dropout,
+                "width": width,
+            },
+            data_dir,
+            {"batch_norm": batch_norm, "validate": validate, "permute": permute},
+        ),
+        conditions=tuple(default()) if conditions else (),
+        report=Path(report).expanduser() if report is not None else None,
+        json=json,
+    )
+    return comparing.compare(_runs_dir(runs_dir or context.obj), request)
+
+
+@app.command(cls=_Command, help=_("Test finished runs on shifted, turned and noisy digits: no new training."))
+def conditions(
+    context: typer.Context,
+    run: Annotated[list[str], typer.Argument(metavar=_("RUN..."), help=_("Ids of runs."))],
+    shift: Annotated[str | None, typer.Option(metavar="N,N,...", help=_("By pixels, 1 to 4."))] = None,
+    turn: Annotated[str | None, typer.Option(metavar="N,N,...", help=_("By degrees, 5 to 45."))] = None,
+    noise: Annotated[
+        str | None,
+        typer.Option(metavar="X,X,...", help=_("Its standard deviation, above 0 and up to 1, which is white.")),
+    ] = None,
+    json: Json = False,
+    runs_dir: RunsDir = None,
+    lang: Lang = None,
+) -> int:
+    from core.conditions import Kind, default, from_text
+    from tui_app import comparing
+
+    typed: dict[Kind, str | None] = {"shift": shift, "turn": turn, "noise": noise}
+    asked = [one for kind, text in typed.items() if text is not None for one in from_text(kind, text)]
+    return comparing.test_conditions(_runs_dir(runs_dir or context.obj), run, asked or default(), json=json)
+
+
+def _settings(typed: dict[str, str | None], data_dir: str | None, flags: dict[str, bool]) -> dict[str, Any]:
+    """The fields of `RunConfig` that options give."""
+    settings = {field: setting_from_text(field, text) for field, text in typed.items() if text is not None}
+    if data_dir is not None:
+        settings["data_dir"] = str(Path(data_dir).expanduser().absolute())
+    return settings | {field: True for field, given in flags.items() if given}
 
 
 def _runs_dir(given: str | None) -> Path:

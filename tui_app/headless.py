@@ -14,9 +14,10 @@ import msgspec
 from core import events, runs
 from core.config import RunConfig
 from core.detach import StopSignals, redirect_output
-from core.events import EpochEnded, Evaluated, Event, Notice, Progress, RunEnded, RunStarted
+from core.events import EpochEnded, Evaluated, Event, Notice, Progress, RunEnded, RunStarted, Validated
 from core.problems import Problem
-from tui_app import i18n
+from core.standby import Describe
+from tui_app import i18n, tables
 from tui_app.i18n import _
 
 EXIT_CODES = {"done": 0, "failed": 1, "diverged": 3, "stopped": 130}
@@ -40,9 +41,10 @@ class Printer:
         self._has_bar = err.isatty() and os.environ.get("TERM", "dumb") != "dumb"
         self._bar = ""
         self._next_bar = 0.0
-        self._last_notice = ""
+        self._said: set[str] = set()
         self._started: RunStarted | None = None
         self._epoch = 0
+        self._validated = 0
 
     def show(self, event: Event) -> None:
         if self._json:
@@ -58,6 +60,9 @@ class Printer:
             case EpochEnded() if event.epoch > self._epoch and self._started and not self._json:
                 self._epoch = event.epoch
                 self._print(epoch_line(event, self._started.config))
+            case Validated() if event.epoch > self._validated and self._started and not self._json:
+                self._validated = event.epoch
+                self.note(validation_line(event, self._started.config))
             case Evaluated() if not self._json:
                 self._print(result_line(event))
             case RunEnded():
@@ -72,22 +77,25 @@ class Printer:
         text = i18n.say(event.message)
         if event.fraction is not None and self._has_bar:
             self._draw_bar(f"{text} {_bar(event.fraction)} {i18n.percent(event.fraction, 0)}")
-        elif text != self._last_notice:
-            self._last_notice = text
+        elif text not in self._said:  # a disk that stays full is full at every checkpoint
+            self._said.add(text)
             self.note(text)
 
     def _show_start(self, event: RunStarted) -> None:
         text = _("Run {run}: {model} on {device}, {dataset} ({train_size} to train, {test_size} to test), seed {seed}")
         values = {
             "run": self._run_id,
-            "model": i18n.printable(event.config.model),
+            "model": tables.network_name(event.config),
             "device": i18n.printable(event.device),
-            "dataset": i18n.printable(_(event.dataset_title)),
+            "dataset": tables.dataset_title(event),
             "train_size": i18n.number(event.train_size),
             "test_size": i18n.number(event.test_size),
             "seed": event.config.seed,
         }
         self.note(text.format(**values))
+        if event.validation_size:
+            count = i18n.number(event.validation_size)
+            self.note(_("Held out of the training set, for validation: {count} images.").format(count=count))
         if event.dataset == "sample":
             self.note(sample_warning())
         if (event.epoch, event.step) != (1, 0):
@@ -160,6 +168,16 @@ def epoch_line(event: EpochEnded, config: RunConfig) -> str:
     )
 
 
+def validation_line(event: Validated, config: RunConfig) -> str:
+    """What an epoch gave on the images held out."""
+    return _("Epoch {epoch}/{epochs}, validation: loss {loss}, accuracy {accuracy}").format(
+        epoch=event.epoch,
+        epochs=config.epochs,
+        loss="–" if event.loss is None else i18n.number(event.loss, 4),
+        accuracy=i18n.percent(event.accuracy),
+    )
+
+
 def result_line(event: Evaluated) -> str:
     """The exam's last line."""
     return _("Result: {accuracy}%").format(accuracy=f"{100 * event.accuracy:.2f}")
@@ -183,7 +201,7 @@ def train(runs_dir: Path, config: RunConfig, *, json: bool) -> int:
 
     # What would fail for sure leaves no run behind.
     devices.resolve(config.device)
-    networks.build(config.model)
+    networks.build(config.model, config.dropout, config.batch_norm, config.width)
     run = runs.create(runs_dir, config)
     code = _carry_out(run, signals, json=json)
     if code == EXIT_CODES["failed"] and not run.log_tail() and not run.has_started():
@@ -253,29 +271,27 @@ def iter_events(reader: events.EventReader) -> Sequence[Event]:
     return found
 
 
-def print_layers(models: Sequence[str], *, json: bool) -> None:
+def print_layers(described: Sequence[Describe], *, json: bool) -> None:
     """The layer tables of networks, for a person or a program."""
     import torch
 
     from core import layers, networks
-    from tui_app import tables
 
     found = []
-    for model in models:
+    for each in described:
         torch.manual_seed(0)
-        found.append(layers.layer_table(networks.build(model), model))
+        network = networks.build(each.model, each.dropout, each.batch_norm, each.width)
+        found.append(layers.layer_table(network, each.model))
     if json:
         as_dicts = [table.to_dict() for table in found]
         print(msgspec.json.format(msgspec.json.encode(as_dicts if len(found) > 1 else as_dicts[0])).decode())
         return
-    for table in found:
-        tables.print_table(tables.layers(table), tables.derivations(table))
+    for each, table in zip(described, found, strict=True):
+        tables.print_table(tables.layers(table, tables.network_name(each)), tables.derivations(table))
 
 
 def print_runs(runs_dir: Path, *, json: bool) -> None:
     """Every run, for a person or a program."""
-    from tui_app import tables
-
     summaries = runs.Listing(runs_dir).read()
     if json:
         print(msgspec.json.format(msgspec.json.encode(summaries)).decode())

@@ -13,7 +13,7 @@ from typing import IO
 from core import standby
 from core.problems import Problem
 from core.runs import Run
-from core.standby import Answer, Describe, Request, Train
+from core.standby import Answer, Question, Request, Train
 from tui_app.i18n import _
 
 
@@ -34,9 +34,9 @@ class StandbyWorker:
         except OSError as error:
             raise Problem("the worker process could not start: {reason}", reason=str(error)) from error
 
-    def describe(self, model: str) -> None:
-        """Ask for a layer table. Raises `Problem` where the worker is gone."""
-        self._send(Describe(model))
+    def ask(self, question: Question) -> None:
+        """`answers` will have the answer. Raises `Problem` where the worker is gone."""
+        self._send(question)
 
     def hand_over(self, run: Run) -> None:
         """Let it carry out a run. Raises `Problem` where the worker is gone."""

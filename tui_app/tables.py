@@ -12,21 +12,46 @@ from rich.table import Table
 from rich.text import Text
 
 from core import runs as core_runs
+from core.config import RunConfig
+from core.events import RunStarted
 from core.layer_table import Layer, LayerTable
+from core.standby import Describe
 from tui_app import i18n
 from tui_app.i18n import _, number, printable, say
 
 
-def layers(table: LayerTable, *, title: bool = True) -> Table:
-    """Annexe 1's table of a network."""
+def network_name(network: RunConfig | Describe, *, folder: bool = True) -> str:
+    """`RN_2`, or `RN_2, dropout 0.5, batch norm, width 0.5`."""
+    parts = [printable(network.model if folder else network.model.rpartition("/")[2])]
+    if network.dropout:
+        parts.append(_("dropout {p}").format(p=_plain(network.dropout)))
+    if network.batch_norm:
+        parts.append(_("batch norm"))
+    if network.width != 1:
+        parts.append(_("width {factor}").format(factor=_plain(network.width)))
+    return ", ".join(parts)
+
+
+def _plain(value: float) -> str:
+    return f"{value:g}".replace(".", _("."))
+
+
+def dataset_title(started: RunStarted) -> str:
+    """What a run was trained and tested on."""
+    title = printable(_(started.dataset_title))
+    return f"{title}, {_('pixels permuted')}" if started.config.permute else title
+
+
+def layers(table: LayerTable, title: str = "") -> Table:
+    """Annexe 1's table of a network; the total under it where it has a title."""
     grid = Table(
-        title=printable(table.model) if title else None,
+        title=title or None,
         title_justify="left",
         box=None,
         header_style="bold",
         padding=(0, 1, 0, 0),
         pad_edge=False,
-        show_footer=title,
+        show_footer=bool(title),
     )
     total = _("Total: {count}").format(count=number(table.total))
     grid.add_column(_("Name"), no_wrap=True)
@@ -66,8 +91,8 @@ def runs(summaries: Sequence[core_runs.Summary]) -> Table:
         grid.add_row(
             summary.id,
             state_name(summary.state),
-            printable(config.model.rpartition("/")[2]) if config else "",
-            printable(summary.dataset),
+            network_name(config, folder=False) if config else "",
+            printable(summary.dataset) + (", " + _("permuted") if config and config.permute else ""),
             f"{summary.epoch}/{config.epochs}" if config else "",
             "" if summary.accuracy is None else i18n.percent(summary.accuracy),
             datetime.fromtimestamp(summary.created).strftime("%Y-%m-%d %H:%M") if summary.created else "",

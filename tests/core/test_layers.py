@@ -216,7 +216,7 @@ def test_kinds_in_annexe_1_s_words_else_the_class_name() -> None:
 
     layers = [nn.BatchNorm2d(1), nn.Dropout(), nn.AvgPool2d(2), nn.Sigmoid(), nn.Softmax(1), Mine()]
     kinds = [str(layer.kind) for layer in table_of(*layers).layers]
-    assert kinds[:3] == ["batch normalisation", "dropout", "average pooling"]
+    assert kinds[:3] == ["batch norm", "dropout", "average pooling"]
     assert kinds[3:] == ["Sigmoid", "Softmax", "Mine"]
 
 

@@ -120,9 +120,15 @@ class Terminal:
         """Until the screen has a text, or a condition holds of it; returns the screen."""
 
         def holds() -> bool:
+            is_alive = self._process.isalive()
             self.pump()
             text = self.text
-            return condition in text if isinstance(condition, str) else bool(condition(text))
+            found = condition in text if isinstance(condition, str) else bool(condition(text))
+            if not (found or is_alive):
+                raise AssertionError(
+                    f"the command has ended, its screen:\n{text}\nits last output: {self.output[-500:]!r}"
+                )
+            return found
 
         wait_until(holds, lambda: f"{condition!r} on this screen:\n{self.text}", timeout)
         return self.text

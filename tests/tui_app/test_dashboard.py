@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Digits, Input, RadioSet
+from textual.widgets import Checkbox, Digits, Input, RadioSet
 
 from core import runs
 from core.config import RunConfig
-from core.events import Evaluated
+from core.events import Evaluated, Validated
 from core.worker import carry_out
 from tui_app import i18n
 from tui_app.app import MnistTui
@@ -151,6 +151,8 @@ async def test_the_mouse_does_it_too(finished: Path) -> None:
 async def test_panels_are_tabs_in_a_small_terminal(language: str, finished: Path) -> None:
     async with dashboard(finished, NARROW, "rn2-0002") as (app, pilot):
         await until(pilot, lambda: accuracy_on_show(app) != "–")
+        layer_panel = app.screen.query_one("#layers")
+        await until(pilot, lambda: i18n.number(421_642) in str(layer_panel.border_subtitle))
         await until(pilot, lambda: i18n._("Loading torch…") not in shown(app))
         seen = []
         for _panel in range(6):
@@ -287,3 +289,60 @@ async def test_stop_and_resume(tmp_path: Path) -> None:
         assert runs.find(tmp_path).summary().epoch >= epoch
         await pilot.press("f6")
         await until(pilot, lambda: "stopped · epoch" in shown(app))
+
+
+async def test_remedies_change_the_layer_table_and_are_checked_while_they_are_typed(
+    language: str, tmp_path: Path
+) -> None:
+    async with dashboard(tmp_path, model="RN_2") as (app, pilot):
+        await until(pilot, lambda: i18n.number(421_642) in shown(app))
+        app.screen.query_one("#dropout").focus()
+        await pilot.press(*"0.5")
+        await until(pilot, lambda: "dropout1" in shown(app))
+        app.screen.query_one("#width").focus()
+        await pilot.press(*"0.5")
+        await until(pilot, lambda: f"1568×64 + 64 = {i18n.number(100_416)}" in shown(app))
+        app.screen.query_one("#batch_norm").focus()
+        await pilot.press("space")
+        await until(pilot, lambda: f"2×32 = {i18n.number(64)}" in shown(app) and i18n.number(106_090) in shown(app))
+        app.screen.query_one("#dropout").focus()
+        await pilot.press("end", *"5x")
+        await pilot.pause()
+        assert app.screen.query_one("#field-dropout").has_class("wrong")
+        app.screen.query_one("#dropout", Input).value = ""
+        app.screen.query_one("#width", Input).value = ""
+        app.screen.query_one("#batch_norm", Checkbox).value = False
+        await until(pilot, lambda: i18n.number(421_642) in shown(app))
+        assert not app.screen.query(".wrong")
+
+
+@pytest.mark.parametrize(("name", "also"), [("validate", {"exact": True}), ("batch_norm", {"batch_size": 1})])
+async def test_a_box_that_cannot_be_ticked_is_marked(name: str, also: dict[str, Any], tmp_path: Path) -> None:
+    async with dashboard(tmp_path, NARROW, **also) as (app, pilot):
+        assert not app.screen.query(".wrong")
+        box = app.screen.query_one(f"#{name}", Checkbox)
+        box.focus()
+        await pilot.press("space")
+        await pilot.pause()
+        assert app.screen.query_one(f"#field-{name}").has_class("wrong")
+        await pilot.press("f5")
+        await pilot.pause()
+        assert runs.Listing(tmp_path).read() == []
+        assert app.focused is box
+
+
+async def test_validation_is_drawn_beside_the_running_loss_and_told_line_by_line(language: str, tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"model": "RN_1", "validate": True, "permute": True, "dropout": 0.25, "width": 0.25}
+    run = runs.create(tmp_path, RunConfig(**QUICK | settings))
+    carry_out(run, lambda _event: None, lambda: False)
+    validations = [event for event in run.reader().read_new() if isinstance(event, Validated)]
+    async with dashboard(tmp_path, run_id=run.id) as (app, pilot):
+        await until(pilot, lambda: accuracy_on_show(app) != "–")
+        await until(pilot, lambda: "dropout3" in shown(app))
+        text = shown(app)
+        assert f"━◆ {i18n._('validation loss')}" in text
+        assert text.count("◆") == 1 + len(validations) == 3
+        for event in validations:
+            assert event.loss is not None
+            assert f"{i18n.number(event.loss, 4)}, {i18n.percent(event.accuracy)}" in text
+        assert i18n._("pixels permuted") in text

@@ -23,13 +23,16 @@ from core.layer_table import LayerTable
 from core.problems import Problem
 from core.replay import Replay
 from core.runs import LIVE, RESUMABLE, Run, State, Summary
-from core.standby import Answer, Described, Ready, Refused
+from core.standby import Answer, Browse, Browsed, Describe, Described, Question, Ready, Recognise, Recognised, Refused
 from tui_app.i18n import _, ngettext, printable, say
+from tui_app.screens import looking
+from tui_app.screens.digits import DigitsScreen
+from tui_app.screens.draw import DrawScreen
 from tui_app.standby import StandbyWorker
 from tui_app.widgets.layer_panel import LayerPanel
 from tui_app.widgets.loss_chart import LossChart, Series
 from tui_app.widgets.progress_panel import ProgressPanel
-from tui_app.widgets.result_panel import ResultPanel
+from tui_app.widgets.result_panel import ConfusionMatrix, ResultPanel
 from tui_app.widgets.run_form import RunForm
 from tui_app.widgets.runs_panel import RunsPanel
 
@@ -103,8 +106,8 @@ class Dashboard(Screen[None]):
         self._overlaid: list[str] = []
         self._colours: dict[str, str] = {}
         self._chart_shows: object = None
-        self._tables: dict[str, LayerTable] = {}
-        self._wanted_table = ""
+        self._tables: dict[Describe, LayerTable] = {}
+        self._wanted_table: Describe | None = None
         self._standby: StandbyWorker | None = None
         self._workers: list[StandbyWorker] = []
 
@@ -121,6 +124,7 @@ class Dashboard(Screen[None]):
                     y_label=_("Loss"),
                     running_name=_("running loss"),
                     batch_name=_("batch losses"),
+                    validation_name=_("validation loss"),
                     failure=_("The chart cannot be drawn."),
                     decimal_mark=_("."),
                     placeholder=_("The loss of each batch, once a run has begun."),
@@ -164,35 +168,46 @@ class Dashboard(Screen[None]):
             case Ready(devices=devices):
                 self.query_one(RunForm).show_devices(devices)
                 self._ask_for_table(self._wanted_table)
-            case Described(table=table):
-                self._tables[table.model] = table
-                if table.model == self._wanted_table:
-                    self.query_one(LayerPanel).show_table(table)
+            case Described(request=request, table=table):
+                self._tables[request] = table
+                if request == self._wanted_table:
+                    self.query_one(LayerPanel).show_table(request, table)
+            case Browsed() as answer if isinstance(self.app.screen, DigitsScreen):
+                self.app.screen.show(answer)
+            case Recognised() as answer if isinstance(self.app.screen, DrawScreen):
+                self.app.screen.show(answer)
+            case Refused(request=Browse() | Recognise()) as refused:
+                self.notify(say(refused.message, refused.advice), severity="error", timeout=10, markup=False)
+                if isinstance(self.app.screen, DrawScreen):
+                    self.app.screen.give_up()
             case Refused() as refused:
-                if refused.model == self._wanted_table:
+                if refused.request == self._wanted_table:
                     text = say(refused.message, refused.advice)
                     self.query_one(LayerPanel).show_problem(text)
                     self.query_one(RunForm).show_problem(text)
 
     @on(RunForm.NetworkChosen)
     def _network_chosen(self, message: RunForm.NetworkChosen) -> None:
-        self._show_table(message.model)
+        self._show_table(message.network)
 
-    def _show_table(self, model: str) -> None:
-        self._wanted_table = model
-        table = self._tables.get(model)
+    def _show_table(self, network: Describe) -> None:
+        self._wanted_table = network
+        table = self._tables.get(network)
         if table is not None:
-            self.query_one(LayerPanel).show_table(table)
+            self.query_one(LayerPanel).show_table(network, table)
         else:
-            self._ask_for_table(model)
+            self._ask_for_table(network)
 
-    def _ask_for_table(self, model: str) -> None:
-        if not model or model in self._tables:
+    def _ask_for_table(self, network: Describe | None) -> None:
+        if network is None or network in self._tables:
             return
+        self._ask(network)
+
+    def _ask(self, question: Question) -> None:
         standby = self._ensure_standby()
         if standby is not None:
             try:
-                standby.describe(model)
+                standby.ask(question)
             except Problem as problem:
                 self._complain(problem)
 
@@ -278,6 +293,27 @@ class Dashboard(Screen[None]):
         lines = Run(self._runs_dir / self._run_on_show).log_tail(500)
         self.app.push_screen(LogScreen(self._run_on_show, lines))
 
+    def action_show_digits(self, cell: tuple[int, int] | None = None) -> None:
+        try:
+            self.app.push_screen(looking.digits_screen(self._in_hand(), cell, self._ask))
+        except Problem as problem:
+            self._complain(problem)
+
+    @on(ConfusionMatrix.Picked)
+    def _show_cell(self, message: ConfusionMatrix.Picked) -> None:
+        self.action_show_digits((message.label, message.predicted))
+
+    def action_draw(self) -> None:
+        try:
+            self.app.push_screen(looking.draw_screen(self._in_hand(), self._ask))
+        except Problem as problem:
+            self._complain(problem)
+
+    def _in_hand(self) -> list[tuple[Path, Replay]]:
+        """The run on show, then those laid over the chart."""
+        ids = dict.fromkeys(filter(None, (self._run_on_show, *self._overlaid)))
+        return [(self._followed[run_id].run.path, self._followed[run_id].replay) for run_id in ids]
+
     def action_next_panel(self) -> None:
         self._go_to_panel(1)
 
@@ -358,7 +394,9 @@ class Dashboard(Screen[None]):
             self.action_resume()
 
     def _show_list(self) -> None:
-        ticked = {run_id: self._resolve(self._colour(run_id)) for run_id in (self._run_on_show, *self._overlaid) if run_id}
+        ticked = {
+            run_id: self._resolve(self._colour(run_id)) for run_id in (self._run_on_show, *self._overlaid) if run_id
+        }
         self.query_one(RunsPanel).show_runs(self._summaries or (), self._run_on_show, ticked)
 
     def _resolve(self, colour: str) -> str:
@@ -413,7 +451,9 @@ class Dashboard(Screen[None]):
     async def _read(self, followed: Followed) -> None:
         try:
             while True:
-                state = await asyncio.to_thread(followed.current_state)  # first: what was written before the end is read
+                state = await asyncio.to_thread(
+                    followed.current_state
+                )  # first: what was written before the end is read
                 while events := await asyncio.to_thread(followed.reader.read_new):
                     self.post_message(self.News(followed.run.id, events, state))
                 self.post_message(self.News(followed.run.id, (), state))
@@ -448,8 +488,8 @@ class Dashboard(Screen[None]):
         self.query_one(ProgressPanel).show_run(self._run_on_show, replay, state)
         self.query_one(ResultPanel).show_run(self._run_on_show, replay)
         self.query_one(RunForm).show_stoppable(state in LIVE)
-        if replay.started is not None and replay.started.config.model != self._wanted_table:
-            self._show_table(replay.started.config.model)
+        if replay.started is not None and Describe.of(replay.started.config) != self._wanted_table:
+            self._show_table(Describe.of(replay.started.config))
         self._show_chart()
         self.refresh_bindings()
 

@@ -8,8 +8,9 @@ from textual.content import Content
 from textual.widgets import Static
 
 from core.layer_table import LayerTable
+from core.standby import Describe
 from tui_app import tables
-from tui_app.i18n import _, number, printable
+from tui_app.i18n import _, number
 
 
 class LayerPanel(VerticalScroll):
@@ -20,13 +21,15 @@ class LayerPanel(VerticalScroll):
         yield Static(_("The layer table comes with torch, in a moment…"), id="layer-table")
         yield Static(id="derivations", classes="muted")
 
-    def show_table(self, table: LayerTable) -> None:
-        self.border_title = _("Layers of {model}").format(model=printable(table.model.rpartition("/")[2]))
+    def show_table(self, network: Describe, table: LayerTable) -> None:
+        self.border_title = _("Layers of {model}").format(model=tables.network_name(network, folder=False))
         self.border_subtitle = _("{count} parameters").format(count=number(table.total))
-        self.query_one("#layer-table", Static).update(tables.layers(table, title=False))
+        self.remove_class("has-problem")
+        self.query_one("#layer-table", Static).update(tables.layers(table))
         self.query_one("#derivations", Static).update(Content("\n".join(_in_pairs(tables.derivations(table)))))
 
     def show_problem(self, text: str) -> None:
+        self.add_class("has-problem")
         self.border_title = _("Layers")
         self.border_subtitle = ""
         self.query_one("#layer-table", Static).update(Content(text))

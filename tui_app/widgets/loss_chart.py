@@ -27,8 +27,17 @@ from textual.widget import Widget
 from core.history import Column, Curve, LossHistory
 
 # What a cell shows, as the number that is its colour's blue while plotext has it, and later its style.
-_BLANK, _AXIS, _LABEL, _GRID, _BATCH, _GAP, _EPOCH, _PLACEHOLDER = range(8)
-_FIRST_SERIES = 8
+_BLANK, _AXIS, _LABEL, _GRID, _BATCH, _GAP, _EPOCH, _VALIDATION, _PLACEHOLDER = range(9)
+_COMPONENTS = {
+    _AXIS: "axis",
+    _LABEL: "label",
+    _GRID: "grid",
+    _BATCH: "batch",
+    _GAP: "gap",
+    _VALIDATION: "validation",
+    _PLACEHOLDER: "placeholder",
+}
+_FIRST_SERIES = 9
 _MOST_SERIES = 200
 
 _LARGEST = 1e300
@@ -40,7 +49,7 @@ edge. Smaller ones do."""
 _ROUND = (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)
 _STEPS = (1, 2, 2.5, 5, 10)
 _SGR = re.compile(r"\x1b\[([\d;]*)m")
-_ASCII = str.maketrans("│┤├┊─┼┬┴└┘┌┐━⣿×…", "||||-+++++++=:x~")
+_ASCII = str.maketrans("│┤├┊─┼┬┴└┘┌┐━⣿×…●◆┄", "||||-+++++++=:x~ov.")
 _ASCII_LINES = "*o+#@%&"
 
 
@@ -104,7 +113,7 @@ class Scale:
     def fraction(self, loss: float) -> float:
         """0 at the bottom, 1 at the top; what lies beyond, at the edge."""
         if self.log:
-            loss = math.log10(max(loss, _SMALLEST))
+            loss = math.log10(min(max(loss, _SMALLEST), _LARGEST))
         loss = min(max(loss, self.bottom), self.top)
         return (loss - self.bottom) / (self.top - self.bottom)
 
@@ -115,9 +124,9 @@ class Scale:
         """Fractions and labels: at most about `most`, at round numbers."""
         step = _tick_step((self.top - self.bottom) / max(1, most))
         if self.log:
-            step = max(1, round(step))
+            apart = max(1, math.ceil(step))
             exponents = range(math.ceil(self.bottom), math.floor(self.top) + 1)
-            ticks = [(10.0**e, f"{10.0**e:g}") for e in exponents if e % step == 0]
+            ticks = [(10.0**e, f"{10.0**e:g}") for e in exponents if e % apart == 0]
             if len(ticks) < 2 <= most:
                 ticks = [(v, f"{v:g}") for e in exponents for v in (10.0**e, 2 * 10.0**e, 5 * 10.0**e)]
                 ticks = [tick for tick in ticks if self.bottom <= math.log10(tick[0]) <= self.top]
@@ -157,7 +166,7 @@ def _scale(columns: Sequence[Column], log: bool) -> Scale:
         return Scale(-2, 1, log) if log else Scale(0, 2.5)
     lows, highs = [c.low for c in columns], [c.high for c in columns]
     if log:
-        positive = sorted(value for value in (*lows, *highs) if value > _SMALLEST)
+        positive = sorted(min(value, _LARGEST) for value in (*lows, *highs) if value > _SMALLEST)
         if not positive:
             return Scale(-2, 1, log)
         bottom: float = math.floor(math.log10(positive[len(positive) // 20]))
@@ -230,19 +239,21 @@ class _Layout:
 
 @dataclass(frozen=True)
 class _Content:
-    """What a canvas shows, in columns: two to a cell, as braille has them, for the curves; one for marks."""
+    """What a canvas shows, in columns: for the run on show two to a cell, as braille has them; for others one."""
 
     reach: float
     """Epochs on the x axis."""
     batches: list[Column | None]
     running: list[_Reduced]
     epochs: list[Column | None]
+    validation: list[Column | None]
     gaps: list[list[int]]
     """Per series, the cells in which a batch's loss is not finite."""
 
     @property
     def finite(self) -> list[Column]:
-        found = [*self.batches, *self.epochs, *(column for series in self.running for column in series.columns)]
+        marks = [*self.epochs, *self.validation]
+        found = [*self.batches, *marks, *(column for series in self.running for column in series.columns)]
         return [column for column in found if column is not None]
 
     @property
@@ -257,7 +268,7 @@ class _Content:
         width = len(reduced.columns)
         gaps = set(reduced.gaps)
         found = [i for i, column in enumerate(reduced.columns) if column is not None and i not in gaps]
-        apart = width >= 8 * self.reach
+        apart = width >= 4 * self.reach
         joined = [False]
         for i, j in pairwise(found):
             next_epoch = apart and self._epoch(i, width) != self._epoch(j, width)
@@ -265,8 +276,13 @@ class _Content:
         columns = reduced.columns
         return [(i, c.mean, join) for i, join in zip(found, joined, strict=False) if (c := columns[i]) is not None]
 
+    def validation_line(self) -> list[tuple[int, float, bool]]:
+        """Column, loss, and whether it is joined to the one before."""
+        found = [(i, column.mean) for i, column in enumerate(self.validation) if column is not None]
+        return [(i, mean, number > 0) for number, (i, mean) in enumerate(found)]
+
     def _epoch(self, column: int, width: int) -> int:
-        return int((column + 0.5) / width * self.reach)
+        return int(column / width * self.reach)
 
 
 class _Canvas:
@@ -304,22 +320,21 @@ class _Canvas:
         lows = self._figure.signal(xs, [self.y(scale.fraction(c.low)) for _, c in found], marker=marker)
         self._figure.draw(highs.fill(lows).density("full"))
 
-    def line(self, points: list[tuple[int, float, bool]], width: int, scale: Scale, number: int) -> None:
+    def line(self, points: list[tuple[int, float, bool]], width: int, scale: Scale, paint: int, plain: str) -> None:
         """The cells on its way are wiped first, for plotext would merge the dots of the band into the line's."""
-        xs = [self._x(i, width) for i, _, _ in points]
-        ys = [self.y(scale.fraction(loss)) for _, loss, _ in points]
-        paint = _FIRST_SERIES + number
+        corners = _corners([(i, self.y(scale.fraction(loss)), joined) for i, loss, joined in points])
+        xs, ys = [self._x(i, width) for i, _, _ in corners], [y for _, y, _ in corners]
         wiper = [] if self._plain else [self._plotext.marker("hd", self._pixel(paint))]
-        for marker in (*wiper, self._marker(paint, _ASCII_LINES[number % len(_ASCII_LINES)])):
+        for marker in (*wiper, self._marker(paint, plain)):
             signal = self._figure.signal(xs, ys, marker=marker).lines().density("full")
-            for i, (_, _, joined) in enumerate(points):
+            for i, (_, _, joined) in enumerate(corners):
                 if not joined:
                     signal.line(i, False)
             self._figure.draw(signal)
 
-    def marks(self, columns: Sequence[Column | None], scale: Scale) -> None:
+    def marks(self, columns: Sequence[Column | None], scale: Scale, paint: int, sign: str) -> None:
         found = [(self._x(i, len(columns)), self.y(scale.fraction(c.mean))) for i, c in enumerate(columns) if c]
-        marker = self._plotext.marker("o" if self._plain else "●", self._pixel(_EPOCH))
+        marker = self._plotext.marker(sign.translate(_ASCII) if self._plain else sign, self._pixel(paint))
         self._figure.draw(self._figure.signal([x for x, _ in found], [y for _, y in found], marker=marker))
 
     def rows(self) -> list[Row]:
@@ -336,8 +351,14 @@ class _Canvas:
         return (column + 0.5) / width
 
     def y(self, fraction: float) -> float:
-        """From the middle of the lowest dot to that of the highest."""
-        return (0.5 + fraction * (self._dots - 1)) / self._dots
+        """The middle of a dot, from the lowest to the highest."""
+        return (0.5 + round(fraction * (self._dots - 1))) / self._dots
+
+
+def _corners(points: list[tuple[int, float, bool]]) -> list[tuple[int, float, bool]]:
+    """The same line without the points in the middle of level stretches: plotext's cost is by the point."""
+    level = [False] + [after[2] and point[1] == after[1] for point, after in pairwise(points)] + [False]
+    return [point for i, point in enumerate(points) if not (level[i] and level[i + 1] and point[2])]
 
 
 def _row(line: str, width: int) -> Row:
@@ -357,7 +378,9 @@ def _row(line: str, width: int) -> Row:
 
 
 class LossChart(Widget):
-    """Batch losses as a band, the running loss as a line, a mark per epoch; of other runs, the running loss."""
+    """Batch losses as a band, the running loss as a line, a mark per epoch, and the validation loss as a second line;
+    of other runs, the running loss.
+    """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "loss-chart--axis",
@@ -365,6 +388,7 @@ class LossChart(Widget):
         "loss-chart--grid",
         "loss-chart--batch",
         "loss-chart--running",
+        "loss-chart--validation",
         "loss-chart--gap",
         "loss-chart--placeholder",
     }
@@ -390,6 +414,10 @@ class LossChart(Widget):
         color: $accent;
         text-style: bold;
     }
+    LossChart > .loss-chart--validation {
+        color: $warning;
+        text-style: bold;
+    }
     LossChart > .loss-chart--gap {
         color: $error;
         text-style: bold;
@@ -410,6 +438,7 @@ class LossChart(Widget):
         y_label: str = "Loss",
         running_name: str = "running loss",
         batch_name: str = "batch losses",
+        validation_name: str = "validation loss",
         failure: str = "The chart cannot be drawn.",
         decimal_mark: str = ".",
         plain: bool = False,
@@ -419,7 +448,7 @@ class LossChart(Widget):
     ) -> None:
         super().__init__(id=id, classes=classes)
         self.x_label, self.y_label = x_label, y_label
-        self.running_name, self.batch_name = running_name, batch_name
+        self.running_name, self.batch_name, self.validation_name = running_name, batch_name, validation_name
         self.failure = failure
         self.decimal_mark = decimal_mark
         self.plain = plain
@@ -437,13 +466,13 @@ class LossChart(Widget):
 
     def show(self, series: Sequence[Series], total_epochs: float | None = None) -> None:
         """The first is the run on show, `total_epochs` how long it is planned to be; the others are laid over it."""
-        keys = [s.key for s in self._series]
-        self._series = tuple(series[:_MOST_SERIES])
+        old, self._series = self._series, tuple(series[:_MOST_SERIES])
         self._total_epochs = total_epochs
-        if keys != [s.key for s in self._series]:
+        if [s.key for s in old] != [s.key for s in self._series]:
             self._scale = _scale([], self.log_scale)
-        self._styles_by_paint.clear()
-        self._shown = None
+        if [s.color for s in old] != [s.color for s in self._series]:
+            self._styles_by_paint.clear()
+            self._rows, self._shown = [], None
         self.refresh_data()
 
     def refresh_data(self) -> None:
@@ -467,7 +496,8 @@ class LossChart(Widget):
     def _state(self) -> object:
         """Two equal states look the same."""
         versions = [s.history.version for s in self._series]
-        texts = (self.placeholder, self.x_label, self.y_label, self.running_name, self.batch_name, self.decimal_mark)
+        names = (self.running_name, self.batch_name, self.validation_name)
+        texts = (self.placeholder, self.x_label, self.y_label, *names, self.decimal_mark)
         return self.size, self.log_scale, self.plain, texts, self._series, self._total_epochs, versions
 
     def watch_log_scale(self) -> None:
@@ -515,12 +545,10 @@ class LossChart(Widget):
         return style
 
     def _resolve(self, paint: int) -> Style:
-        names = {_AXIS: "axis", _LABEL: "label", _GRID: "grid", _BATCH: "batch", _GAP: "gap"}
-        names[_PLACEHOLDER] = "placeholder"
         if paint == _BLANK:
             return self.rich_style
-        if paint in names:
-            return self.get_component_rich_style(f"loss-chart--{names[paint]}")
+        if paint in _COMPONENTS:
+            return self.get_component_rich_style(f"loss-chart--{_COMPONENTS[paint]}")
         style = self.get_component_rich_style("loss-chart--running")
         number = 0 if paint == _EPOCH else paint - _FIRST_SERIES
         color = self._series[number].color if number < len(self._series) else ""
@@ -557,17 +585,16 @@ class LossChart(Widget):
         reach = self._reach()
         cells = [reach * i / max(1, width) for i in range(width + 1)]
         halves = [reach * i / max(1, 2 * width) for i in range(2 * width + 1)]
-        fine = [tuple(s.step_at(x) for x in halves) for s in self._series]
-        curves = [s.history for s in self._series]
-        batches = [self._reductions.get(h.batches, edges) for h, edges in zip(curves, fine, strict=True)]
-        first = self._series[0] if self._series else None
-        return _Content(
-            reach,
-            batches[0].columns if batches else [],
-            [self._reductions.get(h.running, edges) for h, edges in zip(curves, fine, strict=True)],
-            self._reductions.get(first.history.epochs, tuple(map(first.step_at, cells))).columns if first else [],
-            [sorted({i // 2 for i in reduced.gaps}) for reduced in batches],
-        )
+        if not self._series:
+            return _Content(reach, [], [], [], [], [])
+        first = self._series[0]
+        steps = [tuple(map(s.step_at, halves if s is first else cells)) for s in self._series]
+        batches = [self._reductions.get(s.history.batches, edges) for s, edges in zip(self._series, steps, strict=True)]
+        running = [self._reductions.get(s.history.running, edges) for s, edges in zip(self._series, steps, strict=True)]
+        epochs = self._reductions.get(first.history.epochs, tuple(map(first.step_at, cells)))
+        validation = self._reductions.get(first.history.validation, steps[0])
+        gaps = [sorted({i // 2 for i in batches[0].gaps}), *(reduced.gaps for reduced in batches[1:])]
+        return _Content(reach, batches[0].columns, running, epochs.columns, validation.columns, gaps)
 
     def _reach(self) -> float:
         if not self._series:
@@ -583,8 +610,7 @@ class LossChart(Widget):
 
     def _draw(self, layout: _Layout, content: _Content) -> list[Row]:
         canvas = _Canvas(layout, self.plain)
-        step = max(1, _tick_step(content.reach * 7 / max(1, layout.canvas.width)))
-        step = math.ceil(step)
+        step = max(1, math.ceil(_tick_step(content.reach * 7 / max(1, layout.canvas.width))))
         epochs = range(0, math.floor(content.reach) + 1, step)
         x_ticks = [(min(epoch / content.reach, 1 - 1e-9), str(epoch)) for epoch in epochs]
         y_ticks = [
@@ -596,9 +622,12 @@ class LossChart(Widget):
         canvas.band(content.batches, self._scale)
         for number in reversed(range(len(content.running))):  # the first lies on top
             points = content.running_line(number)
-            canvas.line(points, len(content.running[number].columns), self._scale, number)
+            sign = _ASCII_LINES[number % len(_ASCII_LINES)]
+            canvas.line(points, len(content.running[number].columns), self._scale, _FIRST_SERIES + number, sign)
+        canvas.line(content.validation_line(), len(content.validation), self._scale, _VALIDATION, ".")
         if content.reach <= layout.canvas.width / 4:
-            canvas.marks(content.epochs, self._scale)
+            canvas.marks(content.epochs, self._scale, _EPOCH, "●")
+            canvas.marks(content.validation, self._scale, _VALIDATION, "◆")
         return canvas.rows()
 
     def _legend(self, layout: _Layout) -> Row:
@@ -608,11 +637,14 @@ class LossChart(Widget):
         entries = [(_FIRST_SERIES + i, "━━", s.name if many else self.running_name) for i, s in enumerate(self._series)]
         if self._series:
             entries.insert(1, (_BATCH, "⣿⣿", self.batch_name))
+            if len(self._series[0].history.validation):
+                entries.insert(1, (_VALIDATION, "━◆", self.validation_name))
         runs: list[tuple[str, int]] = []
         room = layout.size.width - cell_len(head)
         for paint, sign, name in entries:
             name = "".join(c if c.isprintable() else "·" for c in name)
-            sign = _ASCII_LINES[(paint - _FIRST_SERIES) % len(_ASCII_LINES)] * 2 if self.plain and "━" in sign else sign
+            if self.plain and paint >= _FIRST_SERIES:
+                sign = _ASCII_LINES[(paint - _FIRST_SERIES) % len(_ASCII_LINES)] * 2
             needed = 2 + cell_len(f"{sign} {name}")
             if needed > room - 3:
                 runs.append(("  …", _LABEL))

@@ -7,7 +7,7 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import ProgressBar, RichLog, Static
 
-from core.events import EpochEnded
+from core.events import Validated
 from core.replay import MAX_LINES, Replay
 from core.runs import State
 from tui_app import tables
@@ -25,11 +25,11 @@ class ProgressPanel(Horizontal):
             yield ProgressBar(total=1, show_eta=False, show_percentage=False, id="progress-bar")
             yield Static(id="progress-speed")
             yield Static(id="progress-notice")
-        yield RichLog(max_lines=MAX_LINES + 2, id="lines", min_width=20)
+        yield RichLog(max_lines=2 * MAX_LINES + 2, id="lines", min_width=20)
 
     def on_mount(self) -> None:
         self._run_id = ""
-        self._last: EpochEnded | None = None
+        self._last = (0, 0)
         self._has_result = False
 
     def show_run(self, run_id: str, replay: Replay, state: State) -> None:
@@ -64,20 +64,32 @@ class ProgressPanel(Horizontal):
     def _show_lines(self, run_id: str, replay: Replay) -> None:
         log = self.query_one("#lines", RichLog)
         result = replay.evaluated is not None
-        newest = self._last.epoch if self._last else 0
-        went_back = (self._has_result and not result) or newest > (replay.epochs[-1].epoch if replay.epochs else 0)
+        lines = _lines(replay)
+        went_back = (self._has_result and not result) or self._last > max(lines, default=(0, 0))
         if run_id != self._run_id or went_back:
             log.clear()
-            self._run_id, self._last, self._has_result, newest = run_id, None, False, 0
+            self._run_id, self._last, self._has_result = run_id, (0, 0), False
         if replay.started is None:
             return
-        for event in replay.epochs:
-            if event.epoch > newest:
-                log.write(epoch_line(event, replay.started.config))
-                self._last = event
+        for place in sorted(place for place in lines if place > self._last):
+            log.write(lines[place])
+            self._last = place
         if replay.evaluated is not None and not self._has_result:
             log.write(result_line(replay.evaluated))
             self._has_result = True
+
+
+def _lines(replay: Replay) -> dict[tuple[int, int], str]:
+    """The exam's line of each epoch and, where there is one, what the validation gave under it, by their places."""
+    if replay.started is None:
+        return {}
+    lines = {(event.epoch, 0): epoch_line(event, replay.started.config) for event in replay.epochs}
+    return lines | {(event.epoch, 1): _validation_line(event) for event in replay.validations}
+
+
+def _validation_line(event: Validated) -> str:
+    loss = "–" if event.loss is None else number(event.loss, 4)
+    return _("  validation {loss}, {accuracy}").format(loss=loss, accuracy=percent(event.accuracy))
 
 
 def _notice(replay: Replay, state: State) -> str:
@@ -95,4 +107,4 @@ def _notice(replay: Replay, state: State) -> str:
     if started is None:
         return ""
     where = printable(started.device_name if started.device == "cpu" else f"{started.device} {started.device_name}")
-    return f"{printable(_(started.dataset_title))} · {where} · " + _("seed {seed}").format(seed=started.config.seed)
+    return f"{tables.dataset_title(started)} · {where} · " + _("seed {seed}").format(seed=started.config.seed)

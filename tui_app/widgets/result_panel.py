@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rich.text import Text
+from textual import events
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
+from textual.message import Message
 from textual.widgets import Digits, Static
 
 from core.events import Evaluated
@@ -15,6 +18,7 @@ from core.replay import Replay, wilson_interval
 from tui_app.i18n import _, ngettext, number, percent, printable
 
 _CELL = 4
+_MOST_CLASSES = 10
 
 
 class ResultPanel(Vertical):
@@ -33,7 +37,9 @@ class ResultPanel(Vertical):
     def show_run(self, run_id: str, replay: Replay) -> None:
         title = _("Result of {run}").format(run=run_id) if run_id else _("Result")
         self.border_title = title + (" · " + _("SAMPLE") if replay.is_sample else "")
-        self.border_subtitle = _("5,000 images, not all of MNIST") if replay.is_sample else ""
+        sample = [_("5,000 images, not all of MNIST")] if replay.is_sample else []
+        permuted = [_("pixels permuted")] if replay.started and replay.started.config.permute else []
+        self.border_subtitle = " · ".join(sample + permuted)
         result = replay.evaluated
         if result is None or result.total <= 0:
             self.query_one("#accuracy", Digits).update("–")
@@ -60,25 +66,81 @@ def _details(result: Evaluated) -> str:
 
 
 class ConfusionMatrix(Static):
-    """Rows are the labels, columns what the network takes them for."""
+    """Rows are the labels, columns what the network takes them for. A cell opens its images."""
 
+    can_focus = True
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "move(-1, 0)", show=False),
+        Binding("down", "move(1, 0)", show=False),
+        Binding("left", "move(0, -1)", show=False),
+        Binding("right", "move(0, 1)", show=False),
+        Binding("enter,space", "pick", show=False),
+    ]
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "confusion--head",
         "confusion--right",
         "confusion--wrong",
         "confusion--none",
+        "confusion--cursor",
     }
 
+    class Picked(Message):
+        """Show the images of a cell."""
+
+        def __init__(self, label: int, predicted: int) -> None:
+            super().__init__()
+            self.label = label
+            self.predicted = predicted
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._confusion: tuple[tuple[int, ...], ...] = ()
+        self._class_names: tuple[str, ...] = ()
+        self._cursor = (0, 0)
+
     def show(self, confusion: tuple[tuple[int, ...], ...], class_names: tuple[str, ...]) -> None:
-        size = len(confusion)
+        self._confusion, self._class_names = confusion[:_MOST_CLASSES], class_names
+        self._draw()
+
+    def on_focus(self) -> None:
+        self._draw()
+
+    def on_blur(self) -> None:
+        self._draw()
+
+    def action_move(self, rows: int, columns: int) -> None:
+        last = max(0, len(self._confusion) - 1)
+        label, predicted = self._cursor
+        self._cursor = (min(max(0, label + rows), last), min(max(0, predicted + columns), last))
+        self._draw()
+
+    def action_pick(self) -> None:
+        if self._count(*self._cursor):
+            self.post_message(self.Picked(*self._cursor))
+
+    def on_click(self, event: events.Click) -> None:
+        label, predicted = event.y - 1, (event.x - 2) // _CELL
+        if 0 <= label < len(self._confusion) and 0 <= predicted < len(self._confusion):
+            self._cursor = (label, predicted)
+            self._draw()
+            self.action_pick()
+
+    def _count(self, label: int, predicted: int) -> int:
+        row = self._confusion[label] if label < len(self._confusion) else ()
+        return row[predicted] if predicted < len(row) else 0
+
+    def _draw(self) -> None:
+        size = len(self._confusion) or 10
         head = self.get_component_rich_style("confusion--head")
         text = Text(no_wrap=True)
-        text.append("  " + "".join(f"{_short(class_names, column):>{_CELL}}" for column in range(size or 10)), head)
-        for label in range(size or 10):
-            text.append(f"\n{_short(class_names, label):>2}", head)
-            for predicted in range(size or 10):
-                count = confusion[label][predicted] if size and predicted < len(confusion[label]) else 0
+        text.append("  " + "".join(f"{_short(self._class_names, column):>{_CELL}}" for column in range(size)), head)
+        for label in range(size):
+            text.append(f"\n{_short(self._class_names, label):>2}", head)
+            for predicted in range(size):
+                count = self._count(label, predicted)
                 kind = "none" if not count else "right" if label == predicted else "wrong"
+                if self.has_focus and self._confusion and (label, predicted) == self._cursor:
+                    kind = "cursor"
                 style = self.get_component_rich_style(f"confusion--{kind}")
                 text.append(f"{count or '·':>{_CELL}}", style)
         self.update(text)

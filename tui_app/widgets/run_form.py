@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from textual import on
@@ -11,16 +12,19 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
-from textual.widgets import Button, Collapsible, Input, Label, RadioButton, RadioSet, Select, Static
+from textual.widgets import Button, Checkbox, Collapsible, Input, Label, RadioButton, RadioSet, Select, Static
 
 from core import paths
 from core.config import DATASETS, EXAM_NETWORKS, RunConfig, setting_from_text
 from core.problems import InvalidSetting
-from core.standby import DeviceInfo
+from core.standby import Describe, DeviceInfo
 from tui_app.i18n import _, number, percent, printable, say
 
-_TYPED = ("model", "epochs", "batch_size", "lr", "seed", "threads")
-"""Fields that are typed; the others are chosen."""
+_TYPED = ("epochs", "batch_size", "lr", "seed", "threads")
+"""Fields that are typed, beside those of the network; the others are chosen."""
+_OF_THE_NETWORK = ("dropout", "width")
+_OPTIONAL = ("seed", "threads", *_OF_THE_NETWORK)
+"""Typed fields that may be left empty."""
 
 
 class RunForm(Vertical):
@@ -29,9 +33,9 @@ class RunForm(Vertical):
     class NetworkChosen(Message):
         """Another network than before."""
 
-        def __init__(self, model: str) -> None:
+        def __init__(self, network: Describe) -> None:
             super().__init__()
-            self.model = model
+            self.network = network
 
     class Submitted(Message):
         """Train with this."""
@@ -47,7 +51,7 @@ class RunForm(Vertical):
         super().__init__(**arguments)
         self._settings = {"dataset": "auto", "epochs": 5, "batch_size": 64, "lr": 0.001, **settings}
         self._devices: Sequence[DeviceInfo] = ()
-        self._shown_model = ""
+        self._shown_network: Describe | None = None
         self.border_title = _("Run")
 
     def compose(self) -> ComposeResult:
@@ -83,6 +87,11 @@ class RunForm(Vertical):
         precision = "exact" if self._settings.get("exact") else self._settings.get("precision", "fp32")
         yield _field("precision", _("Precision"), Select(precisions, value=precision, **_select("precision")))
         yield self._input("threads", _("Threads"), placeholder=_("what suits"))
+        yield self._input("dropout", _("Dropout"), placeholder="0")
+        yield self._input("width", _("Width"), placeholder="1")
+        yield self._checkbox("batch_norm", _("Batch norm"), _("Batch normalisation before each ReLU"))
+        yield self._checkbox("validate", _("Validation"), _("A tenth of the training images, held out"))
+        yield self._checkbox("permute", _("Permuted pixels"), _("All images, their pixels in another order"))
         data_dir = self._settings.get("data_dir", str(paths.default_data_dir()))
         yield _field("data_dir", _("Data folder"), Input(data_dir, id="data_dir", compact=True))
 
@@ -91,6 +100,10 @@ class RunForm(Vertical):
         text = "" if value in (None, 0) else f"{value:g}" if isinstance(value, float) else str(value)
         text = text.replace(".", _("."))
         return _field(name, label, Input(text, id=name, compact=True, **arguments))
+
+    def _checkbox(self, name: str, label: str, tooltip: str) -> Widget:
+        given = bool(self._settings.get(name))
+        return _field(name, "", Checkbox(label, given, id=name, compact=True, tooltip=tooltip))
 
     def _has_more(self) -> bool:
         given = self._settings
@@ -110,11 +123,7 @@ class RunForm(Vertical):
 
     def config(self) -> RunConfig:
         """Raises `InvalidSetting`."""
-        values: dict[str, Any] = {"model": setting_from_text("model", self.model)}
-        for name in _TYPED[1:]:
-            text = self._text(name)
-            if text or name not in ("seed", "threads"):  # these two are chosen where they are left out
-                values[name] = setting_from_text(name, text)
+        values = self._network_settings() | self._typed(_TYPED)
         device = str(self.query_one("#device", Select).value)
         if self._devices and device not in ("auto", *self._device_ids()):
             known = ", ".join(info.id for info in self._devices)
@@ -126,7 +135,23 @@ class RunForm(Vertical):
         values["precision"] = "bf16" if precision == "bf16" else "fp32"
         values["dataset"] = self.query_one("#dataset", Select).value
         values["data_dir"] = self._text("data_dir") or str(paths.default_data_dir())
+        values["validate"], values["permute"] = self._is_ticked("validate"), self._is_ticked("permute")
         return RunConfig(device=device, **values)
+
+    def network(self) -> Describe:
+        """Whatever the other settings may be. Raises `InvalidSetting`."""
+        return Describe.of(RunConfig(**self._network_settings()))
+
+    def _network_settings(self) -> dict[str, Any]:
+        settings = {"model": setting_from_text("model", self.model), "batch_norm": self._is_ticked("batch_norm")}
+        return settings | self._typed(_OF_THE_NETWORK)
+
+    def _typed(self, names: Sequence[str]) -> dict[str, Any]:
+        texts = {name: self._text(name) for name in names}
+        return {name: setting_from_text(name, text) for name, text in texts.items() if text or name not in _OPTIONAL}
+
+    def _is_ticked(self, name: str) -> bool:
+        return self.query_one(f"#{name}", Checkbox).value
 
     def _text(self, name: str) -> str:
         return self.query_one(f"#{name}", Input).value.strip()
@@ -172,6 +197,7 @@ class RunForm(Vertical):
 
     @on(Input.Changed)
     @on(Select.Changed)
+    @on(Checkbox.Changed)
     def _check(self) -> None:
         """Mark what cannot be, and say why of the first."""
         problem: InvalidSetting | None = None
@@ -182,10 +208,11 @@ class RunForm(Vertical):
         for field in self.query(".field"):
             field.set_class(problem is not None and field.id == f"field-{problem.field}", "wrong")
         self.show_problem(say(problem) if problem else "")
-        valid_model = self.model if problem is None or problem.field != "model" else ""
-        if valid_model and valid_model != self._shown_model:
-            self._shown_model = valid_model
-            self.post_message(self.NetworkChosen(setting_from_text("model", valid_model)))
+        with suppress(InvalidSetting):
+            network = self.network()
+            if network != self._shown_network:
+                self._shown_network = network
+                self.post_message(self.NetworkChosen(network))
 
     @on(Button.Pressed, "#train")
     @on(Input.Submitted)

@@ -1,0 +1,129 @@
+"""The test images as runs see them: which they take for what, and what they say of a drawing."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from core import datasets, drawing, preparation
+from core.datasets import Dataset
+from core.distortions import load_network
+from core.events import RunStarted
+from core.files import open_regular
+from core.problems import N_, Problem, reason
+from core.runs import Run
+from core.standby import Browse, Browsed, Digit, Recognise, Recognised
+from core.training import normalise
+
+_MAX_DIGITS = 100
+
+
+class Browser:
+    """Keeps the data and the networks that it was asked for."""
+
+    def __init__(self) -> None:
+        self._datasets: dict[tuple[str, str], Dataset] = {}
+        self._networks: dict[str, nn.Module] = {}
+
+    def browse(self, request: Browse) -> Browsed:
+        """The images asked for, the most confident errors first. Raises `Problem`."""
+        run = Run(Path(request.run_dir))
+        images = self._images(run)
+        first = _predictions(run, len(images))
+        other = Run(Path(request.other_dir)) if request.other_dir else None
+        second = _predictions(other, len(images)) if other else None
+        if second is not None and other is not None and not np.array_equal(first["label"], second["label"]):
+            raise Problem("runs {first} and {second} were tested on different images", first=run.id, second=other.id)
+        chosen = _chosen(request, first, second)
+        confidence = first["probability"] if request.which != "other_wrong" or second is None else second["probability"]
+        chosen = chosen[np.argsort(-confidence[chosen], kind="stable")]
+        digits = tuple(_digit(int(index), images, first, second) for index in chosen[:_MAX_DIGITS])
+        return Browsed(request, digits, len(chosen))
+
+    def recognise(self, request: Recognise) -> Recognised:
+        """What each network makes of a drawing, brought to MNIST's form. Raises `Problem`."""
+        pixels = torch.frombuffer(bytearray(request.pixels[: 28 * 28].ljust(28 * 28, b"\0")), dtype=torch.uint8)
+        image = drawing.mnist_form(pixels.reshape(28, 28))
+        found: dict[str, tuple[float, ...]] = {}
+        for run_dir in request.run_dirs if image.any() else ():
+            found[Path(run_dir).name] = self._probabilities(Run(Path(run_dir)), image)
+        return Recognised(request, image.numpy().tobytes(), found)
+
+    @torch.no_grad()
+    def _probabilities(self, run: Run, image: Tensor) -> tuple[float, ...]:
+        if run.id not in self._networks:
+            self._networks[run.id] = load_network(run)
+        dataset = self._dataset(run)
+        prepared = preparation.permuted(image[None]) if run.config().permute else image[None]
+        logits = self._networks[run.id](normalise(prepared, dataset, torch.device("cpu")))
+        return tuple(logits[0].float().softmax(0).tolist())
+
+    def _images(self, run: Run) -> Tensor:
+        """uint8, N×28×28: as they are, whatever the run's settings do to them."""
+        return self._dataset(run).test_images
+
+    def _dataset(self, run: Run) -> Dataset:
+        config = run.config()
+        started = next((event for event in run.reader().read_new() if isinstance(event, RunStarted)), None)
+        if started is None:
+            raise Problem("run {run} has not begun", run=run.id)
+        key = started.dataset, config.data_dir
+        if key not in self._datasets:
+            self._datasets[key] = datasets.load(
+                started.dataset,
+                Path(config.data_dir),
+                notify=lambda _message: None,
+                progress=lambda _message, _share: None,
+                should_stop=lambda: True,  # what was there for the training is on disk: nothing is fetched for this
+            )
+        return self._datasets[key]
+
+
+def _predictions(run: Run, size: int) -> dict[str, Any]:
+    """label, predicted: int64; probability: float32; `size` of each. Raises `Problem`."""
+    try:
+        with open_regular(run.path / "predictions.npz") as file, np.load(file, allow_pickle=False) as arrays:
+            found = {name: np.asarray(arrays[name]) for name in ("label", "predicted", "probability")}
+    except FileNotFoundError as error:
+        advice = N_("Only a finished run has them.")
+        raise Problem("run {run} has no predictions", advice=advice, run=run.id) from error
+    except (OSError, ValueError, LookupError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        text = "the predictions of run {run} cannot be read: {reason}"
+        raise Problem(text, run=run.id, reason=reason(error)) from error
+    if any(values.shape != (size,) for values in found.values()):
+        raise Problem("the predictions of run {run} are not those of its test images", run=run.id)
+    return {
+        "label": found["label"].astype(np.int64),
+        "predicted": found["predicted"].astype(np.int64),
+        "probability": np.nan_to_num(found["probability"].astype(np.float32)),
+    }
+
+
+def _chosen(request: Browse, first: dict[str, Any], second: dict[str, Any] | None) -> Any:
+    """The indices of the images asked for."""
+    wrong = first["predicted"] != first["label"]
+    if second is not None:
+        other_wrong = second["predicted"] != second["label"]
+        masks = {"wrong": wrong & ~other_wrong, "other_wrong": ~wrong & other_wrong, "both_wrong": wrong & other_wrong}
+        return np.flatnonzero(masks[request.which])
+    if request.label is None or request.predicted is None:
+        return np.flatnonzero(wrong)
+    return np.flatnonzero((first["label"] == request.label) & (first["predicted"] == request.predicted))
+
+
+def _digit(index: int, images: Tensor, first: dict[str, Any], second: dict[str, Any] | None) -> Digit:
+    return Digit(
+        index=index,
+        label=int(first["label"][index]),
+        predicted=int(first["predicted"][index]),
+        probability=float(first["probability"][index]),
+        pixels=images[index].numpy().tobytes(),
+        other_predicted=int(second["predicted"][index]) if second is not None else None,
+        other_probability=float(second["probability"][index]) if second is not None else None,
+    )

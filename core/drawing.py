@@ -1,0 +1,37 @@
+"""A drawing brought to the form of MNIST's digits, as its authors did: scaled, then centred by its mass."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+_SIDE = 28
+_DIGIT_SIDE = 20
+"""Of the box that a digit of MNIST fits into, before it is centred."""
+
+
+def mnist_form(drawing: Tensor) -> Tensor:
+    """uint8, 28×28, ink bright on black, to the same. An empty drawing stays empty.
+
+    LeCun, Cortes and Burges: "The images were size normalized to fit in a 20x20 pixel box while preserving their aspect
+    ratio […] centered in a 28x28 image by computing the center of mass of the pixels".
+    """
+    rows, columns = drawing.nonzero(as_tuple=True)
+    if not len(rows):
+        return drawing.clone()
+    ink = drawing[int(rows.min()) : int(rows.max()) + 1, int(columns.min()) : int(columns.max()) + 1].float()
+    scale = _DIGIT_SIDE / max(ink.shape)
+    size = [max(1, round(side * scale)) for side in ink.shape]
+    ink = functional.interpolate(ink[None, None], size, mode="bilinear", antialias=True)[0, 0].clamp(0, 255)
+
+    top, left = (_offset(ink.sum(axis), side) for axis, side in ((1, size[0]), (0, size[1])))
+    image = torch.zeros(_SIDE, _SIDE)
+    image[top : top + size[0], left : left + size[1]] = ink
+    return image.round().to(torch.uint8)
+
+
+def _offset(profile: Tensor, side: int) -> int:
+    """Where `side` pixels begin, so that their mass is in the middle, as far as the frame has room."""
+    middle = float((profile * torch.arange(side)).sum() / profile.sum())
+    return min(max(0, round((_SIDE - 1) / 2 - middle)), _SIDE - side)

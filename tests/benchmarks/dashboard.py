@@ -1,0 +1,184 @@
+"""Training with the dashboard open against training without: what it takes to watch."""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.events import EpochEnded, Event, Progress, RunEnded
+from core.runs import Run
+from tests.benchmarks.measuring import Options, Spread, Table, quiet_moment, ratios, say
+from tests.benchmarks.pseudo_terminal import COMMAND, F5, PseudoTerminal, environment
+
+SPEED_BUDGET, BYTES_BUDGET = 0.97, 20_000
+EPOCHS = {"RN_1": 6, "RN_2": 2}
+_PERIOD_S = 4.0
+_SETTLED_S = 0.7
+"""After a change, until it counts: the dashboard reads what it missed."""
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A run with the dashboard open."""
+
+    images_per_s: float
+    bytes_per_s: float
+    cpu_share: float
+    """Of one core."""
+    rss: float
+
+
+def measure(options: Options) -> list[Table]:
+    return [table for model in options.models for table in (_separate_runs(model, options), _frozen(model, options))]
+
+
+def _separate_runs(model: str, options: Options) -> Table:
+    epochs = EPOCHS[model] // 2 if options.quick else EPOCHS[model]
+    rounds = max(3, options.rounds // 2)
+    headless: list[float] = []
+    again: list[float] = []
+    watched: list[Watched] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(rounds):
+            headless.append(_headless(Path(folder), model, epochs, options))
+            watched.append(_watched(Path(folder), model, epochs, options))
+            again.append(_headless(Path(folder), model, epochs, options))
+            ratio = 2 * watched[-1].images_per_s / (headless[-1] + again[-1])
+            say(f"{model} round {number + 1}/{rounds}: {watched[-1].images_per_s:.0f} images/s watched, {ratio:.3f}")
+    table = Table(
+        f"{model} with the dashboard open, headless before and after", ("", "median (least..greatest)", "budget")
+    )
+    speed = [each.images_per_s for each in watched]
+    unwatched = [(a + b) / 2 for a, b in zip(headless, again, strict=True)]
+    _add(table, "images/s, headless", unwatched, 0)
+    _add(table, "images/s, dashboard open", speed, 0)
+    _add(table, "open / headless", ratios(speed, unwatched).values, 3, f"at least {SPEED_BUDGET}")
+    _add(table, "headless / headless, for the noise", ratios(again, headless).values, 3)
+    _add(table, "bytes/s to the terminal", [each.bytes_per_s for each in watched], 0, f"at most {BYTES_BUDGET}")
+    _add(table, "dashboard's share of a core, %", [100 * each.cpu_share for each in watched], 1)
+    _add(table, "dashboard's memory, MB", [each.rss / 1e6 for each in watched], 0, "at most 100")
+    return table
+
+
+def _add(table: Table, name: str, values: list[float] | tuple[float, ...], digits: int, budget: str = "") -> None:
+    spread = Spread(tuple(values))
+    table.add(name, spread.text(digits), budget)
+    table.data[name] = spread.data()
+
+
+def _headless(folder: Path, model: str, epochs: int, options: Options) -> float:
+    """Images a second, but for what comes before the first second's end."""
+    known = set(folder.glob("*-*"))
+    quiet_moment(options.patience_s)
+    subprocess.run(
+        [COMMAND, "--no-ui", "--model", model, "--epochs", str(epochs), *options.dataset_options],
+        env=environment(folder),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=True,
+    )
+    (path,) = set(folder.glob("*-*")) - known
+    return _images_per_s(_events(Run(path)))
+
+
+def _watched(folder: Path, model: str, epochs: int, options: Options) -> Watched:
+    known = set(folder.glob("*-*"))
+    with _Open(folder, model, epochs, options) as terminal:
+        run = _new_run(folder, known)
+        begun, bytes_before, cpu_before = time.perf_counter(), terminal.num_bytes, _cpu_s(terminal)
+        rss = 0
+        while not any(isinstance(event, RunEnded) for event in _events(run)):
+            took = time.perf_counter() - begun
+            bytes_per_s = (terminal.num_bytes - bytes_before) / took
+            cpu_share = (_cpu_s(terminal) - cpu_before) / took
+            rss = max(rss, terminal.process.memory_info().rss)
+            time.sleep(1.0)
+    return Watched(_images_per_s(_events(run)), bytes_per_s, cpu_share, rss)
+
+
+def _frozen(model: str, options: Options) -> Table:
+    """One and the same run, its dashboard stopped and continued by turns."""
+    periods = 4 if options.quick else 2 * options.rounds
+    say(f"{model}: {periods} times {_PERIOD_S:g} s with the dashboard frozen, and as often with it live")
+    live: list[float] = []
+    frozen: list[float] = []
+    with tempfile.TemporaryDirectory() as name, _Open(Path(name), model, 1000, options) as terminal:
+        run = _new_run(Path(name), set())
+        time.sleep(_PERIOD_S)
+        bounds: list[tuple[float, float, list[float]]] = []
+        for number in range(2 * periods):
+            thaw = number % 2 == (number // 2) % 2  # A B B A: a drift is in both
+            (terminal.process.resume if thaw else terminal.process.suspend)()
+            time.sleep(_SETTLED_S)
+            begin = time.time()
+            time.sleep(_PERIOD_S)
+            bounds.append((begin, time.time(), live if thaw else frozen))
+        terminal.process.resume()
+        run.request_stop()
+        events = _events(run)
+    for begin, end, speeds in bounds:
+        speeds.append(_images_per_s(events, begin, end))
+    table = Table(f"{model}, the dashboard frozen and live by turns", ("", "median (least..greatest)", "budget"))
+    _add(table, "images/s, frozen", frozen, 0)
+    _add(table, "images/s, live", live, 0)
+    _add(table, "live / frozen", ratios(live, frozen).values, 3, f"at least {SPEED_BUDGET}")
+    overall = statistics.mean(live) / statistics.mean(frozen)
+    _add(table, "live / frozen, all together", [overall], 3, f"at least {SPEED_BUDGET}")
+    return table
+
+
+class _Open:
+    """The dashboard, from *Train* pressed to its end."""
+
+    def __init__(self, folder: Path, model: str, epochs: int, options: Options) -> None:
+        self._folder = folder
+        self._patience_s = options.patience_s
+        self._arguments = ("--model", model, "--epochs", str(epochs), "--lang", "en", *options.dataset_options)
+
+    def __enter__(self) -> PseudoTerminal:
+        self._terminal = PseudoTerminal(self._folder, *self._arguments)
+        self._terminal.wait_painted()
+        self._terminal.wait_table()
+        time.sleep(1.5)
+        quiet_moment(self._patience_s)
+        self._terminal.forget()
+        self._terminal.press(F5)
+        self._terminal.wait_curve()
+        return self._terminal
+
+    def __exit__(self, *_: object) -> None:
+        self._terminal.process.resume()
+        time.sleep(1.5)  # for the run's end to be seen: with a run in progress it would ask before it quits
+        self._terminal.close()
+
+
+def _new_run(folder: Path, known: set[Path]) -> Run:
+    (path,) = set(folder.glob("*-*")) - known
+    return Run(path)
+
+
+def _events(run: Run) -> list[Event]:
+    reader = run.reader()
+    found: list[Event] = []
+    while new := reader.read_new():
+        found += new
+    return found
+
+
+def _images_per_s(events: list[Event], begin: float = 0.0, end: float = float("inf")) -> float:
+    """Between the first and last `progress` within; of a whole run, from the second epoch's start if it has one."""
+    if not begin:
+        begin = next((event.time for event in events if isinstance(event, EpochEnded)), 0.0)
+    within = [event for event in events if isinstance(event, Progress) and begin <= event.time <= end]
+    per_step = 64
+    steps = sum(len(event.losses) for event in within[1:])
+    return per_step * steps / (within[-1].time - within[0].time)
+
+
+def _cpu_s(terminal: PseudoTerminal) -> float:
+    times = terminal.process.cpu_times()
+    return float(times.user + times.system)

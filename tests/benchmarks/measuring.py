@@ -1,0 +1,144 @@
+"""What every benchmark needs: medians with their spread, what it ran on, and a word on how far it has come."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from core import catalogue, paths
+from core.machine import cpu_name, usable_cores
+
+_QUIET_PERCENT = 10
+
+
+@dataclass(frozen=True)
+class Options:
+    """How much is measured, and on what."""
+
+    rounds: int
+    quick: bool
+    seeds: int
+    epochs: int
+    models: tuple[str, ...]
+    dataset: str
+    data_dir: str
+    patience_s: float = 5.0
+    """Before each measurement, for the machine to be quiet."""
+
+    @property
+    def dataset_options(self) -> list[str]:
+        return ["--dataset", self.dataset, "--data-dir", self.data_dir]
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A median, and the least and the greatest of what was measured."""
+
+    values: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.values)
+
+    def text(self, digits: int = 2, unit: str = "") -> str:
+        low, high = min(self.values), max(self.values)
+        return f"{self.median:.{digits}f}{unit} ({low:.{digits}f}..{high:.{digits}f})"
+
+    def data(self) -> dict[str, Any]:
+        return {"median": self.median, "min": min(self.values), "max": max(self.values), "values": list(self.values)}
+
+
+def ratios(of: Sequence[float], to: Sequence[float]) -> Spread:
+    """Round by round: what changes from one round to the next is in both."""
+    return Spread(tuple(a / b for a, b in zip(of, to, strict=True)))
+
+
+@dataclass
+class Table:
+    """What a benchmark found, for a person (`rows`) and for a program (`data`)."""
+
+    title: str
+    header: tuple[str, ...] = ()
+    rows: list[tuple[str, ...]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    data: dict[str, Any] = field(default_factory=dict)
+    bars: list[tuple[str, float, float | None]] = field(default_factory=list)
+    """For a picture: a name, a ratio, and what the ratio must at least be."""
+
+    def add(self, *cells: str) -> None:
+        self.rows.append(cells)
+
+    def text(self) -> str:
+        lines = [f"## {self.title}", ""]
+        if self.rows:
+            lines += [_line(self.header), _line(["---"] * len(self.header)), *map(_line, self.rows), ""]
+        return "\n".join([*lines, *self.notes, *([""] if self.notes else [])])
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def say(text: str) -> None:
+    """Progress, apart from the results."""
+    print(f"  {text}", file=sys.stderr, flush=True)
+
+
+def load() -> float:
+    """Processes that want a core, over the last minute."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
+
+
+def quiet_moment(patience_s: float) -> None:
+    """Wait until nothing else takes the processor, or for so long."""
+    deadline = time.monotonic() + patience_s
+    while time.monotonic() < deadline and psutil.cpu_percent(0.25) > _QUIET_PERCENT:
+        pass
+
+
+def choose_dataset() -> tuple[str, str]:
+    """MNIST where it is on disk, else the embedded sample; and the folder."""
+    folder = paths.default_data_dir()
+    found = "mnist" in catalogue.on_disk(folder)
+    return "mnist" if found else "sample", str(folder)
+
+
+def machine() -> dict[str, Any]:
+    """What the figures are figures of."""
+    import torch
+
+    return {
+        "cpu": cpu_name(),
+        "cores": usable_cores(),
+        "torch": str(torch.__version__),
+        "exam_threads": torch.get_num_threads(),
+        "threads": _default_threads(),
+        "gpu": torch.cuda.get_device_name(0) if torch.cuda.is_available() else None,
+        "python": platform.python_version(),
+        "textual": importlib.metadata.version("textual"),
+        "system": f"{platform.system()} {platform.release()}",
+        "load": load(),
+    }
+
+
+def _default_threads() -> int:
+    from core.devices import default_threads
+
+    return default_threads()
+
+
+def child_environment() -> dict[str, str]:
+    """For what is started from the project's own folder."""
+    root = str(Path(__file__).parents[2])
+    known = os.environ.get("PYTHONPATH")
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([root, *([known] if known else [])])}

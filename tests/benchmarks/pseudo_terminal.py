@@ -1,0 +1,113 @@
+"""The real command in a terminal of its own, whose output is only counted: to draw it would cost time, too."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pexpect
+import psutil
+
+from tests.benchmarks.measuring import child_environment
+
+COMMAND = str(Path(sys.executable).with_name("mnist-tui"))
+COLUMNS, ROWS = 120, 40
+F5, F10 = "\x1b[15~", "\x1b[21~"
+PATIENCE_S = 120.0
+
+PANELS = ("Running loss", "Progress", "Result", "No run yet")
+"""What stands in a painted dashboard, the last panels included."""
+_CURVE = re.compile(rb"\xe2(?:\xa0[\x81-\xbf]|[\xa1-\xa2][\x80-\xbf]|\xa3[\x80-\xbe])")
+"""Braille with some, but not all of its dots: the legend has full ones."""
+_ESCAPE = re.compile(rb"\x1b\[[\d;?]*[A-Za-z]")
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """For a command that keeps its runs in `folder`."""
+    return {
+        **child_environment(),
+        "TERM": "xterm-256color",
+        "COLORTERM": "truecolor",
+        "LANG": "C.UTF-8",
+        "LC_ALL": "C.UTF-8",
+        "MNIST_TUI_RUNS": str(folder),
+    }
+
+
+class PseudoTerminal:
+    """A command, and what it wrote."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self.began = time.perf_counter()
+        self._process = pexpect.spawn(
+            COMMAND, list(arguments), env=environment(folder), dimensions=(ROWS, COLUMNS), cwd=str(folder)
+        )
+        self._process.delaybeforesend = None
+        self.process = psutil.Process(self._process.pid)
+        self.num_bytes = 0
+        self._recent = bytearray()
+        self._arrived = threading.Condition()
+        self._reader = threading.Thread(target=self._drain, daemon=True)
+        self._reader.start()
+
+    def _drain(self) -> None:
+        descriptor = self._process.fileno()
+        while True:
+            try:
+                written = os.read(descriptor, 1 << 16)
+            except OSError:  # how a terminal ends
+                written = b""
+            with self._arrived:
+                self.num_bytes += len(written)
+                self._recent += written
+                del self._recent[: -(1 << 20)]
+                self._last = time.perf_counter()
+                self._arrived.notify_all()
+            if not written:
+                return
+
+    def wait_for(self, condition: Callable[[bytes], object]) -> float:
+        """Until it holds of all that was written since `forget`: seconds from the start of the command."""
+        deadline = time.perf_counter() + PATIENCE_S
+        with self._arrived:
+            while not condition(bytes(self._recent)):
+                if not self._arrived.wait(0.5) and time.perf_counter() > deadline:
+                    raise TimeoutError(_ESCAPE.sub(b" ", bytes(self._recent))[-500:].decode(errors="replace"))
+            return self._last - self.began
+
+    def wait_painted(self) -> float:
+        return self.wait_for(
+            lambda written: all(panel in _ESCAPE.sub(b"", written).decode(errors="replace") for panel in PANELS)
+        )
+
+    def wait_table(self) -> float:
+        """The layer table comes from the standby worker: it has loaded its libraries."""
+        return self.wait_for(lambda written: re.search(rb"567,434|421,642", _ESCAPE.sub(b"", written)))
+
+    def wait_curve(self) -> float:
+        return self.wait_for(_CURVE.search)
+
+    def forget(self) -> None:
+        with self._arrived:
+            self._recent.clear()
+
+    def press(self, key: str) -> float:
+        """Seconds from the start of the command."""
+        self._process.send(key)
+        return time.perf_counter() - self.began
+
+    def close(self) -> None:
+        """As a user does; by force where that is of no use."""
+        with suppress(OSError, pexpect.ExceptionPexpect):
+            self._process.send(F10)
+        deadline = time.perf_counter() + 10
+        while self._process.isalive() and time.perf_counter() < deadline:
+            time.sleep(0.02)
+        with suppress(OSError, pexpect.ExceptionPexpect):
+            self._process.close(force=True)

@@ -1,0 +1,88 @@
+"""From the command to the first painted dashboard, from *Train* to the first point on the chart; and the memory."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from core.events import Progress
+from core.runs import Run
+from tests.benchmarks.measuring import Options, Spread, Table, quiet_moment, say
+from tests.benchmarks.pseudo_terminal import COMMAND, F5, PseudoTerminal, environment
+
+_MEGABYTE = 1e6
+
+
+def measure(options: Options) -> list[Table]:
+    table = Table("Start", ("", "median (least..greatest)", "at most"))
+    rounds = max(5, options.rounds)
+    found: dict[str, list[float]] = {name: [] for name in _BUDGETS}
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(rounds):
+            quiet_moment(options.patience_s)
+            say(f"start {number + 1}/{rounds}")
+            found["mnist-tui --help, s"].append(_help(Path(folder)))
+            for name, value in _one_start(Path(folder) / str(number), options).items():
+                found[name].append(value)
+    for name, values in found.items():
+        spread = Spread(tuple(values))
+        table.add(name, spread.text(), f"{_BUDGETS[name]:g}")
+        table.data[name] = {**spread.data(), "at_most": _BUDGETS[name]}
+    return [table]
+
+
+_BUDGETS = {
+    "mnist-tui --help, s": 0.25,
+    "mnist-tui to the painted dashboard, s": 0.5,
+    "memory of its process, MB": 100.0,
+    "Train to the first progress event, s": 1.0,
+    "Train to the first point of the chart, s": 1.0,
+    "memory of its process in a run, MB": 100.0,
+}
+
+
+def _help(folder: Path) -> float:
+    began = time.perf_counter()
+    subprocess.run([COMMAND, "--help"], env=environment(folder), capture_output=True, check=True)
+    return time.perf_counter() - began
+
+
+def _one_start(folder: Path, options: Options) -> dict[str, float]:
+    folder.mkdir()
+    terminal = PseudoTerminal(folder, *options.dataset_options, "--model", "RN_1", "--epochs", "2", "--lang", "en")
+    try:
+        painted = terminal.wait_painted()
+        terminal.wait_table()
+        time.sleep(1.5)  # as a user would at least: the standby worker loads the last of its libraries
+        memory = terminal.process.memory_info().rss / _MEGABYTE
+        terminal.forget()
+        pressed = time.time()
+        pressed_after = terminal.press(F5)
+        shown = terminal.wait_curve() - pressed_after
+        _wait(lambda: _first_progress(folder) is not None)
+        first = _first_progress(folder)
+        assert first is not None
+        in_run = terminal.process.memory_info().rss / _MEGABYTE
+        _wait(lambda: not _is_live(folder))
+    finally:
+        terminal.close()
+    values = (painted, memory, first.time - pressed, shown, in_run)
+    return dict(zip(list(_BUDGETS)[1:], values, strict=True))
+
+
+def _wait(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 120
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def _first_progress(folder: Path) -> Progress | None:
+    events = [event for path in folder.glob("*-*/") for event in Run(path).reader().read_new()]
+    return next((event for event in events if isinstance(event, Progress)), None)
+
+
+def _is_live(folder: Path) -> bool:
+    return any(Run(path).state() in ("starting", "running") for path in folder.glob("*-*/"))

@@ -1,0 +1,240 @@
+"""A training in a process of its own, which goes on only when asked: `python -m tests.benchmarks.trainer SPEC`.
+
+How a process gets its memory is settled for the whole of it, so two ways to train cannot share one. A request is a
+line: a number of steps, or `test` for a pass over the test set. The answer is a JSON line: the seconds that it took.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+
+from tests.benchmarks.measuring import child_environment
+
+EXAM, OURS = "exam", "ours"
+
+
+class Spec(msgspec.Struct, frozen=True, kw_only=True):
+    """What to train, and by which program: `exam`, `ours`, or the name of a module with a peer's."""
+
+    dataset: str
+    data_dir: str
+    program: str = OURS
+    model: str = "RN_1"
+    precision: str = "fp32"
+    exact: bool = False
+    batch_size: int = 64
+    threads: int = 0
+    """0: what the program takes by itself."""
+    device: str = "cpu"
+
+    def but(self, **changes: Any) -> Spec:
+        return msgspec.structs.replace(self, **changes)
+
+
+class Answer(msgspec.Struct, frozen=True):
+    seconds: float
+    steps: int
+    peak_bytes: int
+
+
+class Trainer:
+    """The process of a training, seen from outside."""
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec = spec
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.benchmarks.trainer", msgspec.json.encode(spec).decode()],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+            env=child_environment(),
+        )
+
+    def request(self, what: int | str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{what}\n")
+        self._process.stdin.flush()
+
+    def answer(self) -> Answer:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            self._errors.seek(0)
+            last = self._errors.read().decode(errors="replace").strip().rpartition("\n")[2]
+            raise RuntimeError(f"the training of {self.spec.model} by {self.spec.program} ended: {last}")
+        return msgspec.json.decode(line, type=Answer)
+
+    def train(self, steps: int) -> Answer:
+        self.request(steps)
+        return self.answer()
+
+    def test(self) -> Answer:
+        self.request("test")
+        return self.answer()
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+
+
+class Pacer:
+    """Called before every step: lets as many pass as were asked for, and between two requests does not return."""
+
+    def __init__(
+        self, answers: IO[str], test: Callable[[], object], synchronise: Callable[[], object] = lambda: None
+    ) -> None:
+        self._answers = answers
+        self._test = test
+        self._synchronise = synchronise
+        self._left = 0
+        self._asked = 0
+        self._began = 0.0
+
+    def __call__(self) -> None:
+        while self._left == 0:
+            if self._asked:
+                self._synchronise()
+                self._answer(self._asked)
+            line = sys.stdin.readline().strip()
+            if not line:
+                sys.exit()
+            gc.collect()
+            self._began = time.perf_counter()
+            if line == "test":
+                self._test()
+                self._answer(0)
+            else:
+                self._asked = self._left = int(line)
+        self._left -= 1
+
+    def _answer(self, steps: int) -> None:
+        seconds = time.perf_counter() - self._began
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+        print(json.dumps({"seconds": seconds, "steps": steps, "peak_bytes": peak}), file=self._answers, flush=True)
+        self._asked = 0
+
+
+def load(spec: Spec) -> Any:
+    """The data set, by the project's own reader."""
+    from core import datasets
+
+    return datasets.load(
+        spec.dataset,
+        Path(spec.data_dir),
+        notify=lambda _message: None,
+        progress=lambda _message, _fraction: None,
+        should_stop=lambda: False,
+    )
+
+
+def _train_exam(spec: Spec, answers: IO[str]) -> None:
+    """The exam's program, from its images on disk to its last line, with a pause before a batch here and there."""
+    import torch
+
+    from core.networks import NETWORKS
+    from tests.core import exam_program as exam
+
+    if spec.threads:
+        torch.set_num_threads(spec.threads)
+    exam_program: Any = exam
+    network: Any = NETWORKS[spec.model]
+    train, test = exam_data(spec)
+    where = {} if spec.device == "cpu" else {"device": spec.device}
+    pace = Pacer(answers, lambda: exam_program.run(network, train, test, seed=0, num_epochs=0, **where))
+
+    def forward(self: Any, x: Any) -> Any:
+        if self.training:
+            pace()
+        return network.forward(self, x)
+
+    paced = type("Paced", (network,), {"forward": forward})
+    exam_program.run(paced, train, test, seed=0, num_epochs=1_000_000, **where)
+
+
+def exam_data(spec: Spec) -> tuple[Any, Any]:
+    """Training and test set as the exam's program reads them: image by image, through PIL and the transform."""
+    from torchvision import datasets, transforms
+
+    from tests.core.exam_program import ImageDataset
+
+    if spec.dataset == "mnist":
+        transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.1307,), (0.3081,))])
+        train, test = (datasets.MNIST(spec.data_dir, train=train, transform=transform) for train in (True, False))
+        return train, test
+    data = load(spec)
+    return ImageDataset(data.train_images, data.train_labels), ImageDataset(data.test_images, data.test_labels)
+
+
+def _train_ours(spec: Spec, answers: IO[str]) -> None:
+    """As a worker does it; but for the checkpoints, of which the exam's program has none."""
+    import torch
+
+    from core import acceleration, devices, networks
+    from core.config import RunConfig
+    from core.evaluation import evaluate
+    from core.events import EventWriter
+    from core.training import normalise, train
+
+    acceleration.keep_freed_memory()
+    device = devices.resolve(spec.device)
+    torch.set_num_threads(spec.threads or devices.default_threads())
+    data = load(spec)
+    config = RunConfig(
+        model=spec.model,
+        device=spec.device,
+        epochs=1_000_000,
+        batch_size=spec.batch_size,
+        seed=0,
+        precision=spec.precision,  # type: ignore[arg-type]
+        exact=spec.exact,
+        threads=spec.threads,
+        data_dir=spec.data_dir,
+    )
+    torch.manual_seed(config.seed)
+    network = networks.build(config.model)
+
+    def test() -> None:
+        evaluate(network, normalise(data.test_images, data, device), data.test_labels.to(device))
+        network.train()
+
+    pace = Pacer(answers, test, torch.cuda.synchronize if device.type == "cuda" else lambda: None)
+
+    def should_stop() -> bool:
+        pace()
+        return False
+
+    with tempfile.TemporaryDirectory() as folder:
+        writer = EventWriter(Path(folder) / "events.jsonl")
+        for event in train(network, data, config, device, save=lambda _state: None, should_stop=should_stop):
+            writer.write(event)
+
+
+def main() -> None:
+    spec = msgspec.json.decode(sys.argv[1], type=Spec)
+    answers = sys.stdout
+    sys.stdout = sys.stderr  # what a library prints is no answer
+    if spec.program == EXAM:
+        _train_exam(spec, answers)
+    elif spec.program == OURS:
+        _train_ours(spec, answers)
+    else:
+        importlib.import_module(f"tests.benchmarks.{spec.program}").train(spec, answers)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,141 @@
+"""The bounded history of a run's losses."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.history import Column, Curve, LossHistory
+
+FINITE = st.floats(allow_nan=False, allow_infinity=False)
+ANY = st.one_of(st.none(), st.floats())
+
+
+def whole(curve: Curve) -> Column | None:
+    return curve.columns([0, max(1, curve.end)])[0]
+
+
+def test_a_short_run_is_kept_as_it_is() -> None:
+    curve = Curve(capacity=8)
+    curve.extend(0, [3.0, 1.0, 2.0])
+    assert curve.columns([0, 1, 2, 3]) == [Column(3, 3, 3), Column(1, 1, 1), Column(2, 2, 2)]
+    assert curve.end == 3
+
+
+def test_a_long_run_stays_within_the_capacity_and_keeps_its_shape() -> None:
+    losses = [2.3 * math.exp(-step / 20_000) + (step % 7) / 100 for step in range(100_000)]
+    losses[60_123], losses[70_456] = 9.0, -1.0
+    curve = Curve(capacity=256)
+    for first in range(0, len(losses), 313):
+        curve.extend(first, losses[first : first + 313])
+    assert len(curve) <= 256
+    edges = range(0, 100_001, 10_000)
+    for i, column in enumerate(curve.columns(edges)):
+        expected = losses[edges[i] : edges[i + 1]]
+        assert column is not None
+        assert column.mean == pytest.approx(sum(expected) / len(expected), rel=0.02)
+    assert (column := whole(curve)) is not None
+    assert (column.low, column.high) == (-1.0, 9.0)
+    assert column.mean == pytest.approx(sum(losses) / len(losses))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.lists(ANY, max_size=40), max_size=12), st.integers(2, 16))
+def test_whatever_comes_the_extremes_are_those_of_the_finite_values(chunks: list[list[float | None]], n: int) -> None:
+    curve = Curve(capacity=n)
+    for chunk in chunks:
+        curve.extend(curve.end, chunk)
+    values = [value for chunk in chunks for value in chunk]
+    finite = [value for value in values if value is not None and math.isfinite(value)]
+    column = whole(curve)
+    assert len(curve) <= n
+    assert curve.end == len(values)
+    assert bool(curve.gaps([0, max(1, curve.end)])) == (len(finite) < len(values))
+    assert (column is None) == (not finite)
+    if column is not None:
+        assert (column.low, column.high) == (min(finite), max(finite))
+        assert column.low <= column.mean <= column.high
+
+
+def test_values_that_are_not_finite_are_gaps_where_they_were() -> None:
+    curve = Curve()
+    curve.extend(0, [1.0, math.nan, 2.0, None, math.inf, -math.inf])
+    assert curve.columns(range(7)) == [Column(1, 1, 1), None, Column(2, 2, 2), None, None, None]
+    assert curve.gaps(range(7)) == [1, 3, 4, 5]
+
+
+def test_the_mean_of_huge_values_does_not_overflow() -> None:
+    curve = Curve(capacity=4)
+    curve.extend(0, [1.7e308] * 64)
+    assert (column := whole(curve)) is not None
+    assert column.mean == pytest.approx(1.7e308)
+
+
+def test_truncating_forgets_and_the_repeated_steps_count_once() -> None:
+    curve = Curve(capacity=64)
+    curve.extend(0, [1.0] * 50 + [9.0] * 10)
+    curve.truncate(50)
+    assert curve.end == 50
+    assert (column := whole(curve)) is not None
+    assert column.high == 1.0
+    curve.extend(50, [2.0] * 10)
+    assert curve.columns([50, 60]) == [Column(2, 2, 2)]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 1000), st.integers(0, 1100))
+def test_nothing_from_the_truncated_step_on_survives_in_a_merged_bucket(length: int, step: int) -> None:
+    curve = Curve(capacity=16)
+    curve.extend(0, [float(i) for i in range(length)])
+    curve.truncate(step)
+    assert curve.end == min(length, step)
+    column = whole(curve)
+    assert column is None or column.high < step
+
+
+def test_truncating_at_the_end_changes_nothing() -> None:
+    curve = Curve(capacity=4)
+    curve.extend(0, [1.0] * 9)
+    before = curve.columns([0, 9]), curve.version
+    curve.truncate(9)
+    assert (curve.columns([0, 9]), curve.version) == before
+
+
+@pytest.mark.parametrize("step", [-1, 1 << 60])
+def test_steps_that_no_run_has_are_passed_over(step: int) -> None:
+    curve = Curve()
+    curve.extend(step, [1.0])
+    assert (curve.end, len(curve)) == (0, 0)
+
+
+def test_a_late_first_step_costs_no_memory() -> None:
+    curve = Curve(capacity=128)
+    curve.add(10**12, 1.5)
+    assert len(curve) <= 128
+    assert curve.columns([0, 10**12 + 1]) == [Column(1.5, 1.5, 1.5)]
+
+
+def test_an_integer_that_no_float_can_hold_is_not_finite() -> None:
+    curve = Curve()
+    curve.extend(0, [10**400])
+    assert curve.gaps([0, 1]) == [0]
+
+
+def test_a_history_holds_batches_running_loss_and_epochs() -> None:
+    history = LossHistory()
+    versions = [history.version]
+    history.extend(0, [2.0, 1.0])
+    versions.append(history.version)
+    history.add_running(1, 1.5)
+    versions.append(history.version)
+    history.add_epoch(1, 1.5)
+    versions.append(history.version)
+    assert len(set(versions)) == 4
+    assert history.end == 2
+    history.truncate(1)
+    assert history.end == 1
+    assert history.batches.columns([0, 2]) == [Column(2, 2, 2)]
+    assert history.running.columns([0, 2]) == history.epochs.columns([0, 2]) == [None]

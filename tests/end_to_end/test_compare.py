@@ -1,0 +1,186 @@
+"""`mnist-tui compare` and `mnist-tui conditions`, on the sample, with runs that are really trained."""
+
+from __future__ import annotations
+
+import json
+import signal
+import xml.etree.ElementTree
+from collections.abc import Callable
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import psutil
+import pytest
+
+from core.events import EpochEnded, Evaluated, Progress
+from core.runs import Run
+from tests.end_to_end.forks import ForkServer
+from tests.end_to_end.terminal import Place, all_events, predictions, wait_for_event, wait_until
+
+OPTIONS = (
+    "--seeds",
+    "2",
+    "--epochs",
+    "1",
+    "--dataset",
+    "sample",
+    "--batch-size",
+    "128",
+    "--device",
+    "cpu",
+    "--lang",
+    "en",
+)
+
+
+def compare(place: Place, *options: str) -> tuple[str, ...]:
+    return ("compare", "--models", f"RN_1,{place.slow}", *OPTIONS, *options)
+
+
+def event(run: Run, kind: Any) -> Any:
+    return next(found for found in all_events(run) if isinstance(found, kind))
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory, forks: Callable[[], ForkServer]) -> tuple[Place, dict[str, Any]]:
+    """A place with a finished comparison, and its JSON."""
+    place = Place(tmp_path_factory.mktemp("compared"), forks)
+    ended = place.fork(*compare(place, "--json", "--report", "report.html"))
+    assert ended.wait() == 0, ended.err
+    return place, json.loads(ended.out)
+
+
+def test_figures_are_those_of_the_runs(compared: tuple[Place, dict[str, Any]]) -> None:
+    place, found = compared
+    assert [network["name"] for network in found["networks"]] == ["RN_1", "slow.py:Slow"]
+    assert found["networks"][0]["macs"] == 566_528
+    by_seed: dict[str, dict[int, list[int]]] = {}
+    for network in found["networks"]:
+        for entry in network["runs"]:
+            run = place.run(entry["run"])
+            result, epoch = event(run, Evaluated), event(run, EpochEnded)
+            answers = predictions(run)
+            right = [label == answer for label, answer in zip(answers["label"], answers["predicted"], strict=True)]
+            assert run.config().seed == entry["seed"]
+            assert entry["correct"] == sum(right) == result.correct
+            assert entry["accuracy"] == result.accuracy
+            assert entry["test_loss"] == result.test_loss
+            assert entry["seconds_per_epoch"] == epoch.seconds
+            assert entry["losses"] == [epoch.loss]
+            by_seed.setdefault(network["name"], {})[entry["seed"]] = right
+        assert network["accuracy"]["mean"] == pytest.approx(fmean(entry["accuracy"] for entry in network["runs"]))
+    (pair,) = found["pairs"]
+    for test in pair["mcnemar"]:
+        first, second = (by_seed[name][test["seed"]] for name in ("RN_1", "slow.py:Slow"))
+        assert test["only_first_right"] == sum(a and not b for a, b in zip(first, second, strict=True))
+        assert test["only_second_right"] == sum(b and not a for a, b in zip(first, second, strict=True))
+    assert pair["seeds"] == [0, 1]
+
+
+def test_the_same_command_trains_nothing_again(compared: tuple[Place, dict[str, Any]]) -> None:
+    place, found = compared
+    before = sorted(path.name for path in place.runs_dir.iterdir())
+    again = place.fork(*compare(place), "--report", "again.md", "--lang", "fr")
+    assert again.wait() == 0
+    assert sorted(path.name for path in place.runs_dir.iterdir()) == before
+    assert len(before) == 4
+    assert "567" in again.out
+    assert "slow.py:Slow" in again.out
+    report = (place.folder / "again.md").read_text()
+    assert "mnist-tui compare" in report
+    for name in ("loss", "accuracy"):
+        assert f"again-{name}.svg" in report
+        xml.etree.ElementTree.parse(place.folder / f"again-{name}.svg")
+    assert found["command"] in report
+
+
+def test_the_html_report_is_one_file_with_its_pictures(compared: tuple[Place, dict[str, Any]]) -> None:
+    place, found = compared
+    report = (place.folder / "report.html").read_text()
+    assert report.count("<svg") == 2
+    assert "<script" not in report
+    assert "src=" not in report
+    for network in found["networks"]:
+        assert f"{100 * network['accuracy']['mean']:.2f}%" in report
+        assert f"{network['parameters']:,}" in report
+
+
+def test_conditions_of_trained_runs(compared: tuple[Place, dict[str, Any]]) -> None:
+    place, found = compared
+    ids = [network["runs"][0]["run"] for network in found["networks"]]
+    ended = place.fork("conditions", *ids, "--shift", "1,4", "--noise", "0.5", "--json", "--lang", "en")
+    assert ended.wait() == 0, ended.err
+    for network, tested in zip(found["networks"], json.loads(ended.out), strict=True):
+        plain, small, large, _noise = tested["tested"]
+        assert plain == {"condition": None, "accuracy": network["runs"][0]["accuracy"]}
+        assert small["condition"] == {"kind": "shift", "strength": 1.0}
+        assert plain["accuracy"] > small["accuracy"] > large["accuracy"]
+
+
+def test_killed_and_continued(place: Place) -> None:
+    """The command by force, and one of its workers too: the same command finishes what they were at."""
+    killed = place.fork(*compare(place), PAUSE="0.3")
+    slow = wait_until(lambda: next(iter(place.runs_dir.glob("slow-*")), None), "a slow run")
+    wait_for_event(Run(slow), Progress)
+    killed.kill()
+    worker = Run(slow).worker()
+    assert worker is not None
+    psutil.Process(worker.pid).kill()
+    again = place.fork(*compare(place, "--json"))
+    assert again.wait() == 0, again.err
+    runs = [entry["run"] for network in json.loads(again.out)["networks"] for entry in network["runs"]]
+    assert sorted(runs) == sorted(path.name for path in place.runs_dir.iterdir())
+    assert len(runs) == 4
+
+
+def test_stopped_by_a_signal_every_run_saves_a_checkpoint(place: Place) -> None:
+    stopped = place.fork(*compare(place), PAUSE="0.3")
+    slow = wait_until(lambda: next(iter(place.runs_dir.glob("slow-*")), None), "a slow run")
+    wait_for_event(Run(slow), Progress)
+    stopped.signal(signal.SIGTERM)
+    assert stopped.wait() == 143
+    assert "The same command goes on" in stopped.err
+    assert Run(slow).state() == "stopped"
+    assert Run(slow).checkpoint_path.exists()
+    place.wait_alone()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("compare", "--seeds", "0"), 2, "number of seeds"),
+        (("compare", "--models", "RN_1,RN_3"), 2, "RN_3"),
+        (("compare", "--models", "RN_1,RN_1"), 2, "twice"),
+        (("compare", "--models", "RN_1"), 2, "two networks"),
+        (("compare", "--epochs", "0"), 2, "epochs"),
+        (("compare", "--report", "report.pdf"), 2, "report.pdf"),
+        (("compare", "--report", "/nowhere/report.md"), 1, "/nowhere/report.md"),
+        (("compare", "--models", "RN_1,{net}:Nothing"), 1, "Nothing"),
+        (("compare", "--device", "cuda:77"), 1, "cuda:77"),
+        (("conditions",), 2, "RUN"),
+        (("conditions", "rn1-0009"), 1, "rn1-0009"),
+        (("conditions", "rn1-0001", "--shift", "9"), 2, "9"),
+        (("conditions", "rn1-0001", "--turn", "90"), 2, "90"),
+        (("conditions", "rn1-0001", "--noise", "loud"), 2, "loud"),
+        (("conditions", "rn1-0001", "--blur", "1"), 2, "--blur"),
+    ],
+)
+def test_what_cannot_be_compared_gets_one_line(place: Place, arguments: tuple[str, ...], code: int, said: str) -> None:
+    words = [word.replace("{net}", str(place.network_path)) for word in arguments]
+    ended = place.fork(*words, "--lang", "en")
+    assert ended.wait() == code
+    assert ended.out == ""
+    assert len(ended.err.splitlines()) == 1
+    assert said in ended.err
+    assert not place.runs_dir.exists()
+
+
+def test_a_run_without_predictions_is_refused_before_anything_is_trained(place: Place) -> None:
+    place.train("--epochs", "1", "--seed", "0", "--batch-size", "128", "--device", "cpu").wait()
+    run = place.run()
+    (run.path / "predictions.npz").unlink()
+    ended = place.fork(*compare(place))
+    assert ended.wait() == 1
+    assert f"run {run.id} has no predictions" in ended.err
+    assert [path.name for path in Path(place.runs_dir).iterdir()] == [run.id]

@@ -1,0 +1,114 @@
+"""Long runs and many of them: the dashboard's memory and start do not grow with either."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+import msgspec
+import psutil
+
+from core import runs
+from core.config import RunConfig
+from core.events import EpochEnded, Evaluated, Progress, RunEnded, RunStarted, encode
+from core.runs import Run
+from tests.end_to_end.terminal import Place, Terminal
+
+STEPS = 63
+MIB = 1 << 20
+
+
+def _write(runs_dir: Path, run_id: str, epochs: int, dataset: str = "auto") -> Run:
+    """A run of the sample as its worker would have written it."""
+    run = Run(runs_dir / run_id)
+    run.path.mkdir(parents=True)
+    config = RunConfig(epochs=epochs, seed=1, dataset=dataset, data_dir="/nowhere")
+    (run.path / "config.json").write_bytes(msgspec.json.encode(config))
+    started = RunStarted(
+        config=config,
+        device="cpu",
+        device_name="a processor",
+        torch_version="2",
+        threads=1,
+        dataset="sample",
+        dataset_title="MNIST sample",
+        class_names=tuple("0123456789"),
+        train_size=4000,
+        test_size=1000,
+        parameters=567_434,
+        steps_per_epoch=STEPS,
+    )
+    with run.events_path.open("wb") as file:
+        file.write(encode(started))
+        for epoch in range(1, epochs + 1):
+            losses = tuple(2.3 / epoch + 0.001 * step for step in range(STEPS))
+            loss = sum(losses) / STEPS
+            progress = Progress(
+                epoch=epoch, step=STEPS, loss=loss, losses=losses, images_per_s=9000.0, elapsed_s=0.1 * epoch
+            )
+            file.write(encode(progress) + encode(EpochEnded(epoch=epoch, loss=loss, seconds=0.1)))
+        confusion = tuple(tuple(97 if row == column else 0 for column in range(10)) for row in range(10))
+        file.write(encode(Evaluated(correct=970, total=1000, accuracy=0.97, test_loss=0.1, confusion=confusion)))
+        file.write(encode(RunEnded(status="done")))
+    return run
+
+
+def _opened(place: Place, run_id: str, epochs: str) -> tuple[Terminal, float, float]:
+    """A dashboard on a run; the seconds until the run is all there, and its memory then, in MiB."""
+    began = time.monotonic()
+    terminal = place.terminal("attach", run_id, "--lang", "en")
+    terminal.wait_for(lambda text: f"done · epoch {epochs}/{epochs}" in text and "Result: 97.00%" in text)
+    seconds = time.monotonic() - began
+    return terminal, seconds, psutil.Process(terminal.pid).memory_info().rss / MIB
+
+
+def test_run_of_ten_thousand_epochs(place: Place) -> None:
+    """Opened in a bearable time and no more memory than a short run; the shape of its loss is kept."""
+    _write(place.runs_dir, "rn1-0001", 20)
+    long = _write(place.runs_dir, "rn1-0002", 10_000)
+    assert long.events_path.stat().st_size > 8 * MIB
+    short_terminal, short_s, short_mib = _opened(place, "rn1-0001", "20")
+    terminal, seconds, mib = _opened(place, "rn1-0002", "10,000")
+    assert seconds < short_s + 20
+    assert mib < short_mib + 80
+    assert mib < 300
+    for epoch in (9_999, 10_000):
+        assert f"Epoch {epoch}/10000, Loss: " in terminal.text
+    terminal.wait_for(lambda text: len(set(re.findall("[\u2801-\u28ff]", text))) > 3)
+    terminal.keys("f8")
+    terminal.keys("f10")
+    assert terminal.wait_end() == 0
+    short_terminal.keys("f10")
+    assert short_terminal.wait_end() == 0
+
+
+def test_result_of_a_long_run_on_the_sample_is_labelled(tmp_path: Path) -> None:
+    """Its beginning, which names the data, lies far from its end."""
+    _write(tmp_path, "rn1-0001", 500)
+    (summary,) = runs.Listing(tmp_path).read()
+    assert summary.accuracy == 0.97
+    assert summary.dataset == "sample"
+
+
+def test_thousand_runs_are_listed_at_once(place: Place) -> None:
+    """By the reader and by the command; a second look costs next to nothing."""
+    for number in range(1, 1001):
+        _write(place.runs_dir, f"rn1-{number:04d}", 3)
+    listing = runs.Listing(place.runs_dir)
+    began = time.monotonic()
+    assert len(listing.read()) == 1000
+    first_s = time.monotonic() - began
+    assert first_s < 5
+    began = time.monotonic()
+    assert {summary.state for summary in listing.read()} == {"done"}
+    assert time.monotonic() - began < 2
+    listed = place.command("runs")
+    assert listed.code == 0
+    assert listed.out.count("done") == 1000
+    terminal = place.terminal("attach", "rn1-0500", "--lang", "en")
+    terminal.wait_for("1,000 runs")
+    terminal.wait_for("rn1-1000")
+    terminal.wait_for("Result of rn1-0500")
+    terminal.keys("f10")
+    assert terminal.wait_end() == 0

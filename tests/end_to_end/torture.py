@@ -1,0 +1,287 @@
+"""Faults at random moments in real runs: what comes back, and whether anything was lost.
+
+`python -m tests.end_to_end.torture --rounds 50`
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from core.events import Progress, RunStarted
+from core.runs import Run
+from tests.end_to_end.forks import ForkServer
+from tests.end_to_end.terminal import Background, Place, all_events, batch_losses, predictions, wait_until
+
+EPOCHS, STEPS = 3, 40
+OPTIONS = ("--epochs", str(EPOCHS), "--batch-size", "100")
+PAUSE_S = 0.004
+BALLAST = str(2_000_000)
+"""Parameters enough for a save to take some time."""
+MOST_RESUMPTIONS = 6
+
+
+class Round:
+    """One run, and what is done to it."""
+
+    def __init__(self, place: Place, moments: random.Random, seed: int) -> None:
+        self.place = place
+        self.moments = moments
+        others = set(place.runs_dir.iterdir())
+        self.worker = place.train(*OPTIONS, "--seed", str(seed), pause=PAUSE_S, BALLAST=BALLAST)
+        (path,) = wait_until(lambda: set(place.runs_dir.glob("slow-*")) - others, "a new run")
+        self.run = Run(path)
+        self.injected: list[str] = []
+
+    def disturb(self) -> None:
+        """Some batches on, one fault. Returns when the worker has ended, if that is what it does."""
+        if not self._wait_for_batch(self.moments.randrange(1, 70)):
+            return
+        fault = self.moments.choice(FAULTS)
+        self.injected.append(fault.__name__.removeprefix("_"))
+        fault(self)
+
+    def finish(self) -> None:
+        """Resume until it is done. Raises `AssertionError` where it never is."""
+        for _ in range(MOST_RESUMPTIONS):
+            code = self.worker.wait(120)
+            if code == 0:
+                return
+            state = self.run.state()
+            assert state in ("crashed", "stopped"), f"{state} after exit code {code}: {self.worker.err[-300:]}"
+            self.resume()
+        raise AssertionError("it never ended")
+
+    def resume(self) -> None:
+        known = _newest_start(self.run)
+        self.worker = self.place.fork(
+            "resume", self.run.id, "--no-ui", "--lang", "en", PAUSE=str(PAUSE_S), BALLAST=BALLAST
+        )
+        wait_until(lambda: self.worker.poll() is not None or _newest_start(self.run) != known, "the resumption")
+
+    def _wait_for_batch(self, batches: int) -> bool:
+        """Whether it came so far before it ended."""
+        start = wait_until(
+            lambda: _newest_start(self.run) or self.worker.poll() is not None, lambda: f"a start: {self.worker.err}"
+        )
+        if not isinstance(start, RunStarted):
+            return False
+        seen = len(all_events(self.run))
+        goal = (start.epoch - 1) * STEPS + start.step + batches
+
+        def is_there() -> bool:
+            return any(
+                isinstance(event, Progress) and (event.epoch - 1) * STEPS + event.step >= goal
+                for event in all_events(self.run)[max(0, seen - 1) :]
+            )
+
+        wait_until(lambda: is_there() or self.worker.poll() is not None, "a batch")
+        return self.worker.poll() is None
+
+
+def _newest_start(run: Run) -> RunStarted | None:
+    starts = [event for event in all_events(run) if isinstance(event, RunStarted)] if run.events_path.exists() else []
+    return starts[-1] if starts else None
+
+
+def _killed(this: Round) -> None:
+    this.worker.kill()
+    this.resume()
+
+
+def _killed_in_a_save(this: Round) -> None:
+    wait_until(lambda: this.worker.poll() is not None or list(this.run.path.glob(".checkpoint*")), "a save")
+    this.worker.kill()
+    this.resume()
+
+
+def _killed_and_its_last_event_torn(this: Round) -> None:
+    this.worker.kill()
+    size = this.run.events_path.stat().st_size
+    os.truncate(this.run.events_path, size - this.moments.randrange(1, 20))
+    this.resume()
+
+
+def _killed_twice(this: Round) -> None:
+    this.worker.kill()
+    this.resume()
+    this.worker.kill()
+    this.resume()
+
+
+def _stopped_by_sigint(this: Round) -> None:
+    _end_with(this, signal.SIGINT)
+
+
+def _stopped_by_sigterm(this: Round) -> None:
+    _end_with(this, signal.SIGTERM)
+
+
+def _end_with(this: Round, number: signal.Signals) -> None:
+    this.worker.signal(number)
+    this.worker.wait()
+    this.resume()
+
+
+def _stopped_from_another_terminal(this: Round) -> None:
+    this.place.command("stop", this.run.id)
+    this.worker.wait()
+    this.resume()
+
+
+def _hung_up(this: Round) -> None:
+    this.worker.signal(signal.SIGHUP)
+
+
+def _watched_by_a_dashboard_that_loses_its_terminal(this: Round) -> None:
+    terminal = this.place.terminal("attach", this.run.id)
+    terminal.wait_for("Progress of")
+    terminal.hang_up()
+    terminal.wait_end()
+
+
+def _disk_full_for_a_while(this: Round) -> None:
+    if not os.path.ismount(this.place.runs_dir):
+        this.injected[-1] += "_(no_disk_to_fill_here)"
+        return
+    ballast = this.place.runs_dir / "ballast"
+    with ballast.open("ab", buffering=0) as file:
+        for block in (1 << 16, 4096, 1):
+            try:
+                while file.write(bytes(block)):
+                    pass
+            except OSError:
+                continue
+    try:
+        wait_until(lambda: this.worker.poll() is not None or "No space left" in this.worker.err, "a word of it")
+        if this.moments.random() < 0.5:
+            this.worker.kill()
+    finally:
+        ballast.unlink()
+    if this.worker.poll() is not None:
+        this.resume()
+
+
+def _resumed_while_it_runs(this: Round) -> None:
+    refused = this.place.fork("resume", this.run.id, "--no-ui", "--lang", "en")
+    code = refused.wait()
+    assert code == 1 or this.run.state() == "done", f"a second resumption gave {code}"
+
+
+FAULTS: tuple[Callable[[Round], None], ...] = (
+    _killed,
+    _killed_in_a_save,
+    _killed_and_its_last_event_torn,
+    _killed_twice,
+    _stopped_by_sigint,
+    _stopped_by_sigterm,
+    _stopped_from_another_terminal,
+    _hung_up,
+    _watched_by_a_dashboard_that_loses_its_terminal,
+    _disk_full_for_a_while,
+    _resumed_while_it_runs,
+)
+
+
+def lost(run: Run, reference: dict[str, Any]) -> list[str]:
+    """What a run lacks of the reference, or has otherwise."""
+    found = []
+    losses = batch_losses(run)
+    missing = len(reference["losses"].keys() - losses.keys())
+    other = sum(losses[batch] != loss for batch, loss in reference["losses"].items() if batch in losses)
+    if missing:
+        found.append(f"the losses of {missing} batches are missing")
+    if other:
+        found.append(f"the losses of {other} batches differ")
+    if predictions(run) != reference["predictions"]:
+        found.append("the predictions differ")
+    return found
+
+
+def _mount(folder: Path) -> bool:
+    """A small disk of its own for the runs, where this machine lets us."""
+    folder.mkdir(parents=True)
+    command = ["mount", "-t", "tmpfs", "-o", "size=96m", "tmpfs", str(folder)]
+    return (
+        os.geteuid() == 0 and shutil.which("mount") is not None and subprocess.run(command, check=False).returncode == 0
+    )
+
+
+def torture(rounds: int, seed: int, folder: Path) -> list[str]:
+    """Returns what was lost, a line each."""
+    forks = ForkServer()
+    place = Place(folder, lambda: forks)
+    is_disk = _mount(place.runs_dir)
+    try:
+        moments = random.Random(seed)
+        place.train(*OPTIONS, "--seed", "1", BALLAST=BALLAST).wait()
+        reference = {"losses": batch_losses(place.run()), "predictions": predictions(place.run())}
+        assert len(reference["losses"]) == EPOCHS * STEPS
+        counts: Counter[str] = Counter()
+        came_back, batches, losses = 0, 0, []
+        for number in range(1, rounds + 1):
+            this = Round(place, moments, 1)
+            problems = []
+            try:
+                for _ in range(moments.randrange(1, 4)):
+                    this.disturb()
+                this.finish()
+                came_back += 1
+                batches += len(reference["losses"])
+                problems = lost(this.run, reference)
+            except (AssertionError, OSError) as error:
+                problems = [str(error)]
+            counts.update(this.injected)
+            outcome = "; ".join(problems) or "nothing lost"
+            print(f"round {number:3}: {', '.join(this.injected).replace('_', ' ') or 'nothing'}: {outcome}", flush=True)
+            losses += [f"round {number}: {problem}" for problem in problems]
+            _end(this.worker)
+            if not problems:
+                shutil.rmtree(this.run.path)
+        print(f"\n{rounds} rounds, {sum(counts.values())} faults, seed {seed}")
+        for name, count in sorted(counts.items()):
+            print(f"  {count:4}  {name.replace('_', ' ')}")
+        print(f"runs that came back: {came_back} of {rounds}; batches compared: {batches}; lost: {len(losses)}")
+        return losses
+    finally:
+        place.end_all()
+        forks.close()
+        if is_disk:
+            subprocess.run(["umount", "--lazy", str(place.runs_dir)], check=False)
+
+
+def _end(worker: Background) -> None:
+    if worker.poll() is None:
+        worker.kill()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.end_to_end.torture", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=50, help="runs to disturb (default: 50)")
+    parser.add_argument("--seed", type=int, default=None, help="of moments and faults (default: drawn, and printed)")
+    parser.add_argument("--keep", action="store_true", help="keep the folder with the runs that lost something")
+    given = parser.parse_args()
+    seed = random.SystemRandom().randrange(2**32) if given.seed is None else given.seed
+    folder = Path(tempfile.mkdtemp(prefix="mnist-tui-torture-"))
+    try:
+        losses = torture(given.rounds, seed, folder)
+    finally:
+        if given.keep:
+            print(f"kept: {folder}")
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+    return 1 if losses else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,59 @@
+"""Grey images in a terminal: two pixels to a cell, one above the other; plain characters where that cannot be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.style import Style
+from rich.text import Text
+from textual.color import Color
+from textual.widgets import Static
+
+SIDE = 28
+_RAMP = " .:-=+*#%@"
+
+
+class Pixels(Static):
+    """A digit of 28×28 pixels in 28 columns and 14 rows; `plain` without colours and block characters."""
+
+    DEFAULT_CSS = """
+    Pixels {
+        width: 28;
+        height: 14;
+    }
+    """
+
+    def __init__(self, *, plain: bool = False, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._plain = plain
+        self._styles: dict[tuple[int, int], Style] = {}
+
+    def show(self, pixels: bytes, cursor: tuple[int, int] | None = None) -> None:
+        """`pixels`: 784 values from 0 to 255, row by row; `cursor`: a row and a column to point out."""
+        text = Text(no_wrap=True)
+        for row in range(0, SIDE, 2):
+            upper, lower = pixels[row * SIDE : (row + 1) * SIDE], pixels[(row + 1) * SIDE : (row + 2) * SIDE]
+            for column, pair in enumerate(zip(upper, lower, strict=True)):
+                here = cursor is not None and cursor[0] // 2 == row // 2 and cursor[1] == column
+                self._append(text, pair, here)
+            text.append("\n")
+        text.right_crop()
+        self.update(text)
+
+    def _append(self, text: Text, pair: tuple[int, int], cursor: bool) -> None:
+        if self._plain:
+            text.append("+" if cursor else _RAMP[sum(pair) * (len(_RAMP) - 1) // 510])
+        else:
+            text.append("▀", self._style((pair[0] // 16, pair[1] // 16), cursor))
+
+    def _style(self, levels: tuple[int, int], cursor: bool) -> Style:
+        """Sixteen greys are told apart; so few styles are kept, not made anew for each cell."""
+        key = (levels[0] + 16 * cursor, levels[1])
+        if key not in self._styles:
+            black, white = Color.parse("black"), Color.parse("white")
+            upper, lower = (black.blend(white, level / 15) for level in levels)
+            if cursor:
+                accent = Color.parse(self.app.theme_variables["accent"])
+                upper, lower = upper.blend(accent, 0.7), lower.blend(accent, 0.7)
+            self._styles[key] = Style(color=upper.rich_color, bgcolor=lower.rich_color)
+        return self._styles[key]
