@@ -20,7 +20,7 @@ import msgspec
 from core import machine, runs
 from core.config import RunConfig
 from core.events import EpochEnded, Evaluated, Progress, RunEnded, RunStarted
-from core.problems import InvalidSetting, Message, Problem, reason
+from core.problems import N_, InvalidSetting, Message, Problem, reason
 from core.runs import LIVE, RESUMABLE, Run
 
 MAX_SEEDS = 1000
@@ -106,7 +106,7 @@ def check_seeds(text: str) -> int:
     """How many seeds there are to be, as a person types it. Raises `InvalidSetting`."""
     value = int(text) if text.strip().isascii() and text.strip().isdigit() and len(text) < 10 else 0
     if not 1 <= value <= MAX_SEEDS:
-        message = "the number of seeds must be a whole number from {low} to {high}, not {value}"
+        message = N_("the number of seeds must be a whole number from {low} to {high}, not {value}")
         raise InvalidSetting("seed", message, value=text or "''", low=1, high=MAX_SEEDS)
     return value
 

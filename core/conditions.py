@@ -24,7 +24,7 @@ class Condition(msgspec.Struct, frozen=True, order=True):
     strength: float
 
 
-class Tested(msgspec.Struct, frozen=True):
+class UnderCondition(msgspec.Struct, frozen=True):
     """A run's accuracy under a condition, 0 to 1: the mean over the directions or senses that the condition has."""
 
     condition: Condition | None
@@ -39,7 +39,7 @@ class Robustness(msgspec.Struct, frozen=True, kw_only=True):
     config: RunConfig
     dataset: str
     dataset_title: str
-    tested: tuple[Tested, ...]
+    tested: tuple[UnderCondition, ...]
     """The first is without a condition."""
 
 

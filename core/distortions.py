@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from core import datasets, files, networks
-from core.conditions import Condition, Robustness, Tested
+from core.conditions import Condition, Robustness, UnderCondition
 from core.config import RunConfig
 from core.datasets import Dataset
 from core.evaluation import evaluate
@@ -97,10 +97,10 @@ class RobustnessTester:
             seen = permuted(images) if config.permute else images  # after the condition, as a digit comes to the eye
             return evaluate(network, normalise(seen, dataset, self._device), labels).correct / len(labels)
 
-        tested = [Tested(None, accuracy(dataset.test_images))]
+        tested = [UnderCondition(None, accuracy(dataset.test_images))]
         for condition in conditions:
             advance()
-            tested.append(Tested(condition, fmean(map(accuracy, distorted(dataset.test_images, condition)))))
+            tested.append(UnderCondition(condition, fmean(map(accuracy, distorted(dataset.test_images, condition)))))
         advance()
         return Robustness(
             run=run.id, config=config, dataset=dataset.name, dataset_title=dataset.title, tested=tuple(tested)

@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias, TypeVar
 
 import msgspec
 
@@ -21,6 +21,12 @@ Status = Literal["done", "stopped", "diverged", "failed"]
 MAX_LINE = 4 << 20
 """Bytes: a longer line is none of ours, and is passed over."""
 _MAX_PENDING = 32 << 20
+
+# What a line may say: none that says otherwise is ours, and no reader's arithmetic overflows on those that do.
+Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+_Item = TypeVar("_Item")
+Classes = Annotated[tuple[_Item, ...], msgspec.Meta(max_length=1000)]
 
 
 def _snake_case(name: str) -> str:
@@ -36,7 +42,7 @@ class Notice(_Event, frozen=True):
     """Something to tell while a run prepares or goes on: a download, a fallback, a full disk."""
 
     message: Message
-    fraction: float | None = None
+    fraction: Share | None = None
     """Of the work that the message is about, 0 to 1, where it has a length."""
 
 
@@ -47,27 +53,27 @@ class RunStarted(_Event, frozen=True):
     device: str
     device_name: str
     torch_version: str
-    threads: int
+    threads: Count
     dataset: str
     """The name in `catalogue.NAMES`; `sample` must be labelled wherever a result is shown."""
     dataset_title: str
-    class_names: tuple[str, ...]
-    train_size: int
-    test_size: int
-    parameters: int
-    steps_per_epoch: int
-    epoch: int = 1
-    step: int = 0
+    class_names: Classes[str]
+    train_size: Count
+    test_size: Count
+    parameters: Count
+    steps_per_epoch: Count
+    epoch: Count = 1
+    step: Count = 0
     """Batches of `epoch` (counted from 1) that are behind it: not 0 when it resumes."""
-    macs: int | None = None
+    macs: Count | None = None
     """Multiply–accumulates per image, forward; None where they are not known."""
-    validation_size: int = 0
+    validation_size: Count = 0
     """Images held out of the training set, and not counted in `train_size`."""
 
 
 class Progress(_Event, frozen=True):
-    epoch: int
-    step: int
+    epoch: Count
+    step: Count
     loss: float | None
     """The running loss: the mean over the epoch so far. None: not finite."""
     losses: tuple[float | None, ...]
@@ -78,7 +84,7 @@ class Progress(_Event, frozen=True):
 
 
 class EpochEnded(_Event, frozen=True):
-    epoch: int
+    epoch: Count
     loss: float
     """`running_loss / len(train_loader)`."""
     seconds: float
@@ -87,25 +93,25 @@ class EpochEnded(_Event, frozen=True):
 class Validated(_Event, frozen=True):
     """What the network makes, after an epoch, of the images held out of the training set."""
 
-    epoch: int
+    epoch: Count
     loss: float | None
     """The mean over the images. None: not finite."""
-    accuracy: float
+    accuracy: Share
     """0 to 1."""
 
 
 class CheckpointSaved(_Event, frozen=True):
-    epoch: int
-    step: int
+    epoch: Count
+    step: Count
 
 
 class Evaluated(_Event, frozen=True):
-    correct: int
-    total: int
-    accuracy: float
+    correct: Count
+    total: Count
+    accuracy: Share
     """0 to 1."""
     test_loss: float | None
-    confusion: tuple[tuple[int, ...], ...]
+    confusion: Classes[Classes[Count]]
     """`confusion[label][predicted]`: numbers of test images."""
 
 

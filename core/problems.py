@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Annotated
 
 import msgspec
 
-Value = str | int | float
+Value = str | Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] | float
 
 _PLACE = re.compile(r"\{(\w+)\}")
 

@@ -143,7 +143,7 @@ class Run:
     def request_stop(self) -> None:
         """Raises `Problem`."""
         try:
-            (self.path / "stop").touch()
+            os.close(os.open(self.path / "stop", os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644))
         except OSError as error:
             raise Problem("cannot write to {path}: {reason}", path=str(self.path), reason=reason(error)) from error
 
@@ -181,7 +181,7 @@ class Run:
             message = Message("run {run} is unreadable: {reason}", {"run": self.id, "reason": reason(error)})
             return Summary(id=self.id, state="unreadable", message=message)
 
-        if not any(isinstance(event, RunStarted) for event in events):  # far from the end of a long run
+        if events and not any(isinstance(event, RunStarted) for event in events):  # far from the end of a long run
             started = [event for event in first_events(self.events_path) if isinstance(event, RunStarted)]
             events = [*started, *events]
         epoch, accuracy, dataset = 0, None, config.dataset

@@ -166,7 +166,7 @@ def read_predictions(record: Record) -> tuple[numpy.ndarray[Any, Any], numpy.nda
         advice = N_("Delete its folder, {path}, to have it trained again.")
         raise Problem("run {run} has no predictions", advice=advice, run=run.id, path=str(run.path)) from error
     except (OSError, ValueError, LookupError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        text = "the predictions of run {run} cannot be read: {reason}"
+        text = N_("the predictions of run {run} cannot be read: {reason}")
         raise Problem(text, run=run.id, reason=reason(error)) from error
     result = record.evaluated
     if result is not None and (labels.shape != predicted.shape or int((labels == predicted).sum()) != result.correct):
@@ -277,15 +277,15 @@ def verdict(first: str, second: str, difference: Estimate | None, tests: Sequenc
     if difference.low <= 0 <= difference.high:
         text = N_(
             "{seeds} seeds do not tell which of {first} and {second} is more accurate: the difference lies between"
-            " {low} and {high} points (95% interval), zero among them. McNemar's test tells the two apart in"
-            " {significant} of {seeds} seeds."
+            " {low} and {high} points (95% interval), zero among them. McNemar's test tells the two apart"
+            " (p < 0.05) in {significant} of {seeds} seeds."
         )
         return Message(text, {**values, "low": low, "high": high})
     if difference.mean < 0:
         first, second, low, high = second, first, -high, -low
     text = N_(
         "{better} is more accurate than {worse} on these test images: by {low} to {high} points (95% interval over"
-        " {seeds} seeds). McNemar's test tells the two apart in {significant} of {seeds} seeds."
+        " {seeds} seeds). McNemar's test tells the two apart (p < 0.05) in {significant} of {seeds} seeds."
     )
     return Message(text, {**values, "better": first, "worse": second, "low": low, "high": high})
 
@@ -328,7 +328,7 @@ def _check_same_images(answers: dict[str, Any]) -> None:
     (first, (labels, _predicted)), *others = answers.items()
     for other, (other_labels, _other_predicted) in others:
         if labels.shape != other_labels.shape or not (labels == other_labels).all():
-            text = "runs {first} and {other} were not tested on the same images: they cannot be compared"
+            text = N_("runs {first} and {other} were not tested on the same images: they cannot be compared")
             raise Problem(text, first=first, other=other)
 
 
@@ -343,21 +343,22 @@ _NO_PART = frozenset({"seed", "data_dir", "device", "dataset", "threads"})
 
 def _names(configs: Sequence[RunConfig]) -> list[str]:
     """Short names that tell the networks apart: the file without its folder, and settings where only these differ."""
-    short = [config.model.rpartition("/")[2] for config in configs]
-    names = [
-        name
-        if all(other.model == config.model for other, s in zip(configs, short, strict=True) if s == name)
-        else config.model
-        for name, config in zip(short, configs, strict=True)
-    ]
-    defaults = msgspec.structs.asdict(RunConfig(seed=0, data_dir=""))
-    for position, config in enumerate(configs):
-        if sum(other.model == config.model for other in configs) > 1:
-            fields = msgspec.structs.asdict(config)
-            mine = [
-                f"{field}={value}"
-                for field, value in fields.items()
-                if field not in _NO_PART and value != defaults[field] and field != "model"
-            ]
-            names[position] += f" ({', '.join(mine)})" if mine else ""
+    names = []
+    for config in configs:
+        short = config.model.rpartition("/")[2]
+        like_it = {other.model for other in configs if other.model.rpartition("/")[2] == short}
+        name = short if len(like_it) == 1 else config.model
+        differing = _differing([other for other in configs if other.model == config.model])
+        settings = [f"{field}={getattr(config, field)}" for field in differing if _is_set(config, field)]
+        names.append(f"{name} ({', '.join(settings)})" if settings else name)
     return names
+
+
+def _differing(configs: Sequence[RunConfig]) -> list[str]:
+    """The fields that have a part in the result, and are not the same in all."""
+    fields = (field for field in RunConfig.__struct_fields__ if field not in _NO_PART)
+    return [field for field in fields if len({getattr(config, field) for config in configs}) > 1]
+
+
+def _is_set(config: RunConfig, field: str) -> bool:
+    return bool(getattr(config, field) != getattr(RunConfig(seed=0, data_dir=""), field))

@@ -228,9 +228,14 @@ def resume(
 def compare(
     context: typer.Context,
     models: Annotated[
-        str, typer.Option(metavar=_("NET,NET,..."), help=_("The networks, two or more. [default: RN_1,RN_2]"))
+        str,
+        typer.Option(
+            metavar=_("NET,NET,..."), show_default=False, help=_("The networks, two or more. [default: RN_1,RN_2]")
+        ),
     ] = "RN_1,RN_2",
-    seeds: Annotated[str, typer.Option(metavar="N", help=_("Runs of each network. [default: 5]"))] = "5",
+    seeds: Annotated[
+        str, typer.Option(metavar="N", show_default=False, help=_("Runs of each network. [default: 5]"))
+    ] = "5",
     device: Device = None,
     epochs: Epochs = None,
     batch_size: BatchSize = None,
@@ -303,7 +308,7 @@ def conditions(
 
     typed: dict[Kind, str | None] = {"shift": shift, "turn": turn, "noise": noise}
     asked = [one for kind, text in typed.items() if text is not None for one in from_text(kind, text)]
-    return comparing.test_conditions(_runs_dir(runs_dir or context.obj), run, asked or default(), json=json)
+    return comparing.print_conditions(_runs_dir(runs_dir or context.obj), run, asked or default(), json=json)
 
 
 def _settings(typed: dict[str, str | None], data_dir: str | None, flags: dict[str, bool]) -> dict[str, Any]:

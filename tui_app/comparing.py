@@ -7,6 +7,7 @@ import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,7 @@ def compare(runs_dir: Path, request: Request) -> int:
     return _exit_code(made)
 
 
-def test_conditions(runs_dir: Path, run_ids: Sequence[str], asked: Sequence[Condition], *, json: bool) -> int:
+def print_conditions(runs_dir: Path, run_ids: Sequence[str], asked: Sequence[Condition], *, json: bool) -> int:
     """Test finished runs under conditions, and print their accuracy. Returns the exit code."""
     found = [runs.find(runs_dir, run_id) for run_id in dict.fromkeys(run_ids)]
     status = _Status()
@@ -119,7 +120,8 @@ def _settled(request: Request, status: _Status, signals: StopSignals) -> RunConf
     settings["threads"] = settings.get("threads") or comparison.default_threads(settings["device"])
     config = RunConfig(**{**settings, "seed": 0})
     for model in request.models:
-        networks.build(model, config.dropout, config.batch_norm, config.width)
+        with redirect_stdout(sys.stderr):  # whatever a network prints: stdout is for the answer
+            networks.build(model, config.dropout, config.batch_norm, config.width)
     return msgspec.structs.replace(config, dataset=_dataset_name(config, status, signals))
 
 
@@ -209,7 +211,7 @@ def _left_out(made: Comparison) -> list[LeftOut]:
 
 def _as_left_out(part: Part) -> LeftOut:
     run_id = part.run.id if part.run is not None else ""
-    return LeftOut(run_id, part.config.model, part.config.seed, part.status, part.why or Message(""))
+    return LeftOut(run_id, part.config.model, part.config.seed, part.status, part.why or Message("no reason was given"))
 
 
 def _exit_code(made: Comparison) -> int:
@@ -244,8 +246,9 @@ def _tested(
     from core.distortions import RobustnessTester, load_network
 
     acceleration.keep_freed_memory()
-    for run in found:
-        load_network(run)  # what cannot be tested is said before any of it is
+    with redirect_stdout(sys.stderr):
+        for run in found:
+            load_network(run)  # what cannot be tested is said before any of it is
     done, total = 0, len(found) * (len(asked) + 1)
 
     def advance() -> None:
@@ -262,7 +265,8 @@ def _tested(
         should_stop=signals,
     )
     try:
-        tested = [tester.test(run, asked, advance) for run in found]
+        with redirect_stdout(sys.stderr):
+            tested = [tester.test(run, asked, advance) for run in found]
     except datasets.Cancelled:
         raise _Stopped from None
     finally:

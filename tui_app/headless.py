@@ -48,7 +48,7 @@ class Printer:
 
     def show(self, event: Event) -> None:
         if self._json:
-            self._print(events.encode(event).decode().rstrip("\n"))
+            self._print(i18n.printable_json(events.encode(event).decode().rstrip("\n")))
         match event:
             case Notice():
                 self._show_notice(event)
@@ -294,7 +294,7 @@ def print_runs(runs_dir: Path, *, json: bool) -> None:
     """Every run, for a person or a program."""
     summaries = runs.Listing(runs_dir).read()
     if json:
-        print(msgspec.json.format(msgspec.json.encode(summaries)).decode())
+        print(i18n.printable_json(msgspec.json.format(msgspec.json.encode(summaries)).decode()))
     elif summaries:
         tables.print_table(tables.runs(summaries))
     else:

@@ -93,6 +93,18 @@ def printable(text: str) -> str:
     return "".join("�" if unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") else char for char in text)
 
 
+def printable_json(text: str) -> str:
+    """The same JSON, with every control character but its own newlines written as an escape."""
+    if text.isascii():  # JSON itself escapes those of ASCII
+        return text
+    return "".join(char if char == "\n" or char == printable(char) else _json_escape(char) for char in text)
+
+
+def _json_escape(char: str) -> str:
+    units = char.encode("utf-16-be", errors="surrogatepass")
+    return "".join(f"\\u{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2))
+
+
 def number(value: float, decimals: int = 0) -> str:
     """`12,345.68` or `12 345,68`."""
     return _formatted(value, decimals)

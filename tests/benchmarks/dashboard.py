@@ -89,12 +89,12 @@ def _watched(folder: Path, model: str, epochs: int, options: Options) -> Watched
     known = set(folder.glob("*-*"))
     with _Open(folder, model, epochs, options) as terminal:
         run = _new_run(folder, known)
-        begun, bytes_before, cpu_before = time.perf_counter(), terminal.num_bytes, _cpu_s(terminal)
+        begun, bytes_before, cpu_before = time.perf_counter(), terminal.num_bytes, terminal.cpu_s()
         rss = 0
         while not any(isinstance(event, RunEnded) for event in _events(run)):
             took = time.perf_counter() - begun
             bytes_per_s = (terminal.num_bytes - bytes_before) / took
-            cpu_share = (_cpu_s(terminal) - cpu_before) / took
+            cpu_share = (terminal.cpu_s() - cpu_before) / took
             rss = max(rss, terminal.process.memory_info().rss)
             time.sleep(1.0)
     return Watched(_images_per_s(_events(run)), bytes_per_s, cpu_share, rss)
@@ -177,8 +177,3 @@ def _images_per_s(events: list[Event], begin: float = 0.0, end: float = float("i
     per_step = 64
     steps = sum(len(event.losses) for event in within[1:])
     return per_step * steps / (within[-1].time - within[0].time)
-
-
-def _cpu_s(terminal: PseudoTerminal) -> float:
-    times = terminal.process.cpu_times()
-    return float(times.user + times.system)

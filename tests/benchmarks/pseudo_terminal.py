@@ -93,6 +93,11 @@ class PseudoTerminal:
     def wait_curve(self) -> float:
         return self.wait_for(_CURVE.search)
 
+    def cpu_s(self) -> float:
+        """The processor time of the command, without that of its children."""
+        times = self.process.cpu_times()
+        return float(times.user + times.system)
+
     def forget(self) -> None:
         with self._arrived:
             self._recent.clear()

@@ -7,9 +7,11 @@ what did not change is not sent to the terminal.
 
 from __future__ import annotations
 
+import asyncio
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import Any, ClassVar, NamedTuple
@@ -288,8 +290,12 @@ class _Content:
 class _Canvas:
     """A plotext figure: whatever is drawn on it has coordinates from 0 to 1."""
 
+    @staticmethod
+    def load() -> None:
+        import plotext  # noqa: F401
+
     def __init__(self, layout: _Layout, plain: bool) -> None:
-        import plotext  # takes 0.2 s, which the first painting of the screen must not wait for
+        import plotext
 
         plotext.terminal.limit(False, False)
         self._plotext = plotext
@@ -463,6 +469,18 @@ class LossChart(Widget):
         self._strips: dict[int, Strip] = {}
         self._styles_by_paint: dict[str, Style] = {}
         self._base_style: Style | None = None
+        self._may_draw = False
+
+    def on_mount(self) -> None:
+        self.call_after_refresh(self._load_canvas)
+
+    async def _load_canvas(self) -> None:
+        """It takes 0.2 s, a third of what the first painting of the screen would wait for."""
+        with suppress(Exception):  # what is wrong will show when it draws
+            await asyncio.to_thread(_Canvas.load)
+        self._may_draw = True
+        self._shown = None
+        self.refresh_data()
 
     def show(self, series: Sequence[Series], total_epochs: float | None = None) -> None:
         """The first is the run on show, `total_epochs` how long it is planned to be; the others are laid over it."""
@@ -565,6 +583,8 @@ class LossChart(Widget):
         layout = _Layout(self.size, max(6, cell_len(self.x_label)))
         content = self._reduce(layout.canvas.width)
         self._settle_scale(content.finite)
+        if content.is_empty and not self._may_draw:
+            return self._with_message([self._blank_row()] * self.size.height, self.placeholder)
         try:
             rows = self._draw(layout, content)
         except Exception:  # whatever a drawing library may raise, the run on show must not go down with it

@@ -1,0 +1,131 @@
+"""Test images as runs see them, and drawings brought to MNIST's form."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from core import runs
+from core.browsing import Browser
+from core.config import RunConfig
+from core.drawing import mnist_form
+from core.problems import Problem
+from core.runs import Run
+from core.standby import Browse, Recognise
+from core.worker import carry_out
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
+    folder = tmp_path_factory.mktemp("runs")
+    made = []
+    for model in ("RN_1", "RN_2"):
+        run = runs.create(folder, RunConfig(model=model, dataset="sample", epochs=2, threads=1, seed=1))
+        carry_out(run, lambda _event: None, lambda: False)
+        made.append(run)
+    return made
+
+
+def predictions(run: Run) -> dict[str, np.ndarray]:
+    with np.load(run.path / "predictions.npz") as arrays:
+        return {name: arrays[name] for name in arrays}
+
+
+def test_errors_come_the_most_confident_first(finished: list[Run]) -> None:
+    browsed = Browser().browse(Browse(str(finished[0].path)))
+    known = predictions(finished[0])
+    wrong = np.flatnonzero(known["label"] != known["predicted"])
+    assert browsed.total == len(wrong) > 10
+    assert {digit.index for digit in browsed.digits} <= set(wrong.tolist())
+    probabilities = [digit.probability for digit in browsed.digits]
+    assert probabilities == sorted(probabilities, reverse=True)
+    assert probabilities[0] == pytest.approx(known["probability"][wrong].max())
+
+
+def test_a_cell_has_its_own_images(finished: list[Run]) -> None:
+    browsed = Browser().browse(Browse(str(finished[0].path), label=3, predicted=3))
+    known = predictions(finished[0])
+    assert browsed.total == int(((known["label"] == 3) & (known["predicted"] == 3)).sum())
+    assert all((digit.label, digit.predicted, len(digit.pixels)) == (3, 3, 784) for digit in browsed.digits)
+    assert all(max(digit.pixels) > 200 for digit in browsed.digits)
+
+
+def test_two_runs_are_told_apart_image_by_image(finished: list[Run]) -> None:
+    first, second = (str(run.path) for run in finished)
+    browser = Browser()
+    one, other = predictions(finished[0]), predictions(finished[1])
+    wrong, other_wrong = one["predicted"] != one["label"], other["predicted"] != other["label"]
+    expected = {"wrong": wrong & ~other_wrong, "other_wrong": other_wrong & ~wrong, "both_wrong": wrong & other_wrong}
+    for which, mask in expected.items():
+        browsed = browser.browse(Browse(first, second, which=which))  # type: ignore[arg-type]
+        assert browsed.total == int(mask.sum())
+        for digit in browsed.digits:
+            assert mask[digit.index]
+            assert digit.other_predicted == other["predicted"][digit.index]
+
+
+def test_a_test_image_drawn_is_recognised_as_it_was_in_the_test(finished: list[Run]) -> None:
+    browser = Browser()
+    known = predictions(finished[1])
+    sure = np.flatnonzero((known["label"] == known["predicted"]) & (known["probability"] > 0.999))
+    cell = Browse(str(finished[1].path), label=int(known["label"][sure[0]]), predicted=int(known["label"][sure[0]]))
+    digit = browser.browse(cell).digits[0]
+    answer = browser.recognise(Recognise(tuple(str(run.path) for run in finished), digit.pixels))
+    assert set(answer.probabilities) == {run.id for run in finished}
+    for probabilities in answer.probabilities.values():
+        assert sum(probabilities) == pytest.approx(1, abs=1e-4)
+        assert probabilities.index(max(probabilities)) == digit.label
+
+
+def test_an_empty_drawing_is_nothing(finished: list[Run]) -> None:
+    assert Browser().recognise(Recognise((str(finished[0].path),), bytes(784))).probabilities == {}
+
+
+def test_runs_without_predictions_are_refused(tmp_path: Path) -> None:
+    run = runs.create(tmp_path, RunConfig(dataset="sample"))
+    with pytest.raises(Problem, match="has not begun"):
+        Browser().browse(Browse(str(run.path)))
+
+
+@pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 not a zip", "pickle", "short"])
+def test_damaged_predictions_are_named(damage: object, finished: list[Run]) -> None:
+    path = finished[0].path / "predictions.npz"
+    content = path.read_bytes()
+    try:
+        if damage == "pickle":
+            np.savez(path, label=np.array([{}], dtype=object), predicted=0, probability=0)
+        elif damage == "short":
+            np.savez(path, label=np.zeros(3), predicted=np.zeros(3), probability=np.zeros(3))
+        else:
+            path.write_bytes(damage)  # type: ignore[arg-type]
+        with pytest.raises(Problem, match=finished[0].id):
+            Browser().browse(Browse(str(finished[0].path)))
+    finally:
+        path.write_bytes(content)
+
+
+def test_a_small_drawing_in_a_corner_is_scaled_and_centred() -> None:
+    drawing = torch.zeros(28, 28, dtype=torch.uint8)
+    drawing[2:12, 3:8] = 255
+    image = mnist_form(drawing)
+    rows, columns = image.nonzero(as_tuple=True)
+    assert (int(rows.max() - rows.min()) + 1, int(columns.max() - columns.min()) + 1) == (20, 10)
+    weight = image.double() / image.double().sum()
+    assert float((weight.sum(1) * torch.arange(28)).sum()) == pytest.approx(13.5, abs=0.6)
+    assert float((weight.sum(0) * torch.arange(28)).sum()) == pytest.approx(13.5, abs=0.6)
+
+
+def test_what_is_in_form_already_stays_nearly_as_it_is() -> None:
+    drawing = torch.zeros(28, 28, dtype=torch.uint8)
+    drawing[4:24, 13:15] = 200
+    assert torch.equal(mnist_form(drawing), drawing)
+
+
+@pytest.mark.parametrize("ink", [(0, 0), (27, 27), (0, 27)])
+def test_a_dot_anywhere_has_a_form(ink: tuple[int, int]) -> None:
+    drawing = torch.zeros(28, 28, dtype=torch.uint8)
+    drawing[ink] = 255
+    assert mnist_form(drawing).shape == (28, 28)

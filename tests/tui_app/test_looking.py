@@ -1,0 +1,103 @@
+"""The screens that look at images, with a real worker."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from core import runs
+from core.config import RunConfig
+from core.worker import carry_out
+from tests.tui_app.test_dashboard import NARROW, WIDE, accuracy_on_show, dashboard, shown, until
+from tui_app.widgets.canvas import Canvas
+from tui_app.widgets.result_panel import ConfusionMatrix
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs")
+    for model in ("RN_1", "RN_2"):
+        config = RunConfig(model=model, dataset="sample", epochs=2, threads=1, seed=1)
+        carry_out(runs.create(folder, config), lambda _event: None, lambda: False)
+    return folder
+
+
+def predictions(finished: Path) -> dict[str, Any]:
+    with np.load(finished / "rn1-0001" / "predictions.npz") as arrays:
+        return {name: arrays[name] for name in arrays}
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW])
+async def test_errors_are_looked_at_page_by_page(finished: Path, size: tuple[int, int]) -> None:
+    known = predictions(finished)
+    wrong = np.flatnonzero(known["label"] != known["predicted"])
+    worst = wrong[known["probability"][wrong].argmax()]
+    async with dashboard(finished, size, "rn1-0001") as (app, pilot):
+        await until(pilot, lambda: accuracy_on_show(app) != "–")
+        await pilot.press("f3")
+        text = f"{known['label'][worst]}, taken for {known['predicted'][worst]}"
+        await until(pilot, lambda: text in shown(app))
+        assert f"{len(wrong)} images: 1 to " in shown(app)
+        assert shown(app).count("▀" * 28) >= 14
+        await pilot.press("right")
+        await until(pilot, lambda: f"{len(wrong)} images: 1 to " not in shown(app))
+        await pilot.press("escape")
+        await until(pilot, lambda: "taken for" not in shown(app))
+
+
+async def test_a_cell_opens_its_images_by_keyboard_and_mouse(finished: Path) -> None:
+    async with dashboard(finished, run_id="rn1-0001") as (app, pilot):
+        await until(pilot, lambda: accuracy_on_show(app) != "–")
+        app.screen.query_one(ConfusionMatrix).focus()
+        await pilot.press("down", "right", "enter")
+        await until(pilot, lambda: "1, taken for 1" in shown(app))
+        await pilot.press("escape")
+        await pilot.click(ConfusionMatrix, offset=(2 + 4 * 7 + 2, 1 + 7))
+        await until(pilot, lambda: "7, taken for 7" in shown(app))
+
+
+async def test_two_runs_are_compared_image_by_image(finished: Path) -> None:
+    async with dashboard(finished, run_id="rn1-0001") as (app, pilot):
+        await until(pilot, lambda: accuracy_on_show(app) != "–" and "rn2-0002" in shown(app))
+        app.screen.query_one("#runs").focus()
+        await pilot.press("home", "space")
+        await until(pilot, lambda: "━━ rn2-0002" in shown(app))
+        await pilot.press("f3")
+        await until(pilot, lambda: "Both are wrong" in shown(app))
+        await pilot.press("right")
+        await until(pilot, lambda: "rn1-0001 " in shown(app) and ", rn2-0002 " in shown(app))
+
+
+async def test_a_digit_drawn_with_the_mouse_is_recognised(finished: Path) -> None:
+    async with dashboard(finished, run_id="rn2-0002") as (app, pilot):
+        await until(pilot, lambda: accuracy_on_show(app) != "–")
+        await pilot.press("f12")
+        await until(pilot, lambda: "Draw a digit" in shown(app))
+        await pilot.mouse_down(Canvas, offset=(14, 2))
+        for row in range(3, 12):
+            await pilot.hover(Canvas, offset=(14, row))
+        await pilot.mouse_up(Canvas, offset=(14, 11))
+        await pilot.pause()
+        if "1 ███" not in shown(app):  # a driver that reports no button while the mouse moves draws no line
+            await pilot.press("space", *["up"] * 18)
+        await until(pilot, lambda: "1 ███" in shown(app))
+        await pilot.press("c")
+        await until(pilot, lambda: "███" not in shown(app))
+
+
+async def test_a_digit_drawn_with_the_keyboard_is_recognised_in_a_small_terminal(finished: Path) -> None:
+    async with dashboard(finished, NARROW, "rn2-0002") as (app, pilot):
+        await until(pilot, lambda: accuracy_on_show(app) != "–")
+        await pilot.press("f12")
+        await until(pilot, lambda: "Draw a digit" in shown(app))
+        await pilot.press(*["up"] * 10, "space", *["down"] * 20)
+        await until(pilot, lambda: "1 ███" in shown(app))
+
+
+async def test_without_a_finished_run_there_is_nothing_to_look_at(tmp_path: Path) -> None:
+    async with dashboard(tmp_path) as (app, pilot):
+        await pilot.press("f12")
+        await until(pilot, lambda: "no network to ask yet" in shown(app))

@@ -1,0 +1,100 @@
+"""Reports: nothing in a run's texts is taken for HTML, Markdown or SVG; a path that cannot be written is refused."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from core import statistics
+from core.conditions import Condition, Robustness, UnderCondition
+from core.problems import Problem
+from tests.core.test_comparison import config_of, finished, record
+from tui_app import i18n, report, svg
+from tui_app.i18n import number
+
+HOSTILE = "/x/<b>|`$(x)`\x1b[31m&.py:Net"
+
+
+@pytest.fixture(autouse=True)
+def _english_afterwards() -> Iterator[None]:
+    yield
+    i18n.use("en")
+
+
+@pytest.fixture
+def content(tmp_path: Path) -> report.Content:
+    made = [
+        finished(tmp_path, config_of(model, seed), range(10 + 5 * seed + extra))
+        for model, extra in (("RN_1", 0), (HOSTILE, 7))
+        for seed in (0, 1)
+    ]
+    results = statistics.summarise([record(run) for run in made])
+    tested = Robustness(
+        run="rn1-0001",
+        config=config_of("RN_1", 0),
+        dataset="sample",
+        dataset_title="MNIST",
+        tested=(UnderCondition(None, 0.9), UnderCondition(Condition("shift", 1), 0.5)),
+    )
+    robustness = [(network.name, [tested]) for network in results.networks]
+    return report.Content(results, "mnist-tui compare --models '```'", 2, robustness)
+
+
+class Tags(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        self.found.add(tag)
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_html_holds_only_our_tags(language: str, content: report.Content, tmp_path: Path) -> None:
+    i18n.use(language)
+    assert report.write(tmp_path / "r.html", content) == [tmp_path / "r.html"]
+    text = (tmp_path / "r.html").read_text()
+    tags = Tags()
+    tags.feed(text)
+    assert "svg" in tags.found
+    assert not tags.found & {"b", "script", "img"}
+    assert "\x1b" not in text
+    for picture in re.findall(r"<svg.*?</svg>", text, re.DOTALL):
+        xml.etree.ElementTree.fromstring(picture)
+    assert number(98.75, 2) in text
+
+
+def test_markdown_has_its_pictures_beside_it(content: report.Content, tmp_path: Path) -> None:
+    written = report.write(tmp_path / "r.md", content)
+    assert [path.name for path in written] == ["r.md", "r-loss.svg", "r-accuracy.svg", "r-shift.svg"]
+    text = written[0].read_text()
+    assert "<b>" not in text
+    assert "\x1b" not in text
+    assert "````sh\nmnist-tui" in text
+    for picture in written[1:]:
+        xml.etree.ElementTree.parse(picture)
+        assert f"(<{picture.name}>)" in text
+
+
+@pytest.mark.parametrize("name", ["r.pdf", "r", "folder.md", "missing/r.md", "file/r.html"])
+def test_a_path_that_cannot_be_written_is_refused_before_the_training(name: str, tmp_path: Path) -> None:
+    (tmp_path / "folder.md").mkdir()
+    (tmp_path / "file").touch()
+    with pytest.raises(Problem, match=re.escape(name)):
+        report.check(tmp_path / name)
+    report.check(tmp_path / "good.md")
+    assert not (tmp_path / "good.md").exists()
+
+
+@pytest.mark.parametrize("values", [[0.0], [1.0, 1.0], [-5.0, 1e12], [1e-9, 2e-9], [float("nan"), 1.0], [0.5] * 3])
+def test_any_values_make_a_picture(values: list[float]) -> None:
+    finite = [value for value in values if value == value]
+    series = [svg.Series("a", list(range(len(finite))), finite)]
+    xml.etree.ElementTree.fromstring(svg.curves("t", "x", "y", series, str, str))
+    xml.etree.ElementTree.fromstring(svg.dots("t", "y", [svg.Group("a", finite, finite[0])], str))
+    assert len(svg._ticks(values)) < 12
