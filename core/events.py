@@ -26,7 +26,7 @@ _MAX_PENDING = 32 << 20
 Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 _Item = TypeVar("_Item")
-Classes = Annotated[tuple[_Item, ...], msgspec.Meta(max_length=1000)]
+Classes = Annotated[tuple[_Item, ...], msgspec.Meta(max_length=100)]
 
 
 def _snake_case(name: str) -> str:

@@ -41,6 +41,13 @@ class Problem(Exception):
         self.advice = Message(advice, values)
         super().__init__(text)
 
+    @classmethod
+    def of(cls, message: Message) -> Problem:
+        """What a message says, raised."""
+        problem = Problem(message.text)
+        problem.message = message
+        return problem
+
     def __str__(self) -> str:
         return f"{self.message} {self.advice}".strip()
 

@@ -43,7 +43,7 @@ class Request:
 
 
 class _Stopped(Exception):
-    """By a signal, while there was no run in progress to be saved."""
+    """By a signal; whatever was in progress is saved."""
 
 
 def compare(runs_dir: Path, request: Request) -> int:
@@ -61,13 +61,13 @@ def compare(runs_dir: Path, request: Request) -> int:
         made = Comparison(runs_dir, configs, at_once)
         _check_finished(made)
         if not _carry_out(made, status, signals):
-            status.note(_("Stopped. The same command goes on from here."))
             raise _Stopped
         results = statistics.summarise(made.records, _left_out(made)) if made.records else None
         if results is None:
             return _exit_code(made)
         tested = _test_all(made.records, results, request.conditions, settings.device, status, signals)
     except _Stopped:
+        status.note(_("Stopped. The same command goes on from here."))
         return 128 + (signals.received or 2)
     command = _command(request, settings)
     _warn_of_sample([results.started.dataset], status)

@@ -134,7 +134,7 @@ def _estimate(value: Estimate, factor: float, decimals: int, sign: str = "") -> 
 
 def _signed(fraction: float) -> str:
     """Percentage points with their sign."""
-    points = round(100 * fraction, 2)
+    points = round(100 * fraction, 4)  # as in the sentence, so that both round alike
     return ("+" if points > 0 else "−" if points < 0 else "") + number(abs(points), 2)
 
 

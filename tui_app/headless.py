@@ -116,7 +116,7 @@ class Printer:
             return ""
         config, steps = self._started.config, self._started.steps_per_epoch
         done = (event.epoch - 1) * steps + event.step
-        share = done / (config.epochs * steps)
+        share = done / max(1, config.epochs * steps)
         left = time_left(event, config.epochs * steps, done, config.batch_size)
         return _("Epoch {epoch}/{epochs} {bar} {percent}  loss {loss}  {speed} images/s  {left} left").format(
             epoch=event.epoch,
@@ -246,7 +246,10 @@ def follow(run: runs.Run, *, json: bool) -> int:
     reader = run.reader()
     ended: RunEnded | None = None
     while True:
-        state = run.state()  # before reading: what it wrote before it ended is then read
+        summary = run.summary()  # before reading: what it wrote before it ended is then read
+        state = summary.state
+        if state == "unreadable" and summary.message is not None:
+            raise Problem.of(summary.message)
         for event in iter_events(reader):
             printer.show(event)
             ended = event if isinstance(event, RunEnded) else None
@@ -258,8 +261,6 @@ def follow(run: runs.Run, *, json: bool) -> int:
         for line in run.log_tail():
             printer.note(f"  {i18n.printable(line)}")
         printer.note(_("To go on: mnist-tui resume {run}").format(run=run.id))
-    if state == "unreadable":
-        run.config()  # says why
     return EXIT_CODES[ended.status] if ended else 1
 
 

@@ -89,7 +89,9 @@ SOUND = (
 def _make(folder: Path, content: bytes, run_id: str = "rn1-0001", **files: bytes) -> Run:
     run = Run(folder / run_id)
     run.path.mkdir(parents=True)
-    (run.path / "config.json").write_bytes(json.dumps({"model": "RN_1", "epochs": 3, "seed": 1, "dataset": "sample"}).encode())
+    (run.path / "config.json").write_text(
+        '{"model":"RN_1","epochs":3,"seed":1,"dataset":"sample","batch_size":4000,"threads":1}'
+    )
     run.events_path.write_bytes(content)
     for name, written in files.items():
         (run.path / name.replace("__", ".")).write_bytes(written)
@@ -358,7 +360,7 @@ def no_standby(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Dashboard, "_ensure_standby", lambda _self: None)
 
 
-@settings(ROUNDS, max_examples=2, phases=(Phase.explicit, Phase.generate))
+@settings(ROUNDS, max_examples=1, phases=(Phase.explicit, Phase.generate))
 @given(contents=st.lists(_strange_events(), min_size=15, max_size=15))
 async def test_dashboard_on_random_values(contents: list[bytes]) -> None:
     with pytest.MonkeyPatch.context() as patch, _fresh_folder() as folder:
@@ -487,7 +489,7 @@ def test_malicious_checkpoint_is_not_executed(place: Place) -> None:
     """Plain, and within a file as torch writes it: refused by the real command, in a line."""
     import torch
 
-    stopped = place.train("--epochs", "3", "--seed", "1", "--batch-size", "4000", model="RN_1")
+    stopped = place.train("--epochs", "3", "--seed", "1", "--batch-size", "4000")
     assert stopped.wait() == 0
     run = place.run()
     lines = run.events_path.read_bytes().splitlines(keepends=True)

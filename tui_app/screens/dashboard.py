@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,13 +17,14 @@ from textual.worker import Worker, WorkerState
 
 from core import runs
 from core.config import RunConfig
-from core.events import Event, EventReader
+from core.events import Event
 from core.layer_table import LayerTable
 from core.problems import Problem
 from core.replay import Replay
 from core.runs import LIVE, RESUMABLE, Run, State, Summary
 from core.standby import Answer, Browse, Browsed, Describe, Described, Question, Ready, Recognise, Recognised, Refused
 from tui_app.i18n import _, ngettext, printable, say
+from tui_app.run_book import Followed, RunBook
 from tui_app.screens import looking
 from tui_app.screens.digits import DigitsScreen
 from tui_app.screens.draw import DrawScreen
@@ -39,29 +39,6 @@ from tui_app.widgets.runs_panel import RunsPanel
 FOLLOW_INTERVAL_S = 0.5
 """A slower chart would not look live, and a faster one takes time from the training beside it."""
 LISTING_INTERVAL_S = 2.0
-SERIES_COLOURS = ("$accent", "$success", "$primary", "$error", "$secondary", "$foreground")
-
-
-@dataclass
-class Followed:
-    """A run whose events are read as they come."""
-
-    run: Run
-    reader: EventReader
-    state: State = "starting"
-    replay: Replay = field(default_factory=Replay)
-    is_read: bool = False
-    """Its worker is at it."""
-    handed_to: StandbyWorker | None = None
-    worker_before: runs.Worker | None = None
-    """Who trained it when it was handed over."""
-
-    def current_state(self) -> State:
-        """`starting` until the process that it was handed to has taken it on, whatever became of an earlier one."""
-        is_awaited = self.handed_to is not None and self.handed_to.process.poll() is None
-        if is_awaited and self.run.worker() == self.worker_before:
-            return "starting"
-        return self.run.state()
 
 
 class Dashboard(Screen[None]):
@@ -96,18 +73,15 @@ class Dashboard(Screen[None]):
 
     def __init__(self, runs_dir: Path, settings: dict[str, Any], run_id: str | None, *, resume: bool) -> None:
         super().__init__()
-        self._runs_dir = runs_dir
+        self._book = RunBook(runs_dir)
         self._settings = settings
         self._open_first = run_id
         self._resume_first = resume
-        self._followed: dict[str, Followed] = {}
-        self._summaries: Sequence[Summary] | None = None
-        self._run_on_show = ""
-        self._overlaid: list[str] = []
-        self._colours: dict[str, str] = {}
         self._chart_shows: object = None
         self._tables: dict[Describe, LayerTable] = {}
         self._wanted_table: Describe | None = None
+        self._table_is_of = ""
+        """The run on show whose table was shown, before its user chose another network in the form."""
         self._standby: StandbyWorker | None = None
         self._workers: list[StandbyWorker] = []
 
@@ -219,7 +193,7 @@ class Dashboard(Screen[None]):
 
     def _start(self, config: RunConfig) -> None:
         try:
-            run = runs.create(self._runs_dir, config)
+            run = runs.create(self._book.runs_dir, config)
         except Problem as problem:
             self._complain(problem)
             return
@@ -239,24 +213,21 @@ class Dashboard(Screen[None]):
             return
         self._workers.append(standby)
         self._standby = None  # the next one is started when no run needs the processor, or somebody needs it
-        followed = self._followed.setdefault(run.id, Followed(run, run.reader()))
+        followed = self._book.follow(run.id)
         followed.handed_to, followed.worker_before = standby, worker_before
-        self._follow_again(run)
         self.show_run(run.id)
 
     def stop_runs(self, run_ids: Sequence[str]) -> None:
         """Ask runs to stop."""
         for run_id in run_ids:
             try:
-                runs.find(self._runs_dir, run_id).request_stop()
+                runs.find(self._book.runs_dir, run_id).request_stop()
             except Problem as problem:
                 self._complain(problem)
 
     def live_runs(self) -> list[str]:
         """The ids of the runs in progress."""
-        states = {summary.id: summary.state for summary in self._summaries or ()}
-        states.update({run_id: followed.state for run_id, followed in self._followed.items()})
-        return sorted(run_id for run_id, state in states.items() if state in LIVE)
+        return self._book.live()
 
     # Actions
 
@@ -265,11 +236,11 @@ class Dashboard(Screen[None]):
 
     @on(RunForm.StopPressed)
     def action_stop(self) -> None:
-        self.stop_runs([self._run_on_show])
-        self.notify(_("{run} will stop at its next batch.").format(run=self._run_on_show))
+        self.stop_runs([self._book.on_show])
+        self.notify(_("{run} will stop at its next batch.").format(run=self._book.on_show))
 
     def action_resume(self) -> None:
-        run = Run(self._runs_dir / self._run_on_show)
+        run = self._book.run(self._book.on_show)
         try:
             runs.check_resumable(run)
         except Problem as problem:
@@ -290,8 +261,8 @@ class Dashboard(Screen[None]):
     def action_show_log(self) -> None:
         from tui_app.screens.log import LogScreen
 
-        lines = Run(self._runs_dir / self._run_on_show).log_tail(500)
-        self.app.push_screen(LogScreen(self._run_on_show, lines))
+        run = self._book.run(self._book.on_show)
+        self.app.push_screen(LogScreen(run.id, run.log_tail(500)))
 
     def action_show_digits(self, cell: tuple[int, int] | None = None) -> None:
         try:
@@ -310,9 +281,7 @@ class Dashboard(Screen[None]):
             self._complain(problem)
 
     def _in_hand(self) -> list[tuple[Path, Replay]]:
-        """The run on show, then those laid over the chart."""
-        ids = dict.fromkeys(filter(None, (self._run_on_show, *self._overlaid)))
-        return [(self._followed[run_id].run.path, self._followed[run_id].replay) for run_id in ids]
+        return [(followed.run.path, followed.replay) for followed in self._book.shown]
 
     def action_next_panel(self) -> None:
         self._go_to_panel(1)
@@ -343,36 +312,31 @@ class Dashboard(Screen[None]):
             panels.set_class(panel == chosen, f"show-{panel}")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        state = self._state_on_show()
+        state = self._book.state_on_show
         if action == "stop":
             return True if state in LIVE else None
         if action == "resume":
             return True if state in RESUMABLE else None
         if action == "show_log":
-            return True if self._run_on_show else None
+            return True if self._book.on_show else None
         return True
-
-    def _state_on_show(self) -> State | None:
-        followed = self._followed.get(self._run_on_show)
-        return followed.state if followed else None
 
     # The list of runs
 
     @work(exit_on_error=False, exclusive=True, group="listing")
     async def _list_runs(self) -> None:
-        listing = runs.Listing(self._runs_dir)
+        listing = runs.Listing(self._book.runs_dir)
         while True:
             self.post_message(self.Listed(await asyncio.to_thread(listing.read)))
             await asyncio.sleep(LISTING_INTERVAL_S)
 
     @on(Listed)
     def _take_listing(self, message: Listed) -> None:
-        first = self._summaries is None
-        self._summaries = message.summaries
+        first = self._book.summaries is None
+        self._book.summaries = message.summaries
         live = [summary.id for summary in message.summaries if summary.state in LIVE]
         for run_id in live:
-            if run_id not in self._followed or not self._followed[run_id].is_read:
-                self._follow_again(Run(self._runs_dir / run_id))
+            self._follow(run_id)
         if first:
             self._open_at_start(live)
         self.sub_title = (
@@ -394,20 +358,12 @@ class Dashboard(Screen[None]):
             self.action_resume()
 
     def _show_list(self) -> None:
-        ticked = {
-            run_id: self._resolve(self._colour(run_id)) for run_id in (self._run_on_show, *self._overlaid) if run_id
-        }
-        self.query_one(RunsPanel).show_runs(self._summaries or (), self._run_on_show, ticked)
+        book = self._book
+        ticked = {followed.run.id: self._resolve(book.colour(followed.run.id)) for followed in book.shown}
+        self.query_one(RunsPanel).show_runs(book.summaries or (), book.on_show, ticked)
 
     def _resolve(self, colour: str) -> str:
         return self.app.theme_variables.get(colour.removeprefix("$"), "")
-
-    def _colour(self, run_id: str) -> str:
-        """The same for ever, and another than those in use as long as there are any."""
-        if run_id not in self._colours:
-            taken = list(self._colours.values())
-            self._colours[run_id] = min(SERIES_COLOURS, key=taken.count)
-        return self._colours[run_id]
 
     # Runs on show
 
@@ -420,40 +376,37 @@ class Dashboard(Screen[None]):
         self._toggle_overlay(message.run_id)
 
     def _toggle_overlay(self, run_id: str) -> None:
-        if run_id in self._overlaid:
-            self._overlaid.remove(run_id)
+        if run_id in self._book.overlaid:
+            self._book.overlaid.remove(run_id)
         else:
-            self._overlaid.append(run_id)
+            self._book.overlaid.append(run_id)
             self._follow(run_id)
         self._show_chart()
         self._show_list()
 
     def show_run(self, run_id: str) -> None:
         """Fill the panels with a run, live or not."""
-        self._run_on_show = run_id
+        self._book.on_show, self._table_is_of = run_id, ""
         self._follow(run_id)
         self._show_all()
         self._show_list()
 
     def _follow(self, run_id: str) -> None:
-        if run_id not in self._followed:
-            self._follow_again(Run(self._runs_dir / run_id))
-
-    def _follow_again(self, run: Run) -> None:
-        """Read its events from where we are: a run that is resumed goes on in the same file."""
-        followed = self._followed.setdefault(run.id, Followed(run, run.reader()))
-        if not followed.is_read:
+        followed = self._book.follow(run_id)
+        if not followed.is_read and (followed.state in LIVE or self._is_listed_live(run_id)):
             followed.is_read = True
             followed.state = "starting"
             self._read(followed)
+
+    def _is_listed_live(self, run_id: str) -> bool:
+        return any(summary.id == run_id and summary.state in LIVE for summary in self._book.summaries or ())
 
     @work(exit_on_error=False, group="follow")
     async def _read(self, followed: Followed) -> None:
         try:
             while True:
-                state = await asyncio.to_thread(
-                    followed.current_state
-                )  # first: what was written before the end is read
+                # First: what was written before the end is then read.
+                state = await asyncio.to_thread(followed.current_state)
                 while events := await asyncio.to_thread(followed.reader.read_new):
                     self.post_message(self.News(followed.run.id, events, state))
                 self.post_message(self.News(followed.run.id, (), state))
@@ -465,13 +418,13 @@ class Dashboard(Screen[None]):
 
     @on(News)
     def _take_news(self, message: News) -> None:
-        followed = self._followed[message.run_id]
+        followed = self._book.followed[message.run_id]
         was, followed.state = followed.state, message.state
         followed.replay.apply(message.events)
         if message.events or was != message.state:
-            if message.run_id == self._run_on_show:
+            if message.run_id == self._book.on_show:
                 self._show_all()
-            elif message.run_id in self._overlaid:
+            elif message.run_id in self._book.overlaid:
                 self._show_chart()
         if was in LIVE and message.state not in LIVE:
             self._ended()
@@ -483,21 +436,22 @@ class Dashboard(Screen[None]):
             self._ensure_standby()
 
     def _show_all(self) -> None:
-        followed = self._followed[self._run_on_show]
+        run_id = self._book.on_show
+        followed = self._book.followed[run_id]
         replay, state = followed.replay, followed.state
-        self.query_one(ProgressPanel).show_run(self._run_on_show, replay, state)
-        self.query_one(ResultPanel).show_run(self._run_on_show, replay)
+        self.query_one(ProgressPanel).show_run(run_id, replay, state)
+        self.query_one(ResultPanel).show_run(run_id, replay)
         self.query_one(RunForm).show_stoppable(state in LIVE)
-        if replay.started is not None and Describe.of(replay.started.config) != self._wanted_table:
+        if replay.started is not None and self._table_is_of != run_id:
+            self._table_is_of = run_id
             self._show_table(Describe.of(replay.started.config))
         self._show_chart()
         self.refresh_bindings()
 
     def _show_chart(self) -> None:
         chart = self.query_one(LossChart)
-        shown = [self._run_on_show, *(run_id for run_id in self._overlaid if run_id != self._run_on_show)]
-        series = tuple(self._series(run_id) for run_id in shown if run_id in self._followed)
-        started = self._followed[self._run_on_show].replay.started if self._run_on_show else None
+        series = tuple(self._series(followed) for followed in self._book.shown)
+        started = self._book.shown[0].replay.started if self._book.on_show else None
         total = started.config.epochs if started else None
         if (series, total) != self._chart_shows:
             self._chart_shows = (series, total)
@@ -505,13 +459,12 @@ class Dashboard(Screen[None]):
         else:
             chart.refresh_data()
 
-    def _series(self, run_id: str) -> Series:
-        followed = self._followed[run_id]
+    def _series(self, followed: Followed) -> Series:
         started = followed.replay.started
         return Series(
-            key=run_id,
-            name=run_id,
-            color=self._colour(run_id),
+            key=followed.run.id,
+            name=followed.run.id,
+            color=self._book.colour(followed.run.id),
             history=followed.replay.history,
             steps_per_epoch=started.steps_per_epoch if started else 1,
             live=followed.state in LIVE,
