@@ -317,7 +317,8 @@ def _started(record: Record) -> RunStarted:
 
 
 def _data(started: RunStarted) -> tuple[object, ...]:
-    return started.dataset, started.dataset_title, started.train_size, started.test_size
+    permuted = started.config.permute
+    return started.dataset, started.dataset_title, started.train_size, started.test_size, permuted
 
 
 def _data_text(started: RunStarted) -> str:

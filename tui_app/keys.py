@@ -38,6 +38,9 @@ def key_table() -> tuple[Key, ...]:
         Key("f7,r", "screen.resume", _("Resume"), _("Go on with the run on show from its checkpoint")),
         Key("f8,l", "screen.toggle_log_scale", _("Log scale"), _("Losses on a logarithmic scale, or back")),
         Key("f9,o", "screen.toggle_overlay", _("Overlay"), _("Lay the run under the list's cursor over the chart")),
+        Key(
+            "shift+f5,c", "screen.compare", _("Compare"), _("Train networks on the same seeds, and compare them"), False
+        ),
         Key("f3,d", "screen.show_digits", _("Digits"), _("Look at the images that the run on show gets wrong"), False),
         Key("f12,w", "screen.draw", _("Draw"), _("Draw a digit, and see what the runs in the chart say of it"), False),
         Key("f4,v", "screen.show_log", _("Log"), _("Read the log of the run on show, tracebacks included"), False),

@@ -162,7 +162,7 @@ def test_dashboard_shows_a_crash_with_its_log(place: Place) -> None:
     assert "crashed" in followed.err
     assert "the last words of a library" in followed.err
     terminal.keys("f7")
-    terminal.wait_for("Result: ")
+    terminal.wait_for(lambda text: "Result: " in text and "done · epoch" in text)
     assert run.state() == "done"
     assert [event.status for event in all_events(run) if isinstance(event, RunEnded)] == ["done"]
     terminal.keys("f10")

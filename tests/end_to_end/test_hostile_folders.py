@@ -519,10 +519,9 @@ def test_showing_a_run_executes_nothing_of_it(place: Place) -> None:
     run = _make(place.runs_dir, encode(_started(config=config)), "net-0001")
     terminal = place.terminal("attach", run.id)
     terminal.wait_for("crashed")
-    terminal.keys("\x1b[B")
-    standby_is_there = place.terminal("--dataset", "sample", "--lang", "en")
-    standby_is_there.wait_for("567,434")  # a worker loaded as long ago
     terminal.wait_for(lambda text: "Loading torch" not in text)
+    terminal.keys("right", "enter")  # another network in the form: asked for after all that came before
+    terminal.wait_for("421,642")
     assert not proof.exists()
 
 

@@ -217,9 +217,8 @@ def _mount(folder: Path) -> bool:
     )
 
 
-def torture(rounds: int, seed: int, folder: Path) -> list[str]:
+def torture(rounds: int, seed: int, folder: Path, forks: ForkServer) -> list[str]:
     """Returns what was lost, a line each."""
-    forks = ForkServer()
     place = Place(folder, lambda: forks)
     is_disk = _mount(place.runs_dir)
     try:
@@ -255,7 +254,6 @@ def torture(rounds: int, seed: int, folder: Path) -> list[str]:
         return losses
     finally:
         place.end_all()
-        forks.close()
         if is_disk:
             subprocess.run(["umount", "--lazy", str(place.runs_dir)], check=False)
 
@@ -273,9 +271,11 @@ def main() -> int:
     given = parser.parse_args()
     seed = random.SystemRandom().randrange(2**32) if given.seed is None else given.seed
     folder = Path(tempfile.mkdtemp(prefix="mnist-tui-torture-"))
+    forks = ForkServer()
     try:
-        losses = torture(given.rounds, seed, folder)
+        losses = torture(given.rounds, seed, folder, forks)
     finally:
+        forks.close()
         if given.keep:
             print(f"kept: {folder}")
         else:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from textual.widgets import Input
 
 from core import runs
 from core.config import RunConfig
@@ -101,3 +102,21 @@ async def test_without_a_finished_run_there_is_nothing_to_look_at(tmp_path: Path
     async with dashboard(tmp_path) as (app, pilot):
         await pilot.press("f12")
         await until(pilot, lambda: "no network to ask yet" in shown(app))
+
+
+async def test_networks_are_compared_on_the_runs_there_are(finished: Path) -> None:
+    async with dashboard(finished, run_id="rn1-0001") as (app, pilot):
+        await until(pilot, lambda: "Loading torch" not in shown(app))
+        await pilot.press("shift+f5")
+        await until(pilot, lambda: "Each run: 2 epochs" in shown(app))
+        app.screen.query_one("#seeds", Input).value = "0"
+        await pilot.press("enter")
+        await until(pilot, lambda: "the number of seeds must be" in shown(app))
+        app.screen.query_one("#seeds", Input).value = "2"
+        await pilot.press("enter")
+        await until(pilot, lambda: "4 of 4 runs" in shown(app) and "McNemar" in shown(app), timeout_s=120)
+        text = shown(app)
+    summaries = runs.Listing(finished).read()
+    accuracies = [run.accuracy for run in summaries if run.config and run.config.model == "RN_2" and run.accuracy]
+    assert len(summaries) == 5  # seed 1 was there already, of both networks; the first comparison adds seed 0
+    assert f"{100 * sum(accuracies[-2:]) / 2:.2f}%" in text

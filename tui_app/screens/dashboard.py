@@ -16,7 +16,7 @@ from textual.widgets import Footer, Header, Static, Tab, Tabs
 from textual.worker import Worker, WorkerState
 
 from core import runs
-from core.config import RunConfig
+from core.config import EXAM_NETWORKS, RunConfig
 from core.events import Event
 from core.layer_table import LayerTable
 from core.problems import Problem
@@ -172,6 +172,14 @@ class Dashboard(Screen[None]):
         else:
             self._ask_for_table(network)
 
+    def _show_table_of_run(self, network: Describe) -> None:
+        """A run's files may name any Python file as its network: only the user's own word has it executed."""
+        if network.model in EXAM_NETWORKS or network in self._tables:
+            self._show_table(network)
+        else:
+            self._wanted_table = None
+            self.query_one(LayerPanel).show_problem(printable(network.model))
+
     def _ask_for_table(self, network: Describe | None) -> None:
         if network is None or network in self._tables:
             return
@@ -282,6 +290,17 @@ class Dashboard(Screen[None]):
 
     def _in_hand(self) -> list[tuple[Path, Replay]]:
         return [(followed.run.path, followed.replay) for followed in self._book.shown]
+
+    @on(RunForm.ComparePressed)
+    def action_compare(self) -> None:
+        try:
+            settings = self.query_one(RunForm).config()
+        except Problem as problem:
+            self._complain(problem)
+            return
+        from tui_app.screens.compare import CompareScreen
+
+        self.app.push_screen(CompareScreen(self._book.runs_dir, settings, self.query_one(RunForm).best_device))
 
     def action_next_panel(self) -> None:
         self._go_to_panel(1)
@@ -444,7 +463,7 @@ class Dashboard(Screen[None]):
         self.query_one(RunForm).show_stoppable(state in LIVE)
         if replay.started is not None and self._table_is_of != run_id:
             self._table_is_of = run_id
-            self._show_table(Describe.of(replay.started.config))
+            self._show_table_of_run(Describe.of(replay.started.config))
         self._show_chart()
         self.refresh_bindings()
 

@@ -47,6 +47,9 @@ class RunForm(Vertical):
     class StopPressed(Message):
         """Stop the run on show."""
 
+    class ComparePressed(Message):
+        """Compare networks with these settings."""
+
     def __init__(self, settings: dict[str, Any], **arguments: Any) -> None:
         super().__init__(**arguments)
         self._settings = {"dataset": "auto", "epochs": 5, "batch_size": 64, "lr": 0.001, **settings}
@@ -61,6 +64,7 @@ class RunForm(Vertical):
         with Horizontal(classes="buttons"):
             yield Button(_("Train"), id="train", variant="primary", compact=True)
             yield Button(_("Stop"), id="stop", compact=True, disabled=True)
+            yield Button(_("Compare…"), id="compare", compact=True)
 
     def _fields(self) -> ComposeResult:
         model = self._settings.get("model", "RN_1")
@@ -180,6 +184,11 @@ class RunForm(Vertical):
         if info is not None:
             self.query_one("#device-name", Static).update(Content(_describe(info)))
 
+    @property
+    def best_device(self) -> str:
+        """What `auto` means; `auto` as long as that is not known."""
+        return self._devices[0].id if self._devices else "auto"
+
     def show_problem(self, text: str) -> None:
         """Something about the settings that only the worker could know."""
         self.query_one("#form-message", Static).update(Content(text))
@@ -233,6 +242,10 @@ class RunForm(Vertical):
     @on(Button.Pressed, "#stop")
     def _stop(self) -> None:
         self.post_message(self.StopPressed())
+
+    @on(Button.Pressed, "#compare")
+    def _compare(self) -> None:
+        self.post_message(self.ComparePressed())
 
 
 def _field(name: str, label: str, control: Widget) -> Widget:

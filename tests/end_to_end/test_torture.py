@@ -1,0 +1,21 @@
+"""A few rounds of the torture; any number by hand: `python -m tests.end_to_end.torture --rounds 50`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.forks import ForkServer
+from tests.end_to_end.torture import torture
+
+
+def test_nothing_is_lost(tmp_path: Path, forks: Callable[[], ForkServer], capsys: pytest.CaptureFixture[str]) -> None:
+    assert torture(4, 1, tmp_path / "place", forks()) == []
+    said = capsys.readouterr().out
+    assert "runs that came back: 4 of 4" in said
+    faults = re.search(r"4 rounds, (\d+) faults", said)
+    assert faults is not None
+    assert int(faults[1]) >= 4
