@@ -33,7 +33,8 @@ def modules(package: str) -> list[str]:
 
 def loaded_by(names: list[str]) -> set[str]:
     program = f"import sys, importlib; [importlib.import_module(n) for n in {names!r}]; print(*sys.modules)"
-    return set(subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout.split())
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    return set(done.stdout.split())
 
 
 def test_core_knows_neither_the_dashboard_nor_its_libraries() -> None:

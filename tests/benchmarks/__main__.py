@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import signal
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -38,6 +40,7 @@ def _arguments() -> argparse.Namespace:
 
 def main() -> None:
     arguments = _arguments()
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))  # runs and processes are then ended
     dataset, data_dir = measuring.choose_dataset()
     options = Options(
         rounds=arguments.rounds or (3 if arguments.quick else 9),

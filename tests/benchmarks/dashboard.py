@@ -118,7 +118,6 @@ def _frozen(model: str, options: Options) -> Table:
             time.sleep(_PERIOD_S)
             bounds.append((begin, time.time(), live if thaw else frozen))
         terminal.process.resume()
-        run.request_stop()
         events = _events(run)
     for begin, end, speeds in bounds:
         speeds.append(_images_per_s(events, begin, end))
@@ -152,6 +151,8 @@ class _Open:
 
     def __exit__(self, *_: object) -> None:
         self._terminal.process.resume()
+        for path in self._folder.glob("*-*"):
+            Run(path).request_stop()  # whatever ended the measurement
         time.sleep(1.5)  # for the run's end to be seen: with a run in progress it would ask before it quits
         self._terminal.close()
 

@@ -1,4 +1,4 @@
-"""The exam's program, mended: `super().__init__()`, the mean 0.1307, and `_, predicted`. What `--exact` is held against."""
+"""The exam's program, mended: `super().__init__()`, the mean 0.1307, `_, predicted`. What `--exact` is held against."""
 
 from __future__ import annotations
 

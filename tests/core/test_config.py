@@ -66,7 +66,9 @@ def test_a_network_of_ones_own_is_known_by_its_whole_path(tmp_path: Path, monkey
     assert setting_from_text("model", "net.py:Net") == f"{tmp_path / 'net.py'}:Net"
 
 
-@pytest.mark.parametrize("change", [{"epochs": 0}, {"lr": -1.0}, {"device": "tpu"}, {"model": "x"}, {"batch_size": 10**6}])
+@pytest.mark.parametrize(
+    "change", [{"epochs": 0}, {"lr": -1.0}, {"device": "tpu"}, {"model": "x"}, {"batch_size": 10**6}]
+)
 def test_a_stored_configuration_is_checked_too(change: dict[str, object]) -> None:
     content = msgspec.json.encode(msgspec.to_builtins(RunConfig()) | change)
     with pytest.raises(msgspec.ValidationError):

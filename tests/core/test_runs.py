@@ -148,7 +148,9 @@ def test_a_run_that_nobody_took_up_has_crashed(tmp_path: Path) -> None:
     assert run.state() == "crashed"
 
 
-@pytest.mark.parametrize("content", [b"", b"\x00" * 100, b'{"epochs": -1}', b'{"model": 3}', b"[" * 50_000, b"x" * 10**6])
+@pytest.mark.parametrize(
+    "content", [b"", b"\x00" * 100, b'{"epochs": -1}', b'{"model": 3}', b"[" * 50_000, b"x" * 10**6]
+)
 def test_a_damaged_configuration_makes_a_run_unreadable(content: bytes, tmp_path: Path) -> None:
     run = new_run(tmp_path)
     (run.path / "config.json").write_bytes(content)

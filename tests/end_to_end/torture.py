@@ -63,6 +63,8 @@ class Round:
         raise AssertionError("it never ended")
 
     def resume(self) -> None:
+        if self.worker.poll() == 0:
+            return  # the fault came too late
         known = _newest_start(self.run)
         self.worker = self.place.fork(
             "resume", self.run.id, "--no-ui", "--lang", "en", PAUSE=str(PAUSE_S), BALLAST=BALLAST

@@ -30,12 +30,12 @@ class Choice:
 
 
 class DigitsScreen(Screen[None]):
-    """A page of images; the arrows turn it. `ask` gets a request answered, by `show`."""
+    """A page of images. `ask` gets a request answered, by `show`."""
 
     BINDINGS = [  # noqa: RUF012
         Binding("escape", "dismiss", show=False),
-        Binding("left,pageup", "turn(-1)", show=False),
-        Binding("right,pagedown", "turn(1)", show=False),
+        Binding("up,pageup", "turn(-1)", show=False),
+        Binding("down,pagedown", "turn(1)", show=False),
     ]
 
     def __init__(self, choices: Sequence[Choice], runs: Sequence[str], ask: Callable[[Browse], None]) -> None:
@@ -51,7 +51,9 @@ class DigitsScreen(Screen[None]):
         yield Tabs(*(Tab(choice.name, id=f"choice-{i}") for i, choice in enumerate(self._choices)))
         yield Static(_("Fetching the images…"), id="digits-summary", classes="muted")
         yield Container(id="digits")
-        yield Static(_("The arrows turn the page, Esc goes back."), classes="muted")
+        yield Static(
+            _("Up and Down turn the page, Left and Right choose other images, Esc goes back."), classes="muted"
+        )
         yield Footer(compact=True)
 
     @on(Tabs.TabActivated)
