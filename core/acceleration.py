@@ -25,7 +25,7 @@ def keep_freed_memory() -> None:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):
         return  # not glibc
-    mallopt(_MMAP_THRESHOLD, 1 << 30)
+    mallopt(_MMAP_THRESHOLD, 64 << 20)  # a whole data set does go back; a step's blocks are far smaller
     mallopt(_TRIM_THRESHOLD, (1 << 31) - 1)
 
 

@@ -168,8 +168,8 @@ class EventReader:
                         break
                     self._offset += len(chunk)
                     events = self._events(chunk)
-        except FileNotFoundError:
-            pass
+        except OSError:
+            pass  # not there yet, or no file that can be read: the run's state says which
         return events
 
     def _events(self, chunk: bytes) -> list[Event]:

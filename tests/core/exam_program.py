@@ -40,12 +40,12 @@ def run(
     *,
     seed: int,
     num_epochs: int,
+    device: torch.device | str = "cpu",
 ) -> ExamResult:
     torch.manual_seed(seed)
     train_loader = DataLoader(train, batch_size=64, shuffle=True)
     test_loader = DataLoader(test, batch_size=64, shuffle=False)
 
-    device = torch.device("cpu")
     model = network().to(device)
     criterion = nn.CrossEntropyLoss()
     optimizer = optim.Adam(model.parameters(), lr=0.001)

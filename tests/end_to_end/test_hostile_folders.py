@@ -11,6 +11,7 @@ import json
 import os
 import pickle
 import random
+import re
 import shutil
 import sys
 import tempfile
@@ -188,15 +189,15 @@ async def _assert_dashboard_stands(folder: Path, *run_ids: str) -> str:
 
 
 async def _settle(app: App[Any], pilot: Pilot[Any], run_id: str) -> None:
-    """Until the run has been read."""
-    assert isinstance(app.screen, Dashboard)
+    """Until the run has been read to its end."""
     for _ in range(500):
-        followed = app.screen._followed.get(run_id)
-        if followed is not None and not followed.is_read:
+        rows = [row[34:] for row in _screen(app).splitlines()]
+        title = next((i for i, row in enumerate(rows) if f"Progress of {run_id}" in row), None)
+        if title is not None and re.search("crashed|done|failed|stopped|diverged|unreadable", rows[title + 1]):
             await pilot.pause()
             return
         await pilot.pause(0.01)
-    raise AssertionError(f"{run_id} was not read")
+    raise AssertionError(f"{run_id} was not read:\n{_screen(app)}")
 
 
 def _screen(app: App[Any]) -> str:

@@ -222,7 +222,7 @@ class Dashboard(Screen[None]):
         self._workers.append(standby)
         self._standby = None  # the next one is started when no run needs the processor, or somebody needs it
         followed = self._book.follow(run.id)
-        followed.handed_to, followed.worker_before = standby, worker_before
+        followed.handed_to, followed.worker_before, followed.state = standby, worker_before, "starting"
         self.show_run(run.id)
 
     def stop_runs(self, run_ids: Sequence[str]) -> None:
@@ -354,8 +354,9 @@ class Dashboard(Screen[None]):
         first = self._book.summaries is None
         self._book.summaries = message.summaries
         live = [summary.id for summary in message.summaries if summary.state in LIVE]
-        for run_id in live:
-            self._follow(run_id)
+        for summary in message.summaries:
+            if summary.state in LIVE or summary.id in self._book.followed:
+                self._follow(summary.id)
         if first:
             self._open_at_start(live)
         self.sub_title = (
@@ -412,13 +413,15 @@ class Dashboard(Screen[None]):
 
     def _follow(self, run_id: str) -> None:
         followed = self._book.follow(run_id)
-        if not followed.is_read and (followed.state in LIVE or self._is_listed_live(run_id)):
+        if not followed.is_read and (followed.state in LIVE or self._is_listed_otherwise(followed)):
             followed.is_read = True
             followed.state = "starting"
             self._read(followed)
 
-    def _is_listed_live(self, run_id: str) -> bool:
-        return any(summary.id == run_id and summary.state in LIVE for summary in self._book.summaries or ())
+    def _is_listed_otherwise(self, followed: Followed) -> bool:
+        """Whether somebody went on with it since."""
+        states = [summary.state for summary in self._book.summaries or () if summary.id == followed.run.id]
+        return any(state in LIVE or state != followed.state for state in states)
 
     @work(exit_on_error=False, group="follow")
     async def _read(self, followed: Followed) -> None:

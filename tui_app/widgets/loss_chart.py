@@ -484,6 +484,7 @@ class LossChart(Widget):
 
     def show(self, series: Sequence[Series], total_epochs: float | None = None) -> None:
         """The first is the run on show, `total_epochs` how long it is planned to be; the others are laid over it."""
+        self._may_draw = True
         old, self._series = self._series, tuple(series[:_MOST_SERIES])
         self._total_epochs = total_epochs
         if [s.key for s in old] != [s.key for s in self._series]:
