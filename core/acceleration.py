@@ -6,7 +6,7 @@ import ctypes
 from typing import Any
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, fx, nn, optim
 from torch.nn import functional
 
 from core.machine import cpu_name
@@ -27,6 +27,14 @@ def keep_freed_memory() -> None:
         return  # not glibc
     mallopt(_MMAP_THRESHOLD, 64 << 20)  # a whole data set does go back; a step's blocks are far smaller
     mallopt(_TRIM_THRESHOLD, (1 << 31) - 1)
+
+
+def load_what_training_needs() -> None:
+    """Load the libraries that the first run would otherwise wait seconds for: it is done once."""
+    import torchvision  # noqa: F401
+
+    optimizer = optim.Adam([nn.Parameter(torch.zeros(1))])  # loads torch's compiler, whatever it is asked for
+    optimizer.zero_grad()
 
 
 def fast_equivalent(network: nn.Module, device: torch.device, *, exact: bool) -> nn.Module:

@@ -94,7 +94,7 @@ def _predictions(run: Run, size: int) -> dict[str, Any]:
         advice = N_("Only a finished run has them.")
         raise Problem("run {run} has no predictions", advice=advice, run=run.id) from error
     except (OSError, ValueError, LookupError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        text = "the predictions of run {run} cannot be read: {reason}"
+        text = N_("the predictions of run {run} cannot be read: {reason}")
         raise Problem(text, run=run.id, reason=reason(error)) from error
     if any(values.shape != (size,) for values in found.values()):
         raise Problem("the predictions of run {run} are not those of its test images", run=run.id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import msgspec
 
@@ -43,13 +43,20 @@ class Robustness(msgspec.Struct, frozen=True, kw_only=True):
     """The first is without a condition."""
 
 
-_IN_RANGE: dict[Kind, tuple[Callable[[float], bool], str]] = {
-    "shift": (
+class _Range(NamedTuple):
+    """Which strengths there are, and what is said of another."""
+
+    holds: Callable[[float], bool]
+    text: str
+
+
+_RANGES: dict[Kind, _Range] = {
+    "shift": _Range(
         lambda value: value in (1, 2, 3, 4),
         N_("a shift must be a whole number of pixels from 1 to 4, not {value}"),
     ),
-    "turn": (lambda value: 5 <= value <= 45, N_("a turn must be from 5 to 45 degrees, not {value}")),
-    "noise": (
+    "turn": _Range(lambda value: 5 <= value <= 45, N_("a turn must be from 5 to 45 degrees, not {value}")),
+    "noise": _Range(
         lambda value: 0 < value <= 1,
         N_("noise must be a number above 0 and up to 1, a fraction of white, not {value}"),
     ),
@@ -58,15 +65,15 @@ _IN_RANGE: dict[Kind, tuple[Callable[[float], bool], str]] = {
 
 def from_text(kind: Kind, text: str) -> list[Condition]:
     """The conditions of strengths as a person types them, such as `1,2,4`. Raises `InvalidSetting`."""
-    in_range, problem = _IN_RANGE[kind]
+    allowed = _RANGES[kind]
     found: list[Condition] = []
     for part in text.split(","):
         try:
             value = float(part)
         except ValueError:
             value = math.nan
-        if not in_range(value):
-            raise InvalidSetting(kind, problem, value=part.strip() or "''")
+        if not allowed.holds(value):
+            raise InvalidSetting(kind, allowed.text, value=part.strip() or "''")
         condition = Condition(kind, value)
         if condition not in found:
             found.append(condition)

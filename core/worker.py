@@ -232,8 +232,7 @@ def _stand_by() -> Path | None:
             say(_answer(request, browser))
         except Problem as problem:
             say(standby.Refused(request, problem.message, problem.advice))
-        # Once the first question is answered there is time for what the first run would wait a second for.
-        import torchvision  # noqa: F401
+        acceleration.load_what_training_needs()  # once the first question is answered there is time
     return None
 
 

@@ -12,10 +12,12 @@ ROOT = Path(__file__).parents[1]
 
 WITH_TORCH = {
     "core.acceleration",
+    "core.browsing",
     "core.checkpoints",
     "core.datasets",
     "core.devices",
     "core.distortions",
+    "core.drawing",
     "core.evaluation",
     "core.layers",
     "core.macs",

@@ -292,7 +292,7 @@ def compare(
 @app.command(cls=_Command, help=_("Test finished runs on shifted, turned and noisy digits: no new training."))
 def conditions(
     context: typer.Context,
-    run: Annotated[list[str], typer.Argument(metavar=_("RUN..."), help=_("Ids of runs."))],
+    run: Annotated[list[str], typer.Argument(metavar=_("RUN"), help=_("Ids of runs."))],
     shift: Annotated[str | None, typer.Option(metavar="N,N,...", help=_("By pixels, 1 to 4."))] = None,
     turn: Annotated[str | None, typer.Option(metavar="N,N,...", help=_("By degrees, 5 to 45."))] = None,
     noise: Annotated[

@@ -126,7 +126,7 @@ def _compose_settings(page: _Page, content: Content) -> None:
         (_("Seeds"), ", ".join(map(str, seeds))),
         (_("Epochs"), number(config.epochs)),
         (_("Batch size"), number(config.batch_size)),
-        (_("Adam's learning rate"), f"{config.lr:g}"),
+        (_("Adam's learning rate"), f"{config.lr:g}".replace(".", _("."))),
         (_("Precision"), config.precision),
         *((name, text) for name, text in remedies(results) if text),
         (_("Runs"), ", ".join(run.run for network in results.networks for run in network.runs)),
@@ -217,8 +217,12 @@ def condition_picture(kind: str, robustness: Sequence[tuple[str, Sequence[Robust
         xs = sorted(points)
         series.append(svg.Series(name, xs, [sum(points[x]) / len(points[x]) for x in xs]))
     units = {"shift": _("pixels"), "turn": _("degrees"), "noise": _("standard deviation, of white")}
-    title = f"{view.condition_kind(kind)}: {_('accuracy by strength')}"
-    return svg.curves(title, units[kind], _("accuracy"), series, lambda x: f"{x:g}", lambda y: percent(y, 0))
+    title = _("{condition}: accuracy by strength").format(condition=view.condition_kind(kind))
+    return svg.curves(title, units[kind], _("accuracy"), series, _plain_number, lambda y: percent(y, 0))
+
+
+def _plain_number(value: float) -> str:
+    return f"{value:g}".replace(".", _("."))
 
 
 def _whole(value: float) -> str:

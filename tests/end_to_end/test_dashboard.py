@@ -8,6 +8,7 @@ from core.events import Evaluated, Progress, RunEnded
 from tests.end_to_end.terminal import Place, all_events, batch_losses, wait_for_event
 
 OPTIONS = ("--dataset", "sample", "--threads", "1", "--lang", "en")
+TABS = re.compile(r"Run\s+Layers\s+Loss\s+Progress\s+Result\s+Runs")
 BRAILLE = re.compile("[\u2801-\u28ff]")
 
 
@@ -47,7 +48,7 @@ def test_small_terminal_has_tabs_and_a_resize_loses_nothing(place: Place) -> Non
     run = place.run()
     wait_for_event(run, Progress)
     terminal = place.terminal(columns=80, rows=24)
-    tabs = terminal.wait_for(lambda text: re.search(r"Run\s+Layers\s+Loss\s+Progress\s+Result\s+Runs", text))
+    tabs = terminal.wait_for(TABS.search)
     assert "Running loss" not in tabs
     for panel in ("Layers", "Running loss", f"Progress of {run.id}", f"Result of {run.id}", "1 run"):
         terminal.keys("f2")
@@ -64,9 +65,10 @@ def test_small_terminal_has_tabs_and_a_resize_loses_nothing(place: Place) -> Non
     for epoch in range(1, 5):
         assert f"Epoch {epoch}/4, Loss: " in wide
     terminal.resize(80, 24)
-    terminal.wait_for("1 run")
-    terminal.keys("\x1b[1;2Q", "\x1b[1;2Q")  # shift+f2, back to the progress
-    terminal.wait_for(result)
+    terminal.wait_for(lambda text: TABS.search(text) and "╭─ Runs ─" + 60 * "─" in text)
+    for panel in (f"Result of {run.id}", result):
+        terminal.keys("\x1b[1;2Q")  # shift+f2, back to the progress
+        terminal.wait_for(panel)
     assert {epoch for epoch, _step in batch_losses(run)} == {1, 2, 3, 4}
     assert [event.status for event in all_events(run) if isinstance(event, RunEnded)] == ["done"]
     terminal.keys("f10")

@@ -84,7 +84,10 @@ class CompareScreen(Screen[None]):
         text = _("Each run: {epochs} epochs, batches of {batch_size}, learning rate {lr}, data set {dataset}.")
         settings = self._settings
         return text.format(
-            epochs=settings.epochs, batch_size=settings.batch_size, lr=f"{settings.lr:g}", dataset=settings.dataset
+            epochs=settings.epochs,
+            batch_size=settings.batch_size,
+            lr=f"{settings.lr:g}".replace(".", _(".")),
+            dataset=settings.dataset,
         )
 
     # What is asked

@@ -89,8 +89,8 @@ class DigitsScreen(Screen[None]):
         digits = self._answer.digits[first : first + self._per_page]
         text = ngettext("{total} image", "{total} images", self._answer.total).format(total=number(self._answer.total))
         if digits:
-            shown = _("{first} to {last} on show, the most confident first")
-            text += ": " + shown.format(first=number(first + 1), last=number(first + len(digits)))
+            shown = _("{images}: {first} to {last} on show, the most confident first")
+            text = shown.format(images=text, first=number(first + 1), last=number(first + len(digits)))
         self.query_one("#digits-summary", Static).update(Content(text))
         container = self.query_one("#digits", Container)
         container.styles.grid_size_columns = self._columns

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from core.config import EXAM_NETWORKS
 from core.problems import N_, Problem
 from core.replay import Replay
 from core.standby import Browse, Recognise
@@ -47,8 +48,12 @@ def digits_screen(
 
 
 def draw_screen(runs: Sequence[tuple[Path, Replay]], ask: Callable[[Recognise], None]) -> DrawScreen:
-    """For the finished ones among `runs`. Raises `Problem` where there is none."""
-    chosen = [(path, replay) for path, replay in runs if replay.evaluated is not None][:MAX_DRAWN]
+    """For the finished ones among `runs`. Raises `Problem` where there is none.
+
+    Only the exam's networks are asked: another one's file would be executed, whoever put the run into the folder.
+    """
+    chosen = [(path, replay) for path, replay in runs if replay.evaluated is not None and _is_exam_network(replay)]
+    chosen = chosen[:MAX_DRAWN]
     if not chosen:
         raise Problem(N_("no network to ask yet: train one, or pick a finished run"))
     names = {
@@ -57,3 +62,7 @@ def draw_screen(runs: Sequence[tuple[Path, Replay]], ask: Callable[[Recognise], 
         if replay.started
     }
     return DrawScreen({path.name: str(path) for path, _replay in chosen}, names, ask)
+
+
+def _is_exam_network(replay: Replay) -> bool:
+    return replay.started is not None and replay.started.config.model in EXAM_NETWORKS
