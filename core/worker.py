@@ -21,7 +21,7 @@ from core.evaluation import Evaluation, evaluate
 from core.events import Evaluated, Event, EventWriter, Notice, RunEnded, RunStarted, Status, finite
 from core.macs import macs_per_image
 from core.problems import N_, Message, Problem, reason
-from core.runs import Run
+from core.runs import Listing, Run
 from core.training import Checkpoint, normalise, num_steps, train
 
 Emit = Callable[[Event], None]
@@ -73,7 +73,7 @@ def _train_and_test(run: Run, emit: Emit, should_stop: Callable[[], bool]) -> Ru
     config = run.config()
     acceleration.keep_freed_memory()
     device = devices.resolve(config.device)
-    torch.set_num_threads(config.threads or devices.default_threads())
+    torch.set_num_threads(_threads(run, config))
 
     # Stage 1: the data
     dataset = datasets.load(
@@ -107,8 +107,30 @@ def _train_and_test(run: Run, emit: Emit, should_stop: Callable[[], bool]) -> Ru
     images = normalise(dataset.test_images, dataset, device)
     evaluation = evaluate(network, images, dataset.test_labels.to(device))
     emit(_evaluated(evaluation, dataset))
-    _save_results(run, network, evaluation, emit)
+    try:
+        _save_results(run, network, evaluation)
+    except OSError as error:
+        # Not done: the last checkpoint is there, and a resumption tests again and saves what is missing.
+        return RunEnded(
+            status="failed",
+            message=Message("the predictions and weights could not be saved: {reason}", {"reason": reason(error)}),
+            advice=Message("Make room, then resume the run."),
+        )
     return RunEnded(status="done")
+
+
+def _threads(run: Run, config: RunConfig) -> int:
+    """Of the settings; else those it had before, for the same numbers; else its share of the cores.
+
+    Threads that wait for each other beside a busy core lose far more time than a second thread gains.
+    """
+    if config.threads:
+        return config.threads
+    for event in run.reader().read_new():
+        if isinstance(event, RunStarted):
+            return event.threads
+    others = [other for other in Listing(run.path.parent).read() if other.state == "running" and other.id != run.id]
+    return max(1, devices.default_threads() // (1 + len(others)))
 
 
 def _network(described: RunConfig | standby.Describe) -> torch.nn.Module:
@@ -149,7 +171,8 @@ def _evaluated(evaluation: Evaluation, dataset: Dataset) -> Evaluated:
     )
 
 
-def _save_results(run: Run, network: torch.nn.Module, evaluation: Evaluation, emit: Emit) -> None:
+def _save_results(run: Run, network: torch.nn.Module, evaluation: Evaluation) -> None:
+    """Raises `OSError`."""
     import numpy
     from safetensors.torch import save as serialised
 
@@ -162,14 +185,10 @@ def _save_results(run: Run, network: torch.nn.Module, evaluation: Evaluation, em
         name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, value in network.state_dict().items()
     }
-    try:
-        files.replace(
-            run.path / "predictions.npz", lambda file: numpy.savez_compressed(file, allow_pickle=False, **predictions)
-        )
-        files.replace(run.path / "weights.safetensors", lambda file: file.write(serialised(weights)))
-    except OSError as error:
-        text = N_("the predictions and weights could not be saved: {reason}")
-        emit(Notice(message=Message(text, {"reason": reason(error)})))
+    files.replace(
+        run.path / "predictions.npz", lambda file: numpy.savez_compressed(file, allow_pickle=False, **predictions)
+    )
+    files.replace(run.path / "weights.safetensors", lambda file: file.write(serialised(weights)))
 
 
 def _failed(error: Exception) -> RunEnded:

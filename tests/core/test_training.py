@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from core import datasets, networks, runs
+from core import datasets, devices, networks, runs
 from core.config import RunConfig
 from core.datasets import Dataset
 from core.events import CheckpointSaved, EpochEnded, Evaluated, Event, Progress, RunEnded, RunStarted
@@ -219,3 +219,21 @@ def test_a_device_that_is_not_there_is_named_with_what_is(tmp_path: Path) -> Non
     assert ended.status == "failed"
     assert "cuda:99" in str(ended.message)
     assert "cpu" in str(ended.message)
+
+
+def started(run: Run) -> RunStarted:
+    return [event for event in events_of(run) if isinstance(event, RunStarted)][-1]
+
+
+def test_runs_side_by_side_share_the_cores_and_a_resumed_one_keeps_its_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "default_threads", lambda: 2)
+    run = carried_out(tmp_path, after_batches(5), threads=0)
+    assert started(run).threads == 2
+    other = runs.create(tmp_path, configuration())
+    other.claim()  # as if this process trained it
+    assert other.state() == "running"
+    assert started(carried_out(tmp_path, after_batches(5), threads=0)).threads == 1
+    carry_out(run, lambda _event: None, lambda: False)
+    assert started(run).threads == 2
