@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from collections.abc import Callable
 from contextlib import suppress
@@ -34,6 +35,14 @@ def sweep(folder: Path) -> None:
         if leftover.suffix[1:].isdigit():
             with suppress(OSError):
                 leftover.unlink()
+
+
+def disk_is_full(folder: Path) -> bool:
+    """Whether there is hardly room for another event; False where nobody can tell."""
+    try:
+        return shutil.disk_usage(folder).free < 1 << 16
+    except OSError:
+        return False
 
 
 def replace(path: Path, write: Callable[[BinaryIO], object]) -> None:

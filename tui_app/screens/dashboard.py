@@ -18,6 +18,7 @@ from textual.worker import Worker, WorkerState
 from core import runs
 from core.config import EXAM_NETWORKS, RunConfig
 from core.events import Event
+from core.files import disk_is_full
 from core.layer_table import LayerTable
 from core.problems import Problem
 from core.replay import Replay
@@ -78,6 +79,7 @@ class Dashboard(Screen[None]):
         self._open_first = run_id
         self._resume_first = resume
         self._chart_shows: object = None
+        self._disk_was_full = False
         self._tables: dict[Describe, LayerTable] = {}
         self._wanted_table: Describe | None = None
         self._table_is_of = ""
@@ -347,7 +349,16 @@ class Dashboard(Screen[None]):
         listing = runs.Listing(self._book.runs_dir)
         while True:
             self.post_message(self.Listed(await asyncio.to_thread(listing.read)))
+            self._say_when_disk_is_full(await asyncio.to_thread(disk_is_full, self._book.runs_dir))
             await asyncio.sleep(LISTING_INTERVAL_S)
+
+    def _say_when_disk_is_full(self, is_full: bool) -> None:
+        """The runs' own word of it cannot be written."""
+        if is_full and not self._disk_was_full:
+            text = _("The disk of {path} is full: runs go on, but what they say is not kept until there is room.")
+            path = printable(str(self._book.runs_dir))
+            self.notify(text.format(path=path), severity="error", timeout=30, markup=False)
+        self._disk_was_full = is_full
 
     @on(Listed)
     def _take_listing(self, message: Listed) -> None:
