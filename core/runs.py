@@ -77,6 +77,8 @@ class Run:
     def config(self) -> RunConfig:
         """Raises `Problem`."""
         try:
+            if self.path.is_symlink():
+                raise OSError(f"{self.path} is a link")
             return msgspec.json.decode(files.read_small(self.path / "config.json"), type=RunConfig)
         except (OSError, ValueError, RecursionError) as error:
             raise Problem("run {run} is unreadable: {reason}", run=self.id, reason=reason(error)) from error

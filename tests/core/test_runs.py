@@ -58,6 +58,7 @@ def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "runs" / "rn1-0005").symlink_to(outside.path)
     with pytest.raises(Problem):
         runs.find(tmp_path / "runs", "rn1-0005")
+    assert [summary.state for summary in Listing(tmp_path / "runs").read()] == ["unreadable"]
     run = new_run(tmp_path / "runs")
     (run.path / "config.json").unlink()
     (run.path / "config.json").symlink_to(outside.path / "config.json")
