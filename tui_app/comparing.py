@@ -24,10 +24,10 @@ from core.runs import Run
 from core.statistics import LeftOut, Results
 from tui_app import comparison_view as view
 from tui_app import i18n, report, tables
+from tui_app.headless import bar
 from tui_app.i18n import _, printable, say
 
 _POLL_S = 0.1
-_BAR_WIDTH = 24
 
 
 @dataclass(frozen=True)
@@ -377,9 +377,7 @@ class _Status:
     def draw(self, text: str, share: float, after: str = "") -> None:
         if not self._has_bar:
             return
-        full = round(max(0.0, min(1.0, share)) * _BAR_WIDTH)
-        bar = "[" + "#" * full + "." * (_BAR_WIDTH - full) + "]"
-        line = f"{text} {bar} {i18n.percent(share, 0)}  {after}".rstrip()
+        line = f"{text} {bar(share)} {i18n.percent(share, 0)}  {after}".rstrip()
         try:
             columns = os.get_terminal_size(sys.stderr.fileno()).columns
         except OSError:

@@ -76,7 +76,7 @@ class Printer:
     def _show_notice(self, event: Notice) -> None:
         text = i18n.say(event.message)
         if event.fraction is not None and self._has_bar:
-            self._draw_bar(f"{text} {_bar(event.fraction)} {i18n.percent(event.fraction, 0)}")
+            self._draw_bar(f"{text} {bar(event.fraction)} {i18n.percent(event.fraction, 0)}")
         elif text not in self._said:  # a disk that stays full is full at every checkpoint
             self._said.add(text)
             self.note(text)
@@ -121,7 +121,7 @@ class Printer:
         return _("Epoch {epoch}/{epochs} {bar} {percent}  loss {loss}  {speed} images/s  {left} left").format(
             epoch=event.epoch,
             epochs=config.epochs,
-            bar=_bar(share),
+            bar=bar(share),
             percent=i18n.percent(share, 0),
             loss="–" if event.loss is None else i18n.number(event.loss, 4),
             speed=i18n.number(event.images_per_s),
@@ -141,16 +141,16 @@ class Printer:
             self._bar = ""
 
     def _print(self, text: str) -> None:
-        bar = self._bar
+        erased = self._bar
         self._erase_bar()
         try:
             if self._out is not None:
                 print(text, file=self._out, flush=True)
         except OSError:
             self._out = None
-        if bar:
-            self._bar = bar
-            self._write_err(bar)
+        if erased:
+            self._bar = erased
+            self._write_err(erased)
 
     def _write_err(self, text: str) -> None:
         try:
@@ -302,7 +302,8 @@ def print_runs(runs_dir: Path, *, json: bool) -> None:
         print(_("There is no run in {path} yet.").format(path=runs_dir), file=sys.stderr)
 
 
-def _bar(share: float) -> str:
+def bar(share: float) -> str:
+    """How far something is, `share` from 0 to 1, in plain characters."""
     full = round(max(0.0, min(1.0, share)) * _BAR_WIDTH)
     return "[" + "#" * full + "." * (_BAR_WIDTH - full) + "]"
 

@@ -13,16 +13,16 @@ import torch
 import torchinfo
 from torch import nn
 
-from core import acceleration, datasets, networks, preparation, runs
+from core import acceleration, datasets, networks, preparation
 from core.checkpoints import load as load_checkpoint
 from core.config import RunConfig, setting_from_text
 from core.datasets import Dataset
-from core.events import CheckpointSaved, EpochEnded, Event, Progress, RunEnded, RunStarted, Validated
+from core.events import CheckpointSaved, EpochEnded, RunEnded, RunStarted, Validated
 from core.layers import layer_table
 from core.problems import InvalidSetting, Problem
 from core.replay import Replay
-from core.runs import Run
 from core.worker import carry_out
+from tests.core.test_training import after_batches, batch_losses, carried_out, configuration, events_of
 
 ALL: dict[str, object] = {"dropout": 0.4, "batch_norm": True, "width": 0.5}
 
@@ -40,37 +40,6 @@ def sample() -> Dataset:
     return datasets.load(
         "sample", Path("/nowhere"), notify=lambda _m: None, progress=lambda _m, _f: None, should_stop=lambda: False
     )
-
-
-def configuration(**settings: object) -> RunConfig:
-    return RunConfig(**{"dataset": "sample", "epochs": 2, "seed": 7, "threads": 1, "device": "cpu"} | settings)  # type: ignore[arg-type]
-
-
-def carried_out(folder: Path, should_stop: Callable[[], bool] = lambda: False, **settings: object) -> Run:
-    run = runs.create(folder, configuration(**settings))
-    carry_out(run, lambda _event: None, should_stop)
-    return run
-
-
-def after_batches(number: int) -> Callable[[], bool]:
-    calls = iter(range(10**9))
-    return lambda: next(calls) >= number
-
-
-def events_of(run: Run) -> list[Event]:
-    reader, found = run.reader(), []
-    while new := reader.read_new():
-        found += new
-    return found
-
-
-def batch_losses(run: Run) -> dict[tuple[int, int], float | None]:
-    losses: dict[tuple[int, int], float | None] = {}
-    for event in events_of(run):
-        if isinstance(event, Progress):
-            first = event.step - len(event.losses) + 1
-            losses |= {(event.epoch, step): loss for step, loss in enumerate(event.losses, first)}
-    return losses
 
 
 # Settings
