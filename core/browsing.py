@@ -61,7 +61,7 @@ class Browser:
             self._networks[run.id] = load_network(run)
         dataset = self._dataset(run)
         prepared = preparation.permuted(image[None]) if run.config().permute else image[None]
-        logits = self._networks[run.id](normalise(prepared, dataset, torch.device("cpu")))
+        logits = self._networks[run.id](normalise(prepared, dataset))
         return tuple(logits[0].float().softmax(0).tolist())
 
     def _images(self, run: Run) -> Tensor:

@@ -14,7 +14,7 @@ import msgspec
 from core import catalogue, paths
 from core.problems import N_, InvalidSetting
 
-Precision = Literal["fp32", "bf16"]
+Precision = Literal["fp32", "tf32", "bf16"]
 PRECISIONS: tuple[str, ...] = get_args(Precision)
 EXAM_NETWORKS = ("RN_1", "RN_2")
 DATASETS = ("auto", *catalogue.NAMES)
@@ -108,6 +108,9 @@ def _check_together(config: RunConfig) -> None:
             raise InvalidSetting("batch_norm", "batch norm is for RN_1 and RN_2: build it into your own network")
         if config.width != 1:
             raise InvalidSetting("width", "the width is for RN_1 and RN_2: your own network has its own")
+    if config.precision == "tf32" and config.device in ("cpu", "mps"):
+        text = N_("TF32 is arithmetic of NVIDIA's GPUs: choose fp32 or bf16 for {device}")
+        raise InvalidSetting("precision", text, device=config.device)
     if config.exact and config.validate:
         text = N_("exact is the exam's program, which trains on all images: it leaves none to validate on")
         raise InvalidSetting("validate", text)

@@ -95,7 +95,7 @@ class RobustnessTester:
 
         def accuracy(images: Tensor) -> float:
             seen = permuted(images) if config.permute else images  # after the condition, as a digit comes to the eye
-            return evaluate(network, normalise(seen, dataset, self._device), labels).correct / len(labels)
+            return evaluate(network, normalise(seen.to(self._device), dataset), labels).correct / len(labels)
 
         tested = [UnderCondition(None, accuracy(dataset.test_images))]
         for condition in conditions:

@@ -106,9 +106,9 @@ def diverged(epoch: int, step: int) -> RunEnded:
     )
 
 
-def normalise(images: torch.Tensor, dataset: Dataset, device: torch.device) -> torch.Tensor:
-    """uint8, N×28×28, as the exam's transform makes them: float32, N×1×28×28."""
-    pixels = images.to(device, torch.float32).div_(255)
+def normalise(images: torch.Tensor, dataset: Dataset) -> torch.Tensor:
+    """uint8, N×28×28, as the exam's transform makes them: float32, N×1×28×28, on the device of `images`."""
+    pixels = images.to(torch.float32).div_(255)
     return pixels.sub_(dataset.mean).div_(dataset.std).unsqueeze_(1)
 
 
@@ -131,19 +131,29 @@ class _Training:
     """A network, its data and its optimizer on a device."""
 
     def __init__(self, network: nn.Module, dataset: Dataset, config: RunConfig, device: torch.device) -> None:
+        acceleration.prepare(device, config)
         self._network = network.to(device)
         if not config.exact and device.type == "cpu":
             network.to(memory_format=torch.channels_last)  # convolutions of the CPU need no copies then
         self._forward = acceleration.fast_equivalent(network, device, exact=config.exact)
         self._config = config
         self._device = device
-        self._images = normalise(dataset.train_images, dataset, device)
+        self._dataset = dataset
+        self._images = dataset.train_images.to(device)  # as bytes: a batch is normalised when its turn has come
         self._labels = dataset.train_labels.to(device)
-        self._validation_images = normalise(dataset.validation_images, dataset, device)
+        self._validation_images = normalise(dataset.validation_images.to(device), dataset)
         self._validation_labels = dataset.validation_labels.to(device)
         self._criterion = nn.CrossEntropyLoss()
-        # One kernel for all parameters; the other way gives the digits of the exam's loop over them, in less time.
-        self._optimizer = optim.Adam(network.parameters(), lr=config.lr, fused=not config.exact, foreach=config.exact)
+        self._optimizer = (
+            optim.Adam(network.parameters(), lr=config.lr, foreach=True)  # the digits of the exam's, in less time
+            if config.exact
+            else acceleration.FusedAdam(network, config.lr)
+        )
+        self.step: Callable[[torch.Tensor], torch.Tensor] = self._step
+        self._captures = device.type == "cuda" and not config.exact and acceleration.is_known(network)
+        if self._captures:
+            self.step = acceleration.CapturedStep(self._step, config.batch_size, device)
+            self._let_capture_optimizer()
         # An order from the seed alone is the same for every network, and so makes pairs of their runs; but the exam's
         # program draws it from the generator that initialised the network.
         self._generator = torch.default_generator if config.exact else torch.Generator().manual_seed(config.seed)
@@ -160,12 +170,14 @@ class _Training:
         self._network.train()
         self._forward.train()
 
-    def step(self, batch: torch.Tensor) -> torch.Tensor:
-        """One step of Adam; the batch's loss stays on the device."""
+    def _step(self, batch: torch.Tensor) -> torch.Tensor:
+        """One step of Adam on the images of these indices; the batch's loss stays on the device."""
+        images = normalise(self._images.index_select(0, batch), self._dataset)
+        labels = self._labels.index_select(0, batch)
         self._optimizer.zero_grad()
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._config.precision == "bf16"):
-            outputs = self._forward(self._images[batch])
-            loss: torch.Tensor = self._criterion(outputs, self._labels[batch])
+        bf16 = self._config.precision == "bf16"
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=bf16, cache_enabled=False):
+            loss: torch.Tensor = self._criterion(self._forward(images), labels)
         loss.backward()
         self._optimizer.step()
         return loss.detach()
@@ -208,10 +220,16 @@ class _Training:
         try:
             self._network.load_state_dict(checkpoint["network"])
             self._optimizer.load_state_dict(checkpoint["optimizer"])
+            self._let_capture_optimizer()
             self._generator.set_state(checkpoint["order_state"])
         except (RuntimeError, LookupError, TypeError, ValueError) as error:
             raise Problem("the checkpoint does not fit the network: {reason}", reason=reason(error)) from error
         self.meter.restore(checkpoint)
+
+    def _let_capture_optimizer(self) -> None:
+        """Set anew after a checkpoint was loaded, which may come from another device."""
+        for group in self._optimizer.param_groups:
+            group["capturable"] = self._captures
 
     def restore_rng(self, checkpoint: Checkpoint) -> None:
         torch.set_rng_state(checkpoint["rng_state"])

@@ -104,7 +104,7 @@ def _train_and_test(run: Run, emit: Emit, should_stop: Callable[[], bool]) -> Ru
         emit(event)
 
     # Stage 3: the test
-    images = normalise(dataset.test_images, dataset, device)
+    images = normalise(dataset.test_images.to(device), dataset)
     evaluation = evaluate(network, images, dataset.test_labels.to(device))
     emit(_evaluated(evaluation, dataset))
     try:

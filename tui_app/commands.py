@@ -72,7 +72,7 @@ DataSet = Annotated[
 DataDir = Annotated[
     str | None, typer.Option(metavar=_("FOLDER"), help=_("Where the data are. [default: MNIST_TUI_DATA, or yours]"))
 ]
-Precision = Annotated[str | None, typer.Option(metavar="fp32|bf16", help=_("Of the arithmetic. [default: fp32]"))]
+Precision = Annotated[str | None, typer.Option(metavar="fp32|tf32|bf16", help=_("Of the arithmetic. [default: fp32]"))]
 Threads = Annotated[str | None, typer.Option(metavar="N", help=_("On the CPU. [default: what suits it]"))]
 Validate = Annotated[
     bool,

@@ -21,7 +21,7 @@ def train(spec: Spec, answers: IO[str]) -> None:
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     pace = Pacer(answers, lambda: None)
     data = load(spec)
-    images = normalise(data.train_images, data, torch.device("cpu"))
+    images = normalise(data.train_images, data)
     loader = DataLoader(TensorDataset(images, data.train_labels), batch_size=spec.batch_size, shuffle=True)
 
     class Classifier(lightning.LightningModule):  # type: ignore[misc]

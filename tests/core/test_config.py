@@ -66,6 +66,14 @@ def test_a_network_of_ones_own_is_known_by_its_whole_path(tmp_path: Path, monkey
     assert setting_from_text("model", "net.py:Net") == f"{tmp_path / 'net.py'}:Net"
 
 
+@pytest.mark.parametrize("device", ["cpu", "mps"])
+def test_tf32_is_refused_where_there_is_none(device: str) -> None:
+    with pytest.raises(InvalidSetting) as caught:
+        RunConfig(precision="tf32", device=device)
+    assert caught.value.field == "precision"
+    assert RunConfig(precision="tf32", device="cuda").precision == "tf32"
+
+
 @pytest.mark.parametrize(
     "change", [{"epochs": 0}, {"lr": -1.0}, {"device": "tpu"}, {"model": "x"}, {"batch_size": 10**6}]
 )

@@ -87,7 +87,7 @@ class RunForm(Vertical):
         yield self._input("seed", _("Seed"), placeholder=_("drawn"))
         dataset = self._settings["dataset"]
         yield _field("dataset", _("Data set"), Select.from_values(DATASETS, value=dataset, **_select("dataset")))
-        precisions = [("fp32", "fp32"), ("bf16", "bf16"), (_("exact fp32"), "exact")]
+        precisions = [("fp32", "fp32"), ("tf32", "tf32"), ("bf16", "bf16"), (_("exact fp32"), "exact")]
         precision = "exact" if self._settings.get("exact") else self._settings.get("precision", "fp32")
         yield _field("precision", _("Precision"), Select(precisions, value=precision, **_select("precision")))
         yield self._input("threads", _("Threads"), placeholder=_("what suits"))
@@ -136,7 +136,7 @@ class RunForm(Vertical):
             )
         precision = self.query_one("#precision", Select).value
         values["exact"] = precision == "exact"
-        values["precision"] = "bf16" if precision == "bf16" else "fp32"
+        values["precision"] = "fp32" if precision == "exact" else precision
         values["dataset"] = self.query_one("#dataset", Select).value
         values["data_dir"] = self._text("data_dir") or str(paths.default_data_dir())
         values["validate"], values["permute"] = self._is_ticked("validate"), self._is_ticked("permute")

@@ -1,0 +1,83 @@
+"""What is done for speed, held against torch's own way, on the CPU and on a GPU where there is one."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn, optim
+
+from core import networks
+from core.acceleration import FusedAdam
+from core.worker import carry_out
+from tests.core.test_training import after_batches, batch_losses, carried_out
+
+on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+GPU_SETTINGS = [{"model": "RN_1"}, {"model": "RN_2"}, {"model": "RN_1", "dropout": 0.2}, {"precision": "bf16"}]
+
+
+class _PartlyUsed(nn.Module):
+    """The second layer gets its first gradient late, and the third is of another type."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(5, 5), nn.Linear(5, 5)
+        self.third = nn.Linear(5, 5, dtype=torch.float64)
+
+    def forward(self, inputs: torch.Tensor, step: int) -> torch.Tensor:
+        outputs: torch.Tensor = self.first(inputs)
+        if step > 2:
+            outputs = self.second(outputs)
+        return self.third(outputs.double()) if step > 4 else outputs
+
+
+def _train(network: nn.Module, optimizer: optim.Optimizer, steps: range) -> None:
+    for step in steps:
+        optimizer.zero_grad()
+        torch.manual_seed(step)
+        inputs = torch.randn(4, 1, 28, 28) if not isinstance(network, _PartlyUsed) else (torch.randn(4, 5), step)
+        outputs = network(*inputs) if isinstance(inputs, tuple) else network(inputs)
+        outputs.square().sum().backward()
+        optimizer.step()
+
+
+@pytest.mark.parametrize("make", [lambda: networks.build("RN_1"), _PartlyUsed])
+def test_the_optimizer_is_adam_to_the_last_digit_and_across_a_checkpoint(make: type[nn.Module]) -> None:
+    torch.manual_seed(0)
+    ours = make()
+    reference = copy.deepcopy(ours)
+    adam, fused = optim.Adam(reference.parameters(), lr=0.01, fused=True), FusedAdam(ours, lr=0.01)
+    _train(reference, adam, range(8))
+    _train(ours, fused, range(6))
+    continued = FusedAdam(ours, lr=0.5)
+    continued.load_state_dict(fused.state_dict())
+    _train(ours, continued, range(6, 8))
+    assert all(map(torch.equal, ours.state_dict().values(), reference.state_dict().values()))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_tf32_without_a_gpu_fails_with_one_line(tmp_path: Path) -> None:
+    summary = carried_out(tmp_path, device="auto", precision="tf32").summary()
+    assert summary.state == "failed"
+    assert summary.message is not None and "TF32" in str(summary.message)
+
+
+@on_gpu
+@pytest.mark.parametrize("settings", GPU_SETTINGS)
+def test_on_a_gpu_a_stopped_run_goes_on_to_the_same_losses(settings: dict[str, object], tmp_path: Path) -> None:
+    whole = carried_out(tmp_path, device="cuda", **settings)
+    stopped = carried_out(tmp_path, after_batches(40), device="cuda", **settings)
+    carry_out(stopped, lambda _event: None, lambda: False)
+    assert batch_losses(stopped) == batch_losses(whole)
+
+
+@on_gpu
+@pytest.mark.parametrize("model", ["RN_1", "RN_2"])
+def test_on_a_gpu_the_losses_are_those_of_the_cpu_but_for_rounding(model: str, tmp_path: Path) -> None:
+    of_gpu = batch_losses(carried_out(tmp_path, device="cuda", model=model, epochs=1))
+    of_cpu = batch_losses(carried_out(tmp_path, device="cpu", model=model, epochs=1))
+    first = [(1, step) for step in range(1, 21)]
+    assert [of_gpu[key] for key in first] == pytest.approx([of_cpu[key] for key in first], rel=0.01)
+    assert len(set(of_gpu.values())) > 50
