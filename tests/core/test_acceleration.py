@@ -61,7 +61,8 @@ def test_the_optimizer_is_adam_to_the_last_digit_and_across_a_checkpoint(make: t
 def test_tf32_without_a_gpu_fails_with_one_line(tmp_path: Path) -> None:
     summary = carried_out(tmp_path, device="auto", precision="tf32").summary()
     assert summary.state == "failed"
-    assert summary.message is not None and "TF32" in str(summary.message)
+    assert summary.message is not None
+    assert "TF32" in str(summary.message)
 
 
 @on_gpu
