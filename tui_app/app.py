@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import shutil
 import signal
 import threading
 import time
@@ -52,6 +53,10 @@ class MnistTui(App[int]):
     ) -> None:
         super().__init__()
         self._dashboard = Dashboard(runs_dir, settings, run_id, resume=resume)
+        # Known from the start, they spare the first painting a second one: a tenth of a second.
+        columns, rows = shutil.get_terminal_size()
+        for size, breakpoints in ((columns, self.HORIZONTAL_BREAKPOINTS), (rows, self.VERTICAL_BREAKPOINTS)):
+            self._dashboard.add_class(max((least, name) for least, name in breakpoints if least <= size)[1])
         for key in key_table():
             first, *others = key.keys.split(",")
             self.bind(first, key.action, description=key.text, show=key.in_footer, key_display=key.names[0])

@@ -140,5 +140,7 @@ def _default_threads() -> int:
 def child_environment() -> dict[str, str]:
     """For what is started from the project's own folder."""
     root = str(Path(__file__).parents[2])
-    known = os.environ.get("PYTHONPATH")
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([root, *([known] if known else [])])}
+    inherited = dict(os.environ)
+    inherited.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed program is compiled
+    known = inherited.get("PYTHONPATH")
+    return {**inherited, "PYTHONPATH": os.pathsep.join([root, *([known] if known else [])])}

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Container, Vertical
+from textual.events import ScreenResume
 from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Footer, Header, Static, Tab, Tabs
@@ -45,7 +46,7 @@ LISTING_INTERVAL_S = 2.0
 class Dashboard(Screen[None]):
     """`settings` fill the form; `run_id` is shown at once, and resumed if so asked."""
 
-    AUTO_FOCUS = "#network"
+    AUTO_FOCUS = ""
     TITLE = "mnist-tui"
     PANELS: ClassVar = ("form", "layers", "chart", "progress", "result", "runs-panel")
 
@@ -74,6 +75,7 @@ class Dashboard(Screen[None]):
 
     def __init__(self, runs_dir: Path, settings: dict[str, Any], run_id: str | None, *, resume: bool) -> None:
         super().__init__()
+        self._is_painted = False
         self._book = RunBook(runs_dir)
         self._settings = settings
         self._open_first = run_id
@@ -114,8 +116,14 @@ class Dashboard(Screen[None]):
 
     def on_mount(self) -> None:
         self.query_one("HeaderIcon").tooltip = _("Open the command palette")
+        self.call_after_refresh(self.query_one("#network").focus)
         self._ensure_standby()
         self._list_runs()
+
+    def on_screen_resume(self, event: ScreenResume) -> None:
+        """Before the first painting every widget has its styles: another look at all of them is spared."""
+        event.refresh_styles = self._is_painted
+        self._is_painted = True
 
     def on_unmount(self) -> None:
         if self._standby is not None:

@@ -78,7 +78,9 @@ class RunForm(Vertical):
         yield _field("device", _("Device"), Select([(device, device)], value=device, **_select("device")))
         yield Static(_("Loading torch…"), id="device-name", classes="muted")
         yield self._input("epochs", _("Epochs"))
-        with Collapsible(title=_("More"), id="more", collapsed=not self._has_more()):
+        collapsed = not self._has_more()
+        # The class, known from the start, spares its content a second look at the style sheets.
+        with Collapsible(title=_("More"), id="more", collapsed=collapsed, classes="-collapsed" if collapsed else ""):
             yield from self._more_fields()
 
     def _more_fields(self) -> ComposeResult:
