@@ -81,6 +81,7 @@ class Dashboard(Screen[None]):
         self._open_first = run_id
         self._resume_first = resume
         self._chart_shows: object = None
+        self._bindings_are_of: object = None
         self._disk_was_full = False
         self._tables: dict[Describe, LayerTable] = {}
         self._wanted_table: Describe | None = None
@@ -487,7 +488,9 @@ class Dashboard(Screen[None]):
             self._table_is_of = run_id
             self._show_table_of_run(Describe.of(replay.started.config))
         self._show_chart()
-        self.refresh_bindings()
+        if (run_id, state) != self._bindings_are_of:
+            self._bindings_are_of = run_id, state
+            self.refresh_bindings()
 
     def _show_chart(self) -> None:
         chart = self.query_one(LossChart)

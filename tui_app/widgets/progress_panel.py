@@ -28,7 +28,7 @@ class ProgressPanel(Horizontal):
         yield RichLog(max_lines=2 * MAX_LINES + 2, id="lines", min_width=20)
 
     def on_mount(self) -> None:
-        self._run_id = ""
+        self._run_id = self._notice = ""
         self._last = (0, 0)
         self._has_result = False
 
@@ -56,10 +56,14 @@ class ProgressPanel(Horizontal):
             if state == "running":
                 left = time_left(progress, replay.total_steps, replay.done_steps, started.config.batch_size)
                 speed += " · " + _("{left} left").format(left=duration(left))
-        self.query_one("#progress-state", Static).update(Content(" · ".join(texts)))
+        # One line each, whatever it says: to arrange the whole screen anew costs more than a training can spare.
+        self.query_one("#progress-state", Static).update(Content(" · ".join(texts)), layout=False)
         self.query_one("#progress-bar", ProgressBar).update(total=1, progress=min(1.0, share))
-        self.query_one("#progress-speed", Static).update(Content(speed))
-        self.query_one("#progress-notice", Static).update(Content(_notice(replay, state)))
+        self.query_one("#progress-speed", Static).update(Content(speed), layout=False)
+        notice = _notice(replay, state)
+        if notice != self._notice:
+            self._notice = notice
+            self.query_one("#progress-notice", Static).update(Content(notice))
 
     def _show_lines(self, run_id: str, replay: Replay) -> None:
         log = self.query_one("#lines", RichLog)

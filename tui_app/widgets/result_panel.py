@@ -31,10 +31,15 @@ class ResultPanel(Vertical):
         yield ConfusionMatrix(id="confusion")
 
     def on_mount(self) -> None:
-        self.border_title = _("Result")
+        self._shown: object = None
         self.show_run("", Replay())
 
     def show_run(self, run_id: str, replay: Replay) -> None:
+        """Called at every news of the run: most change nothing here."""
+        shown = run_id, replay.started, replay.evaluated
+        if shown == self._shown:
+            return
+        self._shown = shown
         title = _("Result of {run}").format(run=run_id) if run_id else _("Result")
         self.border_title = title + (" · " + _("SAMPLE") if replay.is_sample else "")
         sample = [_("5,000 images, not all of MNIST")] if replay.is_sample else []
