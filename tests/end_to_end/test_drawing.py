@@ -1,0 +1,60 @@
+"""A digit drawn with the mouse in a real terminal, and what the two trained networks say of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+
+import pytest
+
+from tests.end_to_end.terminal import Place, Terminal
+
+Point = tuple[int, int]
+"""Column and row of a pixel, from 0 to 27."""
+
+SHIFT_F2 = "\x1b[1;2Q"
+DIGITS: dict[int, Sequence[Sequence[Point]]] = {
+    1: [[(14, 4), (14, 24)]],
+    7: [[(8, 6), (20, 6), (13, 24)]],
+}
+
+
+def _drag(terminal: Terminal, origin: Point, points: Sequence[Point]) -> None:
+    """In SGR's encoding: press, move with the button held, release. A cell is two pixels high."""
+    cells = [(origin[0] + x, origin[1] + y // 2) for x, y in points]
+    terminal.keys("\x1b[<0;{};{}M".format(*cells[0]))
+    for (x0, y0), (x1, y1) in pairwise(cells):
+        steps = max(abs(x1 - x0), abs(y1 - y0))
+        for step in range(1, steps + 1):
+            x, y = round(x0 + (x1 - x0) * step / steps), round(y0 + (y1 - y0) * step / steps)
+            terminal.keys(f"\x1b[<32;{x};{y}M")
+    terminal.keys("\x1b[<0;{};{}m".format(*cells[-1]))
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(120, 40), (80, 24)])
+def test_a_digit_drawn_with_the_mouse_is_recognised_by_both_networks(place: Place, columns: int, rows: int) -> None:
+    for model, epochs in (("RN_1", "5"), ("RN_2", "3")):
+        assert place.train("--epochs", epochs, "--seed", "4", model=model).wait() == 0
+    terminal = place.terminal("attach", "rn1-0001", "--lang", "en", columns=columns, rows=rows)
+    is_narrow = columns < 120
+    if is_narrow:
+        terminal.keys("f2", "f2", "f2", "f2")
+    terminal.wait_for("errors in 1,000")
+    terminal.keys("o")  # lays the newest run, that of RN_2, over the chart
+    if is_narrow:
+        terminal.keys(SHIFT_F2, SHIFT_F2)
+    terminal.wait_for("━━ rn2-0002")
+    terminal.keys("w")
+    screen = terminal.wait_for("Draw a digit").splitlines()
+    row = next(number for number, line in enumerate(screen) if "Draw a digit" in line)
+    origin = (screen[row].index("╭") + 3, row + 2)  # from 1, past the frame
+    for digit, strokes in DIGITS.items():
+        for stroke in strokes:
+            _drag(terminal, origin, stroke)
+        terminal.wait_for(lambda text, digit=digit: len(re.findall(rf"\b{digit} ██████", text)) == 2)
+        terminal.keys("c")
+        terminal.wait_for(lambda text: "██████" not in text)
+    terminal.keys("escape")
+    terminal.keys("f10")
+    assert terminal.wait_end() == 0
