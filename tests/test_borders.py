@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -55,3 +56,9 @@ def test_the_dashboard_never_loads_torch() -> None:
 @pytest.mark.parametrize("name", sorted(set(modules("core")) - WITH_TORCH))
 def test_what_needs_no_torch_does_not_load_it(name: str) -> None:
     assert "torch" not in loaded_by([name])
+
+
+def test_one_file_knows_plotext() -> None:
+    files = [path for package in ("core", "tui_app") for path in (ROOT / package).rglob("*.py")]
+    importing = [path.stem for path in files if re.search(r"^\s*(import|from) plotext", path.read_text(), re.MULTILINE)]
+    assert importing == ["chart_canvas"]

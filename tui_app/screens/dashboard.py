@@ -31,8 +31,9 @@ from tui_app.screens import looking
 from tui_app.screens.digits import DigitsScreen
 from tui_app.screens.draw import DrawScreen
 from tui_app.standby import StandbyWorker
+from tui_app.widgets.chart_curves import Series
 from tui_app.widgets.layer_panel import LayerPanel
-from tui_app.widgets.loss_chart import LossChart, Series
+from tui_app.widgets.loss_chart import LossChart
 from tui_app.widgets.progress_panel import ProgressPanel
 from tui_app.widgets.result_panel import ConfusionMatrix, ResultPanel
 from tui_app.widgets.run_form import RunForm
