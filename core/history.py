@@ -1,13 +1,15 @@
-"""The losses of a run in bounded memory: however long it trains, a reader's memory and a chart's cost stay the same."""
+"""What a run measures, in bounded memory: a reader's memory and a chart's cost do not grow with the run."""
 
 from __future__ import annotations
 
 import math
 from array import array
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import NamedTuple, cast
 
+_LONGEST_S = 1e12
 _LAST_STEP = 1 << 53
 """No run gets here, and beyond it a float no longer tells one step from the next."""
 
@@ -166,6 +168,89 @@ def _mean_of_both(mean: float, count: int, other_mean: float, other_count: int) 
     return mean * (count / total) + other_mean * (other_count / total)
 
 
+class Clock:
+    """The seconds that a training has taken by step: straight between at most `capacity` known points. When there are
+    more, those that lie closest are dropped. Neither step nor time goes back: a point that does is passed over.
+    """
+
+    def __init__(self, capacity: int = 1024) -> None:
+        assert capacity >= 2
+        self._capacity = capacity
+        self._stride = 1
+        self._steps = array("q", [0])
+        self._seconds = array("d", [0.0])
+
+    @classmethod
+    def mean(cls, clocks: Sequence[Clock], points: int = 128) -> Clock:
+        """Of several trainings at the same steps; one that has not come so far is taken to go on at its pace."""
+        if len(clocks) == 1:
+            return clocks[0]
+        mean = cls(points + 1)
+        begun = [clock for clock in clocks if clock.end]
+        end = max((clock.end for clock in begun), default=0)
+        for i in range(1, points + 1):
+            step = end * i // points
+            mean.add(step, sum(clock.seconds_at(step) for clock in begun) / max(1, len(begun)))
+        return mean
+
+    def __len__(self) -> int:
+        """Points that are kept: never more than the capacity."""
+        return len(self._steps)
+
+    @property
+    def end(self) -> int:
+        """The last step whose time is known."""
+        return self._steps[-1]
+
+    def add(self, step: int, seconds: float) -> None:
+        """`step` batches are behind the training after `seconds`."""
+        if not self._steps[-1] < step <= _LAST_STEP or not self._seconds[-1] <= seconds <= _LONGEST_S:
+            return
+        if len(self) > 1 and step - self._steps[-2] < self._stride:
+            self._steps.pop()
+            self._seconds.pop()
+        self._steps.append(step)
+        self._seconds.append(seconds)
+        while len(self) > self._capacity:
+            self._stride *= 2
+            self._thin()
+
+    def truncate(self, step: int) -> None:
+        """Forget everything after `step`."""
+        kept = max(1, bisect_right(self._steps, step))
+        del self._steps[kept:], self._seconds[kept:]
+
+    def seconds_at(self, step: float) -> float:
+        """After the last known step, at the pace until there."""
+        last = self._steps[-1]
+        if step >= last:
+            return self._seconds[-1] * (step / last) if last else 0.0
+        return _between(self._steps, self._seconds, step)
+
+    def step_at(self, seconds: float) -> float:
+        """The end, where the training has not taken so long."""
+        if seconds >= self._seconds[-1]:
+            return self._steps[-1]
+        return _between(self._seconds, self._steps, seconds)
+
+    def _thin(self) -> None:
+        kept = [0]
+        for i in range(1, len(self) - 1):
+            if self._steps[i] - self._steps[kept[-1]] >= self._stride:
+                kept.append(i)
+        kept.append(len(self) - 1)
+        self._steps = array("q", [self._steps[i] for i in kept])
+        self._seconds = array("d", [self._seconds[i] for i in kept])
+
+
+def _between(known: Sequence[float], values: Sequence[float], at: float) -> float:
+    """The value at a place within `known`, which rises, on the straight line between its neighbours."""
+    right = bisect_right(known, max(at, known[0]))
+    before, after = known[right - 1], known[right]
+    share = (max(at, before) - before) / (after - before)
+    return values[right - 1] + share * (values[right] - values[right - 1])
+
+
 class LossHistory:
     """What a chart shows of a run. Steps are batches, counted from 0 over the whole run."""
 
@@ -178,6 +263,9 @@ class LossHistory:
         """The loss of each epoch, at the step of its last batch."""
         self.validation = Curve(capacity)
         """The validation loss after each epoch, at the step of its last batch."""
+        self.accuracy = Curve(capacity)
+        """The validation accuracy, 0 to 1, in the same places."""
+        self.clock = Clock()
 
     def extend(self, first_step: int, losses: Sequence[float | None]) -> None:
         self.batches.extend(first_step, losses)
@@ -188,13 +276,19 @@ class LossHistory:
     def add_epoch(self, last_step: int, value: float | None) -> None:
         self.epochs.add(last_step, value)
 
-    def add_validation(self, last_step: int, value: float | None) -> None:
-        self.validation.add(last_step, value)
+    def add_validation(self, last_step: int, loss: float | None, accuracy: float | None) -> None:
+        self.validation.add(last_step, loss)
+        self.accuracy.add(last_step, accuracy)
+
+    def add_seconds(self, steps: int, seconds: float) -> None:
+        """`steps` batches are behind the training after `seconds`."""
+        self.clock.add(steps, seconds)
 
     def truncate(self, step: int) -> None:
         """Forget everything from `step` on: a resumed run repeats it."""
-        for curve in (self.batches, self.running, self.epochs, self.validation):
+        for curve in self._curves:
             curve.truncate(step)
+        self.clock.truncate(step)
 
     @property
     def end(self) -> int:
@@ -204,4 +298,8 @@ class LossHistory:
     @property
     def version(self) -> int:
         """Changes whenever one of the curves does."""
-        return self.batches.version + self.running.version + self.epochs.version + self.validation.version
+        return sum(curve.version for curve in self._curves)
+
+    @property
+    def _curves(self) -> tuple[Curve, ...]:
+        return self.batches, self.running, self.epochs, self.validation, self.accuracy

@@ -58,7 +58,9 @@ class Replay:
                 case Validated():
                     if not self.validations or event.epoch > self.validations[-1].epoch:
                         self.validations.append(event)
-                        self.history.add_validation(self._global_step(event.epoch + 1, 0) - 1, event.loss)
+                        self.history.add_validation(
+                            self._global_step(event.epoch + 1, 0) - 1, event.loss, event.accuracy
+                        )
                 case RunStarted():
                     self._start(event)
                 case Evaluated():
@@ -80,6 +82,7 @@ class Replay:
     def _add_progress(self, event: Progress) -> None:
         step = self._global_step(event.epoch, event.step)
         self.history.extend(step - len(event.losses), event.losses)
+        self.history.add_seconds(step, event.elapsed_s)
         if event.loss is not None:
             self.history.add_running(step - 1, event.loss)
         self.progress = event

@@ -131,7 +131,7 @@ def summarise(records: Sequence[Record], left_out: Iterable[LeftOut] = ()) -> Re
     groups: dict[object, list[Record]] = {}
     for record in records:
         groups.setdefault(_kind(_started(record).config), []).append(record)
-    names = _names([_started(group[0]).config for group in groups.values()])
+    names = network_names([_started(group[0]).config for group in groups.values()])
     networks = tuple(_network(name, group) for name, group in zip(names, groups.values(), strict=True))
     answers = {record.run.id: read_predictions(record) for record in records}
     _check_same_images(answers)
@@ -342,7 +342,7 @@ def _kind(config: RunConfig) -> object:
 _NO_PART = frozenset({"seed", "data_dir", "device", "dataset", "threads"})
 
 
-def _names(configs: Sequence[RunConfig]) -> list[str]:
+def network_names(configs: Sequence[RunConfig]) -> list[str]:
     """Short names that tell the networks apart: the file without its folder, and settings where only these differ."""
     names = []
     for config in configs:

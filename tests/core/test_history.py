@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.history import Column, Curve, LossHistory
+from core.history import Clock, Column, Curve, LossHistory
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 ANY = st.one_of(st.none(), st.floats())
@@ -75,7 +75,7 @@ def test_the_mean_of_huge_values_does_not_overflow() -> None:
 
 
 def test_truncating_forgets_and_the_repeated_steps_count_once() -> None:
-    curve = Curve(capacity=64)
+    curve = Curve(capacity=256)
     curve.extend(0, [1.0] * 50 + [9.0] * 10)
     curve.truncate(50)
     assert curve.end == 50
@@ -139,3 +139,71 @@ def test_a_history_holds_batches_running_loss_and_epochs() -> None:
     assert history.end == 1
     assert history.batches.columns([0, 2]) == [Column(2, 2, 2)]
     assert history.running.columns([0, 2]) == history.epochs.columns([0, 2]) == [None]
+
+
+def clock_of(*points: tuple[int, float], capacity: int = 1024) -> Clock:
+    clock = Clock(capacity)
+    for step, seconds in points:
+        clock.add(step, seconds)
+    return clock
+
+
+def test_a_clock_is_straight_between_what_it_knows() -> None:
+    clock = clock_of((10, 1.0), (20, 4.0))
+    assert [clock.seconds_at(step) for step in (0, 5, 10, 15, 20)] == [0, 0.5, 1, 2.5, 4]
+    assert [clock.step_at(seconds) for seconds in (-1, 0, 0.5, 2.5, 4, 99)] == [0, 0, 5, 15, 20, 20]
+    assert clock.seconds_at(40) == 8  # at the pace until there
+    assert (Clock().seconds_at(7), Clock().step_at(7)) == (0, 0)
+
+
+def test_a_clock_of_a_long_run_stays_within_its_capacity_and_keeps_its_shape() -> None:
+    def truth(step: int) -> float:
+        return step / 100 if step < 400_000 else 4000 + (step - 400_000) / 10
+
+    clock = clock_of(*((step, truth(step)) for step in range(7, 1_000_000, 7)), capacity=256)
+    assert 128 <= len(clock) <= 256
+    for step in (1_000, 100_000, 390_000, 500_000, 999_992):
+        assert clock.seconds_at(step) == pytest.approx(truth(step), rel=0.02)
+        assert clock.step_at(clock.seconds_at(step)) == pytest.approx(step)
+
+
+@pytest.mark.parametrize("wrong", [(5, 9.0), (10, 9.0), (20, 0.5), (20, math.nan), (20, math.inf), (1 << 60, 2.0)])
+def test_a_clock_does_not_go_back_nor_out_of_bounds(wrong: tuple[int, float]) -> None:
+    clock = clock_of((10, 1.0), wrong)
+    assert (clock.end, clock.seconds_at(10), len(clock)) == (10, 1.0, 2)
+
+
+def test_a_clock_goes_on_from_where_a_run_is_resumed() -> None:
+    clock = clock_of((10, 1.0), (20, 2.0), (30, 60.0))
+    clock.truncate(20)
+    clock.add(25, 2.5)
+    assert [clock.seconds_at(step) for step in (20, 25)] == [2.0, 2.5]
+    clock.truncate(0)
+    assert clock.end == 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(-5, 1 << 54), st.floats()), max_size=40), st.floats(0, 1e15), st.integers(2, 9))
+def test_whatever_comes_a_clock_rises(points: list[tuple[int, float]], at: float, capacity: int) -> None:
+    clock = clock_of(*points, capacity=capacity)
+    assert len(clock) <= capacity
+    assert 0 <= clock.step_at(at) <= clock.step_at(2 * at) <= clock.end
+    assert 0 <= clock.seconds_at(at) <= clock.seconds_at(2 * at) < math.inf
+
+
+def test_the_mean_clock_is_at_the_same_steps() -> None:
+    mean = Clock.mean([clock_of((100, 1.0)), clock_of((50, 1.5)), Clock()])
+    assert mean.end == 100
+    assert mean.seconds_at(100) == 2.0  # the second goes on at its pace, the third has not begun
+    assert mean.seconds_at(25) == pytest.approx(0.5)
+
+
+def test_a_history_forgets_the_accuracy_and_the_time_of_what_is_repeated() -> None:
+    history = LossHistory()
+    for epoch in (1, 2):
+        history.extend(10 * epoch - 10, [1.0] * 10)
+        history.add_seconds(10 * epoch, 3.0 * epoch)
+        history.add_validation(10 * epoch - 1, 0.5, 0.8 + epoch / 8)
+    history.truncate(15)
+    assert history.clock.end == 10
+    assert whole(history.accuracy) == Column(0.925, 0.925, 0.925)

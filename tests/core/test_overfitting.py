@@ -289,7 +289,7 @@ def test_an_epoch_that_a_crash_repeats_is_read_once() -> None:
 def test_the_validation_points_are_bounded() -> None:
     history = Replay().history
     for epoch in range(10_000):
-        history.add_validation(10 * epoch, math.nan if epoch == 5 else 1.0)
+        history.add_validation(10 * epoch, math.nan if epoch == 5 else 1.0, 0.9)
     assert len(history.validation) <= 4096
 
 
