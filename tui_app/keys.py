@@ -39,6 +39,13 @@ def key_table() -> tuple[Key, ...]:
         Key("f8,l", "screen.toggle_log_scale", _("Log scale"), _("Losses on a logarithmic scale, or back")),
         Key("f9,o", "screen.toggle_overlay", _("Overlay"), _("Lay the run under the list's cursor over the chart")),
         Key(
+            "f11,x",
+            "screen.next_x_unit",
+            _("x axis"),
+            _("Losses by epoch, by seconds of training, or by multiply–accumulates"),
+            False,
+        ),
+        Key(
             "shift+f5,c", "screen.compare", _("Compare"), _("Train networks on the same seeds, and compare them"), False
         ),
         Key("f3,d", "screen.show_digits", _("Digits"), _("Look at the images that the run on show gets wrong"), False),

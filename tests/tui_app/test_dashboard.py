@@ -341,7 +341,9 @@ async def test_validation_is_drawn_beside_the_running_loss_and_told_line_by_line
         await until(pilot, lambda: "dropout3" in shown(app))
         text = shown(app)
         assert f"━◆ {i18n._('validation loss')}" in text
-        assert text.count("◆") == 1 + len(validations) == 3
+        assert text.count("◆") == 2 + len(validations) == 4  # in the legend, before the accuracies, and at the losses
+        accuracies = " +".join(re.escape(i18n.number(100 * event.accuracy, 1)) for event in validations)
+        assert re.search(f"◆ % +{accuracies} ", text)
         for event in validations:
             assert event.loss is not None
             assert f"{i18n.number(event.loss, 4)}, {i18n.percent(event.accuracy)}" in text

@@ -119,6 +119,9 @@ async def test_networks_are_compared_on_the_runs_there_are(finished: Path) -> No
         await pilot.press("enter")
         await until(pilot, lambda: "4 of 4 runs" in shown(app) and "McNemar" in shown(app), timeout_s=120)
         text = shown(app)
+        await pilot.press("f9")
+        await until(pilot, lambda: "RN_1 ×2 seeds" in shown(app) and "RN_2 ×2 seeds" in shown(app))
+        assert "McNemar" not in shown(app)
     summaries = runs.Listing(finished).read()
     accuracies = [run.accuracy for run in summaries if run.config and run.config.model == "RN_2" and run.accuracy]
     assert len(summaries) == 4  # seed 1 was there already, of both networks

@@ -32,14 +32,18 @@ _INTERVAL_S = 0.5
 _SEEDS = 5
 
 
-class CompareScreen(Screen[None]):
-    """`settings` are those of all runs; `best_device` is what `auto` means, where that is known."""
+class CompareScreen(Screen[list[str]]):
+    """`settings` are those of all runs; `best_device` is what `auto` means, where that is known.
+
+    Dismissed with the ids of the runs to show in the chart.
+    """
 
     AUTO_FOCUS = "#seeds"
     BINDINGS = [  # noqa: RUF012
         Binding("escape", "leave", show=False),
         Binding("f5", "compare", show=False),
         Binding("f6", "stop", show=False),
+        Binding("f9", "overlay", show=False),
     ]
 
     class Advanced(Message):
@@ -57,6 +61,7 @@ class CompareScreen(Screen[None]):
         self._best_device = best_device
         self._made: Comparison | None = None
         self._is_stopping = False
+        self._parts: Sequence[Part] = ()
 
     def compose(self) -> ComposeResult:
         yield Header()
@@ -71,6 +76,7 @@ class CompareScreen(Screen[None]):
         with Horizontal(classes="buttons"):
             yield Button(_("Compare"), id="compare", variant="primary", compact=True)
             yield Button(_("Stop"), id="stop-comparison", compact=True, disabled=True)
+            yield Button(_("Show the curves"), id="overlay", compact=True, disabled=True)
         yield ProgressBar(total=1, show_eta=False, show_percentage=False, id="compare-progress")
         yield Static(id="compare-state")
         with VerticalScroll(id="answer"):
@@ -130,9 +136,17 @@ class CompareScreen(Screen[None]):
             self._made.stop()
 
     def action_leave(self) -> None:
+        self._leave([])
+
+    @on(Button.Pressed, "#overlay")
+    def action_overlay(self) -> None:
+        if run_ids := [part.run.id for part in self._parts if part.run is not None]:
+            self._leave(run_ids)
+
+    def _leave(self, run_ids: list[str]) -> None:
         if self._made is not None:
             self.app.notify(_("Runs in progress go on; the same comparison goes on from there."))
-        self.dismiss()
+        self.dismiss(run_ids)
 
     # How it goes
 
@@ -150,7 +164,9 @@ class CompareScreen(Screen[None]):
     def _show(self, message: Advanced) -> None:
         made = message.made
         self.query_one("#compare-progress", ProgressBar).update(progress=made.share)
+        self._parts = made.parts
         self.query_one("#stop-comparison", Button).disabled = self._made is None
+        self.query_one("#overlay", Button).disabled = not any(part.run for part in made.parts)
         self.query_one("#compare", Button).disabled = self._made is not None
         ended = made.count("done", "left_out")
         text = _("{ended} of {runs} runs, {running} in progress")

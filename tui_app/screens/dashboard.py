@@ -13,6 +13,7 @@ from textual.containers import Container, Vertical
 from textual.events import ScreenResume
 from textual.message import Message
 from textual.screen import Screen
+from textual.timer import Timer
 from textual.widgets import Footer, Header, Static, Tab, Tabs
 from textual.worker import Worker, WorkerState
 
@@ -25,13 +26,15 @@ from core.problems import Problem
 from core.replay import Replay
 from core.runs import LIVE, RESUMABLE, Run, State, Summary
 from core.standby import Answer, Browse, Browsed, Describe, Described, Question, Ready, Recognise, Recognised, Refused
+from tui_app import overlay, terminal
 from tui_app.i18n import _, ngettext, printable, say
 from tui_app.run_book import Followed, RunBook
 from tui_app.screens import looking
 from tui_app.screens.digits import DigitsScreen
 from tui_app.screens.draw import DrawScreen
 from tui_app.standby import StandbyWorker
-from tui_app.widgets.chart_curves import Series
+from tui_app.widgets.chart_axes import UNITS, Unit
+from tui_app.widgets.chart_picture import Words
 from tui_app.widgets.layer_panel import LayerPanel
 from tui_app.widgets.loss_chart import LossChart
 from tui_app.widgets.progress_panel import ProgressPanel
@@ -83,6 +86,7 @@ class Dashboard(Screen[None]):
         self._resume_first = resume
         self._chart_shows: object = None
         self._bindings_are_of: object = None
+        self._chart_soon: Timer | None = None
         self._disk_was_full = False
         self._tables: dict[Describe, LayerTable] = {}
         self._wanted_table: Describe | None = None
@@ -99,14 +103,10 @@ class Dashboard(Screen[None]):
             yield RunForm(self._settings, id="form", classes="panel")
             with Vertical(id="chart", classes="panel") as chart_panel:
                 chart_panel.border_title = _("Running loss")
+                chart_panel.border_subtitle = _unit_name("epochs")
                 yield LossChart(
-                    x_label=_("Epoch"),
-                    y_label=_("Loss"),
-                    running_name=_("running loss"),
-                    batch_name=_("batch losses"),
-                    validation_name=_("validation loss"),
-                    failure=_("The chart cannot be drawn."),
-                    decimal_mark=_("."),
+                    _chart_words(),
+                    plain=not terminal.has_utf8(),
                     placeholder=_("The loss of each batch, once a run has begun."),
                 )
             yield RunsPanel(id="runs-panel", classes="panel")
@@ -273,6 +273,11 @@ class Dashboard(Screen[None]):
         chart = self.query_one(LossChart)
         chart.log_scale = not chart.log_scale
 
+    def action_next_x_unit(self) -> None:
+        chart = self.query_one(LossChart)
+        chart.x_unit = UNITS[(UNITS.index(chart.x_unit) + 1) % len(UNITS)]
+        self.query_one("#chart").border_subtitle = _unit_name(chart.x_unit)
+
     def action_toggle_overlay(self) -> None:
         run_id = self.query_one(RunsPanel).under_cursor
         if run_id is not None:
@@ -312,7 +317,8 @@ class Dashboard(Screen[None]):
             return
         from tui_app.screens.compare import CompareScreen
 
-        self.app.push_screen(CompareScreen(self._book.runs_dir, settings, self.query_one(RunForm).best_device))
+        screen = CompareScreen(self._book.runs_dir, settings, self.query_one(RunForm).best_device)
+        self.app.push_screen(screen, self._show_together)
 
     def action_next_panel(self) -> None:
         self._go_to_panel(1)
@@ -400,7 +406,7 @@ class Dashboard(Screen[None]):
 
     def _show_list(self) -> None:
         book = self._book
-        ticked = {followed.run.id: self._resolve(book.colour(followed.run.id)) for followed in book.shown}
+        ticked = {run_id: self._resolve(colour) for run_id, colour in overlay.colours(book).items()}
         self.query_one(RunsPanel).show_runs(book.summaries or (), book.on_show, ticked)
 
     def _resolve(self, colour: str) -> str:
@@ -424,6 +430,15 @@ class Dashboard(Screen[None]):
             self._follow(run_id)
         self._show_chart()
         self._show_list()
+
+    def _show_together(self, run_ids: Sequence[str] | None) -> None:
+        """In the chart, and nothing else there."""
+        if run_ids:
+            self._book.overlaid = list(run_ids)
+            for run_id in run_ids:
+                self._follow(run_id)
+            self.show_run(run_ids[0])
+            self.query_one(Tabs).active = "tab-chart"
 
     def show_run(self, run_id: str) -> None:
         """Fill the panels with a run, live or not."""
@@ -468,7 +483,7 @@ class Dashboard(Screen[None]):
             if message.run_id == self._book.on_show:
                 self._show_all()
             elif message.run_id in self._book.overlaid:
-                self._show_chart()
+                self._show_chart_soon(message.state)
         if was in LIVE and message.state not in LIVE:
             self._ended()
 
@@ -493,27 +508,27 @@ class Dashboard(Screen[None]):
             self._bindings_are_of = run_id, state
             self.refresh_bindings()
 
+    def _show_chart_soon(self, state: State) -> None:
+        """Many runs may be in progress: the chart is not drawn anew for each of them."""
+        if state not in LIVE:
+            self._show_chart()
+        elif self._chart_soon is None:
+            self._chart_soon = self.set_timer(FOLLOW_INTERVAL_S, self._show_chart)
+
     def _show_chart(self) -> None:
+        if self._chart_soon is not None:
+            self._chart_soon.stop()
+            self._chart_soon = None
         chart = self.query_one(LossChart)
-        series = tuple(self._series(followed) for followed in self._book.shown)
+        series = overlay.series(self._book)
         started = self._book.shown[0].replay.started if self._book.on_show else None
         total = started.config.epochs if started else None
         if (series, total) != self._chart_shows:
             self._chart_shows = (series, total)
             chart.show(series, total)
+            self._show_list()
         else:
             chart.refresh_data()
-
-    def _series(self, followed: Followed) -> Series:
-        started = followed.replay.started
-        return Series(
-            key=followed.run.id,
-            name=followed.run.id,
-            color=self._book.colour(followed.run.id),
-            history=followed.replay.history,
-            steps_per_epoch=started.steps_per_epoch if started else 1,
-            live=followed.state in LIVE,
-        )
 
     # Trouble
 
@@ -528,3 +543,26 @@ class Dashboard(Screen[None]):
 
     def _complain(self, problem: Problem) -> None:
         self.notify(say(problem), severity="error", timeout=10, markup=False)
+
+
+def _chart_words() -> Words:
+    return Words(
+        x_labels={"epochs": _("Epoch"), "seconds": _("Time"), "macs": _("MACs")},
+        y_label=_("Loss"),
+        running=_("running loss"),
+        batch=_("batch losses"),
+        validation=_("validation loss"),
+        no_macs=_("multiply–accumulates not known"),
+        failure=_("The chart cannot be drawn."),
+        decimal_mark=_("."),
+    )
+
+
+def _unit_name(unit: Unit) -> str:
+    """Of what the x axis counts, after the key that changes it."""
+    names = {
+        "epochs": _("epochs"),
+        "seconds": _("seconds of training"),
+        "macs": _("multiply–accumulates, forward"),
+    }
+    return f"x: {names[unit]}"

@@ -37,6 +37,14 @@ class HelpScreen(ModalScreen[None]):
                     "themes among them."
                 )
             )
+            yield Static(
+                _(
+                    "Runs laid over the chart that differ in nothing but their seed are drawn as one: their mean, and "
+                    "a band from the least to the greatest of them. The run on show is one of them where it is laid "
+                    "over the chart too. ◆ is the validation loss; its figures are the validation accuracies in %. "
+                    "Multiply–accumulates are those of the forward passes: the backward ones take about twice as many."
+                )
+            )
 
     def _keys(self) -> Table:
         table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))

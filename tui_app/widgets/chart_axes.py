@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from core.history import Column
 
@@ -16,6 +17,11 @@ edge. Smaller ones do."""
 
 _ROUND = (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)
 _STEPS = (1, 2, 2.5, 5, 10)
+_PREFIXES = ("", "k", "M", "G", "T", "P", "E")
+
+Unit = Literal["epochs", "seconds", "macs"]
+"""What the x axis counts: multiply–accumulates are those of the forward passes."""
+UNITS: tuple[Unit, ...] = get_args(Unit)
 
 
 @dataclass(frozen=True)
@@ -38,7 +44,7 @@ class Scale:
 
     def ticks(self, most: int) -> list[tuple[float, str]]:
         """Fractions and labels: at most about `most`, at round numbers."""
-        step = tick_step((self.top - self.bottom) / max(1, most))
+        step = _tick_step((self.top - self.bottom) / max(1, most))
         if self.log:
             apart = max(1, math.ceil(step))
             exponents = range(math.ceil(self.bottom), math.floor(self.top) + 1)
@@ -51,7 +57,7 @@ class Scale:
         return [(self.fraction(i * step), _label(i * step, step)) for i in range(first, last + 1)]
 
 
-def tick_step(least: float) -> float:
+def _tick_step(least: float) -> float:
     power = 10.0 ** math.floor(math.log10(max(least, _SMALLEST)))
     return next(power * digit for digit in _STEPS if power * digit >= least * (1 - 1e-9))
 
@@ -78,6 +84,7 @@ def _highest(values: Sequence[float]) -> float:
 
 
 def fitting_scale(columns: Sequence[Column], log: bool) -> Scale:
+    """Round bounds around all but a few outliers."""
     if not columns:
         return Scale(-2, 1, log) if log else Scale(0, 2.5)
     lows, highs = [c.low for c in columns], [c.high for c in columns]
@@ -95,11 +102,40 @@ def fitting_scale(columns: Sequence[Column], log: bool) -> Scale:
     return Scale(bottom, top if top > bottom else 1.0)
 
 
-def reach_of(end: float, total: float | None, live: bool) -> float:
-    """The end of the x axis, in epochs: the whole of a short run; of a long one, a part that grows in jumps."""
+def reach_in_epochs(end: float, planned: float | None, live: bool) -> float:
+    """The end of the x axis: the whole of a short run; of a long one, a part that grows in jumps."""
     if not live and end > 0:
-        total = min(total or math.inf, math.ceil(end - 1e-9))
-    least = max(1.0, end) if total is None else max(10.0, 2 * end)
-    power = 10.0 ** math.floor(math.log10(least))
-    jump = next(power * digit for digit in (1, 2, 5, 10) if power * digit >= least * (1 - 1e-9))
-    return max(1.0, end, jump if total is None else min(total, jump))
+        planned = min(planned or math.inf, math.ceil(end - 1e-9))
+    jump = jump_beyond(max(1.0, end) if planned is None else max(10.0, 2 * end))
+    return max(1.0, end, jump if planned is None else min(planned, jump))
+
+
+def jump_beyond(end: float) -> float:
+    """The next of 1, 2, 5, 10, …: an axis that ends there moves rarely while its run goes on."""
+    power = 10.0 ** math.floor(math.log10(max(end, _SMALLEST)))
+    return next(power * digit for digit in (1, 2, 5, 10) if power * digit >= end * (1 - 1e-9))
+
+
+def x_ticks(unit: Unit, reach: float, most: float) -> list[tuple[float, str]]:
+    """Fractions and labels of an x axis from 0 to `reach`: at most about `most`, at round numbers."""
+    least = reach / max(1.0, most)
+    if unit == "seconds":
+        step, size, sign = _time_step(least)
+    elif unit == "macs":
+        power = min(len(_PREFIXES) - 1, max(0, math.floor(math.log10(max(reach, 1.0)) / 3)))
+        step, size, sign = _tick_step(least), 1000.0**power, f" {_PREFIXES[power]}"
+    else:
+        step, size, sign = max(1.0, math.ceil(_tick_step(least))), 1.0, ""
+    number = math.floor(reach / step + 1e-9)
+    labels = [f"{_label(i * step / size, step / size)}{sign}".rstrip() if i else "0" for i in range(number + 1)]
+    return [(min(i * step / reach, 1 - 1e-9), label) for i, label in enumerate(labels)]
+
+
+def _time_step(least: float) -> tuple[float, float, str]:
+    """Seconds between two ticks, and the unit of their labels: its seconds and its sign."""
+    if least <= 1:
+        return _tick_step(least), 1, " s"
+    for size, sign in ((1, " s"), (60, " min")):
+        if least <= 30 * size:
+            return next(size * number for number in (1, 2, 5, 10, 15, 30) if size * number >= least), size, sign
+    return max(1, _tick_step(least / 3600)) * 3600, 3600, " h"

@@ -17,10 +17,15 @@ from textual.geometry import Region, Size
 
 from core.history import Column
 from tui_app.widgets.chart_axes import Scale
+from tui_app.widgets.chart_curves import Point
 
-# What a cell shows, as the number that is its colour's blue while plotext has it, and later its style.
+# What a cell shows, as the number that is its colour's green and blue while plotext has it, and later its style.
 BLANK, AXIS, LABEL, GRID, BATCH, GAP, EPOCH, VALIDATION, PLACEHOLDER = range(9)
-FIRST_SERIES = 9
+SERIES = 256
+BAND = 512
+"""Those of the first series: each of the others has the number after."""
+MOST_SERIES = 200
+_COLOUR = "38;2;0;"
 _SGR = re.compile(r"\x1b\[([\d;]*)m")
 ASCII = str.maketrans("│┤├┊─┼┬┴└┘┌┐━⣿×…●◆┄", "||||-+++++++=:x~ov.")
 
@@ -61,6 +66,8 @@ class Layout:
     size: Size
     margin: int
     """The width of the tick labels."""
+    figures: int = 0
+    """Rows of numbers between the legend and the canvas."""
 
     @property
     def has_legend(self) -> bool:
@@ -73,12 +80,13 @@ class Layout:
     @property
     def plot(self) -> Size:
         """Canvas, axes and tick labels."""
-        return Size(self.size.width, self.size.height - self.has_legend)
+        return Size(self.size.width, self.size.height - self.has_legend - self.figures)
 
     @property
     def canvas(self) -> Region:
         left = self.margin + 1 if self.has_axes else 0
-        return Region(left, int(self.has_legend), self.size.width - left, self.plot.height - 2 * self.has_axes)
+        top = self.has_legend + self.figures
+        return Region(left, top, self.size.width - left, self.plot.height - 2 * self.has_axes)
 
 
 class Canvas:
@@ -112,17 +120,21 @@ class Canvas:
         for position in positions:
             self._figure.line(position, orientation=1, style="dotted", pixel=self._pixel(GRID))
 
-    def band(self, columns: Sequence[Column | None], scale: Scale) -> None:
+    def band(self, columns: Sequence[Column | None], scale: Scale, paint: int, plain: str) -> None:
         found = [(self._x(i, len(columns)), c) for i, c in enumerate(columns) if c is not None]
-        marker = self._marker(BATCH, ":")
+        if not found:
+            return
+        marker = self._marker(paint, plain)
         xs = [x for x, _ in found]
         highs = self._figure.signal(xs, [self.y(scale.fraction(c.high)) for _, c in found], marker=marker)
         lows = self._figure.signal(xs, [self.y(scale.fraction(c.low)) for _, c in found], marker=marker)
         self._figure.draw(highs.fill(lows).density("full"))
 
-    def line(self, points: list[tuple[int, float, bool]], width: int, scale: Scale, paint: int, plain: str) -> None:
+    def line(self, points: Sequence[Point], width: int, scale: Scale, paint: int, plain: str) -> None:
         """The cells on its way are wiped first, for plotext would merge the dots of the band into the line's."""
-        corners = _corners([(i, self.y(scale.fraction(loss)), joined) for i, loss, joined in points])
+        if not points:
+            return
+        corners = _corners([Point(i, self.y(scale.fraction(loss)), joined) for i, loss, joined in points])
         xs, ys = [self._x(i, width) for i, _, _ in corners], [y for _, y, _ in corners]
         wiper = [] if self._plain else [self._plotext.marker("hd", self._pixel(paint))]
         for marker in (*wiper, self._marker(paint, plain)):
@@ -132,17 +144,26 @@ class Canvas:
                     signal.line(i, False)
             self._figure.draw(signal)
 
-    def marks(self, columns: Sequence[Column | None], scale: Scale, paint: int, sign: str) -> None:
-        found = [(self._x(i, len(columns)), self.y(scale.fraction(c.mean))) for i, c in enumerate(columns) if c]
+    def dots(self, heights: Sequence[float | None], scale: Scale, paint: int, plain: str) -> None:
+        """One in each column that has a height."""
+        points = [(i, height) for i, height in enumerate(heights) if height is not None]
+        self._scatter(points, len(heights), scale, self._marker(paint, plain))
+
+    def marks(self, points: Sequence[Point], width: int, scale: Scale, paint: int, sign: str) -> None:
         marker = self._plotext.marker(sign.translate(ASCII) if self._plain else sign, self._pixel(paint))
-        self._figure.draw(self._figure.signal([x for x, _ in found], [y for _, y in found], marker=marker))
+        self._scatter([(point.column, point.value) for point in points], width, scale, marker)
+
+    def _scatter(self, points: Sequence[tuple[int, float]], width: int, scale: Scale, marker: Any) -> None:
+        if points:
+            xs, ys = [self._x(i, width) for i, _ in points], [self.y(scale.fraction(height)) for _, height in points]
+            self._figure.draw(self._figure.signal(xs, ys, marker=marker))
 
     def rows(self) -> list[Row]:
         width = self._layout.plot.width
         return [_row(line, width) for line in self._figure.build().string().split("\n")[: self._layout.plot.height]]
 
     def _pixel(self, paint: int) -> Any:
-        return self._plotext.pixel(foreground=(0, 0, paint))
+        return self._plotext.pixel(foreground=(0, *divmod(paint, 256)))
 
     def _marker(self, paint: int, plain: str) -> Any:
         return self._plotext.marker(plain if self._plain else "braille", self._pixel(paint))
@@ -155,10 +176,10 @@ class Canvas:
         return (0.5 + round(fraction * (self._dots - 1))) / self._dots
 
 
-def _corners(points: list[tuple[int, float, bool]]) -> list[tuple[int, float, bool]]:
+def _corners(points: list[Point]) -> list[Point]:
     """The same line without the points in the middle of level stretches: plotext's cost is by the point."""
-    level = [False] + [after[2] and point[1] == after[1] for point, after in pairwise(points)] + [False]
-    return [point for i, point in enumerate(points) if not (level[i] and level[i + 1] and point[2])]
+    level = [False] + [after.joined and point.value == after.value for point, after in pairwise(points)] + [False]
+    return [point for i, point in enumerate(points) if not (level[i] and level[i + 1] and point.joined)]
 
 
 def _row(line: str, width: int) -> Row:
@@ -168,8 +189,9 @@ def _row(line: str, width: int) -> Row:
     first, *rest = _SGR.split(line)
     runs.append((first, paint))
     for code, text in zip(rest[::2], rest[1::2], strict=True):
-        if code.startswith("38;2;0;0;"):
-            paint = int(code[9:])
+        if code.startswith(_COLOUR):
+            green, blue = code.removeprefix(_COLOUR).split(";")
+            paint = 256 * int(green) + int(blue)
         elif code in ("", "0"):
             paint = BLANK
         runs.append((text, paint))

@@ -1,0 +1,222 @@
+"""Curves together in the dashboard: by epoch, seconds or multiply–accumulates, and seeds of one network as one."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from rich.style import Style
+from textual.geometry import Region
+from textual.widgets import DataTable
+
+from core.config import RunConfig
+from core.events import EpochEnded, Evaluated, Event, Progress, RunEnded, RunStarted, Validated, encode
+from core.runs import Run
+from tests.tui_app.test_dashboard import NARROW, WIDE, dashboard, shown, until
+from tui_app import i18n
+from tui_app.app import MnistTui
+from tui_app.widgets.loss_chart import LossChart
+
+STEPS = 50
+MACS = {"RN_1": 566_528, "RN_2": 4_240_128}
+
+
+@pytest.fixture(autouse=True)
+def _calm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TEXTUAL_ANIMATIONS", "none")
+    monkeypatch.setenv("MNIST_TUI_DATA", str(tmp_path / "data"))
+
+
+@pytest.fixture(params=["en", "fr"])
+def language(request: pytest.FixtureRequest) -> Any:
+    i18n.use(request.param)
+    yield request.param
+    i18n.use("en")
+
+
+def write(runs_dir: Path, number: int, seconds: float, *, macs: int | None = 0, **settings: Any) -> str:
+    """A finished run of three epochs, as its worker would have written it; its id."""
+    config = RunConfig(**{"epochs": 3, "dataset": "sample", "data_dir": "/nowhere", "validate": True} | settings)
+    run = Run(runs_dir / f"{config.model.lower().replace('_', '')}-{number:04d}")
+    run.path.mkdir(parents=True)
+    (run.path / "config.json").write_bytes(msgspec.json.encode(config))
+    started = RunStarted(
+        config=config,
+        device="cpu",
+        device_name="a processor",
+        torch_version="2",
+        threads=1,
+        dataset="sample",
+        dataset_title="MNIST sample",
+        class_names=tuple("0123456789"),
+        train_size=3600,
+        test_size=1000,
+        parameters=567_434,
+        steps_per_epoch=STEPS,
+        macs=MACS[config.model] if macs == 0 else macs,
+        validation_size=400,
+    )
+    events: list[Event] = [started]
+    for epoch in (1, 2, 3):
+        for step in (10, 20, 30, 40, 50):
+            done = STEPS * (epoch - 1) + step
+            loss = 2 / epoch + config.seed / 10
+            elapsed_s = seconds * done / (3 * STEPS)
+            events.append(
+                Progress(
+                    epoch=epoch, step=step, loss=loss, losses=(loss,) * 10, images_per_s=9000.0, elapsed_s=elapsed_s
+                )
+            )
+        events.append(EpochEnded(epoch=epoch, loss=2 / epoch, seconds=seconds / 3))
+        events.append(Validated(epoch=epoch, loss=2.2 / epoch, accuracy=0.9 + epoch / 100 + config.seed / 1000))
+    confusion = tuple(tuple(97 if row == column else 0 for column in range(10)) for row in range(10))
+    events.append(Evaluated(correct=970, total=1000, accuracy=0.97, test_loss=0.1, confusion=confusion))
+    events.append(RunEnded(status="done"))
+    run.events_path.write_bytes(b"".join(map(encode, events)))
+    return run.id
+
+
+@pytest.fixture
+def compared(tmp_path: Path) -> Path:
+    """Three seeds of both networks, RN_2 taking ten times as long, and one of RN_1 with another learning rate."""
+    runs_dir = tmp_path / "runs"
+    for seed in range(3):
+        write(runs_dir, 2 * seed + 1, 6.0, model="RN_1", seed=seed)
+        write(runs_dir, 2 * seed + 2, 60.0, model="RN_2", seed=seed)
+    write(runs_dir, 7, 6.0, model="RN_1", seed=3, lr=0.01)
+    return runs_dir
+
+
+def chart_lines(app: MnistTui) -> list[str]:
+    chart = app.screen.query_one(LossChart)
+    return [strip.text for strip in chart.render_lines(Region(0, 0, *chart.size))]
+
+
+def legend(app: MnistTui) -> str:
+    return chart_lines(app)[0]
+
+
+async def tick(app: MnistTui, pilot: Any, *run_ids: str) -> None:
+    """With the keys of the list, which has the newest first."""
+    table = app.screen.query_one("#runs", DataTable)
+    await until(pilot, lambda: table.row_count > 0)
+    table.focus()
+    for run_id in run_ids:
+        ids = [str(table.get_cell_at((row, 1))) for row in range(table.row_count)]  # type: ignore[arg-type]
+        table.move_cursor(row=ids.index(run_id))
+        await pilot.press("space")
+
+
+def dot(app: MnistTui, run_id: str) -> str | Style:
+    """The colour of a run's dot in the list."""
+    table = app.screen.query_one("#runs", DataTable)
+    rows = [table.get_row_at(row) for row in range(table.row_count)]
+    return next(row[0].style for row in rows if str(row[1]) == run_id)
+
+
+async def show_chart(app: MnistTui, pilot: Any) -> None:
+    """Where the panels are tabs, that of the chart."""
+    while not app.screen.query_one(LossChart).size:
+        await pilot.press("f2")
+        await pilot.pause()
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW])
+async def test_the_x_axis_is_changed_with_a_key_and_says_what_it_is(
+    language: str, size: tuple[int, int], compared: Path
+) -> None:
+    async with dashboard(compared, size, "rn2-0002") as (app, pilot):
+        await show_chart(app, pilot)
+        await until(pilot, lambda: bool(re.search("[\u2801-\u28ff]", "".join(chart_lines(app)[1:]))))
+        french = language == "fr"
+        expected = [
+            ("Époque 0" if french else "Epoch 0", "x: époques" if french else "x: epochs", "3"),
+            ("Temps 0" if french else "Time 0", "secondes d'entraînement" if french else "seconds of training", "60 s"),
+            ("MAC 0" if french else "MACs 0", "multiplications" if french else "multiply–accumulates, fo", "40 G"),
+            ("Époque 0" if french else "Epoch 0", "x: époques" if french else "x: epochs", "3"),
+        ]
+        for (label, name, last), key in zip(expected, ("x", "f11", "x", ""), strict=True):
+            axis = chart_lines(app)[-1]
+            assert axis.strip().startswith(label)
+            assert axis.strip().endswith(last)
+            assert name in shown(app)
+            if key:
+                app.set_focus(None)
+                await pilot.press(key)
+                await until(pilot, lambda before=axis: chart_lines(app)[-1] != before)  # type: ignore[misc]
+
+
+async def test_multiply_accumulates_that_a_run_does_not_know_are_said(tmp_path: Path) -> None:
+    run_id = write(tmp_path, 1, 6.0, model="RN_1", seed=0, macs=None)
+    async with dashboard(tmp_path, run_id=run_id) as (app, pilot):
+        await until(pilot, lambda: bool(re.search("[\u2801-\u28ff]", "".join(chart_lines(app)[1:]))))
+        app.set_focus(None)
+        await pilot.press("x", "x")
+        await until(pilot, lambda: "multiply–accumulates not known" in "".join(chart_lines(app)[1:]))
+        assert not re.search("[\u2801-\u28ff◆●]", "".join(chart_lines(app)[2:]))
+
+
+async def test_ticked_seeds_of_one_network_are_one_line_with_one_lasting_colour(language: str, compared: Path) -> None:
+    seeds = "graines" if language == "fr" else "seeds"
+    async with dashboard(compared, run_id="rn2-0002") as (app, pilot):
+        await tick(app, pilot, "rn1-0001")
+        await until(pilot, lambda: "━━ rn2-0002  ━━ rn1-0001" in legend(app))
+        await tick(app, pilot, "rn1-0003")
+        await until(pilot, lambda: f"━━ rn2-0002  ━⣿ RN_1 ×2 {seeds}" in legend(app))
+        await until(pilot, lambda: dot(app, "rn1-0001") == dot(app, "rn1-0003"))
+        colour = dot(app, "rn1-0003")
+        assert colour != dot(app, "rn2-0002")
+        await tick(app, pilot, "rn1-0005")
+        await until(pilot, lambda: f"━⣿ RN_1 ×3 {seeds}" in legend(app))
+        await tick(app, pilot, "rn1-0007")  # of another learning rate
+        await until(pilot, lambda: f"━⣿ RN_1 ×3 {seeds}  ━━ rn1-0007" in legend(app))
+        assert dot(app, "rn1-0007") not in (colour, dot(app, "rn2-0002"))
+        await tick(app, pilot, "rn1-0005", "rn1-0003", "rn1-0007")
+        await until(pilot, lambda: "━━ rn2-0002  ━━ rn1-0001" in legend(app) and seeds not in legend(app))
+        await tick(app, pilot, "rn1-0005")
+        await until(pilot, lambda: f"━⣿ RN_1 ×2 {seeds}" in legend(app))
+        assert dot(app, "rn1-0005") == colour
+
+
+async def test_the_run_on_show_is_one_of_the_seeds_where_it_is_ticked_itself(compared: Path) -> None:
+    async with dashboard(compared, run_id="rn1-0001") as (app, pilot):
+        await tick(app, pilot, "rn1-0003", "rn1-0005")
+        await until(pilot, lambda: "━━ rn1-0001  ━⣿ RN_1 ×2 seeds" in legend(app))
+        assert "batch losses" in legend(app)
+        await tick(app, pilot, "rn1-0001")
+        await until(pilot, lambda: "━⣿ RN_1 ×3 seeds" in legend(app) and "rn1-0001" not in legend(app))
+        assert "batch losses" not in legend(app)
+        figures = chart_lines(app)[1].split()
+        assert figures == ["◆", "%", "91.1", "92.1", "93.1"]  # the means of three seeds
+
+
+async def test_networks_that_share_a_name_are_told_apart_by_their_settings(compared: Path) -> None:
+    write(compared, 8, 6.0, model="RN_1", seed=4, lr=0.01)
+    async with dashboard(compared, (200, 60), run_id="rn2-0002") as (app, pilot):
+        await tick(app, pilot, "rn1-0001", "rn1-0003", "rn1-0007", "rn1-0008")
+        await until(pilot, lambda: "RN_1 ×2 seeds" in legend(app) and "RN_1 (lr=0.01) ×2 seeds" in legend(app))
+
+
+async def test_two_runs_of_the_same_seed_are_not_two_seeds(compared: Path) -> None:
+    write(compared, 9, 6.0, model="RN_1", seed=0)
+    async with dashboard(compared, run_id="rn2-0002") as (app, pilot):
+        await tick(app, pilot, "rn1-0001", "rn1-0009")
+        await until(pilot, lambda: "━━ rn1-0001  ━━ rn1-0009" in legend(app))
+
+
+async def test_validation_of_every_run_in_the_chart_is_there(compared: Path) -> None:
+    async with dashboard(compared, run_id="rn2-0002") as (app, pilot):
+        await tick(app, pilot, "rn1-0005")
+        await until(pilot, lambda: "━━ rn1-0005" in legend(app))
+        text = chart_lines(app)
+        assert [line.split() for line in text[1:3]] == [
+            ["◆", "%", "91.0", "92.0", "93.0"],
+            ["◆", "%", "91.2", "92.2", "93.2"],
+        ]
+        assert "━◆ validation loss" in text[0]
+        app.screen.query_one(LossChart).log_scale = True
+        await pilot.pause()
+        assert sum(line.count("◆") for line in chart_lines(app)[3:]) >= 3
