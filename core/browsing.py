@@ -1,4 +1,6 @@
-"""The test images as runs see them: which they take for what, and what they say of a drawing."""
+"""The test images as runs see them: which they take for what, also under harder conditions, and what they say of a
+drawing.
+"""
 
 from __future__ import annotations
 
@@ -11,30 +13,35 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from core import datasets, drawing, preparation
-from core.datasets import Dataset
-from core.distortions import load_network
-from core.events import RunStarted
+from core import drawing, preparation
+from core.config import EXAM_NETWORKS
+from core.datasets import Cancelled, Dataset
+from core.distortions import accuracy
 from core.files import open_regular
 from core.problems import N_, Problem, reason
 from core.runs import Run
-from core.standby import Browse, Browsed, Digit, Recognise, Recognised
+from core.standby import Browse, Browsed, Digit, Measure, Measured, Recognise, Recognised
+from core.trained import Datasets, load_network
 from core.training import normalise
 
 _MAX_DIGITS = 100
 
 
 class Browser:
-    """Keeps the data and the networks that it was asked for."""
+    """Keeps the data and the networks that it was asked for. Nothing is downloaded, and no network's file executed."""
 
     def __init__(self) -> None:
-        self._datasets: dict[tuple[str, str], Dataset] = {}
+        self._datasets = Datasets(
+            notify=lambda _message: None,
+            progress=lambda _message, _share: None,
+            should_stop=lambda: True,  # what was there for the training is on disk: nothing is fetched for this
+        )
         self._networks: dict[str, nn.Module] = {}
 
     def browse(self, request: Browse) -> Browsed:
         """The images asked for, the most confident errors first. Raises `Problem`."""
         run = Run(Path(request.run_dir))
-        images = self._images(run)
+        images = self._dataset(run).test_images
         first = _predictions(run, len(images))
         other = Run(Path(request.other_dir)) if request.other_dir else None
         second = _predictions(other, len(images)) if other else None
@@ -55,34 +62,33 @@ class Browser:
             found[Path(run_dir).name] = self._probabilities(Run(Path(run_dir)), image)
         return Recognised(request, image.numpy().tobytes(), found)
 
+    def measure(self, request: Measure) -> Measured:
+        """Raises `Problem`."""
+        run = Run(Path(request.run_dir))
+        network, dataset = self._network(run), self._dataset(run)
+        found = accuracy(network, dataset, request.condition, permute=run.config().permute)
+        return Measured(request, found)
+
     @torch.no_grad()
     def _probabilities(self, run: Run, image: Tensor) -> tuple[float, ...]:
-        if run.id not in self._networks:
-            self._networks[run.id] = load_network(run)
-        dataset = self._dataset(run)
+        network, dataset = self._network(run), self._dataset(run)
         prepared = preparation.permuted(image[None]) if run.config().permute else image[None]
-        logits = self._networks[run.id](normalise(prepared, dataset))
+        logits = network(normalise(prepared, dataset))
         return tuple(logits[0].float().softmax(0).tolist())
 
-    def _images(self, run: Run) -> Tensor:
-        """uint8, N×28×28: as they are, whatever the run's settings do to them."""
-        return self._dataset(run).test_images
+    def _network(self, run: Run) -> nn.Module:
+        if run.config().model not in EXAM_NETWORKS:
+            raise Problem("the network of run {run} is a file, which is not executed to look at a run", run=run.id)
+        if run.id not in self._networks:
+            self._networks[run.id] = load_network(run)
+        return self._networks[run.id]
 
     def _dataset(self, run: Run) -> Dataset:
-        config = run.config()
-        started = next((event for event in run.reader().read_new() if isinstance(event, RunStarted)), None)
-        if started is None:
-            raise Problem("run {run} has not begun", run=run.id)
-        key = started.dataset, config.data_dir
-        if key not in self._datasets:
-            self._datasets[key] = datasets.load(
-                started.dataset,
-                Path(config.data_dir),
-                notify=lambda _message: None,
-                progress=lambda _message, _share: None,
-                should_stop=lambda: True,  # what was there for the training is on disk: nothing is fetched for this
-            )
-        return self._datasets[key]
+        try:
+            return self._datasets.of(run)
+        except Cancelled as error:
+            folder = run.config().data_dir
+            raise Problem("the data of run {run} are not in {folder} any more", run=run.id, folder=folder) from error
 
 
 def _predictions(run: Run, size: int) -> dict[str, Any]:

@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from statistics import fmean
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from core import datasets, files, networks
 from core.conditions import Condition, Robustness, UnderCondition
-from core.config import RunConfig
 from core.datasets import Dataset
 from core.evaluation import evaluate
 from core.preparation import permuted
-from core.problems import N_, Message, Problem, reason
 from core.runs import Run
+from core.trained import Datasets, load_network
 from core.training import normalise
 
 NOISE_SEED = 0
 _DIRECTIONS = ((0, 1), (0, -1), (1, 0), (-1, 0))
-_MAX_WEIGHTS = 1 << 30
 
 
 def distorted(images: Tensor, condition: Condition) -> Iterator[Tensor]:
@@ -68,81 +64,40 @@ def noisy(images: Tensor, deviation: float) -> Tensor:
     return noise.mul_(255 * deviation).add_(images).round_().clamp_(0, 255).to(torch.uint8)
 
 
-class RobustnessTester:
-    """Tests runs under conditions; the data of a run are kept for the next that has the same."""
+def accuracy(network: nn.Module, dataset: Dataset, condition: Condition | None, *, permute: bool) -> float:
+    """Of a trained network, 0 to 1: the mean over the condition's directions or senses; None: the images as they are.
 
-    def __init__(
-        self,
-        device: torch.device,
-        notify: Callable[[Message], None],
-        progress: Callable[[Message, float], None],
-        should_stop: Callable[[], bool],
-    ) -> None:
-        """The last three are those of `datasets.load`."""
-        self._device = device
-        self._notify, self._progress, self._should_stop = notify, progress, should_stop
-        self._kept: dict[tuple[str, str], Dataset] = {}
+    `permute`: whether it knows the pixels in another order.
+    """
+    device = next(network.parameters()).device
+    labels = dataset.test_labels.to(device)
 
-    def test(self, run: Run, conditions: Sequence[Condition], advance: Callable[[], None]) -> Robustness:
-        """The run's accuracy on its own test images, as they are and under each condition; no training.
+    def share_right(images: Tensor) -> float:
+        seen = permuted(images) if permute else images  # after the condition, as a digit comes to the eye
+        return evaluate(network, normalise(seen.to(device), dataset), labels).correct / len(labels)
 
-        `advance` is called after each. Raises `Problem`: no weights, weights that do not fit, other data.
-        """
-        network = load_network(run).to(self._device)
-        config = run.config()
-        dataset = self._dataset(run, config)
-        labels = dataset.test_labels.to(self._device)
-
-        def accuracy(images: Tensor) -> float:
-            seen = permuted(images) if config.permute else images  # after the condition, as a digit comes to the eye
-            return evaluate(network, normalise(seen.to(self._device), dataset), labels).correct / len(labels)
-
-        tested = [UnderCondition(None, accuracy(dataset.test_images))]
-        for condition in conditions:
-            advance()
-            tested.append(UnderCondition(condition, fmean(map(accuracy, distorted(dataset.test_images, condition)))))
-        advance()
-        return Robustness(
-            run=run.id, config=config, dataset=dataset.name, dataset_title=dataset.title, tested=tuple(tested)
-        )
-
-    def _dataset(self, run: Run, config: RunConfig) -> Dataset:
-        from core.comparison import Record  # only for what the run said of its data
-
-        record = Record(run)
-        record.read()
-        name = record.started.dataset if record.started is not None else config.dataset
-        key = name, config.data_dir
-        if key not in self._kept:
-            self._kept[key] = datasets.load(
-                name,
-                Path(config.data_dir),
-                notify=self._notify,
-                progress=self._progress,
-                should_stop=self._should_stop,
-            )
-        return self._kept[key]
+    images = [dataset.test_images] if condition is None else distorted(dataset.test_images, condition)
+    return fmean(map(share_right, images))
 
 
-def load_network(run: Run) -> nn.Module:
-    """The network of a run with its trained parameters, on the CPU. Raises `Problem`."""
-    import safetensors.torch
-    from safetensors import SafetensorError
+def robustness(
+    run: Run,
+    conditions: Sequence[Condition],
+    datasets: Datasets,
+    device: torch.device,
+    advance: Callable[[], None],
+) -> Robustness:
+    """The run's accuracy on its own test images, as they are and under each condition; no training.
 
+    `advance` is called after each. Raises `Problem`: no weights, weights that do not fit, other data.
+    """
+    network = load_network(run).to(device)
     config = run.config()
-    try:
-        weights = safetensors.torch.load(files.read_small(run.path / "weights.safetensors", _MAX_WEIGHTS))
-    except FileNotFoundError as error:
-        advice = N_("Only a finished run has them.") if run.state() != "done" else ""
-        raise Problem("run {run} has no trained weights", advice=advice, run=run.id) from error
-    except (OSError, SafetensorError, ValueError, LookupError) as error:
-        raise Problem("the weights of run {run} cannot be read: {reason}", run=run.id, reason=reason(error)) from error
-    with torch.random.fork_rng(devices=[]):
-        network = networks.build(config.model, config.dropout, config.batch_norm, config.width)
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
-        raise Problem(
-            "the weights of run {run} do not fit its network {model}", run=run.id, model=config.model
-        ) from error
-    return network.eval()
+    dataset = datasets.of(run)
+    tested = []
+    for condition in (None, *conditions):
+        tested.append(UnderCondition(condition, accuracy(network, dataset, condition, permute=config.permute)))
+        advance()
+    return Robustness(
+        run=run.id, config=config, dataset=dataset.name, dataset_title=dataset.title, tested=tuple(tested)
+    )

@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from core.conditions import Condition
 from core.config import RunConfig
 from core.layer_table import LayerTable
 from core.problems import Message
@@ -50,7 +51,17 @@ class Recognise(msgspec.Struct, frozen=True, tag=True):
     pixels: bytes
 
 
-Question: TypeAlias = Describe | Browse | Recognise
+class Measure(msgspec.Struct, frozen=True, tag=True):
+    """Asks for the accuracy of a finished run under a condition; None: on the test images as they are.
+
+    One at a time, so that whoever asks can say how far it is, and leave off, and a run need not wait long.
+    """
+
+    run_dir: str
+    condition: Condition | None
+
+
+Question: TypeAlias = Describe | Browse | Recognise | Measure
 Request: TypeAlias = Question | Train
 
 
@@ -112,7 +123,13 @@ class Recognised(msgspec.Struct, frozen=True, tag=True):
     """By run, of each class."""
 
 
-Answer: TypeAlias = Ready | Described | Refused | Browsed | Recognised
+class Measured(msgspec.Struct, frozen=True, tag=True):
+    request: Measure
+    accuracy: float
+    """0 to 1."""
+
+
+Answer: TypeAlias = Ready | Described | Refused | Browsed | Recognised | Measured
 
 encode = msgspec.json.Encoder().encode
 decode_request: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)

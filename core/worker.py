@@ -129,6 +129,11 @@ def _threads(run: Run, config: RunConfig) -> int:
     for event in run.reader().read_new():
         if isinstance(event, RunStarted):
             return event.threads
+    return _share_of_cores(run)
+
+
+def _share_of_cores(run: Run) -> int:
+    """Beside the other runs in progress."""
     others = [other for other in Listing(run.path.parent).read() if other.state == "running" and other.id != run.id]
     return max(1, devices.default_threads() // (1 + len(others)))
 
@@ -240,6 +245,7 @@ def _stand_by() -> Path | None:
     os.dup2(null, 1)
     os.dup2(null, 2)
     say(standby.Ready(tuple(devices.available())))
+    acceleration.keep_freed_memory()
     browser = Browser()
     for line in sys.stdin.buffer:
         request = standby.decode_request.decode(line)
@@ -265,6 +271,9 @@ def _answer(request: standby.Question, browser: Browser) -> standby.Answer:
             return browser.browse(request)
         case standby.Recognise():
             return browser.recognise(request)
+        case standby.Measure():
+            torch.set_num_threads(_share_of_cores(Run(Path(request.run_dir))))
+            return browser.measure(request)
 
 
 def main() -> None:

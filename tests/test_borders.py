@@ -24,6 +24,7 @@ WITH_TORCH = {
     "core.macs",
     "core.networks",
     "core.preparation",
+    "core.trained",
     "core.training",
     "core.worker",
 }

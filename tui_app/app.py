@@ -21,7 +21,8 @@ from textual.screen import Screen
 
 from core.problems import Message, reason
 from tui_app.i18n import _, say
-from tui_app.keys import key_table
+from tui_app.keys import bind, key_table
+from tui_app.screens.aside import Aside
 from tui_app.screens.dashboard import Dashboard
 
 WIDE = (120, 40)
@@ -57,11 +58,7 @@ class MnistTui(App[int]):
         columns, rows = shutil.get_terminal_size()
         for size, breakpoints in ((columns, self.HORIZONTAL_BREAKPOINTS), (rows, self.VERTICAL_BREAKPOINTS)):
             self._dashboard.add_class(max((least, name) for least, name in breakpoints if least <= size)[1])
-        for key in key_table():
-            first, *others = key.keys.split(",")
-            self.bind(first, key.action, description=key.text, show=key.in_footer, key_display=key.names[0])
-            for other in others:
-                self.bind(other, key.action, description=key.text, show=False)
+        bind(self._bindings, key_table())
         # Textual has no other way to say in another language what its own key does.
         self._bindings.key_to_bindings[self.COMMAND_PALETTE_BINDING] = [
             Binding(
@@ -118,13 +115,17 @@ class MnistTui(App[int]):
         from tui_app.screens.help import HelpScreen
 
         if not isinstance(self.screen, HelpScreen):
-            self.push_screen(HelpScreen())
+            keys = self.screen.keys if isinstance(self.screen, Aside) else None
+            self.push_screen(HelpScreen(keys))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         yield SystemCommand(_("Theme"), _("Choose other colours"), self.action_change_theme)
-        for key in key_table():
-            yield SystemCommand(key.text, key.help, lambda action=key.action: self.call_later(self.run_action, action))
+        for key in screen.keys if isinstance(screen, Aside) else key_table():
+            yield SystemCommand(key.text, key.help, lambda action=key.action: self.call_later(self._run, action))
         yield SystemCommand(_("Screenshot"), _("Save a picture of the screen"), lambda: self.deliver_screenshot())
+
+    async def _run(self, action: str) -> None:
+        await self.run_action(action, self.screen)
 
     # What Textual would say in English
 

@@ -23,11 +23,14 @@ from core.problems import Message
 from core.runs import Run
 from core.statistics import LeftOut, Results
 from tui_app import comparison_view as view
-from tui_app import i18n, report, tables
+from tui_app import curves, i18n, report, tables, terminal
+from tui_app.curves import Curve
 from tui_app.headless import bar
 from tui_app.i18n import _, printable, say
 
 _POLL_S = 0.1
+_CURVE_SIZE = 60, 14
+"""Columns and rows."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ def print_conditions(runs_dir: Path, run_ids: Sequence[str], asked: Sequence[Con
     _warn_of_sample([one.dataset for one in tested], status)
     several = len({one.dataset for one in tested}) > 1
     named = [(_run_name(one, with_data=several), [one]) for one in tested]
-    tables.print_table(view.as_table(view.robustness(named)))
+    _print_conditions(named)
     return 0
 
 
@@ -243,9 +246,11 @@ def _tested(
     found: Sequence[Run], asked: Sequence[Condition], device: str, status: _Status, signals: StopSignals
 ) -> list[Robustness]:
     from core import acceleration, datasets, devices
-    from core.distortions import RobustnessTester, load_network
+    from core.distortions import robustness
+    from core.trained import Datasets, load_network
 
     acceleration.keep_freed_memory()
+    where = devices.resolve(device)
     with redirect_stdout(sys.stderr):
         for run in found:
             load_network(run)  # what cannot be tested is said before any of it is
@@ -258,15 +263,14 @@ def _tested(
             raise _Stopped
         status.draw(_("Testing under harder conditions"), done / total)
 
-    tester = RobustnessTester(
-        devices.resolve(device),
+    kept = Datasets(
         notify=lambda message: status.note(say(message)),
         progress=lambda message, share: status.draw(say(message), share),
         should_stop=signals,
     )
     try:
         with redirect_stdout(sys.stderr):
-            tested = [tester.test(run, asked, advance) for run in found]
+            tested = [robustness(run, asked, kept, where, advance) for run in found]
     except datasets.Cancelled:
         raise _Stopped from None
     finally:
@@ -275,8 +279,10 @@ def _tested(
 
 
 def _run_name(one: Robustness, *, with_data: bool) -> str:
-    model = one.config.model.rpartition("/")[2]
-    return f"{one.run} ({model}, {one.dataset})" if with_data else f"{one.run} ({model})"
+    parts = [tables.network_name(one.config, folder=False)]
+    parts += [_("pixels permuted")] if one.config.permute else []
+    parts += [one.dataset] if with_data else []
+    return f"{one.run} ({', '.join(parts)})"
 
 
 # What is printed
@@ -287,17 +293,28 @@ def _print(results: Results, tested: Sequence[tuple[str, Sequence[Robustness]]])
     for pair in results.pairs:
         lines = [view.pair_title(pair)]
         if pair.mcnemar:
-            _print_lines(lines)
+            tables.print_texts(lines)
             tables.print_table(view.as_table(view.mcnemar(pair)))
             lines = []
-        _print_lines([*lines, view.verdict(pair), ""])
+        tables.print_texts([*lines, view.verdict(pair), ""])
     if tested:
-        tables.print_table(view.as_table(view.robustness(tested)))
+        _print_conditions(tested)
 
 
-def _print_lines(lines: Sequence[str]) -> None:
-    for line in lines:
-        print(line)
+def _print_conditions(named: Sequence[tuple[str, Sequence[Robustness]]]) -> None:
+    """Accuracy by condition, in numbers and as a curve for each kind."""
+    tables.print_table(view.as_table(view.robustness(named)))
+    plain = not terminal.takes_utf8(sys.stdout)
+    for kind in view.kinds_of([run for _name, found in named for run in found]):
+        drawn = []
+        for position, (name, found) in enumerate(named):
+            points = view.curve_points(((one.condition, one.accuracy) for run in found for one in run.tested), kind)
+            colour = curves.COLOURS[position % len(curves.COLOURS)]
+            drawn.append(Curve(printable(name), curves.marker(position, plain=plain), colour, points))
+        strengths = [strength for strength, _accuracy in drawn[0].points]
+        curve = curves.draw(drawn, strengths, *_CURVE_SIZE, plain=plain)
+        title = f"{view.condition_kind(kind)} ({view.strength_unit(kind)})"
+        tables.print_texts(["", title, curves.legend(drawn), curve])
 
 
 def _json(results: Results, command: str, at_once: int, tested: Sequence[tuple[str, Sequence[Robustness]]]) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 from statistics import fmean
 from typing import NamedTuple
 
@@ -159,11 +160,35 @@ def condition_name(condition: Condition | None) -> str:
 def robustness(named: Sequence[tuple[str, Sequence[Robustness]]]) -> Grid:
     """Accuracy under each condition: a column for each name, the mean over its runs."""
     conditions = [tested.condition for tested in named[0][1][0].tested]
-    rows = []
-    for position, condition in enumerate(conditions):
-        means = [fmean(run.tested[position].accuracy for run in runs) for _name, runs in named]
-        rows.append((condition_name(condition), *(percent(mean) for mean in means)))
-    return Grid((_("Test images"), *(printable(name) for name, _runs in named)), tuple(rows))
+    means = [
+        [fmean(run.tested[position].accuracy for run in runs) for _name, runs in named]
+        for position in range(len(conditions))
+    ]
+    return by_condition([printable(name) for name, _runs in named], list(zip(conditions, means, strict=True)))
+
+
+def by_condition(
+    names: Sequence[str], rows: Sequence[tuple[Condition | None, Sequence[float | None]]], unknown: str = ""
+) -> Grid:
+    """A row for each condition: the accuracies, 0 to 1, of those named; None as long as one is not known."""
+    cells = tuple(
+        (condition_name(condition), *(unknown if value is None else percent(value) for value in values))
+        for condition, values in rows
+    )
+    return Grid((_("Test images"), *names), cells)
+
+
+def curve_points(tested: Iterable[tuple[Condition | None, float]], kind: str) -> list[tuple[float, float]]:
+    """Strengths of one kind of condition and the mean accuracy under each, from the images as they are."""
+    points: dict[float, list[float]] = {}
+    for condition, accuracy in tested:
+        if condition is None or condition.kind == kind:
+            points.setdefault(condition.strength if condition is not None else 0.0, []).append(accuracy)
+    return [(strength, fmean(points[strength])) for strength in sorted(points)]
+
+
+def strength_unit(kind: str) -> str:
+    return {"shift": _("pixels"), "turn": _("degrees"), "noise": _("standard deviation, of white")}[kind]
 
 
 def kinds_of(runs: Sequence[Robustness]) -> list[str]:
@@ -175,10 +200,11 @@ def kinds_of(runs: Sequence[Robustness]) -> list[str]:
 # On a terminal
 
 
-def as_table(grid: Grid) -> Table:
+def as_table(grid: Grid, colours: Sequence[str] = ()) -> Table:
+    """`colours`: of the headings after the first."""
     table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0), pad_edge=False)
-    for position, heading in enumerate(grid.heading):
-        table.add_column(Text(heading), justify="right" if position else "left")
+    for heading, colour in zip_longest(grid.heading, ("", *colours), fillvalue=""):
+        table.add_column(Text(heading, style=colour), justify="right" if table.columns else "left")
     for row in grid.rows:
         table.add_row(*(Text(cell) for cell in row))
     return table

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from textual.binding import Binding, BindingsMap
+
 from tui_app.i18n import _
+
+ARROWS = (
+    Binding("up", "move(-1, 0)", show=False),
+    Binding("down", "move(1, 0)", show=False),
+    Binding("left", "move(0, -1)", show=False),
+    Binding("right", "move(0, 1)", show=False),
+)
+"""For a widget with rows and columns."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +37,23 @@ class Key:
 def _name(key: str) -> str:
     if key == "question_mark":
         return "?"
-    words = {"shift": _("Shift")}
+    words = {
+        "shift": _("Shift"),
+        "escape": _("Esc"),
+        "space": _("Space"),
+        "up": _("Up"),
+        "down": _("Down"),
+    }
     return "+".join(words.get(part, part.capitalize() if len(part) > 1 else part) for part in key.split("+"))
+
+
+def bind(bindings: BindingsMap, table: Iterable[Key]) -> None:
+    """Have keys do what a table says; the footer shows the first of each."""
+    for key in table:
+        first, *others = key.keys.split(",")
+        bindings.bind(first, key.action, key.text, show=key.in_footer, key_display=key.names[0])
+        for other in others:
+            bindings.bind(other, key.action, key.text, show=False)
 
 
 def key_table() -> tuple[Key, ...]:
@@ -50,9 +76,55 @@ def key_table() -> tuple[Key, ...]:
         ),
         Key("f3,d", "screen.show_digits", _("Digits"), _("Look at the images that the run on show gets wrong"), False),
         Key("f12,w", "screen.draw", _("Draw"), _("Draw a digit, and see what the runs in the chart say of it"), False),
+        Key(
+            "shift+f6,h",
+            "screen.test",
+            _("Conditions"),
+            _("Test the runs in the chart on shifted, turned and noisy digits"),
+            False,
+        ),
         Key("f4,v", "screen.show_log", _("Log"), _("Read the log of the run on show, tracebacks included"), False),
         Key("f2", "screen.next_panel", _("Next panel"), _("Go to the next panel"), False),
         Key("shift+f2", "screen.previous_panel", _("Previous panel"), _("Go to the panel before"), False),
         Key("f1,question_mark", "app.help", _("Help"), _("This help")),
         Key("f10,q", "app.quit", _("Quit"), _("Leave; runs in progress may go on")),
     )
+
+
+# Of the screens beside the dashboard
+
+
+def _back() -> Key:
+    return Key("escape", "leave", _("Back"), _("Back to the dashboard"))
+
+
+def compare_keys() -> tuple[Key, ...]:
+    return (
+        Key("f5", "compare", _("Compare"), _("Train what is not trained yet, and compare")),
+        Key("f6", "stop", _("Stop"), _("Stop the runs in progress; each saves a checkpoint first")),
+        Key("f9", "overlay", _("Curves"), _("Show the curves of all these runs in the chart")),
+        _back(),
+    )
+
+
+def digits_keys() -> tuple[Key, ...]:
+    return (
+        Key("down,pagedown", "turn(1)", _("Next page"), _("Turn to the next page")),
+        Key("up,pageup", "turn(-1)", _("Page before"), _("Turn to the page before")),
+        _back(),
+    )
+
+
+def canvas_keys() -> tuple[Key, ...]:
+    return (
+        Key("space", "toggle_pen", _("Pen"), _("Lower the pen, or lift it; the arrows move it")),
+        Key("c,delete,backspace", "clear", _("Clear"), _("Clear the drawing")),
+    )
+
+
+def draw_keys() -> tuple[Key, ...]:
+    return (_back(),)
+
+
+def conditions_keys() -> tuple[Key, ...]:
+    return (Key("f5", "test", _("Test"), _("Test under the conditions typed")), _back())

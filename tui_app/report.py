@@ -208,17 +208,10 @@ def condition_picture(kind: str, robustness: Sequence[tuple[str, Sequence[Robust
     """Accuracy by strength, from the images as they are."""
     series = []
     for name, runs in robustness:
-        points: dict[float, list[float]] = {}
-        for run in runs:
-            for tested in run.tested:
-                if tested.condition is None or tested.condition.kind == kind:
-                    strength = tested.condition.strength if tested.condition is not None else 0.0
-                    points.setdefault(strength, []).append(tested.accuracy)
-        xs = sorted(points)
-        series.append(svg.Series(name, xs, [sum(points[x]) / len(points[x]) for x in xs]))
-    units = {"shift": _("pixels"), "turn": _("degrees"), "noise": _("standard deviation, of white")}
+        points = view.curve_points(((one.condition, one.accuracy) for run in runs for one in run.tested), kind)
+        series.append(svg.Series(name, [x for x, _y in points], [y for _x, y in points]))
     title = _("{condition}: accuracy by strength").format(condition=view.condition_kind(kind))
-    return svg.curves(title, units[kind], _("accuracy"), series, _plain_number, lambda y: percent(y, 0))
+    return svg.curves(title, view.strength_unit(kind), _("accuracy"), series, _plain_number, lambda y: percent(y, 0))
 
 
 def _plain_number(value: float) -> str:

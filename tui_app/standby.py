@@ -49,6 +49,11 @@ class StandbyWorker:
             with suppress(OSError):
                 self.process.stdin.close()
 
+    def abandon(self) -> None:
+        """Whatever it is at, nobody waits for it any more."""
+        self.close()
+        self.process.terminate()
+
     async def answers(self) -> AsyncIterator[Answer]:
         """Until it has a run, or ends. Raises `Problem` where it ended by itself."""
         stdout = self.process.stdout

@@ -115,11 +115,20 @@ def state_name(state: core_runs.State) -> str:
 
 
 def print_table(table: Table, notes: Sequence[str] = ()) -> None:
-    """On stdout, and notes under it; a pipe gets lines that are as long as they need to be."""
-    is_terminal = sys.stdout.isatty()
-    console = Console(file=sys.stdout, width=None if is_terminal else 160, highlight=False)
+    """On stdout, and notes under it."""
+    console = _console()
     console.print(table)
-    for note in notes:
-        console.print(Text(note))
     if notes:
-        console.print()
+        print_texts([*notes, ""])
+
+
+def print_texts(texts: Sequence[str | Text]) -> None:
+    """On stdout, wrapped at words where that is a terminal."""
+    console = _console()
+    for text in texts:
+        console.print(Text(text) if isinstance(text, str) else text, soft_wrap=not console.is_terminal)
+
+
+def _console() -> Console:
+    """A pipe gets lines that are as long as they need to be."""
+    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else 160, highlight=False)

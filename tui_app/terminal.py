@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import TextIO
 
 
 def has_utf8() -> bool:
     """Whether it takes more than ASCII."""
-    encoding = getattr(sys.__stderr__, "encoding", None) or ""
+    return takes_utf8(sys.__stderr__)
+
+
+def takes_utf8(stream: TextIO | None) -> bool:
+    """Whether what is written there may be more than ASCII."""
+    encoding = getattr(stream, "encoding", None) or ""
     return encoding.lower().replace("-", "") == "utf8"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,23 +12,19 @@ import torch
 
 from core import runs
 from core.browsing import Browser
+from core.conditions import Condition
 from core.config import RunConfig
+from core.distortions import accuracy
 from core.drawing import mnist_form
 from core.problems import Problem
 from core.runs import Run
-from core.standby import Browse, Recognise
-from core.worker import carry_out
+from core.standby import Browse, Measure, Measured, Recognise
+from core.trained import Datasets, load_network
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
-    folder = tmp_path_factory.mktemp("runs")
-    made = []
-    for model in ("RN_1", "RN_2"):
-        run = runs.create(folder, RunConfig(model=model, dataset="sample", epochs=2, threads=1, seed=1))
-        carry_out(run, lambda _event: None, lambda: False)
-        made.append(run)
-    return made
+def trained(finished: Path) -> list[Run]:
+    return [Run(finished / "rn1-0001"), Run(finished / "rn2-0002")]
 
 
 def predictions(run: Run) -> dict[str, np.ndarray]:
@@ -34,9 +32,9 @@ def predictions(run: Run) -> dict[str, np.ndarray]:
         return {name: arrays[name] for name in arrays}
 
 
-def test_errors_come_the_most_confident_first(finished: list[Run]) -> None:
-    browsed = Browser().browse(Browse(str(finished[0].path)))
-    known = predictions(finished[0])
+def test_errors_come_the_most_confident_first(trained: list[Run]) -> None:
+    browsed = Browser().browse(Browse(str(trained[0].path)))
+    known = predictions(trained[0])
     wrong = np.flatnonzero(known["label"] != known["predicted"])
     assert browsed.total == len(wrong) > 10
     assert {digit.index for digit in browsed.digits} <= set(wrong.tolist())
@@ -45,18 +43,18 @@ def test_errors_come_the_most_confident_first(finished: list[Run]) -> None:
     assert probabilities[0] == pytest.approx(known["probability"][wrong].max())
 
 
-def test_a_cell_has_its_own_images(finished: list[Run]) -> None:
-    browsed = Browser().browse(Browse(str(finished[0].path), label=3, predicted=3))
-    known = predictions(finished[0])
+def test_a_cell_has_its_own_images(trained: list[Run]) -> None:
+    browsed = Browser().browse(Browse(str(trained[0].path), label=3, predicted=3))
+    known = predictions(trained[0])
     assert browsed.total == int(((known["label"] == 3) & (known["predicted"] == 3)).sum())
     assert all((digit.label, digit.predicted, len(digit.pixels)) == (3, 3, 784) for digit in browsed.digits)
     assert all(max(digit.pixels) > 200 for digit in browsed.digits)
 
 
-def test_two_runs_are_told_apart_image_by_image(finished: list[Run]) -> None:
-    first, second = (str(run.path) for run in finished)
+def test_two_runs_are_told_apart_image_by_image(trained: list[Run]) -> None:
+    first, second = (str(run.path) for run in trained)
     browser = Browser()
-    one, other = predictions(finished[0]), predictions(finished[1])
+    one, other = predictions(trained[0]), predictions(trained[1])
     wrong, other_wrong = one["predicted"] != one["label"], other["predicted"] != other["label"]
     expected = {"wrong": wrong & ~other_wrong, "other_wrong": other_wrong & ~wrong, "both_wrong": wrong & other_wrong}
     for which, mask in expected.items():
@@ -67,21 +65,21 @@ def test_two_runs_are_told_apart_image_by_image(finished: list[Run]) -> None:
             assert digit.other_predicted == other["predicted"][digit.index]
 
 
-def test_a_test_image_drawn_is_recognised_as_it_was_in_the_test(finished: list[Run]) -> None:
+def test_a_test_image_drawn_is_recognised_as_it_was_in_the_test(trained: list[Run]) -> None:
     browser = Browser()
-    known = predictions(finished[1])
+    known = predictions(trained[1])
     sure = np.flatnonzero((known["label"] == known["predicted"]) & (known["probability"] > 0.999))
-    cell = Browse(str(finished[1].path), label=int(known["label"][sure[0]]), predicted=int(known["label"][sure[0]]))
+    cell = Browse(str(trained[1].path), label=int(known["label"][sure[0]]), predicted=int(known["label"][sure[0]]))
     digit = browser.browse(cell).digits[0]
-    answer = browser.recognise(Recognise(tuple(str(run.path) for run in finished), digit.pixels))
-    assert set(answer.probabilities) == {run.id for run in finished}
+    answer = browser.recognise(Recognise(tuple(str(run.path) for run in trained), digit.pixels))
+    assert set(answer.probabilities) == {run.id for run in trained}
     for probabilities in answer.probabilities.values():
         assert sum(probabilities) == pytest.approx(1, abs=1e-4)
         assert probabilities.index(max(probabilities)) == digit.label
 
 
-def test_an_empty_drawing_is_nothing(finished: list[Run]) -> None:
-    assert Browser().recognise(Recognise((str(finished[0].path),), bytes(784))).probabilities == {}
+def test_an_empty_drawing_is_nothing(trained: list[Run]) -> None:
+    assert Browser().recognise(Recognise((str(trained[0].path),), bytes(784))).probabilities == {}
 
 
 def test_runs_without_predictions_are_refused(tmp_path: Path) -> None:
@@ -90,9 +88,48 @@ def test_runs_without_predictions_are_refused(tmp_path: Path) -> None:
         Browser().browse(Browse(str(run.path)))
 
 
+@pytest.mark.parametrize("condition", [None, Condition("shift", 2)])
+def test_accuracy_under_a_condition(condition: Condition | None, trained: list[Run]) -> None:
+    browser = Browser()
+    for run in trained:
+        request = Measure(str(run.path), condition)
+        dataset = Datasets(lambda _m: None, lambda _m, _f: None, lambda: False).of(run)
+        found = accuracy(load_network(run), dataset, condition, permute=False)
+        assert browser.measure(request) == Measured(request, found)
+        if condition is None:
+            assert found == run.summary().accuracy
+
+
+def test_no_network_s_file_is_executed_to_look_at_a_run(trained: list[Run], tmp_path: Path) -> None:
+    """Whatever the run's events say of its network."""
+    run = Run(Path(shutil.copytree(trained[0].path, tmp_path / "rn1-0001")))
+    trap = tmp_path / "trap.py"
+    trap.write_text(f"open({str(tmp_path / 'sprung')!r}, 'w')")
+    settings = json.loads((run.path / "config.json").read_text())
+    (run.path / "config.json").write_text(json.dumps(settings | {"model": f"{trap}:Net"}))
+    for ask in (
+        lambda: Browser().recognise(Recognise((str(run.path),), bytes([200] * 784))),
+        lambda: Browser().measure(Measure(str(run.path), None)),
+    ):
+        with pytest.raises(Problem, match="not executed"):
+            ask()
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_data_that_are_gone_are_named(trained: list[Run], tmp_path: Path) -> None:
+    run = Run(Path(shutil.copytree(trained[0].path, tmp_path / "rn1-0001")))
+    for name in ("config.json", "events.jsonl"):
+        text = (run.path / name).read_text()
+        (run.path / name).write_text(text.replace('"sample"', '"mnist"'))
+    settings = json.loads((run.path / "config.json").read_text())
+    (run.path / "config.json").write_text(json.dumps(settings | {"data_dir": str(tmp_path / "gone")}))
+    with pytest.raises(Problem, match=r"not in .*gone any more"):
+        Browser().measure(Measure(str(run.path), None))
+
+
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 not a zip", "pickle", "short"])
-def test_damaged_predictions_are_named(damage: object, finished: list[Run]) -> None:
-    path = finished[0].path / "predictions.npz"
+def test_damaged_predictions_are_named(damage: object, trained: list[Run]) -> None:
+    path = trained[0].path / "predictions.npz"
     content = path.read_bytes()
     try:
         if damage == "pickle":
@@ -101,8 +138,8 @@ def test_damaged_predictions_are_named(damage: object, finished: list[Run]) -> N
             np.savez(path, label=np.zeros(3), predicted=np.zeros(3), probability=np.zeros(3))
         else:
             path.write_bytes(damage)  # type: ignore[arg-type]
-        with pytest.raises(Problem, match=finished[0].id):
-            Browser().browse(Browse(str(finished[0].path)))
+        with pytest.raises(Problem, match=trained[0].id):
+            Browser().browse(Browse(str(trained[0].path)))
     finally:
         path.write_bytes(content)
 

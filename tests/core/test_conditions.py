@@ -10,8 +10,9 @@ import torch
 from core import conditions, runs
 from core.conditions import Condition
 from core.config import RunConfig
-from core.distortions import RobustnessTester, distorted, load_network, noisy, shifted, turned
+from core.distortions import distorted, noisy, robustness, shifted, turned
 from core.problems import InvalidSetting, Problem
+from core.trained import Datasets, load_network
 from core.worker import carry_out
 
 IMAGES = torch.randint(0, 256, (20, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
@@ -89,16 +90,16 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> runs.Run:
 
 
 def test_a_run_is_tested_on_its_own_images_as_it_saw_them(run: runs.Run) -> None:
-    tester = RobustnessTester(torch.device("cpu"), lambda _m: None, lambda _m, _f: None, lambda: False)
+    kept = Datasets(lambda _m: None, lambda _m, _f: None, lambda: False)
     steps: list[None] = []
     asked = [Condition("shift", 4), Condition("noise", 0.5)]
-    found = tester.test(run, asked, lambda: steps.append(None))
+    found = robustness(run, asked, kept, torch.device("cpu"), lambda: steps.append(None))
     plain, *others = found.tested
     assert (plain.condition, plain.accuracy) == (None, run.summary().accuracy)
     assert [tested.condition for tested in others] == asked
     assert all(tested.accuracy < plain.accuracy for tested in others)
     assert len(steps) == 3
-    assert tester.test(run, asked, lambda: None) == found
+    assert robustness(run, asked, kept, torch.device("cpu"), lambda: None) == found
 
 
 def test_weights_that_are_missing_or_damaged_are_named(run: runs.Run, tmp_path: Path) -> None:

@@ -75,16 +75,6 @@ def accuracy_on_show(app: MnistTui) -> str:
     return app.screen.query_one("#accuracy", Digits).value
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with two finished runs."""
-    folder = tmp_path_factory.mktemp("runs")
-    for model in ("RN_1", "RN_2"):
-        config = RunConfig(model=model, dataset="sample", epochs=1, threads=1, seed=1)
-        carry_out(runs.create(folder, config), lambda _event: None, lambda: False)
-    return folder
-
-
 async def test_choose_train_and_read_the_result(language: str, tmp_path: Path) -> None:
     async with dashboard(tmp_path) as (app, pilot):
         assert "RN_1" in shown(app)
@@ -119,7 +109,7 @@ async def test_an_old_run_shows_what_a_live_one_did(finished: Path) -> None:
         await until(pilot, lambda: "421,642" in shown(app))
         text = shown(app)
         assert f"Result: {100 * result.accuracy:.2f}%" in text
-        assert re.search(r"Epoch 1/1, Loss: \d\.\d{4}", text)
+        assert re.search(r"Epoch 2/2, Loss: \d\.\d{4}", text)
         assert "SAMPLE" in text
         assert f"{result.total - result.correct} errors in 1,000" in text
         for digit in range(10):
@@ -165,7 +155,7 @@ async def test_panels_are_tabs_in_a_small_terminal(language: str, finished: Path
         assert f"3136×128 + 128 = {i18n.number(401_536)}" in layers
         assert "64·7·7 = 3136" in layers
         assert re.search("[\u2801-\u28ff]", chart)
-        assert ("Époque 1/1, Perte: " if language == "fr" else "Epoch 1/1, Loss: ") in progress
+        assert ("Époque 2/2, Perte: " if language == "fr" else "Epoch 2/2, Loss: ") in progress
         assert ("Résultat: " if language == "fr" else "Result: ") in progress
         assert i18n._("SAMPLE") in result
         assert "rn1-0001" in listed

@@ -11,21 +11,10 @@ import pytest
 from textual.widgets import Input
 
 from core import runs
-from core.config import RunConfig
-from core.worker import carry_out
 from tests.tui_app.test_dashboard import NARROW, WIDE, accuracy_on_show, dashboard, shown, until
 from tui_app.app import MnistTui
 from tui_app.widgets.canvas import Canvas
 from tui_app.widgets.result_panel import ConfusionMatrix
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("runs")
-    for model in ("RN_1", "RN_2"):
-        config = RunConfig(model=model, dataset="sample", epochs=2, threads=1, seed=1)
-        carry_out(runs.create(folder, config), lambda _event: None, lambda: False)
-    return folder
 
 
 def predictions(finished: Path) -> dict[str, Any]:

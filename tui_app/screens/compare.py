@@ -11,11 +11,9 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.message import Message
-from textual.screen import Screen
 from textual.widgets import Button, Footer, Header, Input, Label, ProgressBar, Static
 from textual.worker import Worker, WorkerState
 
@@ -27,24 +25,20 @@ from core.statistics import LeftOut, Results
 from tui_app import comparison_view as view
 from tui_app.headless import sample_warning
 from tui_app.i18n import _, duration, percent, printable, say
+from tui_app.keys import compare_keys
+from tui_app.screens.aside import Aside
 
 _INTERVAL_S = 0.5
 _SEEDS = 5
 
 
-class CompareScreen(Screen[list[str]]):
+class CompareScreen(Aside[list[str]]):
     """`settings` are those of all runs; `best_device` is what `auto` means, where that is known.
 
     Dismissed with the ids of the runs to show in the chart.
     """
 
     AUTO_FOCUS = "#seeds"
-    BINDINGS = [  # noqa: RUF012
-        Binding("escape", "leave", show=False),
-        Binding("f5", "compare", show=False),
-        Binding("f6", "stop", show=False),
-        Binding("f9", "overlay", show=False),
-    ]
 
     class Advanced(Message):
         """The runs have come further, or there is an answer."""
@@ -55,7 +49,7 @@ class CompareScreen(Screen[list[str]]):
             self.results = results
 
     def __init__(self, runs_dir: Path, settings: RunConfig, best_device: str) -> None:
-        super().__init__()
+        super().__init__(compare_keys())
         self._runs_dir = runs_dir
         self._settings = settings
         self._best_device = best_device

@@ -25,13 +25,24 @@ from core.layer_table import LayerTable
 from core.problems import Problem
 from core.replay import Replay
 from core.runs import LIVE, RESUMABLE, Run, State, Summary
-from core.standby import Answer, Browse, Browsed, Describe, Described, Question, Ready, Recognise, Recognised, Refused
+from core.standby import (
+    Answer,
+    Browse,
+    Browsed,
+    Describe,
+    Described,
+    Measure,
+    Measured,
+    Question,
+    Ready,
+    Recognise,
+    Recognised,
+    Refused,
+)
 from tui_app import overlay, terminal
 from tui_app.i18n import _, ngettext, printable, say
 from tui_app.run_book import Followed, RunBook
-from tui_app.screens import looking
-from tui_app.screens.digits import DigitsScreen
-from tui_app.screens.draw import DrawScreen
+from tui_app.screens.aside import Asking
 from tui_app.standby import StandbyWorker
 from tui_app.widgets.chart_axes import UNITS, Unit
 from tui_app.widgets.chart_picture import Words
@@ -92,6 +103,7 @@ class Dashboard(Screen[None]):
         self._wanted_table: Describe | None = None
         self._table_is_of = ""
         """The run on show whose table was shown, before its user chose another network in the form."""
+        self._accuracies: dict[Measure, float] = {}
         self._standby: StandbyWorker | None = None
         self._workers: list[StandbyWorker] = []
 
@@ -158,19 +170,25 @@ class Dashboard(Screen[None]):
                 self._tables[request] = table
                 if request == self._wanted_table:
                     self.query_one(LayerPanel).show_table(request, table)
-            case Browsed() as answer if isinstance(self.app.screen, DigitsScreen):
-                self.app.screen.show(answer)
-            case Recognised() as answer if isinstance(self.app.screen, DrawScreen):
-                self.app.screen.show(answer)
+            case Browsed() | Recognised() | Measured() | Refused(request=Measure()) as answer:
+                if isinstance(answer, Measured):
+                    self._accuracies[answer.request] = answer.accuracy
+                for screen in self._asking():
+                    if isinstance(answer.request, screen.ASKS):
+                        screen.show(answer)
             case Refused(request=Browse() | Recognise()) as refused:
                 self.notify(say(refused.message, refused.advice), severity="error", timeout=10, markup=False)
-                if isinstance(self.app.screen, DrawScreen):
-                    self.app.screen.give_up()
+                for screen in self._asking():
+                    screen.give_up()
             case Refused() as refused:
                 if refused.request == self._wanted_table:
                     text = say(refused.message, refused.advice)
                     self.query_one(LayerPanel).show_problem(text)
                     self.query_one(RunForm).show_problem(text)
+
+    def _asking(self) -> list[Asking]:
+        """The screen that asks the worker; the help may be on top of it."""
+        return [screen for screen in self.app.screen_stack if isinstance(screen, Asking)]
 
     @on(RunForm.NetworkChosen)
     def _network_chosen(self, message: RunForm.NetworkChosen) -> None:
@@ -290,6 +308,8 @@ class Dashboard(Screen[None]):
         self.app.push_screen(LogScreen(run.id, run.log_tail(500)))
 
     def action_show_digits(self, cell: tuple[int, int] | None = None) -> None:
+        from tui_app.screens import looking
+
         try:
             self.app.push_screen(looking.digits_screen(self._in_hand(), cell, self._ask))
         except Problem as problem:
@@ -300,10 +320,31 @@ class Dashboard(Screen[None]):
         self.action_show_digits((message.label, message.predicted))
 
     def action_draw(self) -> None:
+        from tui_app.screens import looking
+
         try:
             self.app.push_screen(looking.draw_screen(self._in_hand(), self._ask))
         except Problem as problem:
             self._complain(problem)
+
+    def action_test(self) -> None:
+        from tui_app.screens import looking
+
+        colours = {run_id: self._resolve(colour) for run_id, colour in overlay.colours(self._book).items()}
+        try:
+            screen = looking.conditions_screen(self._in_hand(), colours, self._ask, self._accuracies)
+        except Problem as problem:
+            self._complain(problem)
+            return
+        self.app.push_screen(screen, lambda _none: self._stop_testing() if screen.is_waiting else None)
+
+    def _stop_testing(self) -> None:
+        """A wide network may take a minute, for which the next run must not wait."""
+        if self._standby is not None:
+            self._standby.abandon()
+            self._workers.append(self._standby)
+            self._standby = None
+        self._ensure_standby()
 
     def _in_hand(self) -> list[tuple[Path, Replay]]:
         return [(followed.run.path, followed.replay) for followed in self._book.shown]
@@ -535,6 +576,9 @@ class Dashboard(Screen[None]):
     @on(Worker.StateChanged)
     def _worker_failed(self, event: Worker.StateChanged) -> None:
         if event.state is WorkerState.ERROR:
+            if event.worker.group == "standby":
+                for screen in self._asking():
+                    screen.give_up()
             error = event.worker.error
             if isinstance(error, Problem):
                 self._complain(error)

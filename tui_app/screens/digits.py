@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.containers import Container, Vertical
 from textual.content import Content
-from textual.screen import Screen
 from textual.widgets import Footer, Header, Static, Tab, Tabs
 
 from core.standby import Browse, Browsed, Digit
 from tui_app import terminal
 from tui_app.i18n import _, ngettext, number, percent
+from tui_app.keys import digits_keys
+from tui_app.screens.aside import Asking
 from tui_app.widgets.pixels import Pixels
 
 _CARD_WIDTH, _CARD_HEIGHT = 30, 17
@@ -29,17 +29,13 @@ class Choice:
     request: Browse
 
 
-class DigitsScreen(Screen[None]):
+class DigitsScreen(Asking):
     """A page of images. `ask` gets a request answered, by `show`."""
 
-    BINDINGS = [  # noqa: RUF012
-        Binding("escape", "dismiss", show=False),
-        Binding("up,pageup", "turn(-1)", show=False),
-        Binding("down,pagedown", "turn(1)", show=False),
-    ]
+    ASKS = Browse
 
     def __init__(self, choices: Sequence[Choice], runs: Sequence[str], ask: Callable[[Browse], None]) -> None:
-        super().__init__()
+        super().__init__(digits_keys())
         self._choices = choices
         self._runs = runs
         self._ask = ask
@@ -51,9 +47,6 @@ class DigitsScreen(Screen[None]):
         yield Tabs(*(Tab(choice.name, id=f"choice-{i}") for i, choice in enumerate(self._choices)))
         yield Static(_("Fetching the images…"), id="digits-summary", classes="muted")
         yield Container(id="digits")
-        yield Static(
-            _("Up and Down turn the page, Left and Right choose other images, Esc goes back."), classes="muted"
-        )
         yield Footer(compact=True)
 
     @on(Tabs.TabActivated)
@@ -81,7 +74,7 @@ class DigitsScreen(Screen[None]):
 
     @property
     def _per_page(self) -> int:
-        return self._columns * max(1, (self.size.height - 6) // _CARD_HEIGHT)
+        return self._columns * max(1, (self.size.height - 5) // _CARD_HEIGHT)
 
     def _fill(self) -> None:
         assert self._answer is not None

@@ -6,29 +6,29 @@ from collections.abc import Callable, Sequence
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.screen import Screen
 from textual.widgets import Footer, Header, Static
 
 from core.standby import Recognise, Recognised
 from tui_app import terminal
 from tui_app.i18n import _, percent
+from tui_app.keys import draw_keys
+from tui_app.screens.aside import Asking
 from tui_app.widgets.canvas import Canvas
 from tui_app.widgets.pixels import Pixels
 
 _BAR_WIDTH = 12
 
 
-class DrawScreen(Screen[None]):
+class DrawScreen(Asking):
     """`run_dirs`: finished runs by id; `ask` gets a request answered, by `show`."""
 
+    ASKS = Recognise
     AUTO_FOCUS = "Canvas"
-    BINDINGS = [Binding("escape", "dismiss", show=False)]  # noqa: RUF012
 
     def __init__(self, run_dirs: dict[str, str], names: dict[str, str], ask: Callable[[Recognise], None]) -> None:
-        super().__init__()
+        super().__init__(draw_keys())
         self._run_dirs = run_dirs
         self._names = names
         self._ask = ask
@@ -49,7 +49,7 @@ class DrawScreen(Screen[None]):
                     answers.border_title = f"{run_id} {self._names[run_id]}"
                     yield Static(_bars(()), id=f"answers-{run_id}")
         yield Static(
-            _("Mouse: press and drag. Keyboard: arrows move, Space lowers and lifts the pen, C clears. Esc goes back."),
+            _("Mouse: press and drag. Keyboard: the arrows move the pen, Space lowers and lifts it."),
             classes="muted",
         )
         yield Footer(compact=True)
@@ -74,7 +74,6 @@ class DrawScreen(Screen[None]):
         self._ask_next()
 
     def give_up(self) -> None:
-        """There will be no answer to the last question."""
         self._waiting = False
 
 

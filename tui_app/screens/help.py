@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from rich.table import Table
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -10,18 +12,25 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from tui_app.i18n import _
-from tui_app.keys import key_table
+from tui_app.keys import Key, key_table
 
 
 class HelpScreen(ModalScreen[None]):
-    """Scrolls; escape leaves it."""
+    """Scrolls; escape leaves it. `keys`: those of a screen beside the dashboard."""
 
     BINDINGS = [Binding("escape,f1,question_mark,q", "dismiss", show=False)]  # noqa: RUF012
+
+    def __init__(self, keys: tuple[Key, ...] | None = None) -> None:
+        super().__init__()
+        self._keys = keys
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(classes="dialog", id="help") as dialog:
             dialog.border_title = _("Help")
             dialog.border_subtitle = _("Esc closes")
+            if self._keys is not None:
+                yield Static(_key_list(self._keys))
+                return
             yield Static(
                 _(
                     "Choose a network, a device and the number of epochs, then press Train. The run trains in a "
@@ -29,7 +38,7 @@ class HelpScreen(ModalScreen[None]):
                     "shown again the next time."
                 )
             )
-            yield Static(self._keys())
+            yield Static(_key_list(key_table()))
             yield Static(
                 _(
                     "Tab and Shift+Tab go from field to field, the arrows move within one, Enter and Space choose. In "
@@ -46,10 +55,11 @@ class HelpScreen(ModalScreen[None]):
                 )
             )
 
-    def _keys(self) -> Table:
-        table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-        table.add_column(style="bold", no_wrap=True)
-        table.add_column()
-        for key in key_table():
-            table.add_row("  ".join(key.names), key.help)
-        return table
+
+def _key_list(keys: Iterable[Key]) -> Table:
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column()
+    for key in keys:
+        table.add_row("  ".join(key.names), key.help)
+    return table

@@ -1,15 +1,17 @@
-"""Opens the screens that look at images: which choices there are for the runs in hand."""
+"""Opens the screens that ask trained networks: which choices there are for the runs in hand."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from core.config import EXAM_NETWORKS
 from core.problems import N_, Problem
 from core.replay import Replay
-from core.standby import Browse, Recognise
+from core.standby import Browse, Measure, Recognise
+from tui_app import tables
 from tui_app.i18n import _, printable
+from tui_app.screens.conditions import ConditionsScreen, Subject
 from tui_app.screens.digits import Choice, DigitsScreen
 from tui_app.screens.draw import DrawScreen
 
@@ -62,6 +64,36 @@ def draw_screen(runs: Sequence[tuple[Path, Replay]], ask: Callable[[Recognise], 
         if replay.started
     }
     return DrawScreen({path.name: str(path) for path, _replay in chosen}, names, ask)
+
+
+def conditions_screen(
+    runs: Sequence[tuple[Path, Replay]],
+    colours: Mapping[str, str],
+    ask: Callable[[Measure], None],
+    known: Mapping[Measure, float],
+) -> ConditionsScreen:
+    """For the finished ones among `runs`, `colours` by id. Raises `Problem` where there is none, or none of the exam's.
+
+    As for drawing: no other one's file is executed.
+    """
+    subjects, notes = [], []
+    for path, replay in runs:
+        started = replay.started
+        if started is None or replay.evaluated is None:
+            notes.append(_("{run} is not finished, and so cannot be tested.").format(run=path.name))
+        elif not _is_exam_network(replay):
+            text = _("{run} has a network of its own file: mnist-tui conditions {run} runs that, and tests it.")
+            notes.append(text.format(run=path.name))
+        else:
+            lines = [path.name, *tables.network_name(started.config).split(", ")]
+            lines += [_("permuted")] if started.config.permute else []
+            lines += [_("SAMPLE")] if started.dataset == "sample" else []
+            subjects.append(Subject(str(path), tuple(lines), colours.get(path.name, "")))
+    if not subjects:
+        raise Problem("{reason}", reason=notes[0]) if notes else Problem(N_("no run to test yet: pick a finished one"))
+    if any(replay.is_sample for _path, replay in runs):
+        notes.insert(0, f"{_('SAMPLE')}: {_('5,000 images, not all of MNIST')}")
+    return ConditionsScreen(subjects, notes, ask, known)
 
 
 def _is_exam_network(replay: Replay) -> bool:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.message import Message
 
 from tui_app import terminal
+from tui_app.keys import ARROWS, bind, canvas_keys
 from tui_app.widgets.pixels import SIDE, Pixels
 
 _BRUSH = ((0, 0, 255), (0, 1, 255), (1, 0, 255), (1, 1, 255), (-1, 0, 110), (0, -1, 110), (2, 0, 110), (0, 2, 110))
@@ -19,14 +20,7 @@ class Canvas(Pixels):
     """Press and drag, or move with the arrows while the pen is down: space lowers and lifts it."""
 
     can_focus = True
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up", "move(-1, 0)", show=False),
-        Binding("down", "move(1, 0)", show=False),
-        Binding("left", "move(0, -1)", show=False),
-        Binding("right", "move(0, 1)", show=False),
-        Binding("space", "toggle_pen", show=False),
-        Binding("c,delete,backspace", "clear", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*ARROWS]
 
     class Changed(Message):
         """There is more ink, or none."""
@@ -37,6 +31,7 @@ class Canvas(Pixels):
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(plain=not terminal.has_grey(), **arguments)
+        bind(self._bindings, canvas_keys())
         self._ink = bytearray(SIDE * SIDE)
         self._pen = (SIDE // 2, SIDE // 2)
         self._pen_is_down = False

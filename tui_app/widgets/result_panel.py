@@ -16,6 +16,7 @@ from textual.widgets import Digits, Static
 from core.events import Evaluated
 from core.replay import Replay, wilson_interval
 from tui_app.i18n import _, ngettext, number, percent, printable
+from tui_app.keys import ARROWS
 
 _CELL = 4
 _MOST_CLASSES = 10
@@ -74,13 +75,7 @@ class ConfusionMatrix(Static):
     """Rows are the labels, columns what the network takes them for. A cell opens its images."""
 
     can_focus = True
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up", "move(-1, 0)", show=False),
-        Binding("down", "move(1, 0)", show=False),
-        Binding("left", "move(0, -1)", show=False),
-        Binding("right", "move(0, 1)", show=False),
-        Binding("enter,space", "pick", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*ARROWS, Binding("enter,space", "pick", show=False)]
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "confusion--head",
         "confusion--right",

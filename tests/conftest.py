@@ -1,0 +1,27 @@
+"""Trained runs for the tests that look at them."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from core import runs
+from core.config import RunConfig
+from core.worker import carry_out
+
+
+@pytest.fixture(scope="session")
+def _trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("trained")
+    for model in ("RN_1", "RN_2"):
+        config = RunConfig(model=model, dataset="sample", epochs=2, threads=1, seed=1)
+        carry_out(runs.create(folder, config), lambda _event: None, lambda: False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(_trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two finished runs, rn1-0001 and rn2-0002: two epochs on the sample, seed 1."""
+    return Path(shutil.copytree(_trained, tmp_path_factory.mktemp("runs") / "runs"))
