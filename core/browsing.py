@@ -4,8 +4,6 @@ drawing.
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from core import drawing, preparation
+from core import drawing, predictions, preparation
 from core.config import EXAM_NETWORKS
 from core.datasets import Cancelled, Dataset
 from core.distortions import accuracy
-from core.files import open_regular
-from core.problems import N_, Problem, reason
+from core.predictions import Predictions
+from core.problems import Problem
 from core.runs import Run
 from core.standby import Browse, Browsed, Digit, Measure, Measured, Recognise, Recognised
 from core.trained import Datasets, load_network
@@ -45,10 +43,10 @@ class Browser:
         first = _predictions(run, len(images))
         other = Run(Path(request.other_dir)) if request.other_dir else None
         second = _predictions(other, len(images)) if other else None
-        if second is not None and other is not None and not np.array_equal(first["label"], second["label"]):
+        if second is not None and other is not None and not np.array_equal(first.label, second.label):
             raise Problem("runs {first} and {second} were tested on different images", first=run.id, second=other.id)
         chosen = _chosen(request, first, second)
-        confidence = first["probability"] if request.which != "other_wrong" or second is None else second["probability"]
+        confidence = first.probability if request.which != "other_wrong" or second is None else second.probability
         chosen = chosen[np.argsort(-confidence[chosen], kind="stable")]
         digits = tuple(_digit(int(index), images, first, second) for index in chosen[:_MAX_DIGITS])
         return Browsed(request, digits, len(chosen))
@@ -91,45 +89,33 @@ class Browser:
             raise Problem("the data of run {run} are not in {folder} any more", run=run.id, folder=folder) from error
 
 
-def _predictions(run: Run, size: int) -> dict[str, Any]:
-    """label, predicted: int64; probability: float32; `size` of each. Raises `Problem`."""
-    try:
-        with open_regular(run.path / "predictions.npz") as file, np.load(file, allow_pickle=False) as arrays:
-            found = {name: np.asarray(arrays[name]) for name in ("label", "predicted", "probability")}
-    except FileNotFoundError as error:
-        advice = N_("Only a finished run has them.")
-        raise Problem("run {run} has no predictions", advice=advice, run=run.id) from error
-    except (OSError, ValueError, LookupError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        text = N_("the predictions of run {run} cannot be read: {reason}")
-        raise Problem(text, run=run.id, reason=reason(error)) from error
-    if any(values.shape != (size,) for values in found.values()):
+def _predictions(run: Run, size: int) -> Predictions:
+    """Of `size` images. Raises `Problem`."""
+    found = predictions.read(run)
+    if len(found.label) != size:
         raise Problem("the predictions of run {run} are not those of its test images", run=run.id)
-    return {
-        "label": found["label"].astype(np.int64),
-        "predicted": found["predicted"].astype(np.int64),
-        "probability": np.nan_to_num(found["probability"].astype(np.float32)),
-    }
+    return found
 
 
-def _chosen(request: Browse, first: dict[str, Any], second: dict[str, Any] | None) -> Any:
+def _chosen(request: Browse, first: Predictions, second: Predictions | None) -> Any:
     """The indices of the images asked for."""
-    wrong = first["predicted"] != first["label"]
+    wrong = ~first.right
     if second is not None:
-        other_wrong = second["predicted"] != second["label"]
+        other_wrong = ~second.right
         masks = {"wrong": wrong & ~other_wrong, "other_wrong": ~wrong & other_wrong, "both_wrong": wrong & other_wrong}
         return np.flatnonzero(masks[request.which])
     if request.label is None or request.predicted is None:
         return np.flatnonzero(wrong)
-    return np.flatnonzero((first["label"] == request.label) & (first["predicted"] == request.predicted))
+    return np.flatnonzero((first.label == request.label) & (first.predicted == request.predicted))
 
 
-def _digit(index: int, images: Tensor, first: dict[str, Any], second: dict[str, Any] | None) -> Digit:
+def _digit(index: int, images: Tensor, first: Predictions, second: Predictions | None) -> Digit:
     return Digit(
         index=index,
-        label=int(first["label"][index]),
-        predicted=int(first["predicted"][index]),
-        probability=float(first["probability"][index]),
+        label=int(first.label[index]),
+        predicted=int(first.predicted[index]),
+        probability=float(first.probability[index]),
         pixels=images[index].numpy().tobytes(),
-        other_predicted=int(second["predicted"][index]) if second is not None else None,
-        other_probability=float(second["probability"][index]) if second is not None else None,
+        other_predicted=int(second.predicted[index]) if second is not None else None,
+        other_probability=float(second.probability[index]) if second is not None else None,
     )

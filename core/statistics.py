@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import math
-import zipfile
-import zlib
 from collections.abc import Iterable, Sequence
 from itertools import combinations
 from statistics import fmean, stdev
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
+from core import predictions
 from core.comparison import Record
 from core.config import RunConfig
 from core.events import RunStarted
-from core.files import open_regular
-from core.problems import N_, Message, Problem, reason
-
-if TYPE_CHECKING:
-    import numpy
+from core.predictions import Predictions
+from core.problems import N_, Message, Problem
 
 LEVEL = 0.95
 EXACT_BELOW = 25
@@ -154,24 +150,13 @@ def check_comparable(records: Sequence[Record]) -> None:
             )
 
 
-def read_predictions(record: Record) -> tuple[numpy.ndarray[Any, Any], numpy.ndarray[Any, Any]]:
-    """The label and the predicted class of each test image: uint8, N. Raises `Problem`."""
-    import numpy
-
-    run = record.run
-    try:
-        with open_regular(run.path / "predictions.npz") as file, numpy.load(file, allow_pickle=False) as arrays:
-            labels, predicted = arrays["label"], arrays["predicted"]
-    except FileNotFoundError as error:
-        advice = N_("Delete its folder, {path}, to have it trained again.")
-        raise Problem("run {run} has no predictions", advice=advice, run=run.id, path=str(run.path)) from error
-    except (OSError, ValueError, LookupError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        text = N_("the predictions of run {run} cannot be read: {reason}")
-        raise Problem(text, run=run.id, reason=reason(error)) from error
+def read_predictions(record: Record) -> Predictions:
+    """Those that gave the run's result. Raises `Problem`."""
+    found = predictions.read(record.run)
     result = record.evaluated
-    if result is not None and (labels.shape != predicted.shape or int((labels == predicted).sum()) != result.correct):
-        raise Problem("the predictions of run {run} are not those of its result", run=run.id)
-    return labels, predicted
+    if result is not None and int(found.right.sum()) != result.correct:
+        raise Problem("the predictions of run {run} are not those of its result", run=record.run.id)
+    return found
 
 
 def estimate(values: Sequence[float]) -> Estimate:
@@ -241,13 +226,13 @@ def _run_result(record: Record) -> RunResult:
     )
 
 
-def _pair(first: NetworkResult, second: NetworkResult, answers: dict[str, Any]) -> Pair:
+def _pair(first: NetworkResult, second: NetworkResult, answers: dict[str, Predictions]) -> Pair:
     others = {result.seed: result for result in second.runs}
     common = [(result, others[result.seed]) for result in first.runs if result.seed in others]
     tests = []
     for one, other in common:
-        labels, predicted = answers[one.run]
-        tests.append(mcnemar_test(one.seed, labels, predicted, answers[other.run][1]))
+        first_answers, second_answers = answers[one.run], answers[other.run]
+        tests.append(mcnemar_test(one.seed, first_answers.label, first_answers.predicted, second_answers.predicted))
     difference = estimate([(one.correct - other.correct) / one.total for one, other in common]) if common else None
     return Pair(
         first=first.name,
@@ -325,10 +310,10 @@ def _data_text(started: RunStarted) -> str:
     return f"{started.dataset} ({started.train_size} + {started.test_size})"
 
 
-def _check_same_images(answers: dict[str, Any]) -> None:
-    (first, (labels, _predicted)), *others = answers.items()
-    for other, (other_labels, _other_predicted) in others:
-        if labels.shape != other_labels.shape or not (labels == other_labels).all():
+def _check_same_images(answers: dict[str, Predictions]) -> None:
+    (first, of_first), *others = answers.items()
+    for other, of_other in others:
+        if len(of_first.label) != len(of_other.label) or not (of_first.label == of_other.label).all():
             text = N_("runs {first} and {other} were not tested on the same images: they cannot be compared")
             raise Problem(text, first=first, other=other)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -93,18 +96,11 @@ Width = Annotated[
 ]
 
 
-@app.callback(invoke_without_command=True, help=_("Train the exam's two networks on MNIST, and watch them learn."))
-def dashboard(
-    context: typer.Context,
-    no_ui: NoUi = False,
-    model: Annotated[
-        str | None, typer.Option(metavar=_("NET"), help=_("RN_1, RN_2 or path/to/file.py:ClassName. [default: RN_1]"))
-    ] = None,
+def _training(
     device: Device = None,
     epochs: Epochs = None,
     batch_size: BatchSize = None,
     lr: LearningRate = None,
-    seed: Annotated[str | None, typer.Option(metavar="N", help=_("Of all that is random. [default: drawn]"))] = None,
     dataset: DataSet = None,
     data_dir: DataDir = None,
     precision: Precision = None,
@@ -114,6 +110,60 @@ def dashboard(
     width: Width = None,
     validate: Validate = False,
     permute: Permute = False,
+) -> dict[str, Any]:
+    """The fields of `RunConfig` that the options of a training give."""
+    given: dict[str, Any] = {
+        "device": device,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "lr": lr,
+        "dataset": dataset,
+        "precision": precision,
+        "threads": threads,
+        "dropout": dropout,
+        "width": width,
+    }
+    settings = _typed(given)
+    if data_dir is not None:
+        settings["data_dir"] = str(Path(data_dir).expanduser().absolute())
+    flags = {"batch_norm": batch_norm, "validate": validate, "permute": permute}
+    return settings | {field: True for field, is_given in flags.items() if is_given}
+
+
+def _trains(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Gives a command the options of `_training`, in place of its parameter `settings`."""
+    options = inspect.signature(_training, eval_str=True).parameters
+
+    @wraps(command)
+    def with_options(**given: Any) -> Any:
+        settings = _training(**{name: given.pop(name) for name in options})
+        return command(settings=settings, **given)
+
+    parameters: list[inspect.Parameter] = []
+    for name, parameter in inspect.signature(command, eval_str=True).parameters.items():
+        parameters += options.values() if name == "settings" else [parameter]
+    by_keyword = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
+    with_options.__signature__ = inspect.Signature(by_keyword)  # type: ignore[attr-defined]
+    with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in by_keyword}
+    return with_options
+
+
+def _typed(texts: dict[str, str | None]) -> dict[str, Any]:
+    """The fields of `RunConfig` that are typed."""
+    return {field: setting_from_text(field, text) for field, text in texts.items() if text is not None}
+
+
+@app.callback(invoke_without_command=True, help=_("Train the exam's two networks on MNIST, and watch them learn."))
+@_trains
+def dashboard(
+    context: typer.Context,
+    no_ui: NoUi = False,
+    model: Annotated[
+        str | None, typer.Option(metavar=_("NET"), help=_("RN_1, RN_2 or path/to/file.py:ClassName. [default: RN_1]"))
+    ] = None,
+    *,
+    settings: dict[str, Any],
+    seed: Annotated[str | None, typer.Option(metavar="N", help=_("Of all that is random. [default: drawn]"))] = None,
     exact: Annotated[
         bool,
         typer.Option("--exact", help=_("The exam program's own arithmetic: on the CPU its losses, digit for digit.")),
@@ -125,21 +175,7 @@ def dashboard(
     context.obj = runs_dir
     if context.invoked_subcommand is not None:
         return None
-    typed = {
-        "model": model,
-        "device": device,
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "lr": lr,
-        "seed": seed,
-        "dataset": dataset,
-        "precision": precision,
-        "threads": threads,
-        "dropout": dropout,
-        "width": width,
-    }
-    flags = {"exact": exact, "batch_norm": batch_norm, "validate": validate, "permute": permute}
-    settings = _settings(typed, data_dir, flags)
+    settings |= _typed({"model": model, "seed": seed}) | ({"exact": True} if exact else {})
     config = RunConfig(**settings)
     folder = _runs_dir(runs_dir)
     if no_ui or json or _no_dashboard():
@@ -161,8 +197,7 @@ def layers(
     from core.standby import Describe
     from tui_app import headless
 
-    typed = {"dropout": dropout, "width": width}
-    options = {field: setting_from_text(field, text) for field, text in typed.items() if text is not None}
+    options = _typed({"dropout": dropout, "width": width})
     models = [setting_from_text("model", network)] if network else EXAM_NETWORKS
     configs = [RunConfig(model=model, batch_norm=batch_norm, **options) for model in models]
     headless.print_layers([Describe.of(config) for config in configs], json=json)
@@ -225,6 +260,7 @@ def resume(
 
 
 @app.command(cls=_Command, help=_("Train networks on the same seeds, and tell which is better, and how surely."))
+@_trains
 def compare(
     context: typer.Context,
     models: Annotated[
@@ -236,19 +272,8 @@ def compare(
     seeds: Annotated[
         str, typer.Option(metavar="N", show_default=False, help=_("Runs of each network. [default: 5]"))
     ] = "5",
-    device: Device = None,
-    epochs: Epochs = None,
-    batch_size: BatchSize = None,
-    lr: LearningRate = None,
-    dataset: DataSet = None,
-    data_dir: DataDir = None,
-    precision: Precision = None,
-    threads: Threads = None,
-    dropout: Dropout = None,
-    batch_norm: BatchNorm = False,
-    width: Width = None,
-    validate: Validate = False,
-    permute: Permute = False,
+    *,
+    settings: dict[str, Any],
     conditions: Annotated[
         bool, typer.Option("--conditions", help=_("Test under harder conditions too: shifted, turned, with noise."))
     ] = False,
@@ -267,21 +292,7 @@ def compare(
     request = comparing.Request(
         models=tuple(setting_from_text("model", model) for model in models.split(",")),
         seeds=check_seeds(seeds),
-        settings=_settings(
-            {
-                "device": device,
-                "epochs": epochs,
-                "batch_size": batch_size,
-                "lr": lr,
-                "dataset": dataset,
-                "precision": precision,
-                "threads": threads,
-                "dropout": dropout,
-                "width": width,
-            },
-            data_dir,
-            {"batch_norm": batch_norm, "validate": validate, "permute": permute},
-        ),
+        settings=settings,
         conditions=tuple(default()) if conditions else (),
         report=Path(report).expanduser() if report is not None else None,
         json=json,
@@ -309,14 +320,6 @@ def conditions(
     typed: dict[Kind, str | None] = {"shift": shift, "turn": turn, "noise": noise}
     asked = [one for kind, text in typed.items() if text is not None for one in from_text(kind, text)]
     return comparing.print_conditions(_runs_dir(runs_dir or context.obj), run, asked or default(), json=json)
-
-
-def _settings(typed: dict[str, str | None], data_dir: str | None, flags: dict[str, bool]) -> dict[str, Any]:
-    """The fields of `RunConfig` that options give."""
-    settings = {field: setting_from_text(field, text) for field, text in typed.items() if text is not None}
-    if data_dir is not None:
-        settings["data_dir"] = str(Path(data_dir).expanduser().absolute())
-    return settings | {field: True for field, given in flags.items() if given}
 
 
 def _runs_dir(given: str | None) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 import time
@@ -25,8 +24,8 @@ from core.statistics import LeftOut, Results
 from tui_app import comparison_view as view
 from tui_app import curves, i18n, report, tables, terminal
 from tui_app.curves import Curve
-from tui_app.headless import bar
 from tui_app.i18n import _, printable, say
+from tui_app.status import StatusLine, bar
 
 _POLL_S = 0.1
 _CURVE_SIZE = 60, 14
@@ -54,7 +53,7 @@ def compare(runs_dir: Path, request: Request) -> int:
     comparison.check_models(request.models)
     if request.report is not None:
         report.check(request.report)
-    status = _Status()
+    status = StatusLine(sys.stderr)
     signals = StopSignals()
     signals.install()
     try:
@@ -87,7 +86,7 @@ def compare(runs_dir: Path, request: Request) -> int:
 def print_conditions(runs_dir: Path, run_ids: Sequence[str], asked: Sequence[Condition], *, json: bool) -> int:
     """Test finished runs under conditions, and print their accuracy. Returns the exit code."""
     found = [runs.find(runs_dir, run_id) for run_id in dict.fromkeys(run_ids)]
-    status = _Status()
+    status = StatusLine(sys.stderr)
     signals = StopSignals()
     signals.install()
     try:
@@ -108,7 +107,7 @@ def print_conditions(runs_dir: Path, run_ids: Sequence[str], asked: Sequence[Con
 # The training
 
 
-def _settled(request: Request, status: _Status, signals: StopSignals) -> RunConfig:
+def _settled(request: Request, status: StatusLine, signals: StopSignals) -> RunConfig:
     """The settings of all runs with nothing left to choose, so that the same command means the same runs.
 
     Raises `Problem` for whatever would fail in every run.
@@ -128,7 +127,7 @@ def _settled(request: Request, status: _Status, signals: StopSignals) -> RunConf
     return msgspec.structs.replace(config, dataset=_dataset_name(config, status, signals))
 
 
-def _dataset_name(config: RunConfig, status: _Status, signals: StopSignals) -> str:
+def _dataset_name(config: RunConfig, status: StatusLine, signals: StopSignals) -> str:
     """The data set that there is, fetched where it is not: once, before many runs ask for it."""
     if config.dataset == "sample":
         return "sample"
@@ -142,7 +141,7 @@ def _dataset_name(config: RunConfig, status: _Status, signals: StopSignals) -> s
             config.dataset,
             Path(config.data_dir),
             notify=lambda message: status.note(say(message)),
-            progress=lambda message, share: status.draw(say(message), share),
+            progress=lambda message, share: _draw_share(status, say(message), share),
             should_stop=signals,
         )
     except datasets.Cancelled:
@@ -159,7 +158,7 @@ def _check_finished(made: Comparison) -> None:
         statistics.read_predictions(record)
 
 
-def _carry_out(made: Comparison, status: _Status, signals: StopSignals) -> bool:
+def _carry_out(made: Comparison, status: StatusLine, signals: StopSignals) -> bool:
     """Until all runs have ended. False: they were asked to stop, and have."""
     finished, left = made.count("done"), made.count("waiting", "running")
     text = _("{runs} runs: {finished} finished before, {left} to train")
@@ -184,14 +183,18 @@ def _carry_out(made: Comparison, status: _Status, signals: StopSignals) -> bool:
     return not asked or made.count("done", "left_out") == len(made.parts)
 
 
-def _draw(made: Comparison, status: _Status) -> None:
+def _draw(made: Comparison, status: StatusLine) -> None:
     ended = made.count("done", "left_out")
     text = _("{ended} of {runs} runs, {running} in progress").format(
         ended=ended, runs=len(made.parts), running=made.count("running")
     )
     left = made.seconds_left()
     after = "" if left is None else _("{left} left").format(left=i18n.duration(left))
-    status.draw(text, made.share, after)
+    _draw_share(status, text, made.share, after)
+
+
+def _draw_share(status: StatusLine, text: str, share: float, after: str = "") -> None:
+    status.draw(f"{text} {bar(share)} {i18n.percent(share, 0)}  {after}".rstrip())
 
 
 def _part_line(part: Part) -> str:
@@ -231,7 +234,7 @@ def _test_all(
     results: Results,
     asked: Sequence[Condition],
     device: str,
-    status: _Status,
+    status: StatusLine,
     signals: StopSignals,
 ) -> list[tuple[str, list[Robustness]]]:
     """Each network's name and its tested runs; nothing where no condition is asked for."""
@@ -243,7 +246,7 @@ def _test_all(
 
 
 def _tested(
-    found: Sequence[Run], asked: Sequence[Condition], device: str, status: _Status, signals: StopSignals
+    found: Sequence[Run], asked: Sequence[Condition], device: str, status: StatusLine, signals: StopSignals
 ) -> list[Robustness]:
     from core import acceleration, datasets, devices
     from core.distortions import robustness
@@ -261,11 +264,11 @@ def _tested(
         done += 1
         if signals():
             raise _Stopped
-        status.draw(_("Testing under harder conditions"), done / total)
+        _draw_share(status, _("Testing under harder conditions"), done / total)
 
     kept = Datasets(
         notify=lambda message: status.note(say(message)),
-        progress=lambda message, share: status.draw(say(message), share),
+        progress=lambda message, share: _draw_share(status, say(message), share),
         should_stop=signals,
     )
     try:
@@ -348,7 +351,7 @@ def _json(results: Results, command: str, at_once: int, tested: Sequence[tuple[s
     return msgspec.json.format(msgspec.json.encode(content)).decode()
 
 
-def _warn_of_sample(datasets: Sequence[str], status: _Status) -> None:
+def _warn_of_sample(datasets: Sequence[str], status: StatusLine) -> None:
     if "sample" in datasets:
         from tui_app.headless import sample_warning
 
@@ -377,40 +380,3 @@ def _command(request: Request, settings: RunConfig) -> str:
 def _say_loading() -> None:
     if sys.stderr.isatty():
         print(_("Loading torch…"), file=sys.stderr, flush=True)
-
-
-class _Status:
-    """Lines on stderr and, where that is a terminal, a bar below them. A reader that is gone is written to no more."""
-
-    def __init__(self) -> None:
-        self._is_there = True
-        self._has_bar = sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
-        self._is_drawn = False
-
-    def note(self, text: str) -> None:
-        self.erase()
-        self._write(text + "\n")
-
-    def draw(self, text: str, share: float, after: str = "") -> None:
-        if not self._has_bar:
-            return
-        line = f"{text} {bar(share)} {i18n.percent(share, 0)}  {after}".rstrip()
-        try:
-            columns = os.get_terminal_size(sys.stderr.fileno()).columns
-        except OSError:
-            columns = 80
-        self._write(f"\r\x1b[2K{line[: columns - 1]}")
-        self._is_drawn = True
-
-    def erase(self) -> None:
-        if self._is_drawn:
-            self._write("\r\x1b[2K")
-            self._is_drawn = False
-
-    def _write(self, text: str) -> None:
-        try:
-            if self._is_there:
-                sys.stderr.write(text)
-                sys.stderr.flush()
-        except OSError:
-            self._is_there = False

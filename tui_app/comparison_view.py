@@ -18,10 +18,11 @@ from tui_app.i18n import _, number, percent, printable, say
 
 
 class Grid(NamedTuple):
-    """A table: the first column names the rows, the others are numbers."""
+    """A table: the first column names the rows, the others are numbers, or texts."""
 
     heading: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    texts: bool = False
 
 
 def networks(results: Results) -> Grid:

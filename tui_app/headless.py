@@ -19,12 +19,11 @@ from core.problems import Problem
 from core.standby import Describe
 from tui_app import i18n, tables
 from tui_app.i18n import _
+from tui_app.status import StatusLine, bar
 
 EXIT_CODES = {"done": 0, "failed": 1, "diverged": 3, "stopped": 130}
 
 _FOLLOW_INTERVAL_S = 0.2
-_BAR_INTERVAL_S = 0.25
-_BAR_WIDTH = 24
 
 
 class Printer:
@@ -36,11 +35,8 @@ class Printer:
     def __init__(self, run_id: str, out: TextIO, err: TextIO, *, json: bool) -> None:
         self._run_id = run_id
         self._out: TextIO | None = out
-        self._err: TextIO | None = err
+        self._status = StatusLine(err)
         self._json = json
-        self._has_bar = err.isatty() and os.environ.get("TERM", "dumb") != "dumb"
-        self._bar = ""
-        self._next_bar = 0.0
         self._said: set[str] = set()
         self._started: RunStarted | None = None
         self._epoch = 0
@@ -56,7 +52,7 @@ class Printer:
                 self._started = event
                 self._show_start(event)
             case Progress():
-                self._draw_bar(self._progress_bar(event))
+                self._status.draw(self._progress_bar(event))
             case EpochEnded() if event.epoch > self._epoch and self._started and not self._json:
                 self._epoch = event.epoch
                 self._print(epoch_line(event, self._started.config))
@@ -70,13 +66,12 @@ class Printer:
 
     def note(self, text: str) -> None:
         """A line for a person."""
-        self._erase_bar()
-        self._write_err(text + "\n")
+        self._status.note(text)
 
     def _show_notice(self, event: Notice) -> None:
         text = i18n.say(event.message)
-        if event.fraction is not None and self._has_bar:
-            self._draw_bar(f"{text} {bar(event.fraction)} {i18n.percent(event.fraction, 0)}")
+        if event.fraction is not None and self._status.has_bar:
+            self._status.draw(f"{text} {bar(event.fraction)} {i18n.percent(event.fraction, 0)}")
         elif text not in self._said:  # a disk that stays full is full at every checkpoint
             self._said.add(text)
             self.note(text)
@@ -102,7 +97,7 @@ class Printer:
             self.note(_("Resumed at epoch {epoch}, batch {step}.").format(epoch=event.epoch, step=event.step))
 
     def _show_end(self, event: RunEnded) -> None:
-        self._erase_bar()
+        self._status.erase()
         if event.status == "stopped":
             self.note(_("Stopped. To go on: mnist-tui resume {run}").format(run=self._run_id))
         for message in (event.message, event.advice):
@@ -112,7 +107,7 @@ class Printer:
             self.note(sample_warning())
 
     def _progress_bar(self, event: Progress) -> str:
-        if self._started is None or not self._has_bar:
+        if self._started is None or not self._status.has_bar:
             return ""
         config, steps = self._started.config, self._started.steps_per_epoch
         done = (event.epoch - 1) * steps + event.step
@@ -128,37 +123,14 @@ class Printer:
             left=i18n.duration(left),
         )
 
-    def _draw_bar(self, text: str) -> None:
-        if text and self._has_bar and time.monotonic() >= self._next_bar:
-            self._next_bar = time.monotonic() + _BAR_INTERVAL_S
-            columns = _columns(self._err)
-            self._bar = text[: columns - 1]
-            self._write_err(f"\r\x1b[2K{self._bar}")
-
-    def _erase_bar(self) -> None:
-        if self._bar:
-            self._write_err("\r\x1b[2K")
-            self._bar = ""
-
     def _print(self, text: str) -> None:
-        erased = self._bar
-        self._erase_bar()
+        drawn = self._status.erase()
         try:
             if self._out is not None:
                 print(text, file=self._out, flush=True)
         except OSError:
             self._out = None
-        if erased:
-            self._bar = erased
-            self._write_err(erased)
-
-    def _write_err(self, text: str) -> None:
-        try:
-            if self._err is not None:
-                self._err.write(text)
-                self._err.flush()
-        except OSError:
-            self._err = None
+        self._status.restore(drawn)
 
 
 def epoch_line(event: EpochEnded, config: RunConfig) -> str:
@@ -300,16 +272,3 @@ def print_runs(runs_dir: Path, *, json: bool) -> None:
         tables.print_table(tables.runs(summaries))
     else:
         print(_("There is no run in {path} yet.").format(path=runs_dir), file=sys.stderr)
-
-
-def bar(share: float) -> str:
-    """How far something is, `share` from 0 to 1, in plain characters."""
-    full = round(max(0.0, min(1.0, share)) * _BAR_WIDTH)
-    return "[" + "#" * full + "." * (_BAR_WIDTH - full) + "]"
-
-
-def _columns(stream: TextIO | None) -> int:
-    try:
-        return os.get_terminal_size(stream.fileno()).columns if stream else 80
-    except OSError:
-        return 80

@@ -132,7 +132,7 @@ def _compose_settings(page: _Page, content: Content) -> None:
         (_("Runs"), ", ".join(run.run for network in results.networks for run in network.runs)),
     ]
     page.heading(_("Settings"))
-    page.grid(Grid((_("Setting"), _("Value")), tuple(rows)))
+    page.grid(Grid((_("Setting"), _("Value")), tuple(rows), texts=True))
     page.heading(_("Machine"))
     device = f"{started.device} ({printable(started.device_name)})"
     rows = [
@@ -146,7 +146,7 @@ def _compose_settings(page: _Page, content: Content) -> None:
         (_("Runs side by side"), number(content.at_once)),
         (_("Written"), datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %z")),
     ]
-    page.grid(Grid((_("What"), _("Value")), tuple(rows)))
+    page.grid(Grid((_("What"), _("Value")), tuple(rows), texts=True))
     page.heading(_("To do it again"))
     page.code(content.command)
 
@@ -249,7 +249,8 @@ class _Html:
             return "<tr>" + "".join(f"<{tag}>{escape(printable(cell))}</{tag}>" for cell in cells) + "</tr>"
 
         rows = "\n".join(row("td", cells) for cells in grid.rows)
-        self._parts.append(f"<table>\n<thead>{row('th', grid.heading)}</thead>\n<tbody>{rows}</tbody>\n</table>")
+        table = f"<table>\n<thead>{row('th', grid.heading)}</thead>\n<tbody>{rows}</tbody>\n</table>"
+        self._parts.append(f'<div class="wide{" texts" if grid.texts else ""}">{table}</div>')
 
     def picture(self, name: str, alternative: str, picture: str) -> None:
         self._parts.append(f"<figure>{picture}</figure>")
@@ -267,12 +268,21 @@ class _Html:
 
 
 _STYLE = """
+:root { color-scheme: light dark; }
 body { font-family: sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; line-height: 1.5; }
-table { border-collapse: collapse; margin: 1rem 0; }
-th, td { padding: 0.25rem 0.75rem; border-bottom: 1px solid #ccc; text-align: right; }
-th:first-child, td:first-child { text-align: left; }
+h1, th, td { overflow-wrap: anywhere; }
+.wide { overflow-x: auto; margin: 1rem 0; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+th, td { padding: 0.25rem 0.75rem; border-bottom: 1px solid #8886; text-align: right; vertical-align: top; }
+th { min-width: 3.5rem; }
+th:first-child, td:first-child, .texts th, .texts td { text-align: left; }
 figure { margin: 1rem 0; } svg { max-width: 100%; height: auto; }
-pre { background: #f4f4f4; color: #111; padding: 0.75rem; overflow-x: auto; }
+pre { background: #8882; padding: 0.75rem; overflow-x: auto; }
+@media print {
+  body { max-width: none; margin: 0; }
+  h2 { break-after: avoid; } figure, table, pre { break-inside: avoid; }
+  .wide { overflow: visible; } pre { white-space: pre-wrap; overflow-wrap: anywhere; }
+}
 """
 
 
@@ -295,7 +305,7 @@ class _Markdown:
         def row(cells: Sequence[str]) -> str:
             return "| " + " | ".join(_plain(cell) for cell in cells) + " |"
 
-        rule = "| --- |" + " ---: |" * (len(grid.heading) - 1)
+        rule = "| --- |" + (" --- |" if grid.texts else " ---: |") * (len(grid.heading) - 1)
         self._parts.append("\n".join([row(grid.heading), rule, *map(row, grid.rows)]))
 
     def picture(self, name: str, alternative: str, picture: str) -> None:
@@ -314,7 +324,8 @@ class _Markdown:
 
 def _plain(text: str) -> str:
     """Text that Markdown, and HTML within it, takes for nothing else."""
-    return re.sub(r"([\\`*_{}\[\]<>#|~&$])", r"\\\1", printable(text))
+    escaped = re.sub(r"([\\`*_{}\[\]<>#|~&$])", r"\\\1", printable(text))
+    return re.sub(r"^(\s*\d*)([-+=.)])", r"\1\\\2", escaped)  # at its start: a list, or a rule
 
 
 def _in_brackets(file: str) -> str:

@@ -15,6 +15,9 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#4
 _WIDTH, _HEIGHT = 640, 360
 _LEFT, _RIGHT, _TOP, _BOTTOM = 72, 16, 40, 48
 _TICKS = 5
+_MOST_OWN_TICKS = 10
+_CHARACTER = 7
+"""The width of one, about."""
 
 Format = Callable[[float], str]
 
@@ -42,10 +45,10 @@ class Group:
 
 
 def curves(title: str, x_label: str, y_label: str, series: Sequence[Series], x_format: Format, y_format: Format) -> str:
-    """A line for each series, within its band."""
-    xs = [x for each in series for x in each.x]
+    """A line for each series, within its band; where there are few values of x, each has its tick."""
+    xs = sorted({x for each in series for x in each.x})
     ys = [y for each in series for y in (*each.y, *each.low, *each.high)]
-    axes = _Axes(_ticks(xs), _ticks(ys))
+    axes = _Axes(xs if 2 <= len(xs) <= _MOST_OWN_TICKS else _ticks(xs), _ticks(ys))
     body = [axes.frame(title, x_label, y_label, x_format, y_format)]
     for position, each in enumerate(series):
         colour = COLOURS[position % len(COLOURS)]
@@ -75,7 +78,8 @@ def dots(title: str, y_label: str, groups: Sequence[Group], y_format: Format) ->
         height = axes.y(group.mean)
         ends = f'x1="{beside - 8:.1f}" x2="{beside + 8:.1f}" y1="{height:.1f}" y2="{height:.1f}"'
         body.append(f'<line {ends} stroke="{colour}" stroke-width="3"/>')
-        body.append(_text(at, _HEIGHT - _BOTTOM + 20, group.name, "middle"))
+        room = (_WIDTH - _LEFT - _RIGHT) // len(groups)
+        body.append(_text(at, _HEIGHT - _BOTTOM + 20, _shortened(group.name, room), "middle"))
     return _picture(title, body)
 
 
@@ -127,7 +131,13 @@ def _position(value: float, ticks: list[float]) -> float:
 def _legend(position: int, name: str, colour: str) -> str:
     height = _TOP + 14 + 18 * position
     square = f'<rect x="{_WIDTH - _RIGHT - 14}" y="{height - 10}" width="12" height="12" fill="{colour}"/>'
-    return square + _text(_WIDTH - _RIGHT - 20, height, name, "end")
+    return square + _text(_WIDTH - _RIGHT - 20, height, _shortened(name, _WIDTH // 2), "end")
+
+
+def _shortened(name: str, room: int) -> str:
+    """Its end, which tells networks apart, in so many pixels."""
+    most = max(2, room // _CHARACTER)
+    return name if len(name) <= most else "…" + name[1 - most :]
 
 
 def _text(x: float, y: float, text: str, anchor: str, weight: str = "normal", turn: str = "") -> str:

@@ -70,7 +70,8 @@ def finished(folder: Path, config: RunConfig, wrong: range | list[int], labels: 
     epochs = (EpochEnded(epoch=epoch, loss=0.5 / epoch, seconds=2.0) for epoch in range(1, config.epochs + 1))
     result = Evaluated(correct=correct, total=1000, accuracy=correct / 1000, test_loss=0.25, confusion=())
     write(run, started(config, **fields), *epochs, result, RunEnded(status="done"))
-    np.savez_compressed(run.path / "predictions.npz", label=labels.astype("uint8"), predicted=predicted(wrong))
+    answers = {"label": labels.astype("uint8"), "predicted": predicted(wrong), "probability": np.ones(len(labels))}
+    np.savez_compressed(run.path / "predictions.npz", **answers)
     return run
 
 
