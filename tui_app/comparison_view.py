@@ -33,7 +33,7 @@ def networks(results: Results) -> Grid:
             "–" if network.macs is None else number(network.macs),
             str(len(network.runs)),
             _estimate(network.accuracy, 100, 2, "\u202f%" if i18n.language() == "fr" else "%"),
-            _estimate(network.errors, 1, 1),
+            _estimate(network.errors, 1, 1 if len(network.runs) > 1 else 0),
             "–" if network.test_loss is None else _estimate(network.test_loss, 1, 4),
             _estimate(network.seconds_per_epoch, 1, 2),
             _estimate(network.images_per_s, 1, 0),

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from core import files, machine
 from core.conditions import Robustness
+from core.events import RunStarted
 from core.problems import N_, InvalidSetting, Problem, reason
 from core.statistics import Results
 from tui_app import comparison_view as view
@@ -102,7 +103,8 @@ def _compose(page: _Page, content: Content) -> None:
 def _compose_pairs(page: _Page, results: Results) -> None:
     page.heading(_("Pairs"))
     page.paragraph(_("Runs of one seed have seen the same images in the same order. McNemar's test counts the images"
-                     " that only one of two networks gets right."))  # fmt: skip
+                     " that only one of two networks gets right; p is the chance of a difference at least as large if"
+                     " both erred equally often."))  # fmt: skip
     for pair in results.pairs:
         page.paragraph(view.pair_title(pair))
         page.grid(view.mcnemar(pair))
@@ -122,7 +124,7 @@ def _compose_settings(page: _Page, content: Content) -> None:
     config = started.config
     seeds = sorted({run.seed for network in results.networks for run in network.runs})
     rows = [
-        (_("Data"), f"{_(started.dataset_title)} ({number(started.train_size)} + {number(started.test_size)})"),
+        (_("Data"), _data(started)),
         (_("Seeds"), ", ".join(map(str, seeds))),
         (_("Epochs"), number(config.epochs)),
         (_("Batch size"), number(config.batch_size)),
@@ -149,6 +151,11 @@ def _compose_settings(page: _Page, content: Content) -> None:
     page.grid(Grid((_("What"), _("Value")), tuple(rows), texts=True))
     page.heading(_("To do it again"))
     page.code(content.command)
+
+
+def _data(started: RunStarted) -> str:
+    sizes = {"train": number(started.train_size), "test": number(started.test_size)}
+    return _("{dataset}: {train} to train, {test} to test").format(dataset=_(started.dataset_title), **sizes)
 
 
 def remedies(results: Results) -> list[tuple[str, str]]:
@@ -186,6 +193,8 @@ def loss_picture(results: Results) -> str:
             )
         )
     title = _("Training loss by epoch: mean over the seeds, and from the least to the greatest")
+    if not _has_several_seeds(results):
+        title = _("Loss by epoch")
     return svg.curves(title, _("epoch"), _("loss"), series, _whole, lambda y: number(y, 3))
 
 
@@ -201,7 +210,13 @@ def accuracy_picture(results: Results) -> str:
         for network in results.networks
     ]
     title = _("Test accuracy: a dot for each seed, and the mean with its 95% interval")
+    if not _has_several_seeds(results):
+        title = _("Test accuracy of each seed")
     return svg.dots(title, _("accuracy"), groups, lambda y: percent(y, 2))
+
+
+def _has_several_seeds(results: Results) -> bool:
+    return any(len(network.runs) > 1 for network in results.networks)
 
 
 def condition_picture(kind: str, robustness: Sequence[tuple[str, Sequence[Robustness]]]) -> str:
@@ -270,11 +285,11 @@ class _Html:
 _STYLE = """
 :root { color-scheme: light dark; }
 body { font-family: sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; line-height: 1.5; }
-h1, th, td { overflow-wrap: anywhere; }
+h1, p, th { overflow-wrap: anywhere; } th { min-width: 5rem; }
 .wide { overflow-x: auto; margin: 1rem 0; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: 0.25rem 0.75rem; border-bottom: 1px solid #8886; text-align: right; vertical-align: top; }
-th { min-width: 3.5rem; }
+td { white-space: nowrap; } .texts td { white-space: normal; overflow-wrap: anywhere; }
 th:first-child, td:first-child, .texts th, .texts td { text-align: left; }
 figure { margin: 1rem 0; } svg { max-width: 100%; height: auto; }
 pre { background: #8882; padding: 0.75rem; overflow-x: auto; }

@@ -77,7 +77,8 @@ def dots(title: str, y_label: str, groups: Sequence[Group], y_format: Format) ->
             body.append(f'<line x1="{beside:.1f}" x2="{beside:.1f}" {ends} stroke="{colour}" stroke-width="2"/>')
         height = axes.y(group.mean)
         ends = f'x1="{beside - 8:.1f}" x2="{beside + 8:.1f}" y1="{height:.1f}" y2="{height:.1f}"'
-        body.append(f'<line {ends} stroke="{colour}" stroke-width="3"/>')
+        if len(group.values) > 1:
+            body.append(f'<line {ends} stroke="{colour}" stroke-width="3"/>')
         room = (_WIDTH - _LEFT - _RIGHT) // len(groups)
         body.append(_text(at, _HEIGHT - _BOTTOM + 20, _shortened(group.name, room), "middle"))
     return _picture(title, body)

@@ -81,6 +81,32 @@ def test_markdown_has_its_pictures_beside_it(content: report.Content, tmp_path: 
         assert f"(<{picture.name}>)" in text
 
 
+@pytest.mark.parametrize("start", ["- ", "1. ", "+ ", "=== ", "12) "])
+def test_a_name_at_the_start_of_a_line_makes_no_list(start: str) -> None:
+    page = report._Markdown("r")
+    page.paragraph(start + "net.py:Net is more accurate")
+    assert not page.text().startswith(start)
+    assert page.text().replace("\\", "") == start + "net.py:Net is more accurate\n"
+
+
+def test_one_seed_claims_no_spread(tmp_path: Path) -> None:
+    made = [finished(tmp_path, config_of(model, 0), range(10 + extra)) for model, extra in (("RN_1", 0), ("RN_2", 7))]
+    results = statistics.summarise([record(run) for run in made])
+    report.write(tmp_path / "one.html", report.Content(results, "mnist-tui compare", 1))
+    text = (tmp_path / "one.html").read_text()
+    assert "One run of each is no answer" in text
+    assert "mean" not in text
+    assert "<td>10</td>" in text
+
+
+def test_long_names_keep_their_end_in_a_picture() -> None:
+    long = [svg.Group("a" * 80 + f":Net{i}", [0.5], 0.5) for i in range(5)]
+    picture = svg.dots("t", "y", long, str)
+    for group in long:
+        assert group.name not in picture
+        assert f":{group.name.rpartition(':')[2]}<" in picture
+
+
 @pytest.mark.parametrize("name", ["r.pdf", "r", "folder.md", "missing/r.md", "file/r.html"])
 def test_a_path_that_cannot_be_written_is_refused_before_the_training(name: str, tmp_path: Path) -> None:
     (tmp_path / "folder.md").mkdir()
