@@ -159,6 +159,7 @@ class ConditionsScreen(Asking):
         done = sum(one in self._known or one.run_dir in self._refused for one in plan)
         self.query_one(ProgressBar).update(progress=done / len(plan))
         self._say(self._progress_text())
+        self.query_one("#conditions-notes").display = bool(self._notes)
         self.query_one("#conditions-notes > Static", Static).update(Content("\n".join(self._notes)))
         self._fill_table()
         self._fill_curve()
@@ -167,7 +168,7 @@ class ConditionsScreen(Asking):
         plan = self._plan
         done = sum(one in self._known or one.run_dir in self._refused for one in plan)
         if done == len(plan):
-            return _("Accuracy: the mean over the directions of each condition, without new training.")
+            return _("Mean accuracy over the directions of each condition, without new training.")
         text = _("{done} of {total} tests").format(done=done, total=len(plan))
         if self._waiting is None:
             return text + " · " + _("stopped; F5 goes on")
