@@ -186,7 +186,7 @@ class _Training:
         """Leaves the training as it was: random numbers, running statistics, and the time that it took."""
         devices = [self._device] if self._device.type == "cuda" else []
         with self.meter.paused(), torch.random.fork_rng(devices):
-            evaluation = evaluate(self._network, self._validation_images, self._validation_labels)
+            evaluation = evaluate(self._forward, self._validation_images, self._validation_labels)
         accuracy = evaluation.correct / len(evaluation.labels)
         return Validated(epoch=epoch, loss=finite(evaluation.loss), accuracy=accuracy)
 

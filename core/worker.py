@@ -105,7 +105,8 @@ def _train_and_test(run: Run, emit: Emit, should_stop: Callable[[], bool]) -> Ru
 
     # Stage 3: the test
     images = normalise(dataset.test_images.to(device), dataset)
-    evaluation = evaluate(network, images, dataset.test_labels.to(device))
+    equivalent = acceleration.fast_equivalent(network, device, exact=config.exact)
+    evaluation = evaluate(equivalent, images, dataset.test_labels.to(device))
     emit(_evaluated(evaluation, dataset))
     try:
         _save_results(run, network, evaluation)
