@@ -8,6 +8,7 @@ import json
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -59,9 +60,11 @@ def main() -> None:
     for name in arguments.names or BENCHMARKS:
         say(f"{name} (load {measuring.load():.1f})")
         began = time.time()
-        new = _measure(name, options)
+        new = []
+        for table in _measure(name, options):
+            print(table.text(), flush=True)
+            new.append(table)
         tables += new
-        print("\n".join(table.text() for table in new), flush=True)
         found["benchmarks"][name] = {
             "seconds": time.time() - began,
             "load_after": measuring.load(),
@@ -76,13 +79,12 @@ def main() -> None:
         arguments.picture.write_text(draw("Times as fast as the exam's program", bars, machine), encoding="utf-8")
 
 
-def _measure(name: str, options: Options) -> list[Table]:
-    """One that cannot be carried out here says so, and leaves the others be."""
+def _measure(name: str, options: Options) -> Iterator[Table]:
+    """Each as soon as it is there. What cannot be measured here says so, and leaves the others be."""
     try:
-        tables: list[Table] = importlib.import_module(f"tests.benchmarks.{name}").measure(options)
+        yield from importlib.import_module(f"tests.benchmarks.{name}").measure(options)
     except Exception as error:
-        return [Table(name, notes=[f"not measured: {type(error).__name__}: {error}"])]
-    return tables
+        yield Table(name, notes=[f"not measured: {type(error).__name__}: {error}"])
 
 
 def _described(machine: dict[str, Any], options: Options) -> str:

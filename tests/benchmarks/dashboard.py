@@ -6,6 +6,7 @@ import statistics
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,8 +33,10 @@ class Watched:
     rss: float
 
 
-def measure(options: Options) -> list[Table]:
-    return [table for model in options.models for table in (_separate_runs(model, options), _frozen(model, options))]
+def measure(options: Options) -> Iterator[Table]:
+    for model in options.models:
+        yield _separate_runs(model, options)
+        yield _frozen(model, options)
 
 
 def _separate_runs(model: str, options: Options) -> Table:

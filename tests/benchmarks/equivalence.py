@@ -7,6 +7,7 @@ import math
 import statistics
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -23,8 +24,8 @@ Result = tuple[float, float]
 """The last epoch's loss and the accuracy on the test set."""
 
 
-def measure(options: Options) -> list[Table]:
-    return [_compare(model, options) for model in options.models]
+def measure(options: Options) -> Iterator[Table]:
+    return (_compare(model, options) for model in options.models)
 
 
 def _compare(model: str, options: Options) -> Table:

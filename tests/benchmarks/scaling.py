@@ -24,10 +24,12 @@ EPOCHS = 300
 _BUSY = "while True: sum(range(10_000))"
 
 
-def measure(options: Options) -> list[Table]:
-    tables = [_batch_sizes(options)]
-    tables += [_side_by_side(model, options) for model in options.models]
-    return [*tables, _beside_a_busy_core(options), _epochs(options)]
+def measure(options: Options) -> Iterator[Table]:
+    yield _batch_sizes(options)
+    for model in options.models:
+        yield _side_by_side(model, options)
+    yield _beside_a_busy_core(options)
+    yield _epochs(options)
 
 
 def _rounds(options: Options) -> int:

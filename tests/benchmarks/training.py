@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from tests.benchmarks.measuring import Options, Spread, Table, quiet_moment, ratios, say
 from tests.benchmarks.trainer import EXAM, Answer, Spec, Trainer
@@ -18,8 +18,9 @@ BUDGETS = {
 STEPS = {"RN_1": 250, "RN_2": 80}
 
 
-def measure(options: Options) -> list[Table]:
-    return [table for model in options.models for table in _compare(model, options)]
+def measure(options: Options) -> Iterator[Table]:
+    for model in options.models:
+        yield from _compare(model, options)
 
 
 def _compare(model: str, options: Options) -> list[Table]:
