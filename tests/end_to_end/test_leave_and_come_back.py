@@ -133,11 +133,13 @@ def test_follow_from_another_terminal(place: Place) -> None:
     worker = place.train("--epochs", "2", "--seed", "9", pause=0.02)
     run = place.run()
     wait_for_event(run, Progress)
+    worker.signal(signal.SIGSTOP)  # or it could be over before its followers have begun
     impatient = place.start("follow", run.id)
     follower = place.start("follow", "--lang", "en")
     wait_until(lambda: "Run slow-0001" in impatient.err, "the follower's first line")
     impatient.signal(signal.SIGINT)
     assert impatient.wait() == 130
+    worker.signal(signal.SIGCONT)
     assert "Traceback" not in impatient.err
     assert worker.wait() == 0
     assert follower.wait() == 0
