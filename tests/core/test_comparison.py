@@ -21,32 +21,14 @@ from torch import nn
 from core import comparison, files, networks, runs, statistics
 from core.comparison import Comparison, Record, plan
 from core.config import RunConfig
-from core.events import EpochEnded, Evaluated, Event, EventWriter, Progress, RunEnded, RunStarted
+from core.events import EpochEnded, Evaluated, Event, EventWriter, Progress, RunEnded
 from core.macs import macs_per_image
 from core.problems import InvalidSetting, Message, Problem
 from core.runs import Run, Worker
+from tests.recorded import started
 
 SETTINGS = RunConfig(dataset="sample", device="cpu", epochs=2, threads=1, seed=0, data_dir="/data")
 LABELS = np.arange(1000) % 10
-
-
-def started(config: RunConfig, **fields: Any) -> RunStarted:
-    known = RunStarted(
-        config=config,
-        device="cpu",
-        device_name="A processor",
-        torch_version="2.9",
-        threads=config.threads or 2,
-        dataset="sample",
-        dataset_title="MNIST sample (5,000 images)",
-        class_names=tuple("0123456789"),
-        train_size=4000,
-        test_size=1000,
-        parameters=567_434,
-        steps_per_epoch=63,
-        macs=566_528,
-    )
-    return msgspec.structs.replace(known, **fields)
 
 
 def predicted(wrong: range | list[int]) -> Any:

@@ -11,9 +11,10 @@ import psutil
 
 from core import runs
 from core.config import RunConfig
-from core.events import EpochEnded, Evaluated, Progress, RunEnded, RunStarted, encode
+from core.events import EpochEnded, Evaluated, Progress, RunEnded, encode
 from core.runs import Run
 from tests.end_to_end.terminal import Place, Terminal
+from tests.recorded import started
 
 STEPS = 63
 MIB = 1 << 20
@@ -25,22 +26,8 @@ def _write(runs_dir: Path, run_id: str, epochs: int, dataset: str = "auto") -> R
     run.path.mkdir(parents=True)
     config = RunConfig(epochs=epochs, seed=1, dataset=dataset, data_dir="/nowhere")
     (run.path / "config.json").write_bytes(msgspec.json.encode(config))
-    started = RunStarted(
-        config=config,
-        device="cpu",
-        device_name="a processor",
-        torch_version="2",
-        threads=1,
-        dataset="sample",
-        dataset_title="MNIST sample",
-        class_names=tuple("0123456789"),
-        train_size=4000,
-        test_size=1000,
-        parameters=567_434,
-        steps_per_epoch=STEPS,
-    )
     with run.events_path.open("wb") as file:
-        file.write(encode(started))
+        file.write(encode(started(config, steps_per_epoch=STEPS)))
         for epoch in range(1, epochs + 1):
             losses = tuple(2.3 / epoch + 0.001 * step for step in range(STEPS))
             loss = sum(losses) / STEPS

@@ -28,17 +28,7 @@ CHARACTER_WIDTH = 12.2
 QUICK: dict[str, Any] = {"dataset": "sample", "epochs": 2, "threads": 1, "seed": 5}
 
 
-@pytest.fixture(autouse=True)
-def _calm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("TEXTUAL_ANIMATIONS", "none")
-    monkeypatch.setenv("MNIST_TUI_DATA", str(tmp_path / "data"))
-
-
-@pytest.fixture(params=["en", "fr"])
-def language(request: pytest.FixtureRequest) -> Any:
-    i18n.use(request.param)
-    yield request.param
-    i18n.use("en")
+pytestmark = pytest.mark.usefixtures("calm")
 
 
 def shown(app: MnistTui) -> str:

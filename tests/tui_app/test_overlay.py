@@ -13,10 +13,10 @@ from textual.geometry import Region
 from textual.widgets import DataTable
 
 from core.config import RunConfig
-from core.events import EpochEnded, Evaluated, Event, Progress, RunEnded, RunStarted, Validated, encode
+from core.events import EpochEnded, Evaluated, Event, Progress, RunEnded, Validated, encode
 from core.runs import Run
+from tests.recorded import started
 from tests.tui_app.test_dashboard import NARROW, WIDE, dashboard, shown, until
-from tui_app import i18n
 from tui_app.app import MnistTui
 from tui_app.widgets.loss_chart import LossChart
 
@@ -24,17 +24,7 @@ STEPS = 50
 MACS = {"RN_1": 566_528, "RN_2": 4_240_128}
 
 
-@pytest.fixture(autouse=True)
-def _calm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("TEXTUAL_ANIMATIONS", "none")
-    monkeypatch.setenv("MNIST_TUI_DATA", str(tmp_path / "data"))
-
-
-@pytest.fixture(params=["en", "fr"])
-def language(request: pytest.FixtureRequest) -> Any:
-    i18n.use(request.param)
-    yield request.param
-    i18n.use("en")
+pytestmark = pytest.mark.usefixtures("calm")
 
 
 def write(runs_dir: Path, number: int, seconds: float, *, macs: int | None = 0, **settings: Any) -> str:
@@ -43,23 +33,10 @@ def write(runs_dir: Path, number: int, seconds: float, *, macs: int | None = 0, 
     run = Run(runs_dir / f"{config.model.lower().replace('_', '')}-{number:04d}")
     run.path.mkdir(parents=True)
     (run.path / "config.json").write_bytes(msgspec.json.encode(config))
-    started = RunStarted(
-        config=config,
-        device="cpu",
-        device_name="a processor",
-        torch_version="2",
-        threads=1,
-        dataset="sample",
-        dataset_title="MNIST sample",
-        class_names=tuple("0123456789"),
-        train_size=3600,
-        test_size=1000,
-        parameters=567_434,
-        steps_per_epoch=STEPS,
-        macs=MACS[config.model] if macs == 0 else macs,
-        validation_size=400,
-    )
-    events: list[Event] = [started]
+    num_macs = MACS[config.model] if macs == 0 else macs
+    events: list[Event] = [
+        started(config, train_size=3600, validation_size=400, steps_per_epoch=STEPS, macs=num_macs),
+    ]
     for epoch in (1, 2, 3):
         for step in (10, 20, 30, 40, 50):
             done = STEPS * (epoch - 1) + step
