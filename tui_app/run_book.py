@@ -7,9 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.events import EventReader
+from core.machine import usable_cores
 from core.replay import Replay
 from core.runs import LIVE, Run, State, Summary, Worker
 from tui_app.standby import StandbyWorker
+
+FIRST_INTERVAL_S = 0.25
+"""Between two looks at a run that has no progress yet."""
+INTERVAL_S = 0.5
+BUSY_INTERVAL_S = 2.0
+"""The same where the training needs every core, and waits whenever the dashboard takes one."""
 
 COLOURS = ("$accent", "$success", "$primary", "$error", "$secondary", "$foreground")
 
@@ -27,6 +34,15 @@ class Followed:
     handed_to: StandbyWorker | None = None
     worker_before: Worker | None = None
     """Who trained it when it was handed over."""
+
+    @property
+    def interval_s(self) -> float:
+        """Until the next look at it."""
+        started = self.replay.started
+        if started is None or self.replay.progress is None:
+            return FIRST_INTERVAL_S
+        needs_every_core = started.device == "cpu" and started.threads >= usable_cores()
+        return BUSY_INTERVAL_S if needs_every_core else INTERVAL_S
 
     def current_state(self) -> State:
         """`starting` until the process that it was handed to has taken it on, whatever became of an earlier one."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from tests.benchmarks.measuring import Options, Spread, Table, child_environment, say
+from tests.benchmarks.measuring import Options, Spread, Table, child_environment, mean_interval, say
 from tests.benchmarks.trainer import EXAM, OURS, Spec
 
 VARIANTS = {
@@ -43,7 +43,8 @@ def _compare(model: str, options: Options) -> Table:
     reference = [100 * accuracy for _, accuracy in results["the exam's program"]]
     for name, found in results.items():
         losses, accuracies = [loss for loss, _ in found], [100 * accuracy for _, accuracy in found]
-        difference = "" if accuracies == reference else _interval(accuracies, reference)
+        by_seed = [a - b for a, b in zip(accuracies, reference, strict=True)]
+        difference = "" if VARIANTS[name]["program"] == EXAM else mean_interval(by_seed, 2, "+")
         table.add(name, _mean(losses, 4), _mean(accuracies, 2), difference)
         table.data[name] = {"loss": Spread(tuple(losses)).data(), "accuracy": Spread(tuple(accuracies)).data()}
     return table
@@ -52,18 +53,6 @@ def _compare(model: str, options: Options) -> Table:
 def _mean(values: list[float], digits: int) -> str:
     spread = statistics.stdev(values) if len(values) > 1 else math.nan
     return f"{statistics.mean(values):.{digits}f} ± {spread:.{digits}f}"
-
-
-def _interval(values: list[float], reference: list[float]) -> str:
-    """Of the mean of the differences by seed: Student's t."""
-    from scipy import stats
-
-    differences = [a - b for a, b in zip(values, reference, strict=True)]
-    mean = statistics.mean(differences)
-    if len(differences) < 2:
-        return f"{mean:+.2f}"
-    half = stats.t.ppf(0.975, len(differences) - 1) * statistics.stdev(differences) / math.sqrt(len(differences))
-    return f"{mean:+.2f} ± {half:.2f}"
 
 
 def _train(spec: dict[str, Any], seed: int, epochs: int) -> Result:

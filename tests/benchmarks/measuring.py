@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import math
 import os
 import platform
 import statistics
@@ -61,6 +62,17 @@ class Spread:
 def ratios(of: Sequence[float], to: Sequence[float]) -> Spread:
     """Round by round: what changes from one round to the next is in both."""
     return Spread(tuple(a / b for a, b in zip(of, to, strict=True)))
+
+
+def mean_interval(values: Sequence[float], digits: int, sign: str = "") -> str:
+    """The mean of what was measured again and again, and its 95 % interval (Student's t)."""
+    from scipy import stats
+
+    mean = statistics.mean(values)
+    if len(values) < 2:
+        return f"{mean:{sign}.{digits}f}"
+    half = stats.t.ppf(0.975, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
+    return f"{mean:{sign}.{digits}f} ± {half:.{digits}f}"
 
 
 @dataclass

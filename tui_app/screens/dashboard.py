@@ -41,7 +41,7 @@ from core.standby import (
 )
 from tui_app import overlay, terminal
 from tui_app.i18n import _, ngettext, printable, say
-from tui_app.run_book import Followed, RunBook
+from tui_app.run_book import BUSY_INTERVAL_S, Followed, RunBook
 from tui_app.screens.aside import Asking
 from tui_app.standby import StandbyWorker
 from tui_app.widgets.chart_axes import UNITS, Unit
@@ -53,10 +53,6 @@ from tui_app.widgets.result_panel import ConfusionMatrix, ResultPanel
 from tui_app.widgets.run_form import RunForm
 from tui_app.widgets.runs_panel import RunsPanel
 
-FIRST_INTERVAL_S = 0.25
-"""Until a run has its first progress."""
-FOLLOW_INTERVAL_S = 1.0
-"""From then on. To draw twice as often would take more than 3 % of a core, and as much of the training's speed."""
 LISTING_INTERVAL_S = 2.0
 
 
@@ -513,8 +509,7 @@ class Dashboard(Screen[None]):
                 self.post_message(self.News(followed.run.id, (), state))
                 if state not in LIVE:
                     return
-                has_begun = followed.replay.progress is not None
-                await asyncio.sleep(FOLLOW_INTERVAL_S if has_begun else FIRST_INTERVAL_S)
+                await asyncio.sleep(followed.interval_s)
         finally:
             followed.is_read = False
 
@@ -557,7 +552,7 @@ class Dashboard(Screen[None]):
         if state not in LIVE:
             self._show_chart()
         elif self._chart_soon is None:
-            self._chart_soon = self.set_timer(FOLLOW_INTERVAL_S, self._show_chart)
+            self._chart_soon = self.set_timer(BUSY_INTERVAL_S, self._show_chart)
 
     def _show_chart(self) -> None:
         if self._chart_soon is not None:

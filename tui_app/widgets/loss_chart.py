@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from itertools import groupby
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -46,6 +46,8 @@ _COMPONENTS = {
     PLACEHOLDER: "placeholder",
 }
 _BAND_OPACITY = 0.4
+_RUN = re.compile(r"(.)\1*", re.DOTALL)
+"""Cells that show the same."""
 
 
 class LossChart(Widget):
@@ -201,11 +203,8 @@ class LossChart(Widget):
         return strip
 
     def _segments(self, row: Row) -> Iterator[Segment]:
-        begin = 0
-        for paint, run in groupby(row.paint):
-            end = begin + sum(1 for _ in run)
-            yield Segment(row.text[begin:end], self._style(paint))
-            begin = end
+        for run in _RUN.finditer(row.paint):
+            yield Segment(row.text[run.start() : run.end()], self._style(run[1]))
 
     def _style(self, paint: str) -> Style:
         style = self._styles_by_paint.get(paint)

@@ -62,7 +62,8 @@ class RunsPanel(Vertical):
         """`ticked`: the colour of each run in the chart."""
         newest_first = list(summaries)[::-1]
         rows = [_row(summary, on_show, ticked) for summary in newest_first]
-        self.border_subtitle = ngettext("{count} run", "{count} runs", len(rows)).format(count=number(len(rows)))
+        if not self.border_subtitle or len(rows) != len(self._shown):  # to say it again would draw the whole panel
+            self.border_subtitle = ngettext("{count} run", "{count} runs", len(rows)).format(count=number(len(rows)))
         if [row[1] for row in rows] != [row[1] for row in self._shown]:
             self._fill(rows)
             return
