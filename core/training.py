@@ -22,8 +22,9 @@ from core.problems import N_, Message, Problem, reason
 
 PROGRESS_INTERVAL_S = 0.1
 CHECKPOINT_INTERVAL_S = 5.0
+"""Between two within an epoch, at least."""
 CHECKPOINT_SHARE = 0.005
-"""Of the training time, at most, for the checkpoints within an epoch."""
+"""Of the training time, at most, for all but the first and the last: an epoch may be a matter of milliseconds."""
 
 
 class Checkpoint(TypedDict):
@@ -81,7 +82,7 @@ def train(
                 if progress.loss is None:
                     yield diverged(epoch, progress.step)
                     return
-            if stop or meter.checkpoint_due():
+            if stop or meter.checkpoint_due(CHECKPOINT_INTERVAL_S):
                 if step < len(batches):
                     yield training.checkpoint(epoch, step, save)
                 if stop:
@@ -91,7 +92,8 @@ def train(
             yield meter.epoch_ended(epoch)
             if len(dataset.validation_labels):
                 yield training.validate(epoch)
-            yield training.checkpoint(epoch, step, save)
+            if stop or epoch == config.epochs or meter.checkpoint_due():
+                yield training.checkpoint(epoch, step, save)
         if stop:
             yield RunEnded(status="stopped")
             return
@@ -310,8 +312,8 @@ class _Meter:
         self._epoch_began += pause
         self._last_progress += pause
 
-    def checkpoint_due(self) -> bool:
-        wait = max(CHECKPOINT_INTERVAL_S, self._checkpoint_cost / CHECKPOINT_SHARE)
+    def checkpoint_due(self, interval_s: float = 0.0) -> bool:
+        wait = max(interval_s, self._checkpoint_cost / CHECKPOINT_SHARE)
         return time.perf_counter() - self._last_checkpoint >= wait
 
     @contextmanager

@@ -5,6 +5,7 @@ They are no dependencies of the project: `pip install 'mnist-tui[bench]'`, or an
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib.util import find_spec
 
 from tests.benchmarks.measuring import Options, Table, say
@@ -19,15 +20,17 @@ PEERS = {
 }
 
 
-def measure(options: Options) -> list[Table]:
+def measure(options: Options) -> Iterator[Table]:
     missing = {
         name: [module for module in modules if find_spec(module) is None] for name, (_, modules) in PEERS.items()
     }
     notes = [f"{name} was left out: {', '.join(lacks)} not installed" for name, lacks in missing.items() if lacks]
     there = {name: program for name, (program, _) in PEERS.items() if not missing[name]}
     if not there:
-        return [Table("Peers", notes=notes)]
-    return [_compare(model, there, notes, options) for model in options.models]
+        yield Table("Peers", notes=notes)
+        return
+    for model in options.models:
+        yield _compare(model, there, notes, options)
 
 
 def _compare(model: str, programs: dict[str, str], notes: list[str], options: Options) -> Table:

@@ -119,6 +119,14 @@ def test_events_tell_every_batch_and_add_up(tmp_path: Path) -> None:
     assert events[-1].status == "done"
 
 
+def test_epochs_of_milliseconds_do_not_each_pay_for_a_checkpoint(tmp_path: Path) -> None:
+    run = carried_out(tmp_path, epochs=30, batch_size=1000)
+    saved = [(event.epoch, event.step) for event in events_of(run) if isinstance(event, CheckpointSaved)]
+    assert saved[0] == (1, 4)
+    assert saved[-1] == (30, 4)
+    assert len(saved) < 20
+
+
 def test_results_on_disk_agree_with_the_events(sample: Dataset, tmp_path: Path) -> None:
     run = carried_out(tmp_path, epochs=1)
     (result,) = [event for event in events_of(run) if isinstance(event, Evaluated)]

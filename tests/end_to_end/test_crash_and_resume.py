@@ -104,7 +104,11 @@ def test_killed_in_the_middle_of_a_save(place: Place) -> None:
     wait_for_event(run, CheckpointSaved)
     for _ in range(5):
         before = run.checkpoint_path.stat().st_mtime_ns
-        half_written = wait_until(lambda: _unfinished_save(run), "a save in progress")
+        worker.signal(signal.SIGINT)  # it saves, then ends
+        half_written = wait_until(
+            lambda worker=worker: _unfinished_save(run) or (worker.poll() is not None and run.path / "too late"),
+            "a save in progress",
+        )
         worker.kill()
         if half_written.exists():
             break
