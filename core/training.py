@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, TypedDict
 
 import torch
@@ -151,6 +151,11 @@ class _Training:
             if config.exact
             else acceleration.FusedAdam(network, config.lr)
         )
+        self._autocast = (
+            torch.autocast(device.type, torch.bfloat16, cache_enabled=False)
+            if config.precision == "bf16"
+            else nullcontext()
+        )
         self.step: Callable[[torch.Tensor], torch.Tensor] = self._step
         self._captures = device.type == "cuda" and not config.exact and acceleration.is_known(network)
         if self._captures:
@@ -177,8 +182,7 @@ class _Training:
         images = normalise(self._images.index_select(0, batch), self._dataset)
         labels = self._labels.index_select(0, batch)
         self._optimizer.zero_grad()
-        bf16 = self._config.precision == "bf16"
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=bf16, cache_enabled=False):
+        with self._autocast:
             loss: torch.Tensor = self._criterion(self._forward(images), labels)
         loss.backward()
         self._optimizer.step()

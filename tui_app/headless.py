@@ -64,6 +64,11 @@ class Printer:
             case RunEnded():
                 self._show_end(event)
 
+    @property
+    def is_read(self) -> bool:
+        """Whether there is still somebody who reads `out`."""
+        return self._out is not None
+
     def note(self, text: str) -> None:
         """A line for a person."""
         self._status.note(text)
@@ -213,7 +218,7 @@ def _carry_out(run: runs.Run, signals: StopSignals, *, json: bool) -> int:
 
 
 def follow(run: runs.Run, *, json: bool) -> int:
-    """Print the events of a run, from its start until it ends. Returns the exit code of its end."""
+    """Print the events of a run, from its start until it ends or nobody reads on. Returns the exit code."""
     printer = Printer(run.id, sys.stdout, sys.stderr, json=json)
     reader = run.reader()
     ended: RunEnded | None = None
@@ -225,6 +230,8 @@ def follow(run: runs.Run, *, json: bool) -> int:
         for event in iter_events(reader):
             printer.show(event)
             ended = event if isinstance(event, RunEnded) else None
+        if not printer.is_read:
+            return 1
         if state not in runs.LIVE:
             break
         time.sleep(_FOLLOW_INTERVAL_S)

@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 
-from core.events import Evaluated, Progress, RunEnded, RunStarted
+from core.events import EpochEnded, Evaluated, Progress, RunEnded, RunStarted
 from tests.end_to_end.terminal import (
     COMMAND,
     Place,
@@ -132,6 +132,16 @@ def test_reader_that_leaves_early_does_not_lose_the_run(place: Place) -> None:
     assert TRACEBACK not in ended.stderr
     assert "Broken" not in ended.stderr
     wait_for_event(place.run(), RunEnded, lambda event: event.status == "done")
+
+
+def test_a_follower_ends_with_its_reader(place: Place) -> None:
+    run = place.train("--epochs", "99", pause=0.02)
+    wait_for_event(place.run(), EpochEnded)
+    ended = _shell(place, f"{shlex.quote(COMMAND)} follow --lang en | head -1")
+    assert ended.stdout.startswith("Epoch 1/99, Loss: ")
+    assert TRACEBACK not in ended.stderr
+    assert run.poll() is None
+    run.kill()
 
 
 def test_without_a_terminal_it_says_so(place: Place) -> None:

@@ -299,10 +299,9 @@ def _replay_in_a_progress_bar(run: Run) -> None:
     os.environ["TERM"] = "xterm"
     try:
         printer = headless.Printer(run.id, out, err, json=False)
-        printer._next_bar = 0
         for event in all_events(run):
+            printer._status._next_drawing = 0.0
             printer.show(event)
-            printer._next_bar = 0
     finally:
         os.environ["TERM"] = kept or ""
         if kept is None:
