@@ -29,7 +29,7 @@ WIDE = (120, 40)
 """Columns and rows from which all panels are on one screen."""
 NARROW = (80, 24)
 """Columns and rows from which they are tabs."""
-TERMINAL_CHECK_S = 0.3
+TERMINAL_CHECK_S = 1.0
 GC_DELAY_S = 1.0
 EXIT_TIMEOUT_S = 2.0
 """A terminal that has stopped reading is not waited for any longer."""

@@ -38,11 +38,15 @@ class Followed:
     @property
     def interval_s(self) -> float:
         """Until the next look at it."""
-        started = self.replay.started
-        if started is None or self.replay.progress is None:
+        if self.replay.progress is None:
             return FIRST_INTERVAL_S
-        needs_every_core = started.device == "cpu" and started.threads >= usable_cores()
-        return BUSY_INTERVAL_S if needs_every_core else INTERVAL_S
+        return BUSY_INTERVAL_S if self.needs_every_core else INTERVAL_S
+
+    @property
+    def needs_every_core(self) -> bool:
+        """Of this machine, while it is in progress."""
+        started = self.replay.started
+        return started is not None and started.device == "cpu" and started.threads >= usable_cores()
 
     def current_state(self) -> State:
         """`starting` until the process that it was handed to has taken it on, whatever became of an earlier one."""
@@ -89,6 +93,11 @@ class RunBook:
         states = {summary.id: summary.state for summary in self.summaries or ()}
         states.update({run_id: followed.state for run_id, followed in self.followed.items()})
         return sorted(run_id for run_id, state in states.items() if state in LIVE)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a run in progress needs every core."""
+        return any(followed.state in LIVE and followed.needs_every_core for followed in self.followed.values())
 
     def colour(self, run_id: str) -> str:
         """The same for ever, and another than those in use as long as there are any."""

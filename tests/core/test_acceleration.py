@@ -10,7 +10,7 @@ import torch
 from torch import nn, optim
 
 from core import networks
-from core.acceleration import FusedAdam
+from core.acceleration import FusedAdam, fast_equivalent
 from core.worker import carry_out
 from tests.core.test_training import after_batches, batch_losses, carried_out
 
@@ -55,6 +55,49 @@ def test_the_optimizer_is_adam_to_the_last_digit_and_across_a_checkpoint(make: t
     continued.load_state_dict(fused.state_dict())
     _train(ours, continued, range(6, 8))
     assert all(map(torch.equal, ours.state_dict().values(), reference.state_dict().values()))
+
+
+VARIANTS = [("RN_1", 0.0, False), ("RN_2", 0.0, False), ("RN_1", 0.5, False), ("RN_2", 0.5, True)]
+
+
+@pytest.mark.parametrize(("model", "dropout", "batch_norm"), VARIANTS)
+@pytest.mark.parametrize(("exact", "in_bf16"), [(True, False), (False, False), (False, True)])
+def test_the_fast_equivalent_computes_the_same_and_so_do_its_gradients(
+    model: str, dropout: float, batch_norm: bool, exact: bool, in_bf16: bool
+) -> None:
+    torch.manual_seed(0)
+    network = networks.build(model, dropout, batch_norm)
+    fast = fast_equivalent(network, torch.device("cpu"), exact=exact)
+    assert fast is not network
+    images, labels = torch.randn(16, 1, 28, 28), torch.randint(10, (16,))
+    found: list[list[torch.Tensor | None]] = []
+    for each in (network, fast):
+        torch.manual_seed(1)  # of what dropout leaves out
+        network.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=in_bf16):
+            logits = each(images)
+        nn.functional.cross_entropy(logits.float(), labels).backward()
+        found.append([logits.detach().float(), *(parameter.grad for parameter in network.parameters())])
+    for each, results in zip((network, fast), found, strict=True):
+        each.eval()
+        results.append(each(images).detach())
+    for ours, reference in zip(found[1], found[0], strict=True):
+        assert reference is not None
+        assert ours is not None
+        if exact:
+            assert torch.equal(ours, reference)
+        else:
+            scale = float(reference.abs().max())
+            assert torch.allclose(ours, reference, rtol=0, atol=1e-6 + scale * (0.05 if in_bf16 else 1e-4))
+
+
+def test_the_fast_equivalent_hides_no_value_that_is_not_finite() -> None:
+    """Else a training that diverged would go on."""
+    network = networks.build("RN_1")
+    fast = fast_equivalent(network, torch.device("cpu"), exact=False)
+    with torch.no_grad():
+        next(network.parameters())[3, 5] = float("nan")
+    assert fast(torch.randn(4, 1, 28, 28)).isnan().all()
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")

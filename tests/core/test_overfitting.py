@@ -13,7 +13,7 @@ import torch
 import torchinfo
 from torch import nn
 
-from core import acceleration, datasets, networks, preparation
+from core import datasets, networks, preparation
 from core.checkpoints import load as load_checkpoint
 from core.config import RunConfig, setting_from_text
 from core.datasets import Dataset
@@ -174,27 +174,6 @@ def test_parameters_by_formula_and_by_an_independent_library(
     for layer in table.layers:
         assert layer.output_shape == tuple(theirs[layer.name].output_size[1:])
         assert layer.parameters == theirs[layer.name].num_params
-
-
-@pytest.mark.parametrize("model", ["RN_1", "RN_2"])
-def test_the_fast_equivalent_of_a_variant_computes_the_same(model: str) -> None:
-    network = networks.build(model, **ALL)  # type: ignore[arg-type]
-    fast = acceleration.fast_equivalent(network, torch.device("cpu"), exact=False)
-    assert fast is not network
-    images = torch.randn(8, 1, 28, 28)
-    results = []
-    for each in (network, fast):
-        each.train()
-        each.zero_grad()
-        torch.manual_seed(1)
-        output = each(images)
-        output.square().mean().backward()
-        results.append([output, *(parameter.grad for parameter in network.parameters())])
-    for slow, quick in zip(*results, strict=True):
-        torch.testing.assert_close(slow, quick, rtol=1e-4, atol=1e-5)
-    network.eval()
-    fast.eval()
-    torch.testing.assert_close(network(images), fast(images), rtol=1e-4, atol=1e-5)
 
 
 # Validation

@@ -53,7 +53,7 @@ from tui_app.widgets.result_panel import ConfusionMatrix, ResultPanel
 from tui_app.widgets.run_form import RunForm
 from tui_app.widgets.runs_panel import RunsPanel
 
-LISTING_INTERVAL_S = 2.0
+LISTING_INTERVAL_S, BUSY_LISTING_INTERVAL_S = 2.0, 6.0
 
 
 class Dashboard(Screen[None]):
@@ -405,7 +405,7 @@ class Dashboard(Screen[None]):
         while True:
             self.post_message(self.Listed(await asyncio.to_thread(listing.read)))
             self._say_when_disk_is_full(await asyncio.to_thread(disk_is_full, self._book.runs_dir))
-            await asyncio.sleep(LISTING_INTERVAL_S)
+            await asyncio.sleep(BUSY_LISTING_INTERVAL_S if self._book.is_busy else LISTING_INTERVAL_S)
 
     def _say_when_disk_is_full(self, is_full: bool) -> None:
         """The runs' own word of it cannot be written."""
@@ -529,6 +529,7 @@ class Dashboard(Screen[None]):
     def _ended(self) -> None:
         for worker in self._workers:
             worker.process.poll()  # takes its exit status: nothing of it is left behind
+        self._list_runs()
         if not self.live_runs():
             self._ensure_standby()
 

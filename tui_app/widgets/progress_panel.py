@@ -5,7 +5,9 @@ from __future__ import annotations
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.widgets import ProgressBar, Static
+from textual.reactive import reactive
+from textual.widget import Widget
+from textual.widgets import Static
 
 from core.events import Validated
 from core.replay import MAX_LINES, Replay
@@ -16,6 +18,17 @@ from tui_app.i18n import _, duration, number, percent, printable, say
 from tui_app.widgets.lines import Lines
 
 
+class _Bar(Widget):
+    """Textual's own draws itself every second, whether anything has changed or not."""
+
+    share: reactive[float] = reactive(0.0)
+
+    def render(self) -> Content:
+        done = round(self.share * self.size.width)
+        colour = "$success" if self.share == 1 else "$primary"
+        return Content.assemble(("━" * done, colour), ("━" * (self.size.width - done), "$foreground 15%"))
+
+
 class ProgressPanel(Horizontal):
     """Every line has its place before there is anything to say."""
 
@@ -23,7 +36,7 @@ class ProgressPanel(Horizontal):
         self.border_title = _("Progress")
         with Vertical(id="progress-numbers"):
             yield Static(_("No run yet: choose a network and press Train."), id="progress-state")
-            yield ProgressBar(total=1, show_eta=False, show_percentage=False, id="progress-bar")
+            yield _Bar(id="progress-bar")
             yield Static(id="progress-speed")
             yield Static(id="progress-notice")
         yield Lines(id="lines")
@@ -60,7 +73,7 @@ class ProgressPanel(Horizontal):
                 speed += " · " + _("{left} left").format(left=duration(left))
         # One line each, whatever it says: to arrange the whole screen anew costs more than a training can spare.
         self.query_one("#progress-state", Static).update(Content(" · ".join(texts)), layout=False)
-        self.query_one("#progress-bar", ProgressBar).update(total=1, progress=min(1.0, share))
+        self.query_one(_Bar).share = min(1.0, share)
         self.query_one("#progress-speed", Static).update(Content(speed), layout=False)
         notice = _notice(replay, state)
         if notice != self._notice:

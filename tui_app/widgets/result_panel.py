@@ -18,7 +18,8 @@ from core.replay import Replay, wilson_interval
 from tui_app.i18n import _, ngettext, number, percent, printable
 from tui_app.keys import ARROWS
 
-_CELL = 4
+_NARROWEST_CELL, _WIDEST_CELL = 4, 6
+_LABEL = 2
 _MOST_CLASSES = 10
 
 
@@ -102,6 +103,9 @@ class ConfusionMatrix(Static):
         self._confusion, self._class_names = confusion[:_MOST_CLASSES], class_names
         self._draw()
 
+    def on_resize(self) -> None:
+        self._draw()
+
     def on_focus(self) -> None:
         self._draw()
 
@@ -119,30 +123,36 @@ class ConfusionMatrix(Static):
             self.post_message(self.Picked(*self._cursor))
 
     def on_click(self, event: events.Click) -> None:
-        label, predicted = event.y - 1, (event.x - 2) // _CELL
+        label, predicted = event.y - 1, (event.x - _LABEL) // self._cell_width
         if 0 <= label < len(self._confusion) and 0 <= predicted < len(self._confusion):
             self._cursor = (label, predicted)
             self._draw()
             self.action_pick()
+
+    @property
+    def _cell_width(self) -> int:
+        """Where there is room, four digits do not touch what is before them."""
+        return min(max((self.size.width - _LABEL) // _MOST_CLASSES, _NARROWEST_CELL), _WIDEST_CELL)
 
     def _count(self, label: int, predicted: int) -> int:
         row = self._confusion[label] if label < len(self._confusion) else ()
         return row[predicted] if predicted < len(row) else 0
 
     def _draw(self) -> None:
-        size = len(self._confusion) or 10
+        size, width = len(self._confusion) or _MOST_CLASSES, self._cell_width
         head = self.get_component_rich_style("confusion--head")
         text = Text(no_wrap=True)
-        text.append("  " + "".join(f"{_short(self._class_names, column):>{_CELL}}" for column in range(size)), head)
+        names = "".join(f"{_short(self._class_names, column):>{width}}" for column in range(size))
+        text.append(" " * _LABEL + names, head)
         for label in range(size):
-            text.append(f"\n{_short(self._class_names, label):>2}", head)
+            text.append(f"\n{_short(self._class_names, label):>{_LABEL}}", head)
             for predicted in range(size):
                 count = self._count(label, predicted)
                 kind = "none" if not count else "right" if label == predicted else "wrong"
                 if self.has_focus and self._confusion and (label, predicted) == self._cursor:
                     kind = "cursor"
                 style = self.get_component_rich_style(f"confusion--{kind}")
-                text.append(f"{count or '·':>{_CELL}}", style)
+                text.append(f"{count or '·':>{width}}", style)
         self.update(text)
 
 
