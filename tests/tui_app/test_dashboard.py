@@ -244,7 +244,7 @@ async def test_help_lists_every_key_and_the_log_can_be_read(finished: Path) -> N
 async def test_quitting_asks_while_a_run_is_live(tmp_path: Path) -> None:
     async with dashboard(tmp_path, epochs=1000) as (app, pilot):
         await pilot.press("f5")
-        await until(pilot, lambda: "epoch 1/1,000" in shown(app) or "epoch 2/1,000" in shown(app))
+        await until(pilot, lambda: "/1,000 · batch" in shown(app))
         await pilot.press("f10")
         await until(pilot, lambda: "rn1-0001 is in progress" in shown(app))
         await pilot.press("escape")
