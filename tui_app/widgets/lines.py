@@ -10,6 +10,8 @@ from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+_SCROLLBAR = 1
+
 
 class Lines(ScrollView, can_focus=True):
     """The newest is at the bottom, unless its user has scrolled up.
@@ -28,10 +30,12 @@ class Lines(ScrollView, can_focus=True):
         old, self._lines = self._lines, list(lines)
         if self._lines == old:
             return
-        follows = self._follows
-        self.virtual_size = Size(max(map(cell_len, lines), default=0), max(planned, len(lines)))
+        follows, height = self._follows, self.virtual_size.height
+        self.virtual_size = Size(max(map(cell_len, lines), default=0) + _SCROLLBAR, max(planned, len(lines)))
         if follows:
             self._follow()
+            if self.virtual_size.height != height:  # how far it can scroll is known when it is arranged
+                self.call_after_refresh(self._follow)
         if old == self._lines[: len(old)]:
             self.refresh_lines(len(old), len(lines) - len(old))
         else:
@@ -56,5 +60,5 @@ class Lines(ScrollView, can_focus=True):
         return max(0, len(self._lines) - self.size.height)
 
     def _follow(self) -> None:
-        self._follows = True
         self.scroll_to(y=self._last_top, animate=False)
+        self._follows = True
