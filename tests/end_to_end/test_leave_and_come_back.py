@@ -113,13 +113,19 @@ def _right(screen: str) -> list[str]:
 def test_ended_run_opens_with_the_same_panels(place: Place) -> None:
     """A dashboard that watched the run to its end, and one that replays it."""
     terminal = _train_in_dashboard(place, epochs=1, pause=0.01)
-    watched = terminal.wait_for(_is_complete)
-    terminal.keys("f10")
-    assert terminal.wait_end() == 0
+    terminal.wait_for(_is_complete)
     again = place.terminal("attach")
-    again.wait_for(lambda text: _is_complete(text) and _right(text) == _right(watched))
-    matrix = [line[76:] for line in watched.splitlines()[23:38]]
-    again.wait_for(lambda text: [line[76:] for line in text.splitlines()[23:38]] == matrix)
+
+    def agree(text: str) -> bool:
+        terminal.pump(0.01)
+        return _is_complete(text) and _right(text) == _right(terminal.text) and _matrix(text) == _matrix(terminal.text)
+
+    again.wait_for(agree)
+
+
+def _matrix(screen: str) -> list[str]:
+    """The panel of the result: accuracy and confusion matrix."""
+    return [line[76:] for line in screen.splitlines()[23:38]]
 
 
 def _is_complete(screen: str) -> bool:
