@@ -7,7 +7,7 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
-from textual.widgets import RichLog, Static
+from textual.widgets import Static
 
 from core.events import Validated
 from core.replay import MAX_LINES, Replay
@@ -15,6 +15,7 @@ from core.runs import State
 from tui_app import tables
 from tui_app.headless import epoch_line, result_line, time_left
 from tui_app.i18n import _, duration, number, percent, printable, say
+from tui_app.widgets.lines import Lines
 
 
 class _Bar(Widget):
@@ -38,20 +39,19 @@ class ProgressPanel(Horizontal):
             yield _Bar(id="progress-bar")
             yield Static(id="progress-speed")
             yield Static(id="progress-notice")
-        yield RichLog(max_lines=2 * MAX_LINES + 2, id="lines", min_width=20)
+        yield Lines(id="lines")
 
     def on_mount(self) -> None:
-        self._titled = self._run_id = self._notice = ""
-        self._last = (0, 0)
-        self._has_result = False
+        self._run_id = self._notice = ""
+        self._lines_are_of: object = None
 
     def show_run(self, run_id: str, replay: Replay, state: State) -> None:
         """Called at every news of the run, and when another one comes on show."""
-        if run_id != self._titled:  # to say it again would draw the whole panel
-            self._titled = run_id
+        if run_id != self._run_id:  # to say it again would draw the whole panel
+            self._run_id = run_id
             self.border_title = _("Progress of {run}").format(run=run_id)
         self._show_numbers(replay, state)
-        self._show_lines(run_id, replay)
+        self._show_lines(replay)
 
     def _show_numbers(self, replay: Replay, state: State) -> None:
         started, progress = replay.started, replay.progress
@@ -80,30 +80,30 @@ class ProgressPanel(Horizontal):
             self._notice = notice
             self.query_one("#progress-notice", Static).update(Content(notice))
 
-    def _show_lines(self, run_id: str, replay: Replay) -> None:
-        log = self.query_one("#lines", RichLog)
-        result = replay.evaluated is not None
-        lines = _lines(replay)
-        went_back = (self._has_result and not result) or self._last > max(lines, default=(0, 0))
-        if run_id != self._run_id or went_back:
-            log.clear()
-            self._run_id, self._last, self._has_result = run_id, (0, 0), False
-        if replay.started is None:
-            return
-        for place in sorted(place for place in lines if place > self._last):
-            log.write(lines[place])
-            self._last = place
-        if replay.evaluated is not None and not self._has_result:
-            log.write(result_line(replay.evaluated))
-            self._has_result = True
+    def _show_lines(self, replay: Replay) -> None:
+        last = [events[-1] if events else None for events in (replay.epochs, replay.validations)]
+        lines_are_of = self._run_id, replay.started, last, replay.evaluated
+        if lines_are_of != self._lines_are_of:
+            self._lines_are_of = lines_are_of
+            self.query_one(Lines).show(_lines(replay), _planned_lines(replay))
 
 
-def _lines(replay: Replay) -> dict[tuple[int, int], str]:
-    """The exam's line of each epoch and, where there is one, what the validation gave under it, by their places."""
+def _lines(replay: Replay) -> list[str]:
+    """The exam's: of each epoch, under it what the validation gave where there is one, and the result."""
     if replay.started is None:
-        return {}
+        return []
     lines = {(event.epoch, 0): epoch_line(event, replay.started.config) for event in replay.epochs}
-    return lines | {(event.epoch, 1): _validation_line(event) for event in replay.validations}
+    lines |= {(event.epoch, 1): _validation_line(event) for event in replay.validations}
+    result = [result_line(replay.evaluated)] if replay.evaluated is not None else []
+    return [lines[place] for place in sorted(lines)] + result
+
+
+def _planned_lines(replay: Replay) -> int:
+    """As many as `_lines` will be at the end."""
+    if replay.started is None:
+        return 0
+    config = replay.started.config
+    return min(config.epochs, MAX_LINES) * (2 if config.validate else 1) + 1
 
 
 def _validation_line(event: Validated) -> str:
