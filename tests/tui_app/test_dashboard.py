@@ -153,6 +153,14 @@ async def test_panels_are_tabs_in_a_small_terminal(language: str, finished: Path
             assert max(map(len, text.splitlines())) <= NARROW[0]
 
 
+async def test_train_turns_to_the_chart_in_a_small_terminal(tmp_path: Path) -> None:
+    async with dashboard(tmp_path, NARROW) as (app, pilot):
+        await until(pilot, lambda: "Epochs" in shown(app))
+        await pilot.press("f5")
+        await until(pilot, lambda: "Running loss ─" in shown(app) and "Epochs" not in shown(app))
+        await until(pilot, lambda: bool(re.search("[\u2801-\u28ff]", shown(app))))
+
+
 async def test_a_terminal_that_is_too_small_says_what_is_needed(tmp_path: Path) -> None:
     async with dashboard(tmp_path, (60, 15)) as (app, pilot):
         assert "80 columns and 24 rows" in shown(app)

@@ -252,6 +252,9 @@ class Dashboard(Screen[None]):
         followed = self._book.follow(run.id)
         followed.handed_to, followed.worker_before, followed.state = standby, worker_before, "starting"
         self.show_run(run.id)
+        tabs = self.query_one(Tabs)
+        if tabs.active == "tab-form":  # where panels are tabs: what was asked for is to be seen elsewhere
+            tabs.active = "tab-chart"
 
     def stop_runs(self, run_ids: Sequence[str]) -> None:
         """Ask runs to stop."""
