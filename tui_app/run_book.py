@@ -15,7 +15,7 @@ from tui_app.standby import StandbyWorker
 FIRST_INTERVAL_S = 0.25
 """Between two looks at a run that has no progress yet."""
 INTERVAL_S = 0.5
-BUSY_INTERVAL_S = 2.0
+BUSY_INTERVAL_S = 3.0
 """The same where the training needs every core, and waits whenever the dashboard takes one."""
 
 COLOURS = ("$accent", "$success", "$primary", "$error", "$secondary", "$foreground")
