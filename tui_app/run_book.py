@@ -10,6 +10,7 @@ from core.events import EventReader
 from core.machine import usable_cores
 from core.replay import Replay
 from core.runs import LIVE, Run, State, Summary, Worker
+from tui_app.headless import time_left
 from tui_app.standby import StandbyWorker
 
 FIRST_INTERVAL_S = 0.25
@@ -38,9 +39,13 @@ class Followed:
     @property
     def interval_s(self) -> float:
         """Until the next look at it."""
-        if self.replay.progress is None:
+        progress, started = self.replay.progress, self.replay.started
+        if progress is None or started is None:
             return FIRST_INTERVAL_S
-        return BUSY_INTERVAL_S if self.needs_every_core else INTERVAL_S
+        if not self.needs_every_core:
+            return INTERVAL_S
+        left = time_left(progress, self.replay.total_steps, self.replay.done_steps, started.config.batch_size)
+        return min(BUSY_INTERVAL_S, max(INTERVAL_S, left))  # nobody waits for a result that is there
 
     @property
     def needs_every_core(self) -> bool:

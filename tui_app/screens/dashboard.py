@@ -508,6 +508,7 @@ class Dashboard(Screen[None]):
                 # First: what was written before the end is then read.
                 state = await asyncio.to_thread(followed.current_state)
                 while events := await asyncio.to_thread(followed.reader.read_new):
+                    followed.replay.apply(events)
                     self.post_message(self.News(followed.run.id, events, state))
                 self.post_message(self.News(followed.run.id, (), state))
                 if state not in LIVE:
@@ -520,7 +521,6 @@ class Dashboard(Screen[None]):
     def _take_news(self, message: News) -> None:
         followed = self._book.followed[message.run_id]
         was, followed.state = followed.state, message.state
-        followed.replay.apply(message.events)
         if message.events or was != message.state:
             if message.run_id == self._book.on_show:
                 self._show_all()
