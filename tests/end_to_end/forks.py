@@ -6,7 +6,6 @@ What runs in the fork is the program itself, in a session of its own, from its c
 
 from __future__ import annotations
 
-import faulthandler
 import json
 import os
 import signal
@@ -102,7 +101,6 @@ def _carry_out(program: str, arguments: list[str], env: dict[str, str], out: str
             opened = os.open(path, flags, 0o644)
             os.dup2(opened, descriptor)
             os.close(opened)
-        faulthandler.register(signal.SIGUSR1, file=2)  # says where it is
         sys.argv = [program, *arguments]
         if program == "cli":
             import tui_app.cli

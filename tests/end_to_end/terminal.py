@@ -214,16 +214,10 @@ class Background:
 
     def wait(self, timeout: float = TIMEOUT) -> int:
         """The exit code."""
-        wait_until(lambda: self.poll() is not None, self._where_it_is, timeout)
+        wait_until(lambda: self.poll() is not None, lambda: f"the end of the command; it said:\n{self.err}", timeout)
         code = self.poll()
         assert code is not None
         return code
-
-    def _where_it_is(self) -> str:
-        os.kill(self.pid, signal.SIGUSR1)
-        with suppress(AssertionError):
-            wait_until(lambda: "(most recent call first)" in self.err, timeout=2)
-        return f"the end of the command; it said:\n{self.err}"
 
 
 class Place:
