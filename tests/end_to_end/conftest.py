@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,6 +10,12 @@ import pytest
 
 from tests.end_to_end.forks import ForkServer
 from tests.end_to_end.terminal import Place
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible() -> None:
+    """In the background of a shell, this process ignores SIGINT, and so would every command that it starts."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
