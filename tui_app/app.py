@@ -31,6 +31,7 @@ NARROW = (80, 24)
 """Columns and rows from which they are tabs."""
 TERMINAL_CHECK_S = 1.0
 GC_DELAY_S = 1.0
+SIZE_CHECK_S = 1.0
 EXIT_TIMEOUT_S = 2.0
 """A terminal that has stopped reading is not waited for any longer."""
 
@@ -88,6 +89,17 @@ class MnistTui(App[int]):
             asyncio.get_running_loop().add_signal_handler(number, self._leave, 128 + number)
         # Not by the event loop: what is drawn on a terminal that is gone may block it for ever.
         threading.Thread(target=_leave_without_terminal, daemon=True).start()
+
+    def on_mount(self) -> None:
+        self.set_interval(SIZE_CHECK_S, self._check_size)
+
+    def _check_size(self) -> None:
+        """Of sizes close together, Textual may tell an older one last: to the application, or to a screen."""
+        if tuple(self.size) != tuple(shutil.get_terminal_size()):
+            signal.raise_signal(signal.SIGWINCH)  # Textual looks again
+        for screen in self.screen_stack:
+            if screen.outer_size != self.size:
+                screen.post_message(events.Resize(self.size, self.size))
 
     def _leave(self, code: int) -> None:
         """Nothing is lost by ending at once: whatever is known of a run is in its directory."""

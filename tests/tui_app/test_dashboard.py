@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.events import Resize
+from textual.geometry import Size
 from textual.pilot import Pilot
 from textual.widgets import Checkbox, Digits, Input, RadioSet
 
@@ -176,6 +178,16 @@ async def test_a_resize_loses_nothing(finished: Path) -> None:
             await pilot.resize_terminal(*size)
             await pilot.pause()
         await until(pilot, lambda: shown(app) == before)
+
+
+async def test_an_older_size_told_last_does_not_stay(tmp_path: Path) -> None:
+    """As when a window is dragged, and the layout of one size is still under way at the next."""
+    async with dashboard(tmp_path) as (app, pilot):
+        await pilot.resize_terminal(*NARROW)
+        too_small = Size(60, 18)
+        app.screen.post_message(Resize(too_small, too_small))
+        await pilot.pause()
+        await until(pilot, lambda: "Layers" in shown(app) and app.screen.outer_size == NARROW)
 
 
 async def test_settings_fill_the_form(tmp_path: Path) -> None:
