@@ -10,9 +10,10 @@ import pytest
 from tui_app import i18n
 
 
-@pytest.fixture
-def calm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No animations, and no data but the sample."""
+@pytest.fixture(autouse=True)
+def _calm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No animations, no data but the sample, and no wish of whoever runs the tests for a screen without colours."""
+    monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TEXTUAL_ANIMATIONS", "none")
     monkeypatch.setenv("MNIST_TUI_DATA", str(tmp_path / "data"))
 

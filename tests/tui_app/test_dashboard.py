@@ -30,9 +30,6 @@ CHARACTER_WIDTH = 12.2
 QUICK: dict[str, Any] = {"dataset": "sample", "epochs": 2, "threads": 1, "seed": 5}
 
 
-pytestmark = pytest.mark.usefixtures("calm")
-
-
 def shown(app: MnistTui) -> str:
     """What stands on the screen."""
     svg = app.export_screenshot()

@@ -24,9 +24,6 @@ STEPS = 50
 MACS = {"RN_1": 566_528, "RN_2": 4_240_128}
 
 
-pytestmark = pytest.mark.usefixtures("calm")
-
-
 def write(runs_dir: Path, number: int, seconds: float, *, macs: int | None = 0, **settings: Any) -> str:
     """A finished run of three epochs, as its worker would have written it; its id."""
     config = RunConfig(**{"epochs": 3, "dataset": "sample", "data_dir": "/nowhere", "validate": True} | settings)
