@@ -117,7 +117,7 @@ class Printer:
         config, steps = self._started.config, self._started.steps_per_epoch
         done = (event.epoch - 1) * steps + event.step
         share = done / max(1, config.epochs * steps)
-        left = time_left(event, config.epochs * steps, done, config.batch_size)
+        left = time_left(self._started, event)
         return _("Epoch {epoch}/{epochs} {bar} {percent}  loss {loss}  {speed} images/s  {left} left").format(
             epoch=event.epoch,
             epochs=config.epochs,
@@ -164,9 +164,11 @@ def sample_warning() -> str:
     return _("THE EMBEDDED SAMPLE: 5,000 images of MNIST, not the whole of it. Results are not MNIST's.")
 
 
-def time_left(event: Progress, total_steps: int, done: int, batch_size: int) -> float:
-    """Seconds, at the speed of the moment."""
-    return (total_steps - done) * batch_size / max(event.images_per_s, 1e-9)
+def time_left(started: RunStarted, progress: Progress) -> float:
+    """Seconds until the last batch, at the speed of the moment."""
+    config = started.config
+    steps = (config.epochs - progress.epoch + 1) * started.steps_per_epoch - progress.step
+    return steps * config.batch_size / max(progress.images_per_s, 1e-9)
 
 
 def train(runs_dir: Path, config: RunConfig, *, json: bool) -> int:

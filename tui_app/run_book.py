@@ -44,8 +44,8 @@ class Followed:
             return FIRST_INTERVAL_S
         if not self.needs_every_core:
             return INTERVAL_S
-        left = time_left(progress, self.replay.total_steps, self.replay.done_steps, started.config.batch_size)
-        return min(BUSY_INTERVAL_S, max(INTERVAL_S, left))  # nobody waits for a result that is there
+        # Nobody waits for a result that is there.
+        return min(BUSY_INTERVAL_S, max(INTERVAL_S, time_left(started, progress)))
 
     @property
     def needs_every_core(self) -> bool:

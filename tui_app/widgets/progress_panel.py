@@ -69,8 +69,7 @@ class ProgressPanel(Horizontal):
                 speed=number(progress.images_per_s), elapsed=duration(progress.elapsed_s)
             )
             if state == "running":
-                left = time_left(progress, replay.total_steps, replay.done_steps, started.config.batch_size)
-                speed += " · " + _("{left} left").format(left=duration(left))
+                speed += " · " + _("{left} left").format(left=duration(time_left(started, progress)))
         # One line each, whatever it says: to arrange the whole screen anew costs more than a training can spare.
         self.query_one("#progress-state", Static).update(Content(" · ".join(texts)), layout=False)
         self.query_one(_Bar).share = min(1.0, share)
