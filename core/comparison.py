@@ -337,13 +337,10 @@ def _frozen(config: RunConfig, without: Iterable[str]) -> tuple[tuple[str, Any],
 def _first_start(run: Run) -> RunStarted | None:
     """What it said at its first batch, which every later start repeats; None where it never came so far."""
     reader = run.reader()
-    try:
-        while events := reader.read_new(1 << 16):
-            for event in events:
-                if isinstance(event, RunStarted):
-                    return event
-    except OSError:
-        pass
+    while events := reader.read_new(1 << 16):
+        for event in events:
+            if isinstance(event, RunStarted):
+                return event
     return None
 
 
