@@ -1,4 +1,4 @@
-"""The data sets that there are, what their files must look like, and whether they do: all without torch."""
+"""What can be trained and on what: the built-in networks, and the data sets with what their files must look like."""
 
 from __future__ import annotations
 
@@ -9,7 +9,31 @@ from pathlib import Path
 
 import msgspec
 
-from core.problems import N_, Message, Problem, reason
+from core.messages import N_, Message, Problem, reason
+
+IMAGE_SHAPE = (1, 28, 28)
+"""Channels, rows and columns of an image: what every network takes."""
+NUM_CLASSES = 10
+"""Classes of every data set: the logits that every network gives."""
+
+
+class BuiltInNetwork(msgspec.Struct, frozen=True):
+    """A network that comes with the program."""
+
+    name: str
+    class_path: str
+    """`module:ClassName`; loaded only by whoever builds it, for it loads torch."""
+
+
+NETWORKS: dict[str, BuiltInNetwork] = {
+    network.name: network
+    for network in (
+        BuiltInNetwork("RN_1", "core.networks.exam:RN_1"),
+        BuiltInNetwork("RN_2", "core.networks.exam:RN_2"),
+    )
+}
+EXAM_PAIR = ("RN_1", "RN_2")
+"""The two networks that the exam asks to compare."""
 
 _UINT8, _INT32 = 8, 12
 _VALUE_BYTES = {_UINT8: 1, _INT32: 4}
@@ -31,7 +55,7 @@ class RawFile(msgspec.Struct, frozen=True):
         return len(self.header) + math.prod(self.shape) * _VALUE_BYTES[self.value_type]
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
+class DataSource(msgspec.Struct, frozen=True, kw_only=True):
     """A data set. `mean` and `std` are those of its training pixels, as fractions of white."""
 
     name: str
@@ -64,11 +88,11 @@ _QMNIST_FILES = (
 _FASHION = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 _HIRAGANA = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
 
-CATALOGUE: dict[str, Entry] = {
+DATA_SETS: dict[str, DataSource] = {
     entry.name: entry
     for entry in (
-        Entry(name="mnist", title="MNIST", source="MNIST", files=_MNIST_FILES),
-        Entry(
+        DataSource(name="mnist", title="MNIST", source="MNIST", files=_MNIST_FILES),
+        DataSource(
             name="fashion-mnist",
             title="Fashion-MNIST",
             source="FashionMNIST",
@@ -77,7 +101,7 @@ CATALOGUE: dict[str, Entry] = {
             class_names=_FASHION,
             files=_MNIST_FILES,
         ),
-        Entry(
+        DataSource(
             name="kmnist",
             title="KMNIST",
             source="KMNIST",
@@ -86,26 +110,26 @@ CATALOGUE: dict[str, Entry] = {
             class_names=_HIRAGANA,
             files=_MNIST_FILES,
         ),
-        Entry(name="qmnist", title="QMNIST", source="QMNIST", files=_QMNIST_FILES),
-        Entry(name="sample", title=N_("MNIST sample (5,000 images)")),
+        DataSource(name="qmnist", title="QMNIST", source="QMNIST", files=_QMNIST_FILES),
+        DataSource(name="sample", title=N_("MNIST sample (5,000 images)")),
     )
 }
-NAMES: tuple[str, ...] = tuple(CATALOGUE)
+DATA_SET_NAMES: tuple[str, ...] = tuple(DATA_SETS)
 
 
 def on_disk(data_dir: Path) -> list[str]:
     """The sets whose files are all in the folder, whole or not; the sample, which needs none, is not among them."""
 
-    def complete(entry: Entry) -> bool:
+    def complete(entry: DataSource) -> bool:
         try:
             return bool(entry.files) and all(entry.path(data_dir, file).is_file() for file in entry.files)
         except OSError:
             return False
 
-    return [name for name, entry in CATALOGUE.items() if complete(entry)]
+    return [name for name, entry in DATA_SETS.items() if complete(entry)]
 
 
-def missing_files(entry: Entry, data_dir: Path) -> list[RawFile]:
+def missing_files(entry: DataSource, data_dir: Path) -> list[RawFile]:
     """The files that are not there. Raises `Problem` where one is there and is not what it should be."""
     missing = []
     for file in entry.files:
@@ -121,7 +145,7 @@ def missing_files(entry: Entry, data_dir: Path) -> list[RawFile]:
     return missing
 
 
-def check(path: Path, file: RawFile, entry: Entry) -> None:
+def check(path: Path, file: RawFile, entry: DataSource) -> None:
     """Raises `Problem` where the type, header or length of a file is not that of the data set's."""
     try:
         fault = _fault(path, file, entry)
@@ -131,7 +155,7 @@ def check(path: Path, file: RawFile, entry: Entry) -> None:
         raise damaged(fault)
 
 
-def _fault(path: Path, file: RawFile, entry: Entry) -> Message | None:
+def _fault(path: Path, file: RawFile, entry: DataSource) -> Message | None:
     if not path.exists():
         return Message("{path} is a link to a file that is not there", {"path": str(path)})
     if not path.is_file():

@@ -12,12 +12,11 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from core import catalogue, paths
-from core.problems import N_, InvalidSetting
+from core.messages import N_, InvalidSetting
 
 Precision = Literal["fp32", "tf32", "bf16"]
 PRECISIONS: tuple[str, ...] = get_args(Precision)
-EXAM_NETWORKS = ("RN_1", "RN_2")
-DATASETS = ("auto", *catalogue.NAMES)
+DATASETS = ("auto", *catalogue.DATA_SET_NAMES)
 
 MAX_EPOCHS = 1_000_000
 MAX_BATCH_SIZE = 60_000
@@ -31,11 +30,31 @@ def draw_seed() -> int:
     return secrets.randbelow(2**32)
 
 
+class Architecture(msgspec.Struct, frozen=True, kw_only=True):
+    """What a network is made of."""
+
+    model: str = "RN_1"
+    """A name in `catalogue.NETWORKS`, or `path/to/file.py:ClassName`."""
+    dropout: float = 0.0
+    batch_norm: bool = False
+    width: float = 1.0
+
+    @property
+    def is_built_in(self) -> bool:
+        """A built-in network, changed or not: to build it executes no file of the user's."""
+        return self.model in catalogue.NETWORKS
+
+    @property
+    def is_variant(self) -> bool:
+        """Changed by one of the options against overfitting."""
+        return bool(self.dropout) or self.batch_norm or self.width != 1
+
+
 class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     """What to train, on what, and how; the defaults are the exam's. Raises `InvalidSetting`."""
 
     model: str = "RN_1"
-    """`RN_1`, `RN_2`, or `path/to/file.py:ClassName`."""
+    """A name in `catalogue.NETWORKS`, or `path/to/file.py:ClassName`."""
     device: str = "auto"
     """`auto`, `cpu`, `cuda`, `cuda:N` or `mps`."""
     epochs: int = 5
@@ -44,7 +63,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Adam's learning rate."""
     seed: int = msgspec.field(default_factory=draw_seed)
     dataset: str = "auto"
-    """`auto`, or a name in `catalogue.NAMES`."""
+    """`auto`, or a name in `catalogue.DATA_SET_NAMES`."""
     data_dir: str = msgspec.field(default_factory=lambda: str(paths.default_data_dir()))
     precision: Precision = "fp32"
     exact: bool = False
@@ -67,15 +86,24 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
             check(getattr(self, field))
         _check_together(self)
 
+    @property
+    def architecture(self) -> Architecture:
+        """The settings that the network is built from."""
+        return Architecture(model=self.model, dropout=self.dropout, batch_norm=self.batch_norm, width=self.width)
+
+
+def built_in_names() -> str:
+    """Return the names of the built-in networks for a sentence: `RN_1, RN_2`."""
+    return ", ".join(catalogue.NETWORKS)
+
 
 def _check_model(value: str) -> None:
-    if value in EXAM_NETWORKS:
+    if value in catalogue.NETWORKS:
         return
     path, _, class_name = value.rpartition(":")
     if not path or not class_name.isidentifier():
-        raise InvalidSetting(
-            "model", "unknown network {model}: choose RN_1, RN_2 or path/to/file.py:ClassName", model=value
-        )
+        text = N_("unknown network {model}: choose {known} or path/to/file.py:ClassName")
+        raise InvalidSetting("model", text, model=value, known=built_in_names())
 
 
 def _check_device(value: str) -> None:
@@ -101,13 +129,16 @@ def _check_width(value: float) -> None:
 
 def _check_together(config: RunConfig) -> None:
     """What each setting by itself would allow."""
-    if config.model not in EXAM_NETWORKS:
+    if config.model not in catalogue.NETWORKS:
+        known = built_in_names()
         if config.dropout:
-            raise InvalidSetting("dropout", "dropout is for RN_1 and RN_2: build it into your own network")
+            text = N_("dropout is for {known} only: build it into your own network")
+            raise InvalidSetting("dropout", text, known=known)
         if config.batch_norm:
-            raise InvalidSetting("batch_norm", "batch norm is for RN_1 and RN_2: build it into your own network")
+            text = N_("batch norm is for {known} only: build it into your own network")
+            raise InvalidSetting("batch_norm", text, known=known)
         if config.width != 1:
-            raise InvalidSetting("width", "the width is for RN_1 and RN_2: your own network has its own")
+            raise InvalidSetting("width", "the width is for {known} only: your own network has its own", known=known)
     if config.precision == "tf32" and config.device in ("cpu", "mps"):
         text = N_("TF32 is arithmetic of NVIDIA's GPUs: choose fp32 or bf16 for {device}")
         raise InvalidSetting("precision", text, device=config.device)
@@ -177,7 +208,7 @@ def setting_from_text(field: str, text: str) -> Any:
         except ValueError:
             return _refuse(field, text)
     _CHECKS[field](value)
-    if field == "model" and value not in EXAM_NETWORKS:
+    if field == "model" and value not in catalogue.NETWORKS:
         return _own_network(value)
     return value
 

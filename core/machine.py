@@ -6,6 +6,18 @@ import os
 import platform
 from contextlib import suppress
 
+import msgspec
+
+
+class DeviceInfo(msgspec.Struct, frozen=True):
+    """A device that can train. Memory in bytes, use from 0 to 1, where the device tells."""
+
+    id: str
+    name: str
+    free_memory: int | None = None
+    total_memory: int | None = None
+    use: float | None = None
+
 
 def cpu_name() -> str:
     with suppress(OSError), open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:  # noqa: PTH123

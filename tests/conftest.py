@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from core import runs
 from core.config import RunConfig
-from core.worker import carry_out
+from core.runs import directory
+from core.worker.carry_out import carry_out
 
 
 @pytest.fixture(scope="session")
@@ -17,7 +17,7 @@ def _trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
     for model in ("RN_1", "RN_2"):
         config = RunConfig(model=model, dataset="sample", epochs=2, threads=1, seed=1)
-        carry_out(runs.create(folder, config), lambda _event: None, lambda: False)
+        carry_out(directory.create(folder, config), lambda _event: None, lambda: False)
     return folder
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from textual.widgets import Digits
 
-from core import runs
 from core.config import RunConfig
-from core.worker import carry_out
-from tui_app.app import MnistTui
+from core.runs import directory
+from core.worker.carry_out import carry_out
+from tui_app.dashboard.app import MnistTui
 
 
 async def _picture(runs_dir: Path) -> str:
@@ -34,7 +34,7 @@ def main() -> None:
         for model in ("RN_1", "RN_2"):
             config = RunConfig(model=model, seed=0)
             print(f"training {model}", file=sys.stderr)
-            carry_out(runs.create(Path(folder), config), lambda _event: None, lambda: False)
+            carry_out(directory.create(Path(folder), config), lambda _event: None, lambda: False)
         picture = asyncio.run(_picture(Path(folder)))
     path = Path(sys.argv[1])
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from core.config import RunConfig
-from core.events import RunStarted
+from core.runs.events import RunStarted
 
 
 def started(config: RunConfig, **fields: Any) -> RunStarted:

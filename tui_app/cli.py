@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Sequence
 
-from core.problems import N_, InvalidSetting, Problem
+from core.messages import N_, InvalidSetting, Problem
 from tui_app import i18n
 from tui_app.i18n import _
 
@@ -38,7 +38,7 @@ def run(arguments: Sequence[str]) -> int:
     i18n.use(language if language in i18n.LANGUAGES else i18n.from_locale())
     import typer
 
-    from tui_app.commands import app
+    from tui_app.console.commands import app
 
     try:
         if language not in (*i18n.LANGUAGES, None):

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, get_args
 
-from core.problems import N_, Message, Problem, fill
+from core.messages import N_, Message, Problem, fill
 
 Language = Literal["en", "fr"]
 LANGUAGES: tuple[str, ...] = get_args(Language)

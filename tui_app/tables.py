@@ -11,35 +11,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from core import runs as core_runs
-from core.config import RunConfig
-from core.events import RunStarted
-from core.layer_table import Layer, LayerTable
-from core.standby import Describe
-from tui_app import i18n
+from core.networks.layer_table import Layer, LayerTable
+from core.runs import directory as core_runs
+from tui_app import i18n, wording
 from tui_app.i18n import _, number, printable, say
-
-
-def network_name(network: RunConfig | Describe, *, folder: bool = True) -> str:
-    """`RN_2`, or `RN_2, dropout 0.5, batch norm, width 0.5`."""
-    parts = [printable(network.model if folder else network.model.rpartition("/")[2])]
-    if network.dropout:
-        parts.append(_("dropout {p}").format(p=_plain(network.dropout)))
-    if network.batch_norm:
-        parts.append(_("batch norm"))
-    if network.width != 1:
-        parts.append(_("width {factor}").format(factor=_plain(network.width)))
-    return ", ".join(parts)
-
-
-def _plain(value: float) -> str:
-    return f"{value:g}".replace(".", _("."))
-
-
-def dataset_title(started: RunStarted) -> str:
-    """What a run was trained and tested on."""
-    title = printable(_(started.dataset_title))
-    return f"{title}, {_('pixels permuted')}" if started.config.permute else title
 
 
 def layers(table: LayerTable, title: str = "") -> Table:
@@ -90,28 +65,14 @@ def runs(summaries: Sequence[core_runs.Summary]) -> Table:
         config = summary.config
         grid.add_row(
             summary.id,
-            state_name(summary.state),
-            network_name(config, folder=False) if config else "",
+            wording.state_name(summary.state),
+            wording.network_name(config, folder=False) if config else "",
             printable(summary.dataset) + (", " + _("permuted") if config and config.permute else ""),
             f"{summary.epoch}/{config.epochs}" if config else "",
             "" if summary.accuracy is None else i18n.percent(summary.accuracy),
             datetime.fromtimestamp(summary.created).strftime("%Y-%m-%d %H:%M") if summary.created else "",
         )
     return grid
-
-
-def state_name(state: core_runs.State) -> str:
-    """The state of a run in a word."""
-    return {
-        "starting": _("starting"),
-        "running": _("running"),
-        "done": _("done"),
-        "stopped": _("stopped"),
-        "diverged": _("diverged"),
-        "failed": _("failed"),
-        "crashed": _("crashed"),
-        "unreadable": _("unreadable"),
-    }[state]
 
 
 def print_table(table: Table, notes: Sequence[str] = ()) -> None:

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.events import EpochEnded, Event, Progress, RunEnded, last_events
-from core.runs import Run
+from core.runs.directory import Run
+from core.runs.events import EpochEnded, Event, Progress, RunEnded, last_events
 from tests.benchmarks.measuring import Options, Spread, Table, mean_interval, quiet_moment, ratios, say
 from tests.benchmarks.pseudo_terminal import COMMAND, F5, PseudoTerminal, environment
 

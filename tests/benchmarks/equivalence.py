@@ -71,11 +71,11 @@ def _train(spec: dict[str, Any], seed: int, epochs: int) -> Result:
 
 
 def _run_exam(spec: Spec, seed: int, epochs: int) -> Result:
-    from core.networks import NETWORKS
+    from core.networks.build import built_in_class
     from tests.benchmarks.trainer import exam_data
     from tests.core import exam_program
 
-    result = exam_program.run(NETWORKS[spec.model], *exam_data(spec), seed=seed, num_epochs=epochs)
+    result = exam_program.run(built_in_class(spec.model), *exam_data(spec), seed=seed, num_epochs=epochs)
     return result.epoch_losses[-1], result.accuracy
 
 
@@ -84,10 +84,10 @@ def _run_ours(spec: Spec, seed: int, epochs: int) -> Result:
     import tempfile
     from pathlib import Path
 
-    from core import runs
     from core.config import RunConfig
-    from core.events import EpochEnded, Evaluated, Event
-    from core.worker import carry_out
+    from core.runs import directory
+    from core.runs.events import EpochEnded, Evaluated, Event
+    from core.worker.carry_out import carry_out
 
     config = RunConfig(
         model=spec.model,
@@ -100,7 +100,7 @@ def _run_ours(spec: Spec, seed: int, epochs: int) -> Result:
     )
     events: list[Event] = []
     with tempfile.TemporaryDirectory() as folder:
-        carry_out(runs.create(Path(folder), config), events.append, lambda: False)
+        carry_out(directory.create(Path(folder), config), events.append, lambda: False)
     losses = [event.loss for event in events if isinstance(event, EpochEnded)]
     (evaluated,) = (event for event in events if isinstance(event, Evaluated))
     return losses[-1], evaluated.accuracy

@@ -144,7 +144,7 @@ def machine() -> dict[str, Any]:
 
 
 def _default_threads() -> int:
-    from core.devices import default_threads
+    from core.training.devices import default_threads
 
     return default_threads()
 

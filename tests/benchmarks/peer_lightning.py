@@ -14,8 +14,8 @@ def train(spec: Spec, answers: IO[str]) -> None:
     import torch
     from torch.utils.data import DataLoader, TensorDataset
 
-    from core.networks import NETWORKS
-    from core.training import normalise
+    from core.networks.build import built_in_class
+    from core.training.loop import normalise
 
     warnings.filterwarnings("ignore")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
@@ -27,7 +27,7 @@ def train(spec: Spec, answers: IO[str]) -> None:
     class Classifier(lightning.LightningModule):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
-            self.network = NETWORKS[spec.model]()
+            self.network = built_in_class(spec.model)()
 
         def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
             pace()

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import psutil
 
-from core.events import EpochEnded, Event
-from core.runs import Run
+from core.runs.directory import Run
+from core.runs.events import EpochEnded, Event
 from tests.benchmarks.measuring import Options, Spread, Table, quiet_moment, say
 from tests.benchmarks.pseudo_terminal import COMMAND, environment
 from tests.benchmarks.trainer import Spec, Trainer

@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from core.events import Progress
-from core.runs import Run
+from core.runs.directory import Run
+from core.runs.events import Progress
 from tests.benchmarks.measuring import Options, Spread, Table, quiet_moment, say
 from tests.benchmarks.pseudo_terminal import COMMAND, F5, PseudoTerminal, environment
 

@@ -131,7 +131,7 @@ class Pacer:
 
 def load(spec: Spec) -> Any:
     """The data set, by the project's own reader."""
-    from core import datasets
+    from core.data import datasets
 
     return datasets.load(
         spec.dataset,
@@ -146,13 +146,13 @@ def _train_exam(spec: Spec, answers: IO[str]) -> None:
     """The exam's program, from its images on disk to its last line, with a pause before a batch here and there."""
     import torch
 
-    from core.networks import NETWORKS
+    from core.networks.build import built_in_class
     from tests.core import exam_program as exam
 
     if spec.threads:
         torch.set_num_threads(spec.threads)
     exam_program: Any = exam
-    network: Any = NETWORKS[spec.model]
+    network: Any = built_in_class(spec.model)
     train, test = exam_data(spec)
     where = {} if spec.device == "cpu" else {"device": spec.device}
     pace = Pacer(answers, lambda: exam_program.run(network, train, test, seed=0, num_epochs=0, **where))
@@ -184,11 +184,12 @@ def _train_ours(spec: Spec, answers: IO[str]) -> None:
     """As a worker does it; but for the checkpoints, of which the exam's program has none."""
     import torch
 
-    from core import acceleration, devices, networks
     from core.config import RunConfig
-    from core.evaluation import evaluate
-    from core.events import EventWriter
-    from core.training import normalise, train
+    from core.runs.events import EventWriter
+    from core.training import acceleration, devices
+    from core.training.evaluation import evaluate
+    from core.training.loop import normalise, train
+    from tests.built import built
 
     acceleration.keep_freed_memory()
     device = devices.resolve(spec.device)
@@ -206,7 +207,7 @@ def _train_ours(spec: Spec, answers: IO[str]) -> None:
         data_dir=spec.data_dir,
     )
     torch.manual_seed(config.seed)
-    network = networks.build(config.model)
+    network = built(config.model)
 
     def test() -> None:
         equivalent = acceleration.fast_equivalent(network, device, exact=spec.exact)

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 import torch
 
-from core import runs
-from core.browsing import Browser
-from core.conditions import Condition
 from core.config import RunConfig
-from core.distortions import accuracy
-from core.drawing import mnist_form
-from core.problems import Problem
-from core.runs import Run
-from core.standby import Browse, Measure, Measured, Recognise
-from core.trained import Datasets, load_network
+from core.data.conditions import Condition
+from core.data.drawing import mnist_form
+from core.messages import Problem
+from core.runs import directory
+from core.runs.directory import Run
+from core.training.load_trained import Datasets, load_network
+from core.training.robustness import accuracy
+from core.worker.protocol import Browse, Measure, Measured, Recognise
+from core.worker.questions import Browser
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def test_an_empty_drawing_is_nothing(trained: list[Run]) -> None:
 
 
 def test_runs_without_predictions_are_refused(tmp_path: Path) -> None:
-    run = runs.create(tmp_path, RunConfig(dataset="sample"))
+    run = directory.create(tmp_path, RunConfig(dataset="sample"))
     with pytest.raises(Problem, match="has not begun"):
         Browser().browse(Browse(str(run.path)))
 

@@ -18,13 +18,18 @@ from mlxtend.evaluate import mcnemar, mcnemar_table
 from scipy import stats
 from torch import nn
 
-from core import comparison, files, networks, runs, statistics
-from core.comparison import Comparison, Record, plan
+from core import files, machine
+from core.comparing import comparison, statistics
+from core.comparing.comparison import Comparison, plan
 from core.config import RunConfig
-from core.events import EpochEnded, Evaluated, Event, EventWriter, Progress, RunEnded
-from core.macs import macs_per_image
-from core.problems import InvalidSetting, Message, Problem
-from core.runs import Run, Worker
+from core.messages import InvalidSetting, Message, Problem
+from core.networks import exam
+from core.networks.macs import macs_per_image
+from core.runs import directory
+from core.runs.directory import FollowedRun, Run
+from core.runs.events import EpochEnded, Evaluated, Event, EventWriter, Progress, RunEnded
+from core.runs.lease import Worker
+from core.training import settle
 from tests.recorded import started
 
 SETTINGS = RunConfig(dataset="sample", device="cpu", epochs=2, threads=1, seed=0, data_dir="/data")
@@ -47,7 +52,7 @@ def write(run: Run, *events: Event) -> None:
 
 def finished(folder: Path, config: RunConfig, wrong: range | list[int], labels: Any = LABELS, **fields: Any) -> Run:
     """A run that says that it is done, as a worker leaves it."""
-    run = runs.create(folder, config)
+    run = directory.create(folder, config)
     correct = int((predicted(wrong) == labels).sum())
     epochs = (EpochEnded(epoch=epoch, loss=0.5 / epoch, seconds=2.0) for epoch in range(1, config.epochs + 1))
     result = Evaluated(correct=correct, total=1000, accuracy=correct / 1000, test_loss=0.25, confusion=())
@@ -57,8 +62,8 @@ def finished(folder: Path, config: RunConfig, wrong: range | list[int], labels: 
     return run
 
 
-def record(run: Run) -> Record:
-    read = Record(run)
+def record(run: Run) -> FollowedRun:
+    read = FollowedRun(run)
     read.read()
     return read
 
@@ -115,8 +120,8 @@ def test_networks_that_cannot_be_compared_are_refused(models: tuple[str, ...], s
 
 def test_two_runs_at_once_on_two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     for cores, threads, together in ((1, 1, 1), (2, 1, 2), (8, 1, 8), (16, 2, 8), (128, 4, 32)):
-        monkeypatch.setattr(comparison.machine, "usable_cores", lambda cores=cores: cores)
-        assert comparison.default_threads("cpu") == threads
+        monkeypatch.setattr(machine, "usable_cores", lambda cores=cores: cores)
+        assert settle.threads_of_each("cpu") == threads
         assert comparison.at_once("cpu", threads) == together
     assert comparison.at_once("cuda:0", 0) == 1
 
@@ -128,8 +133,8 @@ def test_finished_runs_are_not_trained_again_and_others_are_made(tmp_path: Path,
     old = finished(tmp_path, config_of("RN_1", 0, data_dir="/elsewhere"), range(20))
     made = Comparison(tmp_path, plan(("RN_1", "RN_2"), 1, SETTINGS), at_once=2)
     assert [part.state for part in made.parts] == ["done", "waiting"]
-    assert made.parts[0].run is not None
-    assert made.parts[0].run.id == old.id
+    assert made.parts[0].followed is not None
+    assert made.parts[0].followed.run.id == old.id
     assert made.advance()
     (new,) = launched
     assert new.run.config() == config_of("RN_2", 0)
@@ -164,7 +169,7 @@ def test_a_network_that_was_edited_since_is_trained_again(tmp_path: Path) -> Non
 
 
 def test_stopped_and_crashed_runs_go_on(tmp_path: Path, launched: list[Worked]) -> None:
-    stopped, crashed = (runs.create(tmp_path, config_of(model, 0)) for model in ("RN_1", "RN_2"))
+    stopped, crashed = (directory.create(tmp_path, config_of(model, 0)) for model in ("RN_1", "RN_2"))
     write(stopped, started(stopped.config()), RunEnded(status="stopped"))
     stopped.request_stop()
     write(crashed, started(crashed.config()))
@@ -179,7 +184,7 @@ def test_stopped_and_crashed_runs_go_on(tmp_path: Path, launched: list[Worked]) 
 def test_a_run_in_progress_is_waited_for_and_taken_over_when_its_process_dies(
     tmp_path: Path, launched: list[Worked]
 ) -> None:
-    run = runs.create(tmp_path, config_of("RN_1", 0))
+    run = directory.create(tmp_path, config_of("RN_1", 0))
     worker = Worker(socket.gethostname(), os.getpid(), psutil.Process().create_time(), time.time())
     files.replace(run.path / "worker.json", lambda file: file.write(msgspec.json.encode(worker)))
     write(run, started(run.config()))
@@ -380,9 +385,9 @@ def test_nothing_finished_is_nothing_to_compare() -> None:
 
 
 def test_macs_are_those_of_the_formula() -> None:
-    assert macs_per_image(networks.RN_1()) == 784 * 512 + 512 * 256 + 256 * 128 + 128 * 10 == 566_528
+    assert macs_per_image(exam.RN_1()) == 784 * 512 + 512 * 256 + 256 * 128 + 128 * 10 == 566_528
     convolutions = 28 * 28 * 32 * 1 * 9 + 14 * 14 * 64 * 32 * 9
-    assert macs_per_image(networks.RN_2()) == convolutions + 3136 * 128 + 128 * 10
+    assert macs_per_image(exam.RN_2()) == convolutions + 3136 * 128 + 128 * 10
 
 
 def test_counting_changes_neither_the_network_nor_the_generator() -> None:

@@ -7,13 +7,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from core import conditions, runs
-from core.conditions import Condition
 from core.config import RunConfig
-from core.distortions import distorted, noisy, robustness, shifted, turned
-from core.problems import InvalidSetting, Problem
-from core.trained import Datasets, load_network
-from core.worker import carry_out
+from core.data import conditions
+from core.data.conditions import Condition
+from core.data.distortions import distorted, noisy, shifted, turned
+from core.messages import InvalidSetting, Problem
+from core.runs import directory
+from core.training.load_trained import Datasets, load_network
+from core.training.robustness import robustness
+from core.worker.carry_out import carry_out
 
 IMAGES = torch.randint(0, 256, (20, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
 
@@ -82,14 +84,14 @@ def test_strengths_that_cannot_are_refused(kind: conditions.Kind, text: str) -> 
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> runs.Run:
+def run(tmp_path_factory: pytest.TempPathFactory) -> directory.Run:
     config = RunConfig(dataset="sample", epochs=1, seed=1, threads=1, device="cpu", permute=True, width=0.25)
-    made = runs.create(tmp_path_factory.mktemp("runs"), config)
+    made = directory.create(tmp_path_factory.mktemp("runs"), config)
     carry_out(made, lambda _event: None, lambda: False)
     return made
 
 
-def test_a_run_is_tested_on_its_own_images_as_it_saw_them(run: runs.Run) -> None:
+def test_a_run_is_tested_on_its_own_images_as_it_saw_them(run: directory.Run) -> None:
     kept = Datasets(lambda _m: None, lambda _m, _f: None, lambda: False)
     steps: list[None] = []
     asked = [Condition("shift", 4), Condition("noise", 0.5)]
@@ -102,14 +104,14 @@ def test_a_run_is_tested_on_its_own_images_as_it_saw_them(run: runs.Run) -> None
     assert robustness(run, asked, kept, torch.device("cpu"), lambda: None) == found
 
 
-def test_weights_that_are_missing_or_damaged_are_named(run: runs.Run, tmp_path: Path) -> None:
-    bare = runs.create(tmp_path, run.config())
+def test_weights_that_are_missing_or_damaged_are_named(run: directory.Run, tmp_path: Path) -> None:
+    bare = directory.create(tmp_path, run.config())
     with pytest.raises(Problem, match="no trained weights"):
         load_network(bare)
     (bare.path / "weights.safetensors").write_bytes(b"\x00" * 64)
     with pytest.raises(Problem, match="cannot be read"):
         load_network(bare)
-    other = runs.create(tmp_path, RunConfig(model="RN_2"))
+    other = directory.create(tmp_path, RunConfig(model="RN_2"))
     (other.path / "weights.safetensors").write_bytes((run.path / "weights.safetensors").read_bytes())
     with pytest.raises(Problem, match="do not fit"):
         load_network(other)

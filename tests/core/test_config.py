@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from core.config import RunConfig, setting_from_text
-from core.problems import InvalidSetting
+from core.messages import InvalidSetting
 
 
 def test_the_defaults_are_the_exams() -> None:

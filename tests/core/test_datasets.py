@@ -24,12 +24,14 @@ import numpy
 import pytest
 import torch
 
-from core import catalogue, datasets, download, paths
-from core.catalogue import CATALOGUE, Entry, RawFile
-from core.datasets import Cancelled, Dataset, Unavailable
-from core.problems import Message, Problem
+from core import catalogue, paths
+from core.catalogue import DATA_SETS, DataSource, RawFile
+from core.data import datasets
+from core.data import http as fetching
+from core.data.datasets import Cancelled, Dataset, Unavailable
+from core.messages import Message, Problem
 
-MNIST = CATALOGUE["mnist"]
+MNIST = DATA_SETS["mnist"]
 TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = MNIST.files
 
 # What the downloads fetch: the same files, of 100 images each.
@@ -98,7 +100,7 @@ Put = Callable[..., Path]
 
 @pytest.fixture
 def put(tmp_path: Path, originals: Callable[[RawFile], Path]) -> Put:
-    def put(entry: Entry = MNIST) -> Path:
+    def put(entry: DataSource = MNIST) -> Path:
         for file in entry.files:
             path = entry.path(tmp_path, file)
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -173,7 +175,7 @@ def test_damaged_sample_is_named(damage: str, tmp_path: Path, monkeypatch: pytes
 
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist", "kmnist", "qmnist"])
 def test_set_from_disk(name: str, put: Put) -> None:
-    entry = CATALOGUE[name]
+    entry = DATA_SETS[name]
     data_dir = put(entry)
     listener = Listener()
     dataset = listener.load(name, data_dir)
@@ -194,12 +196,12 @@ def test_set_from_disk(name: str, put: Put) -> None:
 def test_catalogue_has_torchvisions_files() -> None:
     import torchvision
 
-    for entry in (entry for entry in CATALOGUE.values() if entry.files):
+    for entry in (entry for entry in DATA_SETS.values() if entry.files):
         assert set(datasets._sources(entry)) == {file.name for file in entry.files}
         source = getattr(torchvision.datasets, entry.source)
         assert source.__name__ == entry.source
-    assert CATALOGUE["fashion-mnist"].class_names == tuple(torchvision.datasets.FashionMNIST.classes)
-    assert CATALOGUE["kmnist"].class_names == tuple(torchvision.datasets.KMNIST.classes)
+    assert DATA_SETS["fashion-mnist"].class_names == tuple(torchvision.datasets.FashionMNIST.classes)
+    assert DATA_SETS["kmnist"].class_names == tuple(torchvision.datasets.KMNIST.classes)
 
 
 def test_catalogue_and_paths_need_no_torch() -> None:
@@ -404,7 +406,7 @@ def server(archives: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> Itera
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
         served = Server(f"http://127.0.0.1:{http.server_port}/", archives)
         monkeypatch.setenv("no_proxy", "127.0.0.1")
-        monkeypatch.setitem(CATALOGUE, "mnist", SMALL)
+        monkeypatch.setitem(DATA_SETS, "mnist", SMALL)
         monkeypatch.setattr(source, "mirrors", [served.address])
         sums = [(name, hashlib.md5(body).hexdigest()) for name, body in archives.items()]
         monkeypatch.setattr(source, "resources", sums)
@@ -458,7 +460,7 @@ def test_broken_download_leaves_nothing_and_the_next_try_works(
 ) -> None:
     server.faults[f"{TEST_IMAGES.name}.gz"] = fault
     with monkeypatch.context() as patch:
-        patch.setattr(download, "_TIMEOUT_S", 0.3 if fault == "silent" else 10)
+        patch.setattr(fetching, "_TIMEOUT_S", 0.3 if fault == "silent" else 10)
         with pytest.raises(Unavailable, match=said) as caught:
             load("mnist", tmp_path)
     assert server.address[7:-1] in str(caught.value)
@@ -482,7 +484,7 @@ def test_auto_falls_back_to_the_sample_and_says_why(tmp_path: Path, monkeypatch:
     def no_network(*_args: object, **_options: object) -> None:
         raise URLError(OSError(-3, "Temporary failure in name resolution"))
 
-    monkeypatch.setattr(download, "urlopen", no_network)
+    monkeypatch.setattr(fetching, "urlopen", no_network)
     listener = Listener()
     assert listener.load("auto", tmp_path).name == "sample"
     assert listener.heard("Temporary failure in name resolution): the embedded sample")

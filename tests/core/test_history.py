@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.history import Clock, Column, Curve, LossHistory
+from core.runs.history import Clock, Column, Curve, LossHistory
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 ANY = st.one_of(st.none(), st.floats())

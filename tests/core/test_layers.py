@@ -13,9 +13,9 @@ import torch
 import torchinfo
 from torch import nn
 
-from core.layer_table import Layer, LayerTable
-from core.layers import layer_table
-from core.networks import RN_1, RN_2
+from core.networks.exam import RN_1, RN_2
+from core.networks.layer_table import Layer, LayerTable
+from core.networks.tabulate import layer_table
 
 PYTHON = str.maketrans({"×": "*", "·": "*", "−": "-", "⌊": "floor(", "⌉": ")", "⌋": ")", "⌈": "ceil("})
 
@@ -471,5 +471,5 @@ def test_a_table_goes_to_another_process_and_to_json() -> None:
 
 
 def test_the_table_s_data_need_no_torch() -> None:
-    code = "import sys, core.layer_table; sys.exit('torch' in sys.modules)"
+    code = "import sys, core.networks.layer_table; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -11,8 +11,9 @@ import pytest
 import torch
 from torch import nn
 
-from core import networks
-from core.problems import Problem
+from core.messages import Problem
+from core.networks import exam
+from tests.built import built
 
 Write = Callable[..., str]
 
@@ -48,7 +49,7 @@ def write(tmp_path: Path) -> Write:
 def problem(model: str) -> str:
     """What the user is told of `model`, on one line."""
     with pytest.raises(Problem) as caught:
-        networks.build(model)
+        built(model)
     text = str(caught.value)
     assert "\n" not in text
     assert "{" not in text
@@ -61,13 +62,13 @@ def problem(model: str) -> str:
 def test_the_exam_s_layers_have_its_names_and_order() -> None:
     perceptron = ["flatten", "fc1", "relu1", "fc2", "relu2", "fc3", "relu3", "fc4"]
     convolutional = ["conv1", "relu1", "pool1", "conv2", "relu2", "pool2", "flatten", "fc1", "relu3", "fc2"]
-    assert [name for name, _ in networks.build("RN_1").named_children()] == perceptron
-    assert [name for name, _ in networks.build("RN_2").named_children()] == convolutional
+    assert [name for name, _ in built("RN_1").named_children()] == perceptron
+    assert [name for name, _ in built("RN_2").named_children()] == convolutional
 
 
 @pytest.mark.parametrize("model", ["RN_1", "RN_2"])
 def test_an_exam_network_computes_what_its_layers_in_a_row_compute(model: str) -> None:
-    network = networks.build(model)
+    network = built(model)
     images = torch.randn(3, 1, 28, 28)
     assert torch.equal(network(images), nn.Sequential(*network.children())(images))
 
@@ -78,11 +79,11 @@ def test_the_parameters_come_from_the_caller_s_seed_and_from_nothing_else(model:
         noisy = "self.fc(self.flatten(nn.functional.dropout(x + torch.rand_like(x), 0.5)))"
         model = write("import torch\ntorch.manual_seed(7)\ntorch.rand(5)\n" + with_forward(noisy))
     torch.manual_seed(3)
-    network = networks.build(model)
+    network = built(model)
     after = torch.get_rng_state()
 
     torch.manual_seed(3)
-    expected = {"RN_1": networks.RN_1, "RN_2": networks.RN_2}.get(model, lambda: nn.Linear(784, 10))()
+    expected = {"RN_1": exam.RN_1, "RN_2": exam.RN_2}.get(model, lambda: nn.Linear(784, 10))()
     assert torch.equal(after, torch.get_rng_state())
     assert all(map(torch.equal, network.parameters(), expected.parameters()))
 
@@ -92,7 +93,7 @@ def test_the_parameters_come_from_the_caller_s_seed_and_from_nothing_else(model:
 
 def test_a_network_of_one_s_own_is_built_ready_to_train(write: Write) -> None:
     source = NET.replace("nn.Flatten()", "nn.Sequential(nn.Flatten(), nn.BatchNorm1d(784), nn.Dropout(0.5))")
-    network = networks.build(write(source))
+    network = built(write(source))
     assert type(network).__name__ == "Net"
     assert all(module.training for module in network.modules())
     statistics = network.get_submodule("flatten.1")
@@ -108,7 +109,7 @@ def test_the_check_leaves_a_network_that_cannot_be_copied_as_it_was(write: Write
         "nn.Flatten()",
         "nn.Sequential(nn.Flatten(), nn.BatchNorm1d(784))\n        self.kept = nn.Parameter(torch.ones(1)) * 2",
     )
-    network = networks.build(write(source))
+    network = built(write(source))
     statistics = network.get_submodule("flatten.1")
     assert isinstance(statistics, nn.BatchNorm1d)
     assert statistics.num_batches_tracked == 0
@@ -120,15 +121,15 @@ def test_the_check_leaves_a_network_that_cannot_be_copied_as_it_was(write: Write
 def test_the_check_leaves_no_trace_in_what_the_network_counts_itself(write: Write) -> None:
     counting = NET.replace("self.flatten =", "self.calls = 0\n        self.flatten =")
     counting = counting.replace("        return", "        self.calls += 1\n        return")
-    assert networks.build(write(counting)).calls == 0
+    assert built(write(counting)).calls == 0
 
 
 def test_lazy_layers_are_drawn_by_the_seed(write: Write) -> None:
     lazy = write(NET.replace("nn.Linear(784, 10)", "nn.Sequential(nn.LazyLinear(10), nn.LazyBatchNorm1d())"))
     torch.manual_seed(1)
-    first = networks.build(lazy)
+    first = built(lazy)
     torch.manual_seed(1)
-    second = networks.build(lazy)
+    second = built(lazy)
     assert [tuple(parameter.shape) for parameter in first.parameters()] == [(10, 784), (10,), (10,), (10,)]
     assert all(map(torch.equal, first.parameters(), second.parameters()))
     assert all(module.training for module in first.modules())
@@ -138,11 +139,11 @@ def test_a_file_imports_its_neighbours_and_edits_of_both_are_seen(write: Write) 
     write("WIDTH = 3\n", "widths_of_mine.py")
     model = write("from widths_of_mine import WIDTH\n" + NET.replace("784, 10)", "784, 10); self.width = WIDTH"))
     search_path = list(sys.path)
-    assert networks.build(model).width == 3
+    assert built(model).width == 3
     write("WIDTH = 40\n", "widths_of_mine.py")
-    assert networks.build(model).width == 40
+    assert built(model).width == 40
     write(NET.replace("784, 10)", "784, 10); self.width = 5"))
-    assert networks.build(model).width == 5
+    assert built(model).width == 5
     assert sys.path == search_path
 
 
@@ -151,19 +152,19 @@ def test_a_file_may_define_data_classes_and_postponed_annotations(write: Write) 
         "from __future__ import annotations\nfrom dataclasses import dataclass\n"
         "@dataclass\nclass Sizes:\n    width: int = 10\n"
     )
-    networks.build(write(source + NET.replace("784, 10", "784, Sizes().width")))
+    built(write(source + NET.replace("784, 10", "784, Sizes().width")))
 
 
 def test_a_file_s_annotations_are_its_own_affair(write: Write) -> None:
-    networks.build(write(NET + "def f(x: int): ...\nassert f.__annotations__['x'] is int\n"))
+    built(write(NET + "def f(x: int): ...\nassert f.__annotations__['x'] is int\n"))
 
 
 def test_the_path_ends_at_the_last_colon_and_may_begin_at_home(
     write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    networks.build(write(NET, "C:odd:name.py"))
+    built(write(NET, "C:odd:name.py"))
     monkeypatch.setenv("HOME", str(tmp_path))
-    networks.build("~/C:odd:name.py:Net")
+    built("~/C:odd:name.py:Net")
 
 
 # What can go wrong before there is a module
@@ -233,7 +234,7 @@ def test_a_long_message_is_cut(write: Write) -> None:
 
 def test_ctrl_c_during_the_import_stays_ctrl_c(write: Write) -> None:
     with pytest.raises(KeyboardInterrupt):
-        networks.build(write("raise KeyboardInterrupt\n"))
+        built(write("raise KeyboardInterrupt\n"))
 
 
 def test_a_missing_class_lists_those_that_there_are(write: Write) -> None:

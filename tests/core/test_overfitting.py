@@ -13,15 +13,18 @@ import torch
 import torchinfo
 from torch import nn
 
-from core import datasets, networks, preparation
-from core.checkpoints import load as load_checkpoint
 from core.config import RunConfig, setting_from_text
-from core.datasets import Dataset
-from core.events import CheckpointSaved, EpochEnded, RunEnded, RunStarted, Validated
-from core.layers import layer_table
-from core.problems import InvalidSetting, Problem
-from core.replay import Replay
-from core.worker import carry_out
+from core.data import datasets, split_and_permute
+from core.data.datasets import Dataset
+from core.messages import InvalidSetting, Problem
+from core.networks import exam
+from core.networks.build import built_in_class
+from core.networks.tabulate import layer_table
+from core.runs.events import CheckpointSaved, EpochEnded, RunEnded, RunStarted, Validated
+from core.runs.record import Record
+from core.training.checkpoints import load as load_checkpoint
+from core.worker.carry_out import carry_out
+from tests.built import built
 from tests.core.test_training import after_batches, batch_losses, carried_out, configuration, events_of
 
 ALL: dict[str, object] = {"dropout": 0.4, "batch_norm": True, "width": 0.5}
@@ -69,7 +72,7 @@ def test_what_cannot_is_refused_by_its_name_and_value(field: str, text: str) -> 
 
 @pytest.mark.parametrize("option", [{"dropout": 0.5}, {"batch_norm": True}, {"width": 2.0}])
 def test_a_network_of_ones_own_brings_its_own_remedies(option: dict[str, object]) -> None:
-    with pytest.raises(InvalidSetting, match="RN_1 and RN_2") as caught:
+    with pytest.raises(InvalidSetting, match="RN_1, RN_2 only") as caught:
         RunConfig(model="net.py:Net", **option)  # type: ignore[arg-type]
     assert caught.value.field in option
     assert "\n" not in str(caught.value)
@@ -119,16 +122,16 @@ def test_a_checkpoint_from_before_there_were_remedies_still_loads(sample: Datase
 
 @pytest.mark.parametrize("model", ["RN_1", "RN_2"])
 def test_without_options_the_exam_s_own_class_is_built(model: str) -> None:
-    assert type(networks.build(model)) is networks.NETWORKS[model]
-    assert type(networks.build(model, dropout=0.0, batch_norm=False, width=1.0)) is networks.NETWORKS[model]
+    assert type(built(model)) is built_in_class(model)
+    assert type(built(model, dropout=0.0, batch_norm=False, width=1.0)) is built_in_class(model)
 
 
 @pytest.mark.parametrize("model", ["RN_1", "RN_2"])
 def test_what_adds_no_parameters_draws_none(model: str) -> None:
     torch.manual_seed(3)
-    exam = networks.build(model)
+    exam = built(model)
     torch.manual_seed(3)
-    variant = networks.build(model, dropout=0.5)
+    variant = built(model, dropout=0.5)
     assert list(variant.state_dict()) == list(exam.state_dict())
     assert all(map(torch.equal, variant.state_dict().values(), exam.state_dict().values()))
     images = torch.randn(5, 1, 28, 28)
@@ -143,7 +146,7 @@ def test_the_layers_stand_in_forward_order() -> None:
         "RN_2": [*convolutions, "flatten", "fc1", "bn3", "relu3", "dropout1", "fc2"],
     }
     for model, names in expected.items():
-        network = networks.build(model, dropout=0.5, batch_norm=True)
+        network = built(model, dropout=0.5, batch_norm=True)
         assert [name for name, _ in network.named_children()] == names
         assert [layer.name for layer in layer_table(network, model).layers] == names
 
@@ -166,7 +169,7 @@ def convolutional_size(width: float, batch_norm: bool) -> int:
 def test_parameters_by_formula_and_by_an_independent_library(
     model: str, size: Callable[[float, bool], int], batch_norm: bool, width: float
 ) -> None:
-    network = networks.build(model, 0.25, batch_norm, width)
+    network = built(model, dropout=0.25, batch_norm=batch_norm, width=width)
     table = layer_table(network, model)
     summary = torchinfo.summary(network, input_size=(2, 1, 28, 28), verbose=0)
     assert table.total == size(width, batch_norm) == summary.total_params
@@ -184,9 +187,9 @@ def rows(images: torch.Tensor) -> set[bytes]:
 
 
 def test_the_validation_set_is_a_fixed_tenth_of_the_training_set(sample: Dataset) -> None:
-    split = preparation.prepared(sample, configuration(validate=True))
-    again = preparation.prepared(sample, configuration(validate=True, model="RN_2", epochs=9))
-    other = preparation.prepared(sample, configuration(validate=True, seed=8))
+    split = split_and_permute.prepared(sample, configuration(validate=True))
+    again = split_and_permute.prepared(sample, configuration(validate=True, model="RN_2", epochs=9))
+    other = split_and_permute.prepared(sample, configuration(validate=True, seed=8))
     assert (len(split.train_labels), len(split.validation_labels)) == (3600, 400)
     assert torch.equal(split.validation_images, again.validation_images)
     assert split.digest == again.digest != other.digest
@@ -199,7 +202,7 @@ def test_the_validation_set_is_a_fixed_tenth_of_the_training_set(sample: Dataset
 
 
 def test_without_it_nothing_is_held_out(sample: Dataset) -> None:
-    assert preparation.prepared(sample, configuration()) is sample
+    assert split_and_permute.prepared(sample, configuration()) is sample
 
 
 def test_each_epoch_is_validated_before_its_checkpoint(sample: Dataset, tmp_path: Path) -> None:
@@ -215,7 +218,7 @@ def test_each_epoch_is_validated_before_its_checkpoint(sample: Dataset, tmp_path
     assert second.loss is not None
     assert 0 < second.loss < 1
 
-    replay = Replay()
+    replay = Record()
     replay.apply(events)
     assert list(replay.validations) == [first, second]
     columns = replay.history.validation.columns([0, 57, 114])
@@ -225,7 +228,7 @@ def test_each_epoch_is_validated_before_its_checkpoint(sample: Dataset, tmp_path
 def test_validation_does_not_touch_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with_it = batch_losses(carried_out(tmp_path, validate=True, **ALL))
     monkeypatch.setattr(
-        "core.training._Training.validate", lambda _self, epoch: Validated(epoch=epoch, loss=0, accuracy=0)
+        "core.training.loop._Training.validate", lambda _self, epoch: Validated(epoch=epoch, loss=0, accuracy=0)
     )
     without = batch_losses(carried_out(tmp_path, validate=True, **ALL))
     assert with_it == without
@@ -254,7 +257,7 @@ def test_an_epoch_that_a_crash_repeats_is_read_once() -> None:
         **{"dataset_title": "", "class_names": (), "train_size": 40, "test_size": 10, "parameters": 1},  # type: ignore[arg-type]
         steps_per_epoch=10,
     )
-    replay = Replay()
+    replay = Record()
     for attempt, value in ((started, 3.0), (msgspec.structs.replace(started, epoch=1, step=10), 2.0)):
         first = 1 if attempt is started else 2
         replay.apply([attempt])
@@ -266,7 +269,7 @@ def test_an_epoch_that_a_crash_repeats_is_read_once() -> None:
 
 
 def test_the_validation_points_are_bounded() -> None:
-    history = Replay().history
+    history = Record().history
     for epoch in range(10_000):
         history.add_validation(10 * epoch, math.nan if epoch == 5 else 1.0, 0.9)
     assert len(history.validation) <= 4096
@@ -283,42 +286,46 @@ def test_a_last_batch_of_one_image_is_refused_with_batch_norm(tmp_path: Path) ->
 
 
 def test_the_permutation_is_one_and_can_be_undone(sample: Dataset) -> None:
-    permutation = preparation.pixel_permutation()
+    permutation = split_and_permute.pixel_permutation()
     assert sorted(permutation.tolist()) == list(range(784))
-    assert torch.equal(permutation, preparation.pixel_permutation())
+    assert torch.equal(permutation, split_and_permute.pixel_permutation())
     assert (permutation != torch.arange(784)).sum() > 700
-    back = preparation.permuted(sample.test_images).flatten(1)[:, permutation.argsort()].reshape(-1, 28, 28)
+    back = split_and_permute.permuted(sample.test_images).flatten(1)[:, permutation.argsort()].reshape(-1, 28, 28)
     assert torch.equal(back, sample.test_images)
 
 
 def test_training_and_test_images_are_permuted_alike_whatever_the_run(sample: Dataset) -> None:
-    permuted = preparation.prepared(sample, configuration(permute=True))
-    assert torch.equal(permuted.train_images, preparation.permuted(sample.train_images))
-    assert torch.equal(permuted.test_images, preparation.permuted(sample.test_images))
+    permuted = split_and_permute.prepared(sample, configuration(permute=True))
+    assert torch.equal(permuted.train_images, split_and_permute.permuted(sample.train_images))
+    assert torch.equal(permuted.test_images, split_and_permute.permuted(sample.test_images))
     assert torch.equal(permuted.train_labels, sample.train_labels)
-    assert permuted.digest == preparation.prepared(sample, configuration(permute=True, seed=99)).digest != sample.digest
+    assert (
+        permuted.digest
+        == split_and_permute.prepared(sample, configuration(permute=True, seed=99)).digest
+        != sample.digest
+    )
 
 
 def test_the_perceptron_does_not_see_the_permutation(sample: Dataset) -> None:
     """With the columns of its first layer permuted too it computes the same, and these were as likely to be drawn."""
     images = sample.test_images[:50].float().unsqueeze(1) / 255
-    permutation = preparation.pixel_permutation()
-    network, other = networks.RN_1().double(), networks.RN_1().double()
+    permutation = split_and_permute.pixel_permutation()
+    network, other = exam.RN_1().double(), exam.RN_1().double()
     other.load_state_dict(network.state_dict())
     with torch.no_grad():
         other.fc1.weight.copy_(network.fc1.weight[:, permutation])
-    permuted = preparation.permuted(images.squeeze(1)).unsqueeze(1)
+    permuted = split_and_permute.permuted(images.squeeze(1)).unsqueeze(1)
     torch.testing.assert_close(other(permuted.double()), network(images.double()))
 
 
 def test_held_out_images_are_permuted_too(sample: Dataset) -> None:
-    plain = preparation.prepared(sample, configuration(validate=True))
-    permuted = preparation.prepared(sample, configuration(validate=True, permute=True))
-    assert torch.equal(permuted.validation_images, preparation.permuted(plain.validation_images))
+    plain = split_and_permute.prepared(sample, configuration(validate=True))
+    permuted = split_and_permute.prepared(sample, configuration(validate=True, permute=True))
+    assert torch.equal(permuted.validation_images, split_and_permute.permuted(plain.validation_images))
 
 
 def test_dropout_and_running_statistics_are_off_in_the_test(sample: Dataset, tmp_path: Path) -> None:
     summary = carried_out(tmp_path, model="RN_2", epochs=1, **ALL).summary()
     assert summary.accuracy is not None
     assert summary.accuracy > 0.85
-    assert isinstance(networks.build("RN_2", dropout=0.5).get_submodule("dropout1"), nn.Dropout)
+    assert isinstance(built("RN_2", dropout=0.5).get_submodule("dropout1"), nn.Dropout)

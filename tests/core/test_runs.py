@@ -12,17 +12,19 @@ import msgspec
 import psutil
 import pytest
 
-from core import events, files, runs
+from core import files
 from core.config import RunConfig
-from core.events import EpochEnded, EventReader, EventWriter, Progress, RunEnded
-from core.problems import Problem
-from core.runs import Listing, Run, Worker
+from core.messages import Problem
+from core.runs import directory, events, lease
+from core.runs.directory import Listing, Run
+from core.runs.events import EpochEnded, EventReader, EventWriter, Progress, RunEnded
+from core.runs.lease import Worker
 
 PROGRESS = Progress(epoch=1, step=2, loss=0.5, losses=(0.75, 0.25), images_per_s=1000.0, elapsed_s=0.1)
 
 
 def new_run(folder: Path, **settings: object) -> Run:
-    return runs.create(folder, RunConfig(**settings))  # type: ignore[arg-type]
+    return directory.create(folder, RunConfig(**settings))  # type: ignore[arg-type]
 
 
 def write(run: Run, *new: events.Event) -> None:
@@ -41,15 +43,15 @@ def claim(run: Run, **worker: object) -> None:
 def test_ids_are_short_sortable_and_never_given_twice(tmp_path: Path) -> None:
     made = [new_run(tmp_path, model=model).id for model in ("RN_1", "RN_2", "/x/my_net.py:Big_Net", "RN_2")]
     assert made == ["rn1-0001", "rn2-0002", "big_net-0003", "rn2-0004"]
-    assert runs.find(tmp_path).id == "rn2-0004"
-    assert runs.find(tmp_path, "rn1-0001").config().model == "RN_1"
+    assert directory.find(tmp_path).id == "rn2-0004"
+    assert directory.find(tmp_path, "rn1-0001").config().model == "RN_1"
 
 
 @pytest.mark.parametrize("name", ["../rn1-0001", "rn1-0002", "", ".", "rn1-0001/../rn1-0001", "rn1-0001\x1b[31m"])
 def test_an_id_that_is_none_is_refused(name: str, tmp_path: Path) -> None:
     new_run(tmp_path / "inner")
     with pytest.raises(Problem, match="there is no run"):
-        runs.find(tmp_path / "inner", name)
+        directory.find(tmp_path / "inner", name)
 
 
 def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
@@ -57,7 +59,7 @@ def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "rn1-0005").symlink_to(outside.path)
     with pytest.raises(Problem):
-        runs.find(tmp_path / "runs", "rn1-0005")
+        directory.find(tmp_path / "runs", "rn1-0005")
     assert [summary.state for summary in Listing(tmp_path / "runs").read()] == ["unreadable"]
     run = new_run(tmp_path / "runs")
     (run.path / "config.json").unlink()
@@ -159,12 +161,12 @@ def test_a_damaged_configuration_makes_a_run_unreadable(content: bytes, tmp_path
     assert summary.state == "unreadable"
     assert summary.message is not None
     with pytest.raises(Problem):
-        runs.check_resumable(run)
+        directory.check_resumable(run)
 
 
 def test_only_one_process_trains_a_run(tmp_path: Path) -> None:
     run = new_run(tmp_path)
-    with run.lock(), pytest.raises(Problem, match="already"), Run(run.path).lock():
+    with lease.hold(run.path), pytest.raises(Problem, match="already"), lease.hold(run.path):
         pass
 
 

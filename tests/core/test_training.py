@@ -11,14 +11,18 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from core import datasets, devices, networks, runs
 from core.config import RunConfig
-from core.datasets import Dataset
-from core.events import CheckpointSaved, EpochEnded, Evaluated, Event, Progress, RunEnded, RunStarted
-from core.problems import Problem
-from core.replay import Replay
-from core.runs import Run
-from core.worker import carry_out
+from core.data import datasets
+from core.data.datasets import Dataset
+from core.messages import Problem
+from core.networks import exam
+from core.networks.build import built_in_class
+from core.runs import directory, lease
+from core.runs.directory import Run
+from core.runs.events import CheckpointSaved, EpochEnded, Evaluated, Event, Progress, RunEnded, RunStarted
+from core.runs.record import Record
+from core.training import devices
+from core.worker.carry_out import carry_out
 from tests.core import exam_program
 
 
@@ -50,7 +54,7 @@ def events_of(run: Run) -> list[Event]:
 
 
 def carried_out(folder: Path, should_stop: Callable[[], bool] = lambda: False, **settings: object) -> Run:
-    run = runs.create(folder, configuration(**settings))
+    run = directory.create(folder, configuration(**settings))
     carry_out(run, lambda _event: None, should_stop)
     return run
 
@@ -77,7 +81,7 @@ def test_exact_losses_are_those_of_the_exam_program_to_the_last_digit(
 ) -> None:
     run = carried_out(tmp_path, model=model, exact=True)
     exam = exam_program.run(
-        networks.NETWORKS[model],
+        built_in_class(model),
         exam_program.ImageDataset(sample.train_images, sample.train_labels),
         exam_program.ImageDataset(sample.test_images, sample.test_labels),
         seed=7,
@@ -140,7 +144,7 @@ def test_results_on_disk_agree_with_the_events(sample: Dataset, tmp_path: Path) 
     assert probability.min() >= 0.1
     assert probability.max() <= 1
 
-    network = networks.RN_1()
+    network = exam.RN_1()
     network.load_state_dict(load_file(run.path / "weights.safetensors"))
     pixels = (sample.test_images[:200].float() / 255 - 0.1307) / 0.3081
     with torch.no_grad():
@@ -156,7 +160,7 @@ def test_a_stopped_run_goes_on_to_the_numbers_of_one_that_was_not(
     whole = carried_out(tmp_path, **settings)
     run = carried_out(tmp_path, after_batches(batches), **settings)
     assert run.state() == "stopped"
-    runs.check_resumable(run)
+    directory.check_resumable(run)
     carry_out(run, lambda _event: None, lambda: False)
     assert run.state() == "done"
     assert batch_losses(run) == batch_losses(whole)
@@ -166,7 +170,7 @@ def test_a_stopped_run_goes_on_to_the_numbers_of_one_that_was_not(
 def test_a_resumed_run_reads_as_one(tmp_path: Path) -> None:
     run = carried_out(tmp_path, after_batches(80))
     carry_out(run, lambda _event: None, lambda: False)
-    replay = Replay()
+    replay = Record()
     replay.apply(events_of(run))
     assert [event.epoch for event in replay.epochs] == [1, 2]
     assert replay.done_steps == replay.total_steps == 126
@@ -211,7 +215,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_leaves_the_last_good_checkpo
     saved = torch.load(run.checkpoint_path, weights_only=True)["state"]
     assert (saved["epoch"], saved["step"]) == (1, 63)
     with pytest.raises(Problem, match="diverged"):
-        runs.check_resumable(run)
+        directory.check_resumable(run)
 
 
 def test_resuming_on_other_data_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,7 +227,7 @@ def test_resuming_on_other_data_is_refused(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_a_device_that_is_not_there_is_named_with_what_is(tmp_path: Path) -> None:
-    ended = carry_out(runs.create(tmp_path, configuration(device="cuda:99")), lambda _event: None, lambda: False)
+    ended = carry_out(directory.create(tmp_path, configuration(device="cuda:99")), lambda _event: None, lambda: False)
     assert ended.status == "failed"
     assert "cuda:99" in str(ended.message)
     assert "cpu" in str(ended.message)
@@ -239,8 +243,8 @@ def test_runs_side_by_side_share_the_cores_and_a_resumed_one_keeps_its_threads(
     monkeypatch.setattr(devices, "default_threads", lambda: 2)
     run = carried_out(tmp_path, after_batches(5), threads=0)
     assert started(run).threads == 2
-    other = runs.create(tmp_path, configuration())
-    other.claim()  # as if this process trained it
+    other = directory.create(tmp_path, configuration())
+    lease.claim(other.path)  # as if this process trained it
     assert other.state() == "running"
     assert started(carried_out(tmp_path, after_batches(5), threads=0)).threads == 1
     carry_out(run, lambda _event: None, lambda: False)

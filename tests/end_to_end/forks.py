@@ -62,10 +62,10 @@ def serve() -> None:
     import numpy  # noqa: F401
     import torch._dynamo  # noqa: F401  # the first optimizer would load it
 
-    import core.worker  # noqa: F401
+    import core.worker.carry_out  # noqa: F401
     import tui_app.cli
-    import tui_app.commands
-    import tui_app.headless  # noqa: F401
+    import tui_app.console.commands
+    import tui_app.console.training_command  # noqa: F401
 
     codes: dict[int, int] = {}
     for line in sys.stdin:
@@ -107,7 +107,7 @@ def _carry_out(program: str, arguments: list[str], env: dict[str, str], out: str
 
             code = tui_app.cli.run(arguments)
         else:
-            import core.worker
+            import core.worker.carry_out
 
             core.worker.main()
             code = 0

@@ -19,8 +19,8 @@ import pexpect
 import psutil
 import pyte
 
-from core.events import Event, Progress
-from core.runs import Run
+from core.runs.directory import Run
+from core.runs.events import Event, Progress
 from tests.end_to_end.forks import ForkServer
 
 COMMAND = str(Path(sys.executable).with_name("mnist-tui"))

@@ -13,8 +13,9 @@ from typing import Any
 import psutil
 import pytest
 
-from core.events import EpochEnded, Evaluated, Progress
-from core.runs import Run
+from core.runs import lease
+from core.runs.directory import Run
+from core.runs.events import EpochEnded, Evaluated, Progress
 from tests.end_to_end.forks import ForkServer
 from tests.end_to_end.terminal import Place, all_events, predictions, wait_for_event, wait_until
 
@@ -126,7 +127,7 @@ def test_killed_and_continued(place: Place) -> None:
     slow = wait_until(lambda: next(iter(place.runs_dir.glob("slow-*")), None), "a slow run")
     wait_for_event(Run(slow), Progress)
     killed.kill()
-    worker = Run(slow).worker()
+    worker = lease.read(slow)
     assert worker is not None
     psutil.Process(worker.pid).kill()
     again = place.fork(*compare(place, "--seeds", "1", "--json"))

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from core import runs
-from core.events import CheckpointSaved, EpochEnded, Progress, RunEnded, RunStarted, encode
-from core.problems import Message
-from core.runs import Run
+from core.messages import Message
+from core.runs import directory
+from core.runs.directory import Run
+from core.runs.events import CheckpointSaved, EpochEnded, Progress, RunEnded, RunStarted, encode
 from tests.end_to_end.terminal import (
     Background,
     Place,
@@ -188,7 +188,7 @@ def test_ended_run_is_not_resumed(place: Place, status: str) -> None:
 def _made(place: Place) -> Run:
     from core.config import RunConfig
 
-    return runs.create(place.runs_dir, RunConfig(dataset="sample"))
+    return directory.create(place.runs_dir, RunConfig(dataset="sample"))
 
 
 def test_live_run_is_not_resumed(place: Place) -> None:

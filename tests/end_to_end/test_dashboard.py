@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from core.events import Evaluated, Progress, RunEnded
+from core.runs.events import Evaluated, Progress, RunEnded
 from tests.end_to_end.terminal import Place, all_events, batch_losses, wait_for_event
 
 OPTIONS = ("--dataset", "sample", "--threads", "1", "--lang", "en")

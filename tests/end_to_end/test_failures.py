@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from core.events import CheckpointSaved, EpochEnded, Notice, Progress, RunEnded
-from core.runs import Run
+from core.runs.directory import Run
+from core.runs.events import CheckpointSaved, EpochEnded, Notice, Progress, RunEnded
 from tests.end_to_end.terminal import Place, all_events, batch_losses, predictions, wait_for_event, wait_until
 
 RAISING_NETWORK = """

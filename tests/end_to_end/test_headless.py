@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 
-from core.events import EpochEnded, Evaluated, Progress, RunEnded, RunStarted
+from core.runs.events import EpochEnded, Evaluated, Progress, RunEnded, RunStarted
 from tests.end_to_end.terminal import (
     COMMAND,
     Place,

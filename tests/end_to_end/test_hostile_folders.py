@@ -26,15 +26,17 @@ from hypothesis import strategies as st
 from textual.app import App
 from textual.pilot import Pilot
 
-from core import runs
 from core.config import RunConfig
-from core.events import CheckpointSaved, EpochEnded, Evaluated, Notice, Progress, RunEnded, RunStarted, encode
-from core.problems import Message, Problem
-from core.runs import Run
+from core.messages import Message, Problem
+from core.runs import directory
+from core.runs.directory import Run
+from core.runs.events import CheckpointSaved, EpochEnded, Evaluated, Notice, Progress, RunEnded, RunStarted, encode
 from tests.end_to_end.terminal import Place, all_events, wait_for_event
-from tui_app import cli, headless, i18n
-from tui_app.app import MnistTui
-from tui_app.screens.dashboard import Dashboard
+from tui_app import cli, i18n
+from tui_app.console import listing_commands, training_command
+from tui_app.console.printer import Printer
+from tui_app.dashboard.app import MnistTui
+from tui_app.dashboard.screens.dashboard_screen import Dashboard
 
 EVIL = "\x1b[31m\x1b]0;owned\x07\x1b[2J\r\n\u202e\u2028\x9b5nevil"
 ROUNDS = settings(
@@ -145,9 +147,9 @@ def _call_quickly(folder: Path, command: str, run_id: str, json: bool) -> tuple[
     try:
         code = 0
         if command == "runs":
-            headless.print_runs(folder, json=json)
+            listing_commands.print_runs(folder, json=json)
         else:
-            code = headless.follow(runs.find(folder, run_id), json=json)
+            code = training_command.follow(directory.find(folder, run_id), json=json)
     except Problem as problem:
         code = cli.fail(i18n.say(problem), 1)
     finally:
@@ -298,7 +300,7 @@ def _replay_in_a_progress_bar(run: Run) -> None:
     kept = os.environ.get("TERM")
     os.environ["TERM"] = "xterm"
     try:
-        printer = headless.Printer(run.id, out, err, json=False)
+        printer = Printer(run.id, out, err, json=False)
         for event in all_events(run):
             printer._status._next_drawing = 0.0
             printer.show(event)

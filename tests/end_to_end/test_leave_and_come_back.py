@@ -9,7 +9,7 @@ from contextlib import suppress
 import psutil
 import pytest
 
-from core.events import Progress, RunEnded
+from core.runs.events import Progress, RunEnded
 from tests.end_to_end.terminal import Place, Terminal, all_events, wait_for_event, wait_until
 
 OPTIONS = ("--dataset", "sample", "--threads", "1", "--lang", "en", "--seed", "2")

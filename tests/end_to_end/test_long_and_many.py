@@ -9,10 +9,10 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from core import runs
 from core.config import RunConfig
-from core.events import EpochEnded, Evaluated, Progress, RunEnded, encode
-from core.runs import Run
+from core.runs import directory
+from core.runs.directory import Run
+from core.runs.events import EpochEnded, Evaluated, Progress, RunEnded, encode
 from tests.end_to_end.terminal import Place, Terminal
 from tests.recorded import started
 
@@ -73,7 +73,7 @@ def test_run_of_ten_thousand_epochs(place: Place) -> None:
 def test_result_of_a_long_run_on_the_sample_is_labelled(tmp_path: Path) -> None:
     """Its beginning, which names the data, lies far from its end."""
     _write(tmp_path, "rn1-0001", 500)
-    (summary,) = runs.Listing(tmp_path).read()
+    (summary,) = directory.Listing(tmp_path).read()
     assert summary.accuracy == 0.97
     assert summary.dataset == "sample"
 
@@ -82,7 +82,7 @@ def test_thousand_runs_are_listed_at_once(place: Place) -> None:
     """By the reader and by the command; a second look costs next to nothing."""
     for number in range(1, 1001):
         _write(place.runs_dir, f"rn1-{number:04d}", 3)
-    listing = runs.Listing(place.runs_dir)
+    listing = directory.Listing(place.runs_dir)
     began = time.monotonic()
     assert len(listing.read()) == 1000
     first_s = time.monotonic() - began

@@ -18,8 +18,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from core.events import Progress, RunStarted
-from core.runs import Run
+from core.runs.directory import Run
+from core.runs.events import Progress, RunStarted
 from tests.end_to_end.forks import ForkServer
 from tests.end_to_end.terminal import Background, Place, all_events, batch_losses, predictions, wait_until
 

@@ -11,17 +11,17 @@ import pytest
 import torch
 from textual.widgets import Input
 
-from core import runs
-from core.conditions import Condition
 from core.config import RunConfig
-from core.distortions import robustness
-from core.runs import Run
-from core.trained import Datasets
-from core.worker import carry_out
+from core.data.conditions import Condition
+from core.data.distortions import robustness
+from core.runs import directory
+from core.runs.directory import Run
+from core.training.load_trained import Datasets
+from core.worker.carry_out import carry_out
 from tests.tui_app.test_dashboard import NARROW, WIDE, accuracy_on_show, dashboard, shown, until
 from tui_app import i18n
-from tui_app.app import MnistTui
-from tui_app.screens.conditions import ConditionsScreen
+from tui_app.dashboard.app import MnistTui
+from tui_app.dashboard.screens.conditions_screen import ConditionsScreen
 
 
 def accuracies(run: Run, *conditions: Condition) -> list[str]:
@@ -125,8 +125,8 @@ async def test_runs_that_cannot_be_tested_get_one_line_each(finished: Path, tmp_
         "        super().__init__(nn.Flatten(), nn.Linear(784, 10))\n"
     )
     settings: dict[str, Any] = {"dataset": "sample", "epochs": 1, "threads": 1, "seed": 1}
-    carry_out(runs.create(folder, RunConfig(model=f"{net}:Net", **settings)), lambda _event: None, lambda: False)
-    carry_out(runs.create(folder, RunConfig(model="RN_1", **settings)), lambda _event: None, lambda: True)
+    carry_out(directory.create(folder, RunConfig(model=f"{net}:Net", **settings)), lambda _event: None, lambda: False)
+    carry_out(directory.create(folder, RunConfig(model="RN_1", **settings)), lambda _event: None, lambda: True)
     net.write_text(f"open({str(tmp_path / 'sprung')!r}, 'w')")
     (folder / "rn2-0002" / "weights.safetensors").write_bytes(b"\0" * 64)
     async with dashboard(folder, NARROW, "rn1-0001") as (app, pilot):
@@ -183,10 +183,10 @@ async def test_screens_beside_the_dashboard_offer_their_own_keys(size: tuple[int
             for word in ("Train", "Resume", "Log scale", "Overlay"):
                 assert word not in footer
             assert "F10 Quit" in footer
-            before = runs.Listing(finished).read()
+            before = directory.Listing(finished).read()
             await pilot.press("ctrl+t", "f9", "f1")
             await until(pilot, lambda: "Back to the dashboard" in shown(app))
             assert "Start a run" not in shown(app)
             await pilot.press("escape", "escape")
             await until(pilot, lambda: "F5 Train" in shown(app).splitlines()[-1])
-            assert runs.Listing(finished).read() == before
+            assert directory.Listing(finished).read() == before

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tui_app.curves import Curve, draw, marker
+from tui_app.charts.accuracy import Curve, draw, marker
 
 FALLING = Curve("a", "o", "red", [(0, 1.0), (1, 0.8), (4, 0.2)])
 LEVEL = Curve("b", "x", "blue", [(0, 0.9), (4, 0.9)])

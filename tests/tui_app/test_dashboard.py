@@ -16,13 +16,13 @@ from textual.geometry import Size
 from textual.pilot import Pilot
 from textual.widgets import Checkbox, Digits, Input, RadioSet
 
-from core import runs
 from core.config import RunConfig
-from core.events import Evaluated, Validated
-from core.worker import carry_out
+from core.runs import directory
+from core.runs.events import Evaluated, Validated
+from core.worker.carry_out import carry_out
 from tui_app import i18n
-from tui_app.app import MnistTui
-from tui_app.widgets.loss_chart import LossChart
+from tui_app.dashboard.app import MnistTui
+from tui_app.dashboard.widgets.loss_chart import LossChart
 
 WIDE, NARROW = (120, 40), (80, 24)
 CHARACTER_WIDTH = 12.2
@@ -81,17 +81,17 @@ async def test_choose_train_and_read_the_result(language: str, tmp_path: Path) -
         assert chart.region.height >= 10
         accuracy = accuracy_on_show(app)
 
-    (summary,) = runs.Listing(tmp_path).read()
+    (summary,) = directory.Listing(tmp_path).read()
     assert summary.state == "done"
     assert summary.config is not None
     assert (summary.config.model, summary.config.epochs, summary.config.seed) == ("RN_2", 2, 5)
-    run = runs.find(tmp_path)
+    run = directory.find(tmp_path)
     (result,) = [event for event in run.reader().read_new() if isinstance(event, Evaluated)]
     assert accuracy == i18n.number(100 * result.accuracy, 2)
 
 
 async def test_an_old_run_shows_what_a_live_one_did(finished: Path) -> None:
-    run = runs.find(finished, "rn2-0002")
+    run = directory.find(finished, "rn2-0002")
     (result,) = [event for event in run.reader().read_new() if isinstance(event, Evaluated)]
     async with dashboard(finished, run_id="rn2-0002") as (app, pilot):
         await until(pilot, lambda: accuracy_on_show(app) == f"{100 * result.accuracy:.2f}")
@@ -195,11 +195,11 @@ async def test_settings_fill_the_form(tmp_path: Path) -> None:
         for part in ("128", "0.01", "bf16", "sample"):
             assert part in text
         await pilot.press("f5")
-        await until(pilot, lambda: bool(runs.Listing(tmp_path).read()))
-        config = runs.find(tmp_path).config()
+        await until(pilot, lambda: bool(directory.Listing(tmp_path).read()))
+        config = directory.find(tmp_path).config()
         assert {name: getattr(config, name) for name in settings} == settings
         await until(pilot, lambda: app.screen.live_runs() == [] or bool(app.screen.live_runs()))  # type: ignore[attr-defined]
-        runs.find(tmp_path).request_stop()
+        directory.find(tmp_path).request_stop()
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,7 @@ async def test_a_wrong_value_is_marked_while_it_is_typed(field: str, text: str, 
         assert says in " ".join(shown(app).replace("│", " ").split())
         await pilot.press("f5")
         await pilot.pause()
-        assert runs.Listing(tmp_path).read() == []
+        assert directory.Listing(tmp_path).read() == []
         field_input.value = "3"
         await pilot.pause()
         assert not app.screen.query(".wrong")
@@ -269,7 +269,7 @@ async def test_quitting_asks_while_a_run_is_live(tmp_path: Path) -> None:
         await pilot.press("f10")
         await until(pilot, lambda: "rn1-0001 is in progress" in shown(app))
         await pilot.click("#stop")
-        run = runs.find(tmp_path)
+        run = directory.find(tmp_path)
         await until(pilot, lambda: run.state() == "stopped")
     assert app.return_code == 0
 
@@ -280,10 +280,10 @@ async def test_stop_and_resume(tmp_path: Path) -> None:
         await until(pilot, lambda: "images/s" in shown(app))
         await pilot.press("f6")
         await until(pilot, lambda: "stopped · epoch" in shown(app))
-        epoch = runs.find(tmp_path).summary().epoch
+        epoch = directory.find(tmp_path).summary().epoch
         await pilot.press("f7")
         await until(pilot, lambda: bool(re.search(r"running · epoch", shown(app))))
-        assert runs.find(tmp_path).summary().epoch >= epoch
+        assert directory.find(tmp_path).summary().epoch >= epoch
         await pilot.press("f6")
         await until(pilot, lambda: "stopped · epoch" in shown(app))
 
@@ -324,13 +324,13 @@ async def test_a_box_that_cannot_be_ticked_is_marked(name: str, also: dict[str, 
         assert app.screen.query_one(f"#field-{name}").has_class("wrong")
         await pilot.press("f5")
         await pilot.pause()
-        assert runs.Listing(tmp_path).read() == []
+        assert directory.Listing(tmp_path).read() == []
         assert app.focused is box
 
 
 async def test_validation_is_drawn_beside_the_running_loss_and_told_line_by_line(language: str, tmp_path: Path) -> None:
     settings: dict[str, Any] = {"model": "RN_1", "validate": True, "permute": True, "dropout": 0.25, "width": 0.25}
-    run = runs.create(tmp_path, RunConfig(**QUICK | settings))
+    run = directory.create(tmp_path, RunConfig(**QUICK | settings))
     carry_out(run, lambda _event: None, lambda: False)
     validations = [event for event in run.reader().read_new() if isinstance(event, Validated)]
     async with dashboard(tmp_path, run_id=run.id) as (app, pilot):

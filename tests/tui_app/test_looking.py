@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from textual.widgets import Input
 
-from core import runs
+from core.runs import directory
 from tests.tui_app.test_dashboard import NARROW, WIDE, accuracy_on_show, dashboard, shown, until
-from tui_app.app import MnistTui
-from tui_app.widgets.canvas import Canvas
-from tui_app.widgets.result_panel import ConfusionMatrix
+from tui_app.dashboard.app import MnistTui
+from tui_app.dashboard.widgets.drawing_canvas import Canvas
+from tui_app.dashboard.widgets.result_panel import ConfusionMatrix
 
 
 def predictions(finished: Path) -> dict[str, Any]:
@@ -111,7 +111,7 @@ async def test_networks_are_compared_on_the_runs_there_are(finished: Path) -> No
         await pilot.press("f9")
         await until(pilot, lambda: "RN_1 ×2 seeds" in shown(app) and "RN_2 ×2 seeds" in shown(app))
         assert "McNemar" not in shown(app)
-    summaries = runs.Listing(finished).read()
+    summaries = directory.Listing(finished).read()
     accuracies = [run.accuracy for run in summaries if run.config and run.config.model == "RN_2" and run.accuracy]
     assert len(summaries) == 4  # seed 1 was there already, of both networks
     assert f"{100 * sum(accuracies[-2:]) / 2:.2f}%" in text

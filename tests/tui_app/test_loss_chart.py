@@ -15,11 +15,11 @@ from rich.cells import cell_len
 from textual.app import App, ComposeResult
 from textual.geometry import Region
 
-from core.history import LossHistory
-from tui_app.widgets.chart_axes import UNITS, Unit, x_ticks
-from tui_app.widgets.chart_curves import Series
-from tui_app.widgets.chart_picture import Words
-from tui_app.widgets.loss_chart import LossChart
+from core.runs.history import LossHistory
+from tui_app.charts.axes import UNITS, Unit, x_ticks
+from tui_app.charts.curves import Series
+from tui_app.charts.picture import Words
+from tui_app.dashboard.widgets.loss_chart import LossChart
 
 EXTREMES = [1e308, -1e308, 1.7976931348623157e308, 5e-324, -5e-324, 0.0, 1.0, 1e-300, math.nan, math.inf, -math.inf]
 LOSSES = st.lists(st.one_of(st.sampled_from(EXTREMES), st.floats(), st.none()), max_size=30)

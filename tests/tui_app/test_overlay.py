@@ -13,12 +13,12 @@ from textual.geometry import Region
 from textual.widgets import DataTable
 
 from core.config import RunConfig
-from core.events import EpochEnded, Evaluated, Event, Progress, RunEnded, Validated, encode
-from core.runs import Run
+from core.runs.directory import Run
+from core.runs.events import EpochEnded, Evaluated, Event, Progress, RunEnded, Validated, encode
 from tests.recorded import started
 from tests.tui_app.test_dashboard import NARROW, WIDE, dashboard, shown, until
-from tui_app.app import MnistTui
-from tui_app.widgets.loss_chart import LossChart
+from tui_app.dashboard.app import MnistTui
+from tui_app.dashboard.widgets.loss_chart import LossChart
 
 STEPS = 50
 MACS = {"RN_1": 566_528, "RN_2": 4_240_128}

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from core import statistics
-from core.conditions import Condition, Robustness, UnderCondition
-from core.problems import Problem
+from core.comparing import statistics
+from core.data.conditions import Condition, Robustness, UnderCondition
+from core.messages import Problem
 from tests.core.test_comparison import config_of, finished, record
-from tui_app import i18n, report, svg
+from tui_app import i18n
 from tui_app.i18n import number
+from tui_app.report import compose, pictures
 
 HOSTILE = "/x/<b>|`$(x)`\x1b[31m&.py:Net"
 
@@ -27,7 +28,7 @@ def _english_afterwards() -> Iterator[None]:
 
 
 @pytest.fixture
-def content(tmp_path: Path) -> report.Content:
+def content(tmp_path: Path) -> compose.Content:
     made = [
         finished(tmp_path, config_of(model, seed), range(10 + 5 * seed + extra))
         for model, extra in (("RN_1", 0), (HOSTILE, 7))
@@ -42,7 +43,7 @@ def content(tmp_path: Path) -> report.Content:
         tested=(UnderCondition(None, 0.9), UnderCondition(Condition("shift", 1), 0.5)),
     )
     robustness = [(network.name, [tested]) for network in results.networks]
-    return report.Content(results, "mnist-tui compare --models '```'", 2, robustness)
+    return compose.Content(results, "mnist-tui compare --models '```'", 2, robustness)
 
 
 class Tags(HTMLParser):
@@ -55,9 +56,9 @@ class Tags(HTMLParser):
 
 
 @pytest.mark.parametrize("language", ["en", "fr"])
-def test_html_holds_only_our_tags(language: str, content: report.Content, tmp_path: Path) -> None:
+def test_html_holds_only_our_tags(language: str, content: compose.Content, tmp_path: Path) -> None:
     i18n.use(language)
-    assert report.write(tmp_path / "r.html", content) == [tmp_path / "r.html"]
+    assert compose.write(tmp_path / "r.html", content) == [tmp_path / "r.html"]
     text = (tmp_path / "r.html").read_text()
     tags = Tags()
     tags.feed(text)
@@ -69,8 +70,8 @@ def test_html_holds_only_our_tags(language: str, content: report.Content, tmp_pa
     assert number(98.75, 2) in text
 
 
-def test_markdown_has_its_pictures_beside_it(content: report.Content, tmp_path: Path) -> None:
-    written = report.write(tmp_path / "r.md", content)
+def test_markdown_has_its_pictures_beside_it(content: compose.Content, tmp_path: Path) -> None:
+    written = compose.write(tmp_path / "r.md", content)
     assert [path.name for path in written] == ["r.md", "r-loss.svg", "r-accuracy.svg", "r-shift.svg"]
     text = written[0].read_text()
     assert "<b>" not in text
@@ -83,7 +84,7 @@ def test_markdown_has_its_pictures_beside_it(content: report.Content, tmp_path: 
 
 @pytest.mark.parametrize("start", ["- ", "1. ", "+ ", "=== ", "12) "])
 def test_a_name_at_the_start_of_a_line_makes_no_list(start: str) -> None:
-    page = report._Markdown("r")
+    page = compose._Markdown("r")
     page.paragraph(start + "net.py:Net is more accurate")
     assert not page.text().startswith(start)
     assert page.text().replace("\\", "") == start + "net.py:Net is more accurate\n"
@@ -92,7 +93,7 @@ def test_a_name_at_the_start_of_a_line_makes_no_list(start: str) -> None:
 def test_one_seed_claims_no_spread(tmp_path: Path) -> None:
     made = [finished(tmp_path, config_of(model, 0), range(10 + extra)) for model, extra in (("RN_1", 0), ("RN_2", 7))]
     results = statistics.summarise([record(run) for run in made])
-    report.write(tmp_path / "one.html", report.Content(results, "mnist-tui compare", 1))
+    compose.write(tmp_path / "one.html", compose.Content(results, "mnist-tui compare", 1))
     text = (tmp_path / "one.html").read_text()
     assert "One run of each is no answer" in text
     assert "mean" not in text
@@ -100,8 +101,8 @@ def test_one_seed_claims_no_spread(tmp_path: Path) -> None:
 
 
 def test_long_names_keep_their_end_in_a_picture() -> None:
-    long = [svg.Group("a" * 80 + f":Net{i}", [0.5], 0.5) for i in range(5)]
-    picture = svg.dots("t", "y", long, str)
+    long = [pictures.Group("a" * 80 + f":Net{i}", [0.5], 0.5) for i in range(5)]
+    picture = pictures.dots("t", "y", long, str)
     for group in long:
         assert group.name not in picture
         assert f":{group.name.rpartition(':')[2]}<" in picture
@@ -112,15 +113,15 @@ def test_a_path_that_cannot_be_written_is_refused_before_the_training(name: str,
     (tmp_path / "folder.md").mkdir()
     (tmp_path / "file").touch()
     with pytest.raises(Problem, match=re.escape(name)):
-        report.check(tmp_path / name)
-    report.check(tmp_path / "good.md")
+        compose.check(tmp_path / name)
+    compose.check(tmp_path / "good.md")
     assert not (tmp_path / "good.md").exists()
 
 
 @pytest.mark.parametrize("values", [[0.0], [1.0, 1.0], [-5.0, 1e12], [1e-9, 2e-9], [float("nan"), 1.0], [0.5] * 3])
 def test_any_values_make_a_picture(values: list[float]) -> None:
     finite = [value for value in values if value == value]
-    series = [svg.Series("a", list(range(len(finite))), finite)]
-    xml.etree.ElementTree.fromstring(svg.curves("t", "x", "y", series, str, str))
-    xml.etree.ElementTree.fromstring(svg.dots("t", "y", [svg.Group("a", finite, finite[0])], str))
-    assert len(svg._ticks(values)) < 12
+    series = [pictures.Series("a", list(range(len(finite))), finite)]
+    xml.etree.ElementTree.fromstring(pictures.curves("t", "x", "y", series, str, str))
+    xml.etree.ElementTree.fromstring(pictures.dots("t", "y", [pictures.Group("a", finite, finite[0])], str))
+    assert len(pictures._ticks(values)) < 12

@@ -11,7 +11,7 @@ from typing import TextIO
 
 import pytest
 
-from tui_app.status import StatusLine
+from tui_app.console.status_line import StatusLine
 
 
 @pytest.fixture

@@ -20,11 +20,12 @@ from textual.app import App
 
 import core
 import tui_app
-from core.layers import layer_table
-from core.networks import NETWORKS
-from core.problems import N_, Message, Problem
+from core.catalogue import NETWORKS
+from core.messages import N_, Message, Problem
+from core.networks.tabulate import layer_table
+from tests.built import built
 from tui_app import i18n, tables
-from tui_app.keys import key_table
+from tui_app.dashboard.keys import key_table
 
 PO = i18n.LOCALES / "fr" / "LC_MESSAGES" / "mnist_tui.po"
 KEYWORDS = {"_": None, "N_": None, "ngettext": (1, 2), "Message": None, "Problem": None, "InvalidSetting": (2,)}
@@ -305,7 +306,7 @@ def test_english_needs_no_catalogue() -> None:
 def test_layer_table_fits_its_panel(language: str, model: str) -> None:
     i18n.use(language)
     console = Console(width=200)
-    grid = tables.layers(layer_table(NETWORKS[model](), model), title=False)
+    grid = tables.layers(layer_table(built(model), model))
     assert Measurement.get(console, console.options, grid).maximum <= 74
 
 

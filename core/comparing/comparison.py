@@ -1,0 +1,276 @@
+"""A comparison carried out: the same seeds for every network, as ordinary runs, as many at once as there is room for.
+
+The same plan finds its runs again: a finished one is used as it is, a stopped or crashed one goes on, and one that is
+being trained is waited for. So whatever ended a comparison, starting it again continues it.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import fmean
+from typing import Literal
+
+import msgspec
+
+from core import machine
+from core.comparing.statistics import LeftOut
+from core.config import RunConfig
+from core.messages import N_, InvalidSetting, Message
+from core.runs import directory, lease, sameness
+from core.runs.directory import FollowedRun, Run, Summary
+from core.runs.events import RunEnded
+from core.runs.record import LIVE, RESUMABLE
+from core.worker.launch import launch_run
+
+MAX_SEEDS = 1000
+
+PartState = Literal["waiting", "running", "done", "stopped", "left_out"]
+
+
+@dataclass
+class Part:
+    """One run of a comparison."""
+
+    config: RunConfig
+    followed: FollowedRun | None = None
+    """None before it is there."""
+    state: PartState = "waiting"
+    reused: bool = False
+    """It was finished before this comparison began."""
+    why: Message | None = None
+    """Why it is left out."""
+    status: str = ""
+    """`failed` or `diverged`, where it is left out."""
+    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    """The process that trains it, where this comparison started it."""
+    launched: float = 0.0
+
+    @property
+    def as_left_out(self) -> LeftOut:
+        """What is said of it where it has no result."""
+        return LeftOut(
+            run=self.followed.run.id if self.followed is not None else "",
+            model=self.config.model,
+            seed=self.config.seed,
+            status=self.status,
+            why=self.why or Message("no reason was given"),
+        )
+
+    @property
+    def share(self) -> float:
+        """How much of its work is done, 0 to 1."""
+        if self.state in ("done", "left_out"):
+            return 1.0
+        return self.followed.record.share if self.followed is not None else 0.0
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds that its whole training takes; None where that is not known yet."""
+        return self.followed.record.seconds_of_all if self.followed is not None else None
+
+
+def check_seeds(text: str) -> int:
+    """How many seeds there are to be, as a person types it. Raises `InvalidSetting`."""
+    value = int(text) if text.strip().isascii() and text.strip().isdigit() and len(text) < 10 else 0
+    if not 1 <= value <= MAX_SEEDS:
+        message = N_("the number of seeds must be a whole number from {low} to {high}, not {value}")
+        raise InvalidSetting("seed", message, value=text or "''", low=1, high=MAX_SEEDS)
+    return value
+
+
+def check_models(models: Sequence[str]) -> None:
+    """Raises `InvalidSetting` where there are not two networks, each once."""
+    for position, model in enumerate(models):
+        if model in models[:position]:
+            raise InvalidSetting("model", "{model} is there twice: a network is not compared with itself", model=model)
+    if len(models) < 2:
+        raise InvalidSetting("model", "a comparison needs two networks or more, such as --models RN_1,RN_2")
+
+
+def plan(models: Sequence[str], seeds: int, settings: RunConfig) -> list[RunConfig]:
+    """The runs, seed by seed, so that what is finished when a comparison is interrupted makes pairs.
+
+    The seeds are 0 to `seeds` − 1, and so the same whenever it is asked for. Raises `InvalidSetting`.
+    """
+    check_models(models)
+    return [msgspec.structs.replace(settings, model=model, seed=seed) for seed in range(seeds) for model in models]
+
+
+def at_once(device: str, threads: int) -> int:
+    """As many runs as the machine serves best; on a device other than the CPU, which they would share, one."""
+    return max(1, machine.usable_cores() // max(1, threads)) if device == "cpu" else 1
+
+
+class Comparison:
+    """Runs of a plan, carried out by worker processes. Call `advance` again and again, a few times a second.
+
+    Nothing is lost when it is not called any more: the workers finish what they are at.
+    """
+
+    def __init__(self, runs_dir: Path, configs: Sequence[RunConfig], at_once: int) -> None:
+        """Finds the runs that are there already. Raises `Problem`."""
+        self._runs_dir = runs_dir
+        self._at_once = max(1, at_once)
+        self._stopping = False
+        self.parts = [Part(config) for config in configs]
+        self._adopt()
+
+    def advance(self) -> bool:
+        """Look after the runs in progress, and begin those that there is room for. False: there is nothing left to do.
+
+        Raises `Problem` where a run cannot be made or its process not started.
+        """
+        for part in self._in_state("running"):
+            self._watch(part)
+        waiting = [] if self._stopping else self._in_state("waiting")
+        for part in waiting[: max(0, self._at_once - len(self._in_state("running")))]:
+            self._launch(part)
+        return bool(self._in_state("running")) or (bool(self._in_state("waiting")) and not self._stopping)
+
+    def stop(self) -> None:
+        """Ask every run in progress to save a checkpoint and end; `advance` tells when they have."""
+        self._stopping = True
+        for part in self._in_state("running"):
+            if part.followed is not None:
+                part.followed.run.request_stop()
+
+    @property
+    def share(self) -> float:
+        """Of all the work, 0 to 1: a network that takes ten times as long counts ten times as much."""
+        seconds = self._seconds()
+        total = sum(seconds)
+        return sum(each * part.share for each, part in zip(seconds, self.parts, strict=True)) / total if total else 1.0
+
+    def seconds_left(self) -> float | None:
+        """At the pace so far; None while that is not known."""
+        if not any(part.seconds for part in self.parts):
+            return None
+        left = [each * (1 - part.share) for each, part in zip(self._seconds(), self.parts, strict=True)]
+        return max(*left, sum(left) / self._at_once)
+
+    def count(self, *states: PartState) -> int:
+        return sum(part.state in states for part in self.parts)
+
+    @property
+    def finished(self) -> list[FollowedRun]:
+        """The runs that are done."""
+        return [part.followed for part in self._in_state("done") if part.followed is not None]
+
+    @property
+    def left_out(self) -> list[LeftOut]:
+        """The runs that have no result."""
+        return [part.as_left_out for part in self._in_state("left_out")]
+
+    def _in_state(self, state: PartState) -> list[Part]:
+        return [part for part in self.parts if part.state == state]
+
+    def _seconds(self) -> list[float]:
+        """How long each run takes: measured on it, else on others of its network, else on any."""
+        known: dict[str, list[float]] = {}
+        for part in self.parts:
+            if seconds := part.seconds:
+                known.setdefault(part.config.model, []).append(seconds)
+        anyhow = [seconds for of_model in known.values() for seconds in of_model] or [1.0]
+        return [fmean(known.get(part.config.model, anyhow)) for part in self.parts]
+
+    # The runs that are there already
+
+    def _adopt(self) -> None:
+        found: dict[Hashable, list[Summary]] = {}
+        wanted = {sameness.stands_for_key(part.config) for part in self.parts}
+        possible = {sameness.could_stand_for_key(part.config) for part in self.parts}
+        for summary in directory.Listing(self._runs_dir).read():
+            if summary.config is None or sameness.could_stand_for_key(summary.config) not in possible:
+                continue
+            started = Run(self._runs_dir / summary.id).first_start()
+            config = summary.config if started is None else sameness.as_it_took_effect(started)
+            key = sameness.stands_for_key(config)
+            if key in wanted and _is_current(summary):
+                found.setdefault(key, []).append(summary)
+        for part in self.parts:
+            candidates = found.get(sameness.stands_for_key(part.config), [])
+            best = max(candidates, key=_usefulness, default=None)
+            if best is not None:
+                self._take(part, best)
+
+    def _take(self, part: Part, summary: Summary) -> None:
+        part.followed = FollowedRun(Run(self._runs_dir / summary.id), keep_losses=False)
+        part.followed.read()
+        if summary.state == "done":
+            part.state, part.reused = "done", True
+        elif summary.state in LIVE:
+            worker = lease.read(part.followed.run.path)
+            part.state, part.launched = "running", worker.started if worker is not None else 0.0
+        elif summary.state == "diverged":
+            _leave_out(part, "diverged", _end_message(part.followed))
+
+    # A run's life
+
+    def _launch(self, part: Part) -> None:
+        if part.followed is None:
+            part.followed = FollowedRun(directory.create(self._runs_dir, part.config), keep_losses=False)
+        part.followed.run.withdraw_stop()
+        part.process = launch_run(part.followed.run)
+        part.state, part.launched = "running", time.time()
+
+    def _watch(self, part: Part) -> None:
+        followed = part.followed
+        assert followed is not None
+        # Before reading: what it wrote before it ended is then read.
+        alive = part.process.poll() is None if part.process is not None else followed.run.state() in LIVE
+        followed.read()
+        if alive:
+            return
+        ended = followed.record.ended
+        if ended is not None and ended.time >= part.launched:
+            self._end(part, followed, ended)
+        elif part.process is None and not self._stopping:
+            part.state = "waiting"  # somebody else's process is gone: it goes on here
+        elif self._stopping:
+            part.state = "stopped"
+        else:
+            last = (followed.run.log_tail(1) or ["?"])[0]
+            _leave_out(part, "failed", Message("run {run} crashed: {reason}", {"run": followed.run.id, "reason": last}))
+
+    def _end(self, part: Part, followed: FollowedRun, ended: RunEnded) -> None:
+        if ended.status == "done":
+            part.state = "done"
+        elif ended.status != "stopped":
+            _leave_out(part, ended.status, _end_message(followed))
+        elif self._stopping:
+            part.state = "stopped"
+        else:
+            _leave_out(part, "failed", Message("run {run} was stopped", {"run": followed.run.id}))
+
+
+def _leave_out(part: Part, status: str, why: Message) -> None:
+    part.state, part.status, part.why = "left_out", status, why
+
+
+def _end_message(followed: FollowedRun) -> Message:
+    ended = followed.record.ended
+    return ended.message if ended is not None and ended.message is not None else Message("no reason was given")
+
+
+def _is_current(summary: Summary) -> bool:
+    """Whether a network of the user's own is still what the run was made of."""
+    path, colon, _class_name = summary.config.model.rpartition(":") if summary.config else ("", "", "")
+    if not colon:
+        return True
+    try:
+        return Path(path).stat().st_mtime <= summary.created
+    except OSError:
+        return False
+
+
+def _usefulness(summary: Summary) -> tuple[int, int, str]:
+    """The greater, the sooner it is a finished run."""
+    order = ["diverged", *sorted(RESUMABLE), *sorted(LIVE), "done"]
+    rank = order.index(summary.state) if summary.state in order else -1
+    if summary.state in RESUMABLE:
+        rank = 1
+    return rank, summary.epoch, summary.id

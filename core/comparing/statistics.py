@@ -1,0 +1,325 @@
+"""What finished runs say of their networks: means with their intervals, pairs with their tests, a careful sentence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterable, Sequence
+from itertools import combinations
+from statistics import fmean, stdev
+from typing import Any
+
+import msgspec
+
+from core.messages import N_, Message, Problem
+from core.runs import predictions, sameness
+from core.runs.directory import FollowedRun
+from core.runs.events import RunStarted
+from core.runs.predictions import Predictions
+
+LEVEL = 0.95
+EXACT_BELOW = 25
+"""Images on which two networks differ: with fewer, McNemar's test counts exactly instead of approximating."""
+
+
+class Estimate(msgspec.Struct, frozen=True):
+    """A mean over seeds, with Student's 95 % interval; None where there is one value, or no spread among them."""
+
+    mean: float
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def margin(self) -> float | None:
+        """Half the width of the interval."""
+        return None if self.low is None or self.high is None else (self.high - self.low) / 2
+
+
+class RunResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One finished run."""
+
+    run: str
+    seed: int
+    correct: int
+    total: int
+    accuracy: float
+    """0 to 1."""
+    errors: int
+    test_loss: float | None
+    seconds_per_epoch: float
+    images_per_s: float
+    losses: tuple[float, ...]
+    """The running loss at the end of each epoch."""
+
+
+class LeftOut(msgspec.Struct, frozen=True):
+    """A run that has no result."""
+
+    run: str
+    model: str
+    seed: int
+    status: str
+    """`failed` or `diverged`."""
+    why: Message
+
+
+class NetworkResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One network over its seeds; the estimates are None where a value is not known."""
+
+    name: str
+    """Short, and no other network's of the comparison."""
+    model: str
+    parameters: int
+    macs: int | None
+    """Multiply–accumulates per image."""
+    runs: tuple[RunResult, ...]
+    accuracy: Estimate
+    errors: Estimate
+    test_loss: Estimate | None
+    seconds_per_epoch: Estimate
+    images_per_s: Estimate
+
+
+class McNemar(msgspec.Struct, frozen=True, kw_only=True):
+    """Of the runs of one seed: numbers of test images, and McNemar's test of whether both err as often."""
+
+    seed: int
+    both_right: int
+    only_first_right: int
+    only_second_right: int
+    both_wrong: int
+    chi_squared: float | None
+    """With the continuity correction; None where the test is exact."""
+    p: float
+
+
+class Pair(msgspec.Struct, frozen=True, kw_only=True):
+    """Two networks on the seeds that both have finished."""
+
+    first: str
+    second: str
+    seeds: tuple[int, ...]
+    difference: Estimate | None
+    """Accuracy of the first less that of the second, 0 to 1, paired by seed; None without a common seed."""
+    mcnemar: tuple[McNemar, ...]
+    verdict: Message
+    """No more than the numbers carry; its fractions are percentage points."""
+
+
+class Results(msgspec.Struct, frozen=True, kw_only=True):
+    """A comparison's answer."""
+
+    started: RunStarted
+    """Of one of the runs: data, device and settings are those of all."""
+    networks: tuple[NetworkResult, ...]
+    pairs: tuple[Pair, ...]
+    left_out: tuple[LeftOut, ...] = ()
+
+
+def summarise(runs: Sequence[FollowedRun], left_out: Iterable[LeftOut] = ()) -> Results:
+    """The results of finished runs, grouped by network, in the order in which these first come.
+
+    Raises `Problem` where a run is not finished or lacks its predictions, or where the runs cannot be compared.
+    """
+    if not runs:
+        raise Problem("no run has finished: there is nothing to compare")
+    check_comparable(runs)
+    groups: dict[Hashable, list[FollowedRun]] = {}
+    for finished in runs:
+        groups.setdefault(sameness.same_but_for_seed_key(_started(finished)), []).append(finished)
+    names = sameness.distinct_names([_started(group[0]).config for group in groups.values()])
+    networks = tuple(_network(name, group) for name, group in zip(names, groups.values(), strict=True))
+    answers = {finished.run.id: read_predictions(finished) for finished in runs}
+    _check_same_images(answers)
+    pairs = tuple(_pair(first, second, answers) for first, second in combinations(networks, 2))
+    return Results(started=_started(runs[0]), networks=networks, pairs=pairs, left_out=tuple(left_out))
+
+
+def check_comparable(runs: Sequence[FollowedRun]) -> None:
+    """Raises `Problem` with the reason where the runs were not trained and tested on the same data."""
+    first = _started(runs[0])
+    for later in runs[1:]:
+        other = _started(later)
+        if _data(other) != _data(first):
+            raise Problem(
+                "run {first} was trained on {data} and run {other} on {other_data}: they cannot be compared",
+                first=runs[0].run.id,
+                data=_data_text(first),
+                other=later.run.id,
+                other_data=_data_text(other),
+            )
+
+
+def read_predictions(finished: FollowedRun) -> Predictions:
+    """Those that gave the run's result. Raises `Problem`."""
+    found = predictions.read(finished.run)
+    result = finished.record.evaluated
+    if result is not None and int(found.right.sum()) != result.correct:
+        raise Problem("the predictions of run {run} are not those of its result", run=finished.run.id)
+    return found
+
+
+def estimate(values: Sequence[float]) -> Estimate:
+    """The mean and Student's interval; of at least one value."""
+    mean = fmean(values)
+    if len(values) < 2 or math.isclose(min(values), max(values), rel_tol=1e-12, abs_tol=1e-12):
+        return Estimate(mean)
+    from scipy import stats
+
+    error = stdev(values) / math.sqrt(len(values))
+    low, high = stats.t.interval(LEVEL, len(values) - 1, loc=mean, scale=error)
+    return Estimate(mean, float(low), float(high))
+
+
+def mcnemar_test(seed: int, labels: Any, first: Any, second: Any) -> McNemar:
+    """McNemar's test on the predicted classes of two runs; arrays of whole numbers, N."""
+    from mlxtend.evaluate import mcnemar, mcnemar_table
+
+    table = mcnemar_table(y_target=labels, y_model1=first, y_model2=second)
+    exact = int(table[0, 1] + table[1, 0]) < EXACT_BELOW
+    chi_squared, p = mcnemar(ary=table, exact=exact)
+    return McNemar(
+        seed=seed,
+        both_right=int(table[0, 0]),
+        only_first_right=int(table[0, 1]),
+        only_second_right=int(table[1, 0]),
+        both_wrong=int(table[1, 1]),
+        chi_squared=None if chi_squared is None else float(chi_squared),
+        p=float(p),
+    )
+
+
+def _network(name: str, runs: list[FollowedRun]) -> NetworkResult:
+    started = _started(runs[0])
+    results = tuple(sorted((_run_result(finished) for finished in runs), key=lambda result: result.seed))
+    losses = [result.test_loss for result in results if result.test_loss is not None]
+    return NetworkResult(
+        name=name,
+        model=started.config.model,
+        parameters=started.parameters,
+        macs=next((macs for finished in runs if (macs := _started(finished).macs) is not None), None),
+        runs=results,
+        accuracy=estimate([result.accuracy for result in results]),
+        errors=estimate([result.errors for result in results]),
+        test_loss=estimate(losses) if len(losses) == len(results) else None,
+        seconds_per_epoch=estimate([result.seconds_per_epoch for result in results]),
+        images_per_s=estimate([result.images_per_s for result in results]),
+    )
+
+
+def _run_result(finished: FollowedRun) -> RunResult:
+    started, result = _started(finished), finished.record.evaluated
+    if result is None or not finished.record.epoch_seconds or result.total < 1:
+        raise Problem("run {run} is not finished", run=finished.run.id)
+    seconds = fmean(finished.record.epoch_seconds)
+    return RunResult(
+        run=finished.run.id,
+        seed=started.config.seed,
+        correct=result.correct,
+        total=result.total,
+        accuracy=result.correct / result.total,
+        errors=result.total - result.correct,
+        test_loss=result.test_loss,
+        seconds_per_epoch=seconds,
+        images_per_s=started.train_size / seconds if seconds > 0 else 0.0,
+        losses=tuple(finished.record.epoch_losses),
+    )
+
+
+def _pair(first: NetworkResult, second: NetworkResult, answers: dict[str, Predictions]) -> Pair:
+    others = {result.seed: result for result in second.runs}
+    common = [(result, others[result.seed]) for result in first.runs if result.seed in others]
+    tests = []
+    for one, other in common:
+        first_answers, second_answers = answers[one.run], answers[other.run]
+        tests.append(mcnemar_test(one.seed, first_answers.label, first_answers.predicted, second_answers.predicted))
+    difference = estimate([(one.correct - other.correct) / one.total for one, other in common]) if common else None
+    return Pair(
+        first=first.name,
+        second=second.name,
+        seeds=tuple(one.seed for one, _other in common),
+        difference=difference,
+        mcnemar=tuple(tests),
+        verdict=verdict(first.name, second.name, difference, tests),
+    )
+
+
+def verdict(first: str, second: str, difference: Estimate | None, tests: Sequence[McNemar]) -> Message:
+    """What the numbers say of two networks, in a sentence; fractions among its values are percentage points."""
+    names: dict[str, str | int | float] = {"first": first, "second": second}
+    if difference is None:
+        return Message("No seed has a finished run of both {first} and {second}: nothing can be said.", names)
+    if len(tests) == 1:
+        return _verdict_of_one(first, second, difference.mean, tests[0].seed)
+    values = {**names, "seeds": len(tests), "significant": sum(test.p < 1 - LEVEL for test in tests)}
+    if difference.low is None or difference.high is None:
+        text = N_(
+            "All {seeds} seeds give {first} and {second} the same difference, {difference} points: without a spread"
+            " there is no interval, and more seeds are needed."
+        )
+        return Message(text, {**values, "difference": _points(difference.mean)})
+    low, high = _points(difference.low), _points(difference.high)
+    if difference.low <= 0 <= difference.high:
+        text = N_(
+            "{seeds} seeds do not tell which of {first} and {second} is more accurate: the difference lies between"
+            " {low} and {high} points (95% interval), zero among them. McNemar's test tells the two apart"
+            " (p < 0.05) in {significant} of {seeds} seeds."
+        )
+        return Message(text, {**values, "low": low, "high": high})
+    if difference.mean < 0:
+        first, second, low, high = second, first, -high, -low
+    text = N_(
+        "{better} is more accurate than {worse} on these test images: by {low} to {high} points (95% interval over"
+        " {seeds} seeds). McNemar's test tells the two apart (p < 0.05) in {significant} of {seeds} seeds."
+    )
+    return Message(text, {**values, "better": first, "worse": second, "low": low, "high": high})
+
+
+def _verdict_of_one(first: str, second: str, difference: float, seed: int) -> Message:
+    if difference == 0:
+        text = N_(
+            "One run of each is no answer: with seed {seed}, {first} and {second} are equally accurate, and another"
+            " seed may part them."
+        )
+        return Message(text, {"first": first, "second": second, "seed": seed})
+    better, worse = (first, second) if difference > 0 else (second, first)
+    text = N_(
+        "One run of each is no answer: with seed {seed}, {better} is {difference} points more accurate than {worse},"
+        " and another seed may turn that round."
+    )
+    return Message(text, {"better": better, "worse": worse, "difference": _points(abs(difference)), "seed": seed})
+
+
+def _points(fraction: float) -> float:
+    """Percentage points."""
+    return round(100 * fraction, 4)
+
+
+def _started(finished: FollowedRun) -> RunStarted:
+    if finished.record.started is None:
+        raise Problem("run {run} is not finished", run=finished.run.id)
+    return finished.record.started
+
+
+def _data(started: RunStarted) -> tuple[object, ...]:
+    permuted = started.config.permute
+    return started.dataset, started.dataset_title, started.train_size, started.test_size, permuted
+
+
+def _data_text(started: RunStarted) -> str:
+    return f"{started.dataset} ({started.train_size} + {started.test_size})"
+
+
+def _check_same_images(answers: dict[str, Predictions]) -> None:
+    (first, of_first), *others = answers.items()
+    for other, of_other in others:
+        if len(of_first.label) != len(of_other.label) or not (of_first.label == of_other.label).all():
+            text = N_("runs {first} and {other} were not tested on the same images: they cannot be compared")
+            raise Problem(text, first=first, other=other)
+
+
+def wilson_interval(correct: int, total: int, z: float = 1.959964) -> tuple[float, float]:
+    """Return the 95 % confidence interval of a proportion, low and high, 0 to 1 (Wilson, 1927)."""
+    share = correct / total
+    centre = (share + z * z / (2 * total)) / (1 + z * z / total)
+    half = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total)) / (1 + z * z / total)
+    return max(0.0, centre - half), min(1.0, centre + half)

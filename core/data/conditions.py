@@ -1,0 +1,85 @@
+"""Harder conditions for the test images, and what a network makes of them: all without torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Literal, NamedTuple, get_args
+
+import msgspec
+
+from core.config import RunConfig
+from core.messages import N_, InvalidSetting
+
+Kind = Literal["shift", "turn", "noise"]
+KINDS: tuple[str, ...] = get_args(Kind)
+
+DEFAULTS: dict[Kind, tuple[float, ...]] = {"shift": (1, 2, 3, 4), "turn": (5, 15, 30, 45), "noise": (0.1, 0.3, 0.5)}
+
+
+class Condition(msgspec.Struct, frozen=True, order=True):
+    """`shift`: by pixels; `turn`: by degrees; `noise`: of a standard deviation given as a fraction of white."""
+
+    kind: Kind
+    strength: float
+
+
+class UnderCondition(msgspec.Struct, frozen=True):
+    """A run's accuracy under a condition, 0 to 1: the mean over the directions or senses that the condition has."""
+
+    condition: Condition | None
+    """None: the test images as they are."""
+    accuracy: float
+
+
+class Robustness(msgspec.Struct, frozen=True, kw_only=True):
+    """What becomes of a run's accuracy."""
+
+    run: str
+    config: RunConfig
+    dataset: str
+    dataset_title: str
+    tested: tuple[UnderCondition, ...]
+    """The first is without a condition."""
+
+
+class _Range(NamedTuple):
+    """Which strengths there are, and what is said of another."""
+
+    holds: Callable[[float], bool]
+    text: str
+
+
+_RANGES: dict[Kind, _Range] = {
+    "shift": _Range(
+        lambda value: value in (1, 2, 3, 4),
+        N_("a shift must be a whole number of pixels from 1 to 4, not {value}"),
+    ),
+    "turn": _Range(lambda value: 5 <= value <= 45, N_("a turn must be from 5 to 45 degrees, not {value}")),
+    "noise": _Range(
+        lambda value: 0 < value <= 1,
+        N_("noise must be a number above 0 and up to 1, a fraction of white, not {value}"),
+    ),
+}
+
+
+def from_text(kind: Kind, text: str) -> list[Condition]:
+    """The conditions of strengths as a person types them, such as `1,2,4`. Raises `InvalidSetting`."""
+    allowed = _RANGES[kind]
+    found: list[Condition] = []
+    for part in text.split(","):
+        try:
+            value = float(part)
+        except ValueError:
+            value = math.nan
+        if not allowed.holds(value):
+            raise InvalidSetting(kind, allowed.text, value=part.strip() or "''")
+        condition = Condition(kind, value)
+        if condition not in found:
+            found.append(condition)
+    return found
+
+
+def default() -> list[Condition]:
+    """Every kind, at the usual strengths."""
+    return [Condition(kind, strength) for kind, strengths in DEFAULTS.items() for strength in strengths]

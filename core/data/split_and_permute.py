@@ -1,0 +1,61 @@
+"""What a run may ask of its data beyond the exam: images held out for validation, pixels in another order."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from core.config import RunConfig
+from core.data.datasets import Dataset
+from core.messages import N_, Problem
+
+VALIDATION_SHARE = 10
+"""One of so many training images is held out."""
+_NUM_PIXELS = 28 * 28
+_PERMUTATION_SEED = 784
+_VALIDATION_STREAM = 0x76616C  # else the split would be the draw that gives the first epoch its order
+
+
+def prepared(dataset: Dataset, config: RunConfig) -> Dataset:
+    """`dataset` as a run of `config` trains and tests on it. Raises `Problem` where it cannot."""
+    if config.permute:
+        dataset = replace(
+            dataset, train_images=permuted(dataset.train_images), test_images=permuted(dataset.test_images)
+        )
+    if config.validate:
+        dataset = _held_out(dataset, config.seed)
+    if config.batch_norm and len(dataset.train_labels) % config.batch_size == 1:
+        raise Problem(
+            "batch norm cannot train on one image, and {size} images in batches of {batch_size} leave one for the last",
+            advice=N_("Choose another batch size."),
+            size=len(dataset.train_labels),
+            batch_size=config.batch_size,
+        )
+    return dataset
+
+
+def pixel_permutation() -> Tensor:
+    """Where each of the 784 pixels is taken from: the same for all runs, so that they can be compared."""
+    return torch.randperm(_NUM_PIXELS, generator=torch.Generator().manual_seed(_PERMUTATION_SEED))
+
+
+def permuted(images: Tensor) -> Tensor:
+    """N×28×28 images, their pixels in another order."""
+    return images.flatten(1)[:, pixel_permutation()].reshape(images.shape)
+
+
+def _held_out(dataset: Dataset, seed: int) -> Dataset:
+    """A part of the training images for validation, chosen by the seed alone; the others keep their order."""
+    size = len(dataset.train_labels)
+    order = torch.randperm(size, generator=torch.Generator().manual_seed(seed ^ _VALIDATION_STREAM))
+    num_validation = size // VALIDATION_SHARE
+    held, kept = order[:num_validation].sort().values, order[num_validation:].sort().values
+    return replace(
+        dataset,
+        train_images=dataset.train_images[kept],
+        train_labels=dataset.train_labels[kept],
+        validation_images=dataset.train_images[held],
+        validation_labels=dataset.train_labels[held],
+    )

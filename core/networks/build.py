@@ -1,0 +1,43 @@
+"""One way to a network: built from its architecture, whoever wrote it."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from torch import nn
+
+from core.catalogue import NETWORKS
+from core.config import Architecture
+from core.messages import N_, Problem
+from core.networks.own import OwnNetwork
+from core.networks.variant import Variant
+
+
+def built_in_class(name: str) -> type[nn.Module]:
+    """Return the class of a built-in network, a name in `catalogue.NETWORKS`."""
+    module, _, class_name = NETWORKS[name].class_path.partition(":")
+    found: type[nn.Module] = getattr(import_module(module), class_name)
+    return found
+
+
+def is_built_in(network: nn.Module) -> bool:
+    """Tell whether a network is a built-in one or a variant of it: its forward does the same at each call."""
+    return type(network) in (Variant, *map(built_in_class, NETWORKS))
+
+
+def build_network(architecture: Architecture) -> nn.Module:
+    """Build a network, in training mode, on the CPU; its parameters are drawn from torch's default generator.
+
+    Raises `Problem` where there is no such network, or where it does not take N×1×28×28 images to N×10 logits.
+    """
+    model = architecture.model
+    if model in NETWORKS:
+        network_class = built_in_class(model)
+        return Variant(network_class, architecture) if architecture.is_variant else network_class()
+    name, colon, class_name = model.rpartition(":")
+    if not colon and not model.endswith(".py"):
+        text = N_("there is no network {name}: choose {known} or path/to/file.py:ClassName")
+        raise Problem(text, name=model, known=", ".join(NETWORKS))
+    if not name or not class_name.isidentifier():
+        raise Problem("{name} names no class: write path/to/file.py:ClassName", name=model)
+    return OwnNetwork(name, class_name).build()

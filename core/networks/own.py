@@ -1,0 +1,200 @@
+"""A network of the user's own, from a Python file."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import TypeVar
+
+import torch
+from torch import nn
+from torch.nn.parameter import is_lazy
+
+from core.catalogue import IMAGE_SHAPE, NUM_CLASSES
+from core.messages import N_, Problem, reason
+from core.networks.rehearsal import rehearsal
+
+_MAX_REASON = 300
+_Result = TypeVar("_Result")
+
+
+class OwnNetwork:
+    """A class in a file of the user's own, where anything can go wrong: whatever does becomes one `Problem`."""
+
+    def __init__(self, name: str, class_name: str) -> None:
+        self._name = name
+        self._class_name = class_name
+        try:
+            self._path = Path(name).expanduser()
+        except RuntimeError as error:
+            raise self._unreadable(error) from error
+
+    def build(self) -> nn.Module:
+        source = self._read()
+        with _importing_from(self._path.parent):
+            network_class = self._network_class(self._import(source))
+            self._check_arguments(network_class)
+            network = self._guarded(N_("{where}: building {class_name} fails: {reason}"), network_class)
+            # Where the class forgot `super().__init__()`, this is the first to notice.
+            self._guarded(N_("{where}: building {class_name} fails: {reason}"), network.train)
+        self._check_forward(network)
+        return network
+
+    def _read(self) -> bytes:
+        try:
+            if self._path.is_dir():
+                raise Problem("{path} is a folder, not a Python file", path=self._name)
+            if self._path.exists() and not self._path.is_file():
+                raise Problem("{path} is not a regular file", path=self._name)
+            return self._path.read_bytes()
+        except FileNotFoundError as error:
+            raise Problem("there is no file {path} to take a network from", path=self._name) from error
+        except (OSError, ValueError) as error:
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, error: Exception) -> Problem:
+        return Problem("{path} cannot be read: {reason}", path=self._name, reason=reason(error))
+
+    def _import(self, source: bytes) -> ModuleType:
+        """The file as a module, compiled anew each time: Python's own cache may miss an edit within a second."""
+        module = ModuleType(f"network {self._path}")
+        module.__file__ = str(self._path)
+        # Data classes and the like look up the module of the class that they are given.
+        sys.modules[module.__name__] = module
+
+        def execute() -> None:
+            # A file often seeds torch for itself, as a script; then every seed would give the same run.
+            with torch.random.fork_rng(devices=[]):
+                exec(compile(source, str(self._path), "exec", dont_inherit=True), vars(module))
+
+        self._guarded(N_("{where}: the import fails: {reason}"), execute)
+        return module
+
+    def _network_class(self, module: ModuleType) -> type[nn.Module]:
+        found = vars(module).get(self._class_name)
+        if found is None:
+            classes = ", ".join(name for name, value in vars(module).items() if _is_network_class(value))
+            if not classes:
+                raise Problem("{path} has no class derived from torch.nn.Module", path=self._name)
+            text = N_("{path} has no class {class_name}: choose from {classes}")
+            raise Problem(text, path=self._name, class_name=self._class_name, classes=classes)
+        if not (isinstance(found, type) and issubclass(found, nn.Module)):
+            text = N_("{class_name} in {path} is not a class derived from torch.nn.Module")
+            raise Problem(text, path=self._name, class_name=self._class_name)
+        return found
+
+    def _check_arguments(self, network_class: type[nn.Module]) -> None:
+        try:
+            parameters = inspect.signature(network_class).parameters.values()
+        except (TypeError, ValueError):
+            return  # then the call will tell
+        variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+        needed = [each.name for each in parameters if each.default is each.empty and each.kind not in variadic]
+        if needed:
+            raise Problem(
+                "{class_name} in {path} must be built without arguments: give a default to {arguments}",
+                path=self._name,
+                class_name=self._class_name,
+                arguments=", ".join(needed),
+            )
+
+    def _check_forward(self, network: nn.Module) -> None:
+        failed = N_("{where}: {class_name} fails on images of 1×28×28: {reason}")
+        images = torch.zeros(2, *IMAGE_SHAPE)
+        if any(is_lazy(parameter) for parameter in network.parameters()):
+            # Lazy layers draw their parameters in their first forward.
+            network.eval()
+            with torch.no_grad():
+                self._guarded(failed, lambda: network(images))
+            network.train()
+        if not any(parameter.requires_grad for parameter in network.parameters()):
+            raise Problem("{class_name} in {path} has nothing to train", path=self._name, class_name=self._class_name)
+        with rehearsal(network) as stand_in:
+            with torch.no_grad():
+                self._check_output(self._guarded(failed, lambda: stand_in(images)))
+            stand_in.train()
+            with torch.enable_grad():
+                output = self._guarded(failed, lambda: stand_in(images))
+            self._check_output(output)
+            if not output.requires_grad:
+                text = N_("the output of {class_name} in {path} does not depend on a parameter that can be trained")
+                raise Problem(text, path=self._name, class_name=self._class_name)
+
+    def _check_output(self, output: object) -> None:
+        if not isinstance(output, torch.Tensor):
+            came = type(output).__name__
+        elif output.shape != (2, NUM_CLASSES):
+            came = "×".join(map(str, output.shape)) or "()"
+        elif not output.is_floating_point():
+            came = str(output.dtype).removeprefix("torch.")
+        else:
+            return
+        raise Problem(
+            "{class_name} in {path} gives {came} for 2 images: expected floating-point logits of shape {expected}",
+            path=self._name,
+            class_name=self._class_name,
+            came=came,
+            expected=f"2×{NUM_CLASSES}",
+        )
+
+    def _guarded(self, text: str, call: Callable[[], _Result]) -> _Result:
+        """What the user's code returns; whatever it raises, `sys.exit` included, is told with its place in the file."""
+        try:
+            return call()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            line = self._line(error)
+            where = f"{self._name}:{line}" if line else self._name
+            values = {"where": where, "class_name": self._class_name, "reason": _described(error)}
+            raise Problem(text, **values) from error
+
+    def _line(self, error: BaseException) -> int | None:
+        """The last line of the user's file that `error` went through."""
+        if isinstance(error, SyntaxError) and error.filename == str(self._path):
+            return error.lineno
+        frames = traceback.walk_tb(error.__traceback__)
+        lines = [line for frame, line in frames if frame.f_code.co_filename == str(self._path)]
+        return lines[-1] if lines else None
+
+
+@contextmanager
+def _importing_from(folder: Path) -> Iterator[None]:
+    """Lets a file import its neighbours as a script could; forgets them afterwards, so that an edit is seen next time.
+
+    After what is installed, so that a neighbour called like a library never takes its place.
+    """
+    folder = folder.absolute()
+    known, search_path = set(sys.modules), list(sys.path)
+    sys.path.append(str(folder))
+    try:
+        yield
+    finally:
+        sys.path[:] = search_path
+        new = {name.partition(".")[0] for name in sys.modules} - {name.partition(".")[0] for name in known}
+        for top in new:
+            file = getattr(sys.modules.get(top), "__file__", None)
+            if file in (str(folder / f"{top}.py"), str(folder / top / "__init__.py")):
+                for name in [name for name in sys.modules if name == top or name.startswith(f"{top}.")]:
+                    del sys.modules[name]
+
+
+def _is_network_class(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, nn.Module) and not value.__module__.startswith("torch.")
+
+
+def _described(error: BaseException) -> str:
+    """An exception's type and message on one line of bearable length."""
+    try:
+        message = error.msg if isinstance(error, SyntaxError) else str(error)
+    except Exception:
+        message = ""
+    message = " ".join(message.split()).rstrip(".")
+    if len(message) > _MAX_REASON:
+        message = message[: _MAX_REASON - 1] + "…"
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__

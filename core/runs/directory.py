@@ -1,0 +1,290 @@
+"""Run directories: whatever is known about a run is in its own, and whoever shows a run reads it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from core import files
+from core.config import RunConfig
+from core.messages import N_, Message, Problem, reason
+from core.runs import lease
+from core.runs.events import Evaluated, Event, EventReader, Progress, RunStarted, last_events
+from core.runs.record import LIVE, RESUMABLE, Record, State
+
+_ID = re.compile(r"[a-z0-9_]{1,40}-(\d{4,9})")
+_START_GRACE_S = 60.0
+"""A run without a worker is starting for so long: importing torch from a cold disk takes its time."""
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """What the list of runs says of one."""
+
+    id: str
+    state: State
+    config: RunConfig | None = None
+    created: float = 0.0
+    """Seconds since the epoch."""
+    epoch: int = 0
+    dataset: str = ""
+    accuracy: float | None = None
+    message: Message | None = None
+    """Why it is unreadable, or how it failed."""
+
+
+class Run:
+    """A run directory; its files may be missing, damaged or hostile."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.id = path.name
+
+    @property
+    def events_path(self) -> Path:
+        return self.path / "events.jsonl"
+
+    @property
+    def checkpoint_path(self) -> Path:
+        return self.path / "checkpoint.pt"
+
+    @property
+    def log_path(self) -> Path:
+        return self.path / "log.txt"
+
+    def config(self) -> RunConfig:
+        """Raises `Problem`."""
+        try:
+            if self.path.is_symlink():
+                raise OSError(f"{self.path} is a link")
+            return msgspec.json.decode(files.read_small(self.path / "config.json"), type=RunConfig)
+        except (OSError, ValueError, RecursionError) as error:
+            raise Problem("run {run} is unreadable: {reason}", run=self.id, reason=reason(error)) from error
+
+    def reader(self) -> EventReader:
+        return EventReader(self.events_path)
+
+    def log_tail(self, lines: int = 20) -> list[str]:
+        """The end of what the worker's libraries printed."""
+        try:
+            with files.open_regular(self.log_path) as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(0, size - (1 << 16)))
+                return file.read(1 << 16).decode(errors="replace").splitlines()[-lines:]
+        except OSError:
+            return []
+
+    # Asking it to stop
+
+    def request_stop(self) -> None:
+        """Raises `Problem`."""
+        try:
+            os.close(os.open(self.path / "stop", os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644))
+        except OSError as error:
+            raise Problem("cannot write to {path}: {reason}", path=str(self.path), reason=reason(error)) from error
+
+    def stop_requested(self) -> bool:
+        return os.path.lexists(self.path / "stop")
+
+    def withdraw_stop(self) -> None:
+        """Whoever resumes a run wants it to go on."""
+        with suppress(OSError):
+            (self.path / "stop").unlink()
+
+    # How it is
+
+    def has_started(self) -> bool:
+        """Tell whether it came as far as the first batch."""
+        return self.first_start() is not None
+
+    def first_start(self) -> RunStarted | None:
+        """Return what it said at its first batch; None where it never came so far."""
+        reader = self.reader()
+        while events := reader.read_new(1 << 14):
+            for event in events:
+                if isinstance(event, RunStarted):
+                    return event
+        return None
+
+    def state(self) -> State:
+        return self.summary().state
+
+    def summary(self) -> Summary:
+        """Read what the list of runs says of it, from the tail of its events. A damaged run is `unreadable`."""
+        try:
+            config = self.config()
+            created = (self.path / "config.json").lstat().st_mtime
+        except Problem as problem:
+            return Summary(id=self.id, state="unreadable", message=problem.message)
+        except OSError:
+            created = 0.0
+        try:
+            record = self._tail()
+        except OSError as error:
+            message = Message("run {run} is unreadable: {reason}", {"run": self.id, "reason": reason(error)})
+            return Summary(id=self.id, state="unreadable", message=message)
+        return Summary(
+            id=self.id,
+            state=self._state(record, created),
+            config=config,
+            created=created,
+            epoch=record.position[0],
+            dataset=record.started.dataset if record.started else config.dataset,
+            accuracy=record.evaluated.accuracy if record.evaluated else None,
+            message=record.ended.message if record.ended else None,
+        )
+
+    def _tail(self) -> Record:
+        """Fold the end of its events, after its first start. Raises `OSError`."""
+        record = Record(keep_losses=False)
+        try:
+            events = last_events(self.events_path)
+        except FileNotFoundError:
+            return record
+        if any(isinstance(event, RunStarted) for event in events):
+            record.apply(events)
+        elif any(isinstance(event, Progress | Evaluated) for event in events):  # far into a long run
+            started = self.first_start()
+            record.apply([started, *events] if started else events)
+        else:  # nothing in it says how far the run is
+            whole = FollowedRun(self, keep_losses=False)
+            whole.read()
+            record = whole.record
+        return record
+
+    def _state(self, record: Record, created: float) -> State:
+        worker = lease.read(self.path)
+        if worker is None and record.ended is None:
+            return "starting" if time.time() - created < _START_GRACE_S else "crashed"
+        is_alive = worker is not None and lease.is_alive(worker, self.events_path)
+        return record.state(is_alive=is_alive, attempt_began=worker.started if worker else None)
+
+
+class FollowedRun:
+    """A run whose events are read as they come, and the record of what it has said so far."""
+
+    def __init__(self, run: Run, *, keep_losses: bool = True) -> None:
+        self.run = run
+        self.record = Record(keep_losses=keep_losses)
+        self._reader = run.reader()
+
+    def read(self) -> None:
+        """Fold in whatever is new."""
+        while events := self.read_chunk():
+            self.record.apply(events)
+
+    def read_chunk(self) -> list[Event]:
+        """Return the next new events, not yet folded in; an empty list means that nothing is new."""
+        return self._reader.read_new()
+
+
+def create(runs_dir: Path, config: RunConfig) -> Run:
+    """A new run directory with its configuration. Raises `Problem`."""
+    class_name = config.model.rpartition(":")[2]
+    stem = re.sub(r"(?<=rn)_(?=\d)|[^a-z0-9_]", "", class_name.lower())[:40] or "net"
+    try:
+        runs_dir.mkdir(parents=True, exist_ok=True)
+        number = max((_number(run.id) for run in _directories(runs_dir)), default=0) + 1
+        while True:
+            path = runs_dir / f"{stem}-{number:04d}"
+            try:
+                path.mkdir()
+                break
+            except FileExistsError:  # another process was faster
+                number += 1
+        content = msgspec.json.format(msgspec.json.encode(config), indent=2)
+        try:
+            files.replace(path / "config.json", lambda file: file.write(content))
+        except OSError:
+            path.rmdir()
+            raise
+    except OSError as error:
+        raise Problem(
+            "cannot make a run in {path}: {reason}",
+            advice=N_("Choose a folder that can be written with --runs-dir or MNIST_TUI_RUNS."),
+            path=str(runs_dir),
+            reason=reason(error),
+        ) from error
+    return Run(path)
+
+
+def discard(run: Run) -> None:
+    """Remove a run that never began."""
+    shutil.rmtree(run.path, ignore_errors=True)
+
+
+def find(runs_dir: Path, run_id: str | None = None) -> Run:
+    """Find the run of this id, or without one the newest. Raises `Problem`."""
+    if run_id is None:
+        newest = max(_directories(runs_dir), key=lambda run: _number(run.id), default=None)
+        if newest is None:
+            raise Problem("there is no run in {path} yet", path=str(runs_dir))
+        return newest
+    run = Run(runs_dir / run_id)
+    if not _ID.fullmatch(run_id) or run.path.is_symlink() or not run.path.is_dir():
+        known = ", ".join(run.id for run in _directories(runs_dir)[-5:])
+        advice = N_("The newest are: {known}.") if known else ""
+        raise Problem("there is no run {run} in {path}", advice=advice, run=run_id, path=str(runs_dir), known=known)
+    return run
+
+
+class Listing:
+    """The summaries of every run in a folder; those of runs that did not change are not read again."""
+
+    def __init__(self, runs_dir: Path) -> None:
+        self._runs_dir = runs_dir
+        self._kept: dict[str, tuple[object, Summary]] = {}
+
+    def read(self) -> list[Summary]:
+        """The oldest first. Raises `Problem`."""
+        kept, self._kept = self._kept, {}
+        for run in _directories(self._runs_dir):
+            version = (_version(run.events_path), _version(lease.path(run.path)))
+            known = kept.get(run.id)
+            if known is None or known[0] != version or known[1].state in LIVE:
+                known = (version, run.summary())
+            self._kept[run.id] = known
+        return [summary for _version, summary in self._kept.values()]
+
+
+def _version(path: Path) -> object:
+    try:
+        status = path.lstat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def _number(run_id: str) -> int:
+    match = _ID.fullmatch(run_id)
+    return int(match[1]) if match else 0
+
+
+def _directories(runs_dir: Path) -> list[Run]:
+    try:
+        with os.scandir(runs_dir) as entries:
+            names = [entry.name for entry in entries if entry.is_dir() or entry.is_symlink()]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise Problem("cannot read {path}: {reason}", path=str(runs_dir), reason=reason(error)) from error
+    names = sorted(filter(_ID.fullmatch, names), key=lambda name: (_number(name), name))
+    return [Run(runs_dir / name) for name in names]
+
+
+def check_resumable(run: Run) -> None:
+    """Raises `Problem` with the reason where a run cannot go on."""
+    state = run.state()
+    if state in RESUMABLE:
+        return
+    texts = {
+        "done": N_("run {run} is finished: there is nothing to resume"),
+        "diverged": N_("run {run} diverged, and would again: start a new one with a lower learning rate"),
+        "unreadable": N_("run {run} is unreadable, and cannot be resumed"),
+    }
+    raise Problem(texts.get(state, N_("run {run} is being trained already")), run=run.id)

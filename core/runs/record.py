@@ -1,0 +1,175 @@
+"""The one fold of a run's events: everything that anybody asks of a run, in bounded memory.
+
+A panel, the list of runs, the printed lines and a comparison read the same record, so they cannot disagree.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import deque
+from collections.abc import Iterable
+from typing import Literal
+
+from core.runs.events import (
+    EpochEnded,
+    Evaluated,
+    Event,
+    Notice,
+    Progress,
+    RunEnded,
+    RunStarted,
+    Validated,
+)
+from core.runs.history import LossHistory
+
+State = Literal["starting", "running", "done", "stopped", "diverged", "failed", "crashed", "unreadable"]
+LIVE: frozenset[State] = frozenset({"starting", "running"})
+RESUMABLE: frozenset[State] = frozenset({"stopped", "crashed", "failed"})
+
+MAX_LINES = 500
+"""Epochs whose lines are kept: the newest."""
+
+
+class Record:
+    """What is known of a run after the events so far; the same for a live run and an old one.
+
+    The events may begin at the tail of the file, after the run's first `RunStarted`: `position` and what follows from
+    it, the end and the result are then the same as from the whole. Without `keep_losses`, `history` stays empty.
+    """
+
+    def __init__(self, *, keep_losses: bool = True) -> None:
+        self.started: RunStarted | None = None
+        self.progress: Progress | None = None
+        """The newest since the run was last started."""
+        self.evaluated: Evaluated | None = None
+        self.ended: RunEnded | None = None
+        self.notice: Notice | None = None
+        """The newest, until something else happens."""
+        self.history = LossHistory()
+        self.epochs: deque[EpochEnded] = deque(maxlen=MAX_LINES)
+        """The newest epochs."""
+        self.validations: deque[Validated] = deque(maxlen=MAX_LINES)
+        """The newest validations."""
+        self.epoch_losses = array("d")
+        """The loss of every epoch."""
+        self.epoch_seconds = array("d")
+        """The seconds of every epoch."""
+        self._epoch_numbers = array("q")
+        self._keep_losses = keep_losses
+
+    # What it was asked to do
+
+    @property
+    def is_sample(self) -> bool:
+        return self.started is not None and self.started.dataset == "sample"
+
+    @property
+    def total_steps(self) -> int:
+        """The batches of the whole training."""
+        return self.started.config.epochs * self.started.steps_per_epoch if self.started else 0
+
+    # How far it is
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """The epoch, counted from 1, and the batches of it that are behind the training; 0, 0 before it started."""
+        if self.started is None:
+            return 0, 0
+        if self.evaluated is not None:
+            return self.started.config.epochs, self.started.steps_per_epoch
+        at = self.progress or self.started
+        return at.epoch, at.step
+
+    @property
+    def done_steps(self) -> int:
+        """The batches behind the training, of `total_steps`."""
+        return self._steps_at(*self.position) if self.started else 0
+
+    @property
+    def share(self) -> float:
+        """How much of the training is done, 0 to 1."""
+        return min(1.0, self.done_steps / self.total_steps) if self.total_steps else 0.0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds until the last batch, at the speed of the moment; None before the first progress."""
+        if self.started is None or self.progress is None:
+            return None
+        steps = max(0, self.total_steps - self.done_steps)
+        return steps * self.started.config.batch_size / max(self.progress.images_per_s, 1e-9)
+
+    @property
+    def seconds_of_all(self) -> float | None:
+        """Seconds that the whole training takes, at its pace so far; None before the first progress."""
+        return self.progress.elapsed_s / self.share if self.progress is not None and self.share > 0 else None
+
+    def state(self, *, is_alive: bool, attempt_began: float | None) -> State:
+        """Return the run's state, `crashed` or `running` where it has not ended.
+
+        `attempt_began`: when the newest process took the run on, in seconds since the epoch; an older end is not its.
+        """
+        if self.ended is not None and (attempt_began is None or self.ended.time >= attempt_began):
+            return self.ended.status
+        return "running" if is_alive else "crashed"
+
+    # The fold
+
+    def apply(self, events: Iterable[Event]) -> None:
+        """Fold in the next events, in the order in which they were written."""
+        for event in events:
+            match event:
+                case Progress():
+                    self._add_progress(event)
+                case EpochEnded():
+                    self._add_epoch(event)
+                case Validated():
+                    if not self.validations or event.epoch > self.validations[-1].epoch:
+                        self.validations.append(event)
+                        self.history.add_validation(self._last_step(event.epoch), event.loss, event.accuracy)
+                case RunStarted():
+                    self._start(event)
+                case Evaluated():
+                    self.evaluated = event
+                case RunEnded():
+                    self.ended, self.notice = event, None
+                case Notice():
+                    self.notice = event
+
+    def _start(self, event: RunStarted) -> None:
+        self.started, self.progress = event, None
+        self.ended = self.evaluated = self.notice = None
+        # A resumed run repeats what came after its checkpoint.
+        self.history.truncate(self._steps_at(event.epoch, event.step))
+        first_again = event.epoch if event.step < event.steps_per_epoch else event.epoch + 1
+        for per_epoch in (self.epochs, self.validations):
+            while per_epoch and per_epoch[-1].epoch >= first_again:
+                per_epoch.pop()
+        while self._epoch_numbers and self._epoch_numbers[-1] >= first_again:
+            for values in (self._epoch_numbers, self.epoch_losses, self.epoch_seconds):
+                values.pop()
+
+    def _add_progress(self, event: Progress) -> None:
+        if self.started is None:
+            return
+        self.progress, self.notice = event, None
+        if self._keep_losses:
+            step = self._steps_at(event.epoch, event.step)
+            self.history.extend(step - len(event.losses), event.losses)
+            self.history.add_seconds(step, event.elapsed_s)
+            if event.loss is not None:
+                self.history.add_running(step - 1, event.loss)
+
+    def _add_epoch(self, event: EpochEnded) -> None:
+        if self._epoch_numbers and event.epoch <= self._epoch_numbers[-1]:
+            return
+        self.epochs.append(event)
+        self._epoch_numbers.append(event.epoch)
+        self.epoch_losses.append(event.loss)
+        self.epoch_seconds.append(event.seconds)
+        self.history.add_epoch(self._last_step(event.epoch), event.loss)
+
+    def _last_step(self, epoch: int) -> int:
+        return self._steps_at(epoch + 1, 0) - 1
+
+    def _steps_at(self, epoch: int, step: int) -> int:
+        return (epoch - 1) * self.started.steps_per_epoch + step if self.started else 0

@@ -1,0 +1,246 @@
+"""The same arithmetic in less time: what a training step does differently from the exam's, and what each part buys."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn, optim
+
+from core.config import RunConfig
+from core.machine import cpu_name
+from core.messages import Problem
+from core.networks.build import is_built_in
+from core.training import devices
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
+
+
+def keep_freed_memory() -> None:
+    """Let the process keep what it frees. For the whole process: call it before the first tensors are made.
+
+    glibc gives every large block back to the system, and each step of the training then faults its pages in anew:
+    without, `--exact` takes 1.5 times as long.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return  # not glibc
+    mallopt(_MMAP_THRESHOLD, 1 << 30)  # the blocks of a batch of thousands are below it
+    mallopt(_TRIM_THRESHOLD, (1 << 31) - 1)
+
+
+def load_what_training_needs() -> None:
+    """Load the libraries that the first run would otherwise wait seconds for: it is done once."""
+    import torchvision  # noqa: F401
+
+    optimizer = optim.Adam([nn.Parameter(torch.zeros(1))])  # loads torch's compiler, whatever it is asked for
+    optimizer.zero_grad()
+
+
+def fast_equivalent(network: nn.Module, device: torch.device, *, exact: bool) -> nn.Module:
+    """A network over the very same parameters that computes the same function in less time.
+
+    Only of the exam's networks and their variants: following the forward of one's own (with `torch.fx`) would fix what
+    it decides anew at each call. With `exact`, what it computes is the same to the last digit, gradients included.
+    """
+    if not is_built_in(network):
+        return network
+    traced = fx.symbolic_trace(network)
+    _pool_before_relu(traced)
+    if not exact and device.type == "cpu" and "AMD" in cpu_name() and hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+        _join_linears(traced)
+    traced.recompile()
+    return traced
+
+
+def prepare(device: torch.device, config: RunConfig) -> None:
+    """Arithmetic of the precision asked for, and the same at each run. Raises `Problem` where there is no TF32.
+
+    It is set for the whole process, as torch has it. `--exact` keeps what the exam's program would have.
+    """
+    on_gpu = device.type == "cuda"
+    if config.precision == "tf32" and not (on_gpu and torch.cuda.get_device_capability(device) >= (8, 0)):
+        raise Problem("{device} has no TF32: choose fp32 or bf16", device=devices.device_name(device))
+    if on_gpu and not config.exact:
+        precision = "tf32" if config.precision == "tf32" else "ieee"
+        torch.backends.cuda.matmul.fp32_precision = precision
+        torch.backends.cudnn.conv.fp32_precision = precision  # type: ignore[attr-defined]
+        torch.backends.cudnn.deterministic = True
+
+
+class FusedAdam(optim.Adam):
+    """`optim.Adam` with one kernel for all parameters, which gathers its lists once and not at every step, and counts
+    the steps of all parameters at once. 8 % of RN_1's step.
+    """
+
+    def __init__(self, network: nn.Module, lr: float) -> None:
+        super().__init__(network.parameters(), lr=lr, fused=True)
+        self._gathered: tuple[list[Tensor], ...] = ()
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        for parameter in self.param_groups[0]["params"]:
+            parameter.grad = None
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        super().load_state_dict(state_dict)
+        self._gathered = ()
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        (group,) = self.param_groups
+        parameters = group["params"]
+        gradients = [parameter.grad for parameter in parameters]
+        if not self._gathered or any(gradient is None for gradient in gradients):
+            super().step()
+            self._gather([self.state[parameter] for parameter in parameters])
+            return
+        averages, squares, steps = self._gathered
+        beta1, beta2 = group["betas"]
+        rest = {"lr": group["lr"], "beta1": beta1, "beta2": beta2, "eps": group["eps"], "weight_decay": 0.0}
+        self._counts.add_(1)
+        torch._fused_adam_(parameters, gradients, averages, squares, [], steps, amsgrad=False, maximize=False, **rest)
+
+    def _gather(self, states: list[dict[str, Tensor]]) -> None:
+        """Unless a parameter has had no gradient yet, or they are not of one type."""
+        if all(states) and len({state["exp_avg"].dtype for state in states}) == 1:
+            self._counts = torch.stack([state["step"] for state in states])
+            for state, count in zip(states, self._counts, strict=True):
+                state["step"] = count
+            self._gathered = tuple([state[name] for state in states] for name in ("exp_avg", "exp_avg_sq", "step"))
+
+
+class CapturedStep:
+    """A training step as a CUDA graph: the GPU gets its kernels in one piece, not one by one from Python.
+
+    The first steps, those on batches of another size, and all where the GPU cannot capture, are carried out as they
+    are. Source: https://docs.pytorch.org/docs/stable/notes/cuda.html#whole-network-capture
+    """
+
+    _WARM_UP = 3
+
+    def __init__(self, step: Callable[[Tensor], Tensor], batch_size: int, device: torch.device) -> None:
+        self._step = step
+        self._batch = torch.zeros(batch_size, dtype=torch.int64, device=device)
+        self._uncaptured: float = self._WARM_UP
+        self._graph: torch.cuda.CUDAGraph | None = None
+        # The default stream cannot be captured, and steps on two streams would have to wait for each other.
+        self._stream = torch.cuda.Stream(device)
+        self._stream.wait_stream(torch.cuda.current_stream(device))
+        torch.cuda.set_stream(self._stream)
+
+    def __call__(self, batch: Tensor) -> Tensor:
+        """The loss, on the device; the next call overwrites it."""
+        if len(batch) != len(self._batch):
+            return self._step(batch)
+        if self._graph is None and self._uncaptured == 0:
+            self._capture()
+        if self._graph is None:
+            self._uncaptured -= 1
+            return self._step(batch)
+        self._batch.copy_(batch)
+        self._graph.replay()
+        return self._loss
+
+    def _capture(self) -> None:
+        graph = torch.cuda.CUDAGraph()
+        try:
+            with torch.cuda.graph(graph, stream=self._stream):
+                self._loss = self._step(self._batch)
+        except RuntimeError:
+            torch.cuda.synchronize(self._stream.device)
+            self._uncaptured = math.inf
+        else:
+            self._graph = graph
+
+
+def _pool_before_relu(traced: fx.GraphModule) -> None:
+    """The greatest of four values is the same before and after ReLU; found first, it leaves a quarter of the values.
+
+    A third of RN_2's step.
+    """
+    modules = dict(traced.named_modules())
+    for pool in list(traced.graph.nodes):
+        if pool.op != "call_module" or type(modules[pool.target]) is not nn.MaxPool2d:
+            continue
+        (relu,) = pool.all_input_nodes
+        if relu.op == "call_module" and type(modules[relu.target]) is nn.ReLU and len(relu.users) == 1:
+            (before,) = relu.all_input_nodes
+            pool.replace_input_with(relu, before)
+            pool.replace_all_uses_with(relu)
+            relu.replace_input_with(before, pool)
+            pool.append(relu)
+
+
+def _join_linears(traced: fx.GraphModule) -> None:
+    modules = dict(traced.named_modules())
+
+    def only_user(node: fx.Node, kind: type[nn.Module]) -> fx.Node | None:
+        users = [user for user in node.users if user.op == "call_module" and type(modules[user.target]) is kind]
+        return users[0] if len(users) == len(node.users) == 1 else None
+
+    joined: set[fx.Node] = set()
+    for first in list(traced.graph.nodes):
+        if first.op == "call_module" and type(modules[first.target]) is nn.Linear and first not in joined:
+            chain = [first]
+            while (relu := only_user(chain[-1], nn.ReLU)) and (following := only_user(relu, nn.Linear)):
+                chain.append(following)
+            joined.update(chain)
+            traced.set_submodule(first.target, _Perceptron([modules[node.target] for node in chain]))
+            if len(chain) > 1:
+                chain[-1].replace_all_uses_with(first)
+    traced.graph.eliminate_dead_code()
+
+
+class _Perceptron(nn.Module):
+    """Linear layers with ReLU between them, by oneDNN: torch asks MKL, which on AMD takes nearly twice as long. As one
+    node of autograd, for each costs as much as a small product. A third of RN_1's step.
+    """
+
+    def __init__(self, linears: Sequence[nn.Linear]) -> None:
+        super().__init__()
+        self.linears = nn.ModuleList(linears)
+        self._weights = [linear.weight for linear in linears]
+        self._biases = [linear.bias for linear in linears]
+        self._has_bf16 = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        dtype = torch.bfloat16 if self._has_bf16 and torch.is_autocast_enabled("cpu") else torch.float32
+        outputs: Tensor = _LinearReluChain.apply(inputs, dtype, *self._weights, *self._biases)
+        return outputs
+
+
+class _LinearReluChain(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, inputs: Tensor, dtype: torch.dtype, *parameters: Tensor) -> Tensor:
+        """`parameters`: all weights, then all biases."""
+        first, *rest = (tensor.to(dtype) for tensor in (inputs, *parameters))
+        weights, biases = rest[: len(rest) // 2], rest[len(rest) // 2 :]
+        seen = [first]
+        for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
+            seen.append(_times_transposed(seen[-1], weight, bias).relu_())
+        ctx.save_for_backward(*weights, *seen)
+        return _times_transposed(seen[-1], weights[-1], biases[-1])
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (gradient,) = gradients
+        number = len(ctx.saved_tensors) // 2
+        weights, seen = ctx.saved_tensors[:number], ctx.saved_tensors[number:]
+        of_weights, of_biases = [], []
+        for i in reversed(range(number)):
+            of_weights.append(_times_transposed(gradient.t(), seen[i].t(), None))
+            of_biases.append(gradient.sum(0))
+            if i or ctx.needs_input_grad[0]:
+                gradient = _times_transposed(gradient, weights[i].t(), None)
+            if i:
+                gradient = torch.ops.aten.threshold_backward(gradient, seen[i], 0)
+        return gradient if ctx.needs_input_grad[0] else None, None, *of_weights[::-1], *of_biases[::-1]
+
+
+def _times_transposed(left: Tensor, right: Tensor, bias: Tensor | None) -> Tensor:
+    product: Tensor = torch.ops.mkldnn._linear_pointwise(left, right, bias, "none", [], "")
+    return product

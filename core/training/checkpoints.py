@@ -1,0 +1,77 @@
+"""A training state saved and loaded: atomically, and without trust in what the file holds."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+
+from core import files
+from core.config import RunConfig
+from core.messages import N_, Problem, reason
+from core.training.loop import Checkpoint
+
+_VERSION = 1
+_SINCE = ("dropout", "batch_norm", "width", "validate", "permute")
+"""Settings that older checkpoints do not have: they were trained with the defaults."""
+_UNCHANGED = ("model", "batch_size", "lr", "seed", "precision", "exact", *_SINCE)
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    "network": dict,
+    "optimizer": dict,
+    "epoch": int,
+    "step": int,
+    "running_loss": float,
+    "elapsed_s": float,
+    "epoch_elapsed_s": float,
+    "order_state": torch.Tensor,
+    "rng_state": torch.Tensor,
+    "cuda_rng_state": (torch.Tensor, type(None)),
+}
+
+
+def save(path: Path, checkpoint: Checkpoint, config: RunConfig, data_digest: str) -> None:
+    """Replaces the older one only when the new one is whole. Raises `OSError`."""
+    content = {"version": _VERSION, "config": _identity(config), "data_digest": data_digest, "state": checkpoint}
+
+    def write(file: Any) -> None:
+        try:
+            torch.save(content, file)
+        except RuntimeError as error:  # how torch's writer reports a full disk
+            raise OSError(reason(error)) from error
+
+    files.replace(path, write)
+
+
+def load(path: Path, config: RunConfig, data_digest: str) -> Checkpoint | None:
+    """None where there is none yet. Raises `Problem` where it is damaged, or of other data or settings."""
+    try:
+        with files.open_regular(path) as file:
+            content = torch.load(file, map_location="cpu", weights_only=True)
+        state = content["state"]
+        damaged = not all(isinstance(state[name], kind) for name, kind in _TYPES.items()) or state["epoch"] < 1
+        trained_with = _identity(RunConfig(), _SINCE) | content["config"]
+    except FileNotFoundError:
+        return None
+    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, TypeError, LookupError) as error:
+        raise _damaged(path) from error
+    if damaged or content.get("version") != _VERSION:
+        raise _damaged(path)
+    if content["data_digest"] != data_digest:
+        raise Problem(
+            "the data are not those that the run was trained on so far",
+            advice=N_("Give it the same data again with --data-dir, or start a new run."),
+        )
+    if trained_with != _identity(config):
+        raise Problem("the checkpoint {path} is of a run with other settings", path=str(path))
+    return cast(Checkpoint, state)
+
+
+def _identity(config: RunConfig, fields: tuple[str, ...] = _UNCHANGED) -> dict[str, Any]:
+    return {field: getattr(config, field) for field in fields}
+
+
+def _damaged(path: Path) -> Problem:
+    advice = N_("Delete it to train from the beginning.")
+    return Problem("the checkpoint {path} is damaged", advice=advice, path=str(path))

@@ -1,0 +1,329 @@
+"""The training loop: the exam's second stage, as a stream of events."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any, TypedDict
+
+import torch
+from torch import nn, optim
+from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data.sampler import BatchSampler, RandomSampler
+
+from core.config import RunConfig
+from core.data.datasets import Dataset
+from core.messages import N_, Message, Problem, reason
+from core.networks.build import is_built_in
+from core.runs.events import CheckpointSaved, EpochEnded, Event, Notice, Progress, RunEnded, Validated, finite
+from core.training import acceleration
+from core.training.evaluation import evaluate
+
+PROGRESS_INTERVAL_S = 0.1
+CHECKPOINT_INTERVAL_S = 5.0
+"""Between two within an epoch, at least."""
+CHECKPOINT_SHARE = 0.005
+"""Of the training time, at most, for all but the first and the last: an epoch may be a matter of milliseconds."""
+
+
+class Checkpoint(TypedDict):
+    """All that the rest of a training depends on: from here it gives the same numbers as if it had never stopped."""
+
+    network: dict[str, Any]
+    optimizer: dict[str, Any]
+    epoch: int
+    step: int
+    running_loss: float
+    elapsed_s: float
+    epoch_elapsed_s: float
+    order_state: torch.Tensor
+    """Of the generator, before it drew the order of the epoch's images."""
+    rng_state: torch.Tensor
+    cuda_rng_state: torch.Tensor | None
+
+
+def train(
+    network: nn.Module,
+    dataset: Dataset,
+    config: RunConfig,
+    device: torch.device,
+    *,
+    resume_from: Checkpoint | None = None,
+    save: Callable[[Checkpoint], None],
+    should_stop: Callable[[], bool],
+) -> Iterator[Event]:
+    """Train `network` in place. Ends early with `run_ended` when it is asked to stop or a loss is not finite.
+
+    `save` keeps a checkpoint, and raises `OSError` when it cannot: the training goes on without.
+    Raises `Problem` where `resume_from` does not fit the network.
+    """
+    training = _Training(network, dataset, config, device)
+    meter = training.meter
+    first_epoch, first_step = 1, 0
+    if resume_from is not None:
+        training.restore(resume_from)
+        first_epoch, first_step = resume_from["epoch"], resume_from["step"]
+
+    for epoch in range(first_epoch, config.epochs + 1):
+        batches = training.draw_batches()
+        if resume_from is not None and epoch == first_epoch:
+            training.restore_rng(resume_from)
+            if first_step == len(batches):
+                first_step = 0
+                continue
+        training.begin_epoch()
+        for step, batch in enumerate(batches[first_step:], first_step + 1):
+            meter.add(step, training.step(batch))
+            stop = should_stop()
+            if meter.progress_due() or stop or step == len(batches):
+                progress = meter.progress(epoch, step)
+                yield progress
+                if progress.loss is None:
+                    yield diverged(epoch, progress.step)
+                    return
+            if stop or meter.checkpoint_due(CHECKPOINT_INTERVAL_S):
+                if step < len(batches):
+                    yield training.checkpoint(epoch, step, save)
+                if stop:
+                    break
+        first_step = 0
+        if step == len(batches):
+            yield meter.epoch_ended(epoch)
+            if len(dataset.validation_labels):
+                yield training.validate(epoch)
+            if stop or epoch == config.epochs or meter.checkpoint_due():
+                yield training.checkpoint(epoch, step, save)
+        if stop:
+            yield RunEnded(status="stopped")
+            return
+
+
+def diverged(epoch: int, step: int) -> RunEnded:
+    """Nothing that follows a loss that is not finite would be."""
+    return RunEnded(
+        status="diverged",
+        message=Message("the loss is no longer finite: epoch {epoch}, batch {step}", {"epoch": epoch, "step": step}),
+        advice=Message("Try a lower learning rate. The last good checkpoint is kept."),
+    )
+
+
+def normalise(images: torch.Tensor, dataset: Dataset) -> torch.Tensor:
+    """uint8, N×28×28, as the exam's transform makes them: float32, N×1×28×28, on the device of `images`."""
+    pixels = images.to(torch.float32).div_(255)
+    return pixels.sub_(dataset.mean).div_(dataset.std).unsqueeze_(1)
+
+
+def num_steps(dataset: Dataset, config: RunConfig) -> int:
+    """Batches per epoch, the last and smaller one included."""
+    return math.ceil(len(dataset.train_labels) / config.batch_size)
+
+
+def draw_order(size: int, generator: torch.Generator, *, exact: bool) -> torch.Tensor:
+    """The order of an epoch's images: int64, `size`; with `exact`, by the same draws as the exam's loader."""
+    if not exact:
+        return torch.randperm(size, generator=generator)
+    indices = TensorDataset(torch.arange(size))
+    whole = BatchSampler(RandomSampler(indices), size, drop_last=False)
+    order: torch.Tensor = next(iter(DataLoader(indices, sampler=whole, batch_size=None)))[0]
+    return order
+
+
+class _Training:
+    """A network, its data and its optimizer on a device."""
+
+    def __init__(self, network: nn.Module, dataset: Dataset, config: RunConfig, device: torch.device) -> None:
+        acceleration.prepare(device, config)
+        self._network = network.to(device)
+        if not config.exact and device.type == "cpu":
+            network.to(memory_format=torch.channels_last)  # convolutions of the CPU need no copies then
+        self._forward = acceleration.fast_equivalent(network, device, exact=config.exact)
+        self._config = config
+        self._device = device
+        self._dataset = dataset
+        self._images = dataset.train_images.to(device)  # as bytes: a batch is normalised when its turn has come
+        self._labels = dataset.train_labels.to(device)
+        self._validation_images = normalise(dataset.validation_images.to(device), dataset)
+        self._validation_labels = dataset.validation_labels.to(device)
+        self._criterion = nn.CrossEntropyLoss()
+        self._optimizer = (
+            optim.Adam(network.parameters(), lr=config.lr, foreach=True)  # the digits of the exam's, in less time
+            if config.exact
+            else acceleration.FusedAdam(network, config.lr)
+        )
+        self._autocast = (
+            torch.autocast(device.type, torch.bfloat16, cache_enabled=False)
+            if config.precision == "bf16"
+            else nullcontext()
+        )
+        self.step: Callable[[torch.Tensor], torch.Tensor] = self._step
+        self._captures = device.type == "cuda" and not config.exact and is_built_in(network)
+        if self._captures:
+            self.step = acceleration.CapturedStep(self._step, config.batch_size, device)
+            self._let_capture_optimizer()
+        # An order from the seed alone is the same for every network, and so makes pairs of their runs; but the exam's
+        # program draws it from the generator that initialised the network.
+        self._generator = torch.default_generator if config.exact else torch.Generator().manual_seed(config.seed)
+        self._order_state = self._generator.get_state()
+        self.meter = _Meter(num_steps(dataset, config), config.batch_size, device)
+
+    def draw_batches(self) -> tuple[torch.Tensor, ...]:
+        """The indices of each batch of the epoch that begins."""
+        self._order_state = self._generator.get_state()
+        order = draw_order(len(self._labels), self._generator, exact=self._config.exact).to(self._device)
+        return torch.split(order, self._config.batch_size)
+
+    def begin_epoch(self) -> None:
+        self._network.train()
+        self._forward.train()
+
+    def _step(self, batch: torch.Tensor) -> torch.Tensor:
+        """One step of Adam on the images of these indices; the batch's loss stays on the device."""
+        images = normalise(self._images.index_select(0, batch), self._dataset)
+        labels = self._labels.index_select(0, batch)
+        self._optimizer.zero_grad()
+        with self._autocast:
+            loss: torch.Tensor = self._criterion(self._forward(images), labels)
+        loss.backward()
+        self._optimizer.step()
+        return loss.detach()
+
+    def validate(self, epoch: int) -> Validated:
+        """Leaves the training as it was: random numbers, running statistics, and the time that it took."""
+        devices = [self._device] if self._device.type == "cuda" else []
+        with self.meter.paused(), torch.random.fork_rng(devices):
+            evaluation = evaluate(self._forward, self._validation_images, self._validation_labels)
+        accuracy = evaluation.correct / len(evaluation.labels)
+        return Validated(epoch=epoch, loss=finite(evaluation.loss), accuracy=accuracy)
+
+    def checkpoint(self, epoch: int, step: int, save: Callable[[Checkpoint], None]) -> Event:
+        with self.meter.checkpointing():
+            if not all(bool(parameter.isfinite().all()) for parameter in self._network.parameters()):
+                return Notice(message=Message("no checkpoint: the parameters are no longer finite"))
+            try:
+                save(self._capture(epoch, step))
+            except OSError as error:
+                text = N_("the checkpoint could not be saved ({reason}): the training goes on without")
+                return Notice(message=Message(text, {"reason": reason(error)}))
+        return CheckpointSaved(epoch=epoch, step=step)
+
+    def _capture(self, epoch: int, step: int) -> Checkpoint:
+        on_gpu = self._device.type == "cuda"
+        return {
+            "network": self._network.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "epoch": epoch,
+            "step": step,
+            "running_loss": self.meter.running_loss,
+            "elapsed_s": self.meter.elapsed_s,
+            "epoch_elapsed_s": self.meter.epoch_elapsed_s,
+            "order_state": self._order_state,
+            "rng_state": torch.get_rng_state(),
+            "cuda_rng_state": torch.cuda.get_rng_state(self._device) if on_gpu else None,
+        }
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        try:
+            self._network.load_state_dict(checkpoint["network"])
+            self._optimizer.load_state_dict(checkpoint["optimizer"])
+            self._let_capture_optimizer()
+            self._generator.set_state(checkpoint["order_state"])
+        except (RuntimeError, LookupError, TypeError, ValueError) as error:
+            raise Problem("the checkpoint does not fit the network: {reason}", reason=reason(error)) from error
+        self.meter.restore(checkpoint)
+
+    def _let_capture_optimizer(self) -> None:
+        """Set anew after a checkpoint was loaded, which may come from another device."""
+        for group in self._optimizer.param_groups:
+            group["capturable"] = self._captures
+
+    def restore_rng(self, checkpoint: Checkpoint) -> None:
+        torch.set_rng_state(checkpoint["rng_state"])
+        if self._device.type == "cuda" and checkpoint["cuda_rng_state"] is not None:
+            torch.cuda.set_rng_state(checkpoint["cuda_rng_state"], self._device)
+
+
+class _Meter:
+    """Counts losses and time. The losses stay on the device until an event is due: reading one waits for the device."""
+
+    def __init__(self, num_steps: int, batch_size: int, device: torch.device) -> None:
+        self.running_loss = 0.0
+        self._num_steps = num_steps
+        self._batch_size = batch_size
+        self._losses = torch.zeros(num_steps, device=device)
+        self._reported = 0
+        now = time.perf_counter()
+        self._began = self._epoch_began = self._last_checkpoint = now
+        self._last_progress = now
+        self._next_progress = now  # the very first batch is shown
+        self._checkpoint_cost = 0.0
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        if checkpoint["step"] < self._num_steps:
+            self._reported = checkpoint["step"]
+            self.running_loss = checkpoint["running_loss"]
+            self._epoch_began -= checkpoint["epoch_elapsed_s"]
+        self._began -= checkpoint["elapsed_s"]
+
+    @property
+    def elapsed_s(self) -> float:
+        return time.perf_counter() - self._began
+
+    @property
+    def epoch_elapsed_s(self) -> float:
+        return time.perf_counter() - self._epoch_began
+
+    def add(self, step: int, loss: torch.Tensor) -> None:
+        self._losses[step - 1] = loss
+
+    def progress_due(self) -> bool:
+        return time.perf_counter() >= self._next_progress
+
+    def progress(self, epoch: int, step: int) -> Progress:
+        """The losses since the last one, up to `step` or to the first that is not finite."""
+        losses: list[float | None] = []
+        for loss in self._losses[self._reported : step].tolist():
+            losses.append(finite(loss))
+            self.running_loss += loss
+            if losses[-1] is None:
+                break
+        now = time.perf_counter()
+        images_per_s = len(losses) * self._batch_size / max(now - self._last_progress, 1e-9)
+        self._reported += len(losses)
+        self._last_progress, self._next_progress = now, now + PROGRESS_INTERVAL_S
+        return Progress(
+            epoch=epoch,
+            step=self._reported,
+            loss=finite(self.running_loss / self._reported),
+            losses=tuple(losses),
+            images_per_s=images_per_s,
+            elapsed_s=self.elapsed_s,
+        )
+
+    def epoch_ended(self, epoch: int) -> EpochEnded:
+        event = EpochEnded(epoch=epoch, loss=self.running_loss / self._num_steps, seconds=self.epoch_elapsed_s)
+        self._epoch_began = time.perf_counter()
+        self._reported, self.running_loss = 0, 0.0
+        return event
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """What happens within is no part of the training's time."""
+        began = time.perf_counter()
+        yield
+        pause = time.perf_counter() - began
+        self._began += pause
+        self._epoch_began += pause
+        self._last_progress += pause
+
+    def checkpoint_due(self, interval_s: float = 0.0) -> bool:
+        wait = max(interval_s, self._checkpoint_cost / CHECKPOINT_SHARE)
+        return time.perf_counter() - self._last_checkpoint >= wait
+
+    @contextmanager
+    def checkpointing(self) -> Iterator[None]:
+        began = time.perf_counter()
+        yield
+        self._last_checkpoint = time.perf_counter()
+        self._checkpoint_cost = self._last_checkpoint - began

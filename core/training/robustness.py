@@ -1,0 +1,57 @@
+"""Trained networks tested on harder images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from statistics import fmean
+
+import torch
+from torch import Tensor, nn
+
+from core.data.conditions import Condition, Robustness, UnderCondition
+from core.data.datasets import Dataset
+from core.data.distortions import distorted
+from core.data.split_and_permute import permuted
+from core.runs.directory import Run
+from core.training.evaluation import evaluate
+from core.training.load_trained import Datasets, load_network
+from core.training.loop import normalise
+
+
+def accuracy(network: nn.Module, dataset: Dataset, condition: Condition | None, *, permute: bool) -> float:
+    """Of a trained network, 0 to 1: the mean over the condition's directions or senses; None: the images as they are.
+
+    `permute`: whether it knows the pixels in another order.
+    """
+    device = next(network.parameters()).device
+    labels = dataset.test_labels.to(device)
+
+    def share_right(images: Tensor) -> float:
+        seen = permuted(images) if permute else images  # after the condition, as a digit comes to the eye
+        return evaluate(network, normalise(seen.to(device), dataset), labels).correct / len(labels)
+
+    images = [dataset.test_images] if condition is None else distorted(dataset.test_images, condition)
+    return fmean(map(share_right, images))
+
+
+def robustness(
+    run: Run,
+    conditions: Sequence[Condition],
+    datasets: Datasets,
+    device: torch.device,
+    advance: Callable[[], None],
+) -> Robustness:
+    """The run's accuracy on its own test images, as they are and under each condition; no training.
+
+    `advance` is called after each. Raises `Problem`: no weights, weights that do not fit, other data.
+    """
+    network = load_network(run).to(device)
+    config = run.config()
+    dataset = datasets.of(run)
+    tested = []
+    for condition in (None, *conditions):
+        tested.append(UnderCondition(condition, accuracy(network, dataset, condition, permute=config.permute)))
+        advance()
+    return Robustness(
+        run=run.id, config=config, dataset=dataset.name, dataset_title=dataset.title, tested=tuple(tested)
+    )

@@ -1,0 +1,63 @@
+"""What `auto` means: settings with nothing left to choose, so that the same question always means the same runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from core import catalogue, machine
+from core.config import RunConfig
+from core.data import datasets
+from core.messages import Message
+from core.networks.build import build_network
+from core.training import devices
+
+
+def settle(
+    config: RunConfig,
+    models: Sequence[str],
+    *,
+    notify: Callable[[Message], None],
+    progress: Callable[[Message, float], None],
+    should_stop: Callable[[], bool],
+) -> RunConfig:
+    """Return the settings of a comparison of `models` with device, threads and data set chosen; fetch the data once.
+
+    Raises `Problem` for whatever would fail in every run, `datasets.Cancelled` where a download is stopped.
+    """
+    device = str(devices.resolve(config.device))
+    for model in models:
+        build_network(msgspec.structs.replace(config, model=model).architecture)
+    return msgspec.structs.replace(
+        config,
+        device=device,
+        threads=config.threads or threads_of_each(device),
+        dataset=_data_set(config, notify, progress, should_stop),
+        exact=False,
+    )
+
+
+def threads_of_each(device: str) -> int:
+    """Return the threads of each run, by the machine alone, so that a comparison finds its runs again.
+
+    Two runs side by side with one thread each do more in a second than one after the other with two.
+    """
+    return min(4, max(1, machine.usable_cores() // 8)) if device == "cpu" else 0
+
+
+def _data_set(
+    config: RunConfig,
+    notify: Callable[[Message], None],
+    progress: Callable[[Message, float], None],
+    should_stop: Callable[[], bool],
+) -> str:
+    """Return the name of the data set that there is, fetched where it is not: once, before many runs ask for it."""
+    if config.dataset == "sample":
+        return "sample"
+    name = "mnist" if config.dataset == "auto" else config.dataset
+    data_dir = Path(config.data_dir)
+    if not catalogue.missing_files(catalogue.DATA_SETS[name], data_dir):
+        return name
+    return datasets.load(config.dataset, data_dir, notify=notify, progress=progress, should_stop=should_stop).name

@@ -1,0 +1,37 @@
+"""The worker process: `python -m core.worker RUN_DIR`, or `--standby` for a dashboard's."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+
+from core.runs.directory import Run
+from core.worker.carry_out import carry_out
+from core.worker.detach import StopSignals, redirect_output
+from core.worker.launch import STANDBY
+from core.worker.standby import stand_by
+
+
+def main() -> None:
+    """Train the run of the directory given, or the one that a dashboard hands over."""
+    signals = StopSignals()
+    if sys.argv[1:] == [STANDBY]:
+        # Until it has a run, nothing is lost by ending at once; and its dashboard's end is its own.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            run_dir = stand_by()
+        except (BrokenPipeError, KeyboardInterrupt):
+            return
+        if run_dir is None:
+            return
+    else:
+        run_dir = Path(sys.argv[1])
+    signals.install()
+    run = Run(run_dir)
+    redirect_output(run.log_path)
+    carry_out(run, show=lambda _event: None, should_stop=signals)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,211 @@
+"""A run carried out from its configuration to its result; every event is written, then shown."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from core import files
+from core.config import RunConfig
+from core.data import datasets, split_and_permute
+from core.data.datasets import Dataset
+from core.messages import N_, Message, Problem, reason
+from core.networks.build import build_network
+from core.networks.macs import macs_per_image
+from core.runs import lease
+from core.runs.directory import Run
+from core.runs.events import Evaluated, Event, EventWriter, Notice, RunEnded, RunStarted, Status, finite
+from core.training import acceleration, checkpoints, devices
+from core.training.evaluation import Evaluation, evaluate
+from core.training.loop import Checkpoint, normalise, num_steps, train
+from core.worker import threads
+
+Emit = Callable[[Event], None]
+
+_STOP_FILE_INTERVAL_S = 0.25
+_CANNOT_WRITE = N_("the run directory cannot be written ({reason}): the training goes on")
+
+
+def carry_out(run: Run, show: Emit, should_stop: Callable[[], bool]) -> RunEnded:
+    """Train and test a run, from its checkpoint where it has one; every event is written, then shown.
+
+    Raises `Problem` only where the run directory cannot be used at all.
+    """
+    with lease.hold(run.path):
+        try:
+            lease.claim(run.path)
+            files.sweep(run.path)
+            writer = EventWriter(run.events_path)
+        except OSError as error:
+            raise Problem("cannot write to {path}: {reason}", path=str(run.path), reason=reason(error)) from error
+        failing = False
+
+        def emit(event: Event) -> None:
+            nonlocal failing
+            error = writer.write(event)
+            if error is not None and not failing:
+                show(Notice(message=Message(_CANNOT_WRITE, {"reason": reason(error)})))
+            failing = error is not None
+            show(event)
+
+        stopping = _StopWatch(run, should_stop)
+        try:
+            ended = _train_and_test(run, emit, stopping)
+        except datasets.Cancelled:
+            ended = RunEnded(status="stopped")
+        except Exception as error:
+            if not isinstance(error, Problem):
+                with run.log_path.open("a", encoding="utf-8", errors="replace") as log:
+                    traceback.print_exc(file=log)
+            ended = _failed(error)
+        emit(ended)
+        if ended.status == "stopped":
+            run.withdraw_stop()  # not at the start: one may be asked to stop while it loads its libraries
+        writer.close()
+    return ended
+
+
+def _train_and_test(run: Run, emit: Emit, should_stop: Callable[[], bool]) -> RunEnded:
+    config = run.config()
+    acceleration.keep_freed_memory()
+    device = devices.resolve(config.device)
+    torch.set_num_threads(threads.for_run(run, config))
+
+    # Stage 1: the data
+    dataset = datasets.load(
+        config.dataset,
+        Path(config.data_dir),
+        notify=lambda message: emit(Notice(message=message)),
+        progress=lambda message, fraction: emit(Notice(message=message, fraction=fraction)),
+        should_stop=should_stop,
+    )
+    dataset = split_and_permute.prepared(dataset, config)
+    torch.manual_seed(config.seed)
+    network = build_network(config.architecture)
+
+    # Stage 2: the training
+    checkpoint = checkpoints.load(run.checkpoint_path, config, dataset.digest)
+    emit(_run_started(config, device, dataset, network, checkpoint))
+    for event in train(
+        network,
+        dataset,
+        config,
+        device,
+        resume_from=checkpoint,
+        save=lambda state: checkpoints.save(run.checkpoint_path, state, config, dataset.digest),
+        should_stop=should_stop,
+    ):
+        if isinstance(event, RunEnded):
+            return event
+        emit(event)
+
+    # Stage 3: the test
+    images = normalise(dataset.test_images.to(device), dataset)
+    equivalent = acceleration.fast_equivalent(network, device, exact=config.exact)
+    evaluation = evaluate(equivalent, images, dataset.test_labels.to(device))
+    emit(_evaluated(evaluation, dataset))
+    try:
+        _save_results(run, network, evaluation)
+    except OSError as error:
+        # Not done: the last checkpoint is there, and a resumption tests again and saves what is missing.
+        return RunEnded(
+            status="failed",
+            message=Message("the predictions and weights could not be saved: {reason}", {"reason": reason(error)}),
+            advice=Message("Make room, then resume the run."),
+        )
+    return RunEnded(status="done")
+
+
+def _run_started(
+    config: RunConfig, device: torch.device, dataset: Dataset, network: torch.nn.Module, checkpoint: Checkpoint | None
+) -> RunStarted:
+    return RunStarted(
+        config=config,
+        device=str(device),
+        device_name=devices.device_name(device),
+        torch_version=str(torch.__version__),
+        threads=torch.get_num_threads(),
+        dataset=dataset.name,
+        dataset_title=dataset.title,
+        class_names=dataset.class_names,
+        train_size=len(dataset.train_labels),
+        test_size=len(dataset.test_labels),
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        steps_per_epoch=num_steps(dataset, config),
+        epoch=checkpoint["epoch"] if checkpoint else 1,
+        step=checkpoint["step"] if checkpoint else 0,
+        validation_size=len(dataset.validation_labels),
+        macs=macs_per_image(network),
+    )
+
+
+def _evaluated(evaluation: Evaluation, dataset: Dataset) -> Evaluated:
+    total = len(dataset.test_labels)
+    return Evaluated(
+        correct=evaluation.correct,
+        total=total,
+        accuracy=evaluation.correct / total,
+        test_loss=finite(evaluation.loss),
+        confusion=evaluation.confusion(len(dataset.class_names)),
+    )
+
+
+def _save_results(run: Run, network: torch.nn.Module, evaluation: Evaluation) -> None:
+    """Raises `OSError`."""
+    import numpy
+    from safetensors.torch import save as serialised
+
+    predictions = {
+        "label": evaluation.labels.numpy().astype("uint8"),
+        "predicted": evaluation.predicted.numpy().astype("uint8"),
+        "probability": evaluation.probability.numpy(),
+    }
+    weights = {
+        name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, value in network.state_dict().items()
+    }
+    files.replace(
+        run.path / "predictions.npz", lambda file: numpy.savez_compressed(file, allow_pickle=False, **predictions)
+    )
+    files.replace(run.path / "weights.safetensors", lambda file: file.write(serialised(weights)))
+
+
+def _failed(error: Exception) -> RunEnded:
+    """What happened, in a line; the whole of it is in the log."""
+    status: Status = "failed"
+    if isinstance(error, Problem):
+        advice = error.advice if error.advice.text else None
+        return RunEnded(status=status, message=error.message, advice=advice)
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+        return RunEnded(
+            status=status,
+            message=Message("out of memory: {reason}", {"reason": reason(error)}),
+            advice=Message("Try a smaller batch size, or another device."),
+        )
+    return RunEnded(
+        status=status,
+        message=Message("{kind}: {reason}", {"kind": type(error).__name__, "reason": reason(error)}),
+        advice=Message("The run's log has the whole of it."),
+    )
+
+
+class _StopWatch:
+    """Whether to stop: asked at every batch, so that the file system is not."""
+
+    def __init__(self, run: Run, should_stop: Callable[[], bool]) -> None:
+        self._run = run
+        self._should_stop = should_stop
+        self._next_look = 0.0
+
+    def __call__(self) -> bool:
+        if self._should_stop():
+            return True
+        now = time.monotonic()
+        if now < self._next_look:
+            return False
+        self._next_look = now + _STOP_FILE_INTERVAL_S
+        return self._run.stop_requested()

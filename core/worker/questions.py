@@ -1,0 +1,121 @@
+"""The test images as runs see them: which they take for what, also under harder conditions, and what they say of a
+drawing.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from core.data import drawing, split_and_permute
+from core.data.datasets import Cancelled, Dataset
+from core.messages import Problem
+from core.runs import predictions
+from core.runs.directory import Run
+from core.runs.predictions import Predictions
+from core.training.load_trained import Datasets, load_network
+from core.training.loop import normalise
+from core.training.robustness import accuracy
+from core.worker.protocol import Browse, Browsed, Digit, Measure, Measured, Recognise, Recognised
+
+_MAX_DIGITS = 100
+
+
+class Browser:
+    """Keeps the data and the networks that it was asked for. Nothing is downloaded, and no network's file executed."""
+
+    def __init__(self) -> None:
+        self._datasets = Datasets(
+            notify=lambda _message: None,
+            progress=lambda _message, _share: None,
+            should_stop=lambda: True,  # what was there for the training is on disk: nothing is fetched for this
+        )
+        self._networks: dict[str, nn.Module] = {}
+
+    def browse(self, request: Browse) -> Browsed:
+        """The images asked for, the most confident errors first. Raises `Problem`."""
+        run = Run(Path(request.run_dir))
+        images = self._dataset(run).test_images
+        first = _predictions(run, len(images))
+        other = Run(Path(request.other_dir)) if request.other_dir else None
+        second = _predictions(other, len(images)) if other else None
+        if second is not None and other is not None and not np.array_equal(first.label, second.label):
+            raise Problem("runs {first} and {second} were tested on different images", first=run.id, second=other.id)
+        chosen = _chosen(request, first, second)
+        confidence = first.probability if request.which != "other_wrong" or second is None else second.probability
+        chosen = chosen[np.argsort(-confidence[chosen], kind="stable")]
+        digits = tuple(_digit(int(index), images, first, second) for index in chosen[:_MAX_DIGITS])
+        return Browsed(request, digits, len(chosen))
+
+    def recognise(self, request: Recognise) -> Recognised:
+        """What each network makes of a drawing, brought to MNIST's form. Raises `Problem`."""
+        pixels = torch.frombuffer(bytearray(request.pixels[: 28 * 28].ljust(28 * 28, b"\0")), dtype=torch.uint8)
+        image = drawing.mnist_form(pixels.reshape(28, 28))
+        found: dict[str, tuple[float, ...]] = {}
+        for run_dir in request.run_dirs if image.any() else ():
+            found[Path(run_dir).name] = self._probabilities(Run(Path(run_dir)), image)
+        return Recognised(request, image.numpy().tobytes(), found)
+
+    def measure(self, request: Measure) -> Measured:
+        """Raises `Problem`."""
+        run = Run(Path(request.run_dir))
+        network, dataset = self._network(run), self._dataset(run)
+        found = accuracy(network, dataset, request.condition, permute=run.config().permute)
+        return Measured(request, found)
+
+    @torch.no_grad()
+    def _probabilities(self, run: Run, image: Tensor) -> tuple[float, ...]:
+        network, dataset = self._network(run), self._dataset(run)
+        prepared = split_and_permute.permuted(image[None]) if run.config().permute else image[None]
+        logits = network(normalise(prepared, dataset))
+        return tuple(logits[0].float().softmax(0).tolist())
+
+    def _network(self, run: Run) -> nn.Module:
+        if not run.config().architecture.is_built_in:
+            raise Problem("the network of run {run} is a file, which is not executed to look at a run", run=run.id)
+        if run.id not in self._networks:
+            self._networks[run.id] = load_network(run)
+        return self._networks[run.id]
+
+    def _dataset(self, run: Run) -> Dataset:
+        try:
+            return self._datasets.of(run)
+        except Cancelled as error:
+            folder = run.config().data_dir
+            raise Problem("the data of run {run} are not in {folder} any more", run=run.id, folder=folder) from error
+
+
+def _predictions(run: Run, size: int) -> Predictions:
+    """Of `size` images. Raises `Problem`."""
+    found = predictions.read(run)
+    if len(found.label) != size:
+        raise Problem("the predictions of run {run} are not those of its test images", run=run.id)
+    return found
+
+
+def _chosen(request: Browse, first: Predictions, second: Predictions | None) -> Any:
+    """The indices of the images asked for."""
+    wrong = ~first.right
+    if second is not None:
+        other_wrong = ~second.right
+        masks = {"wrong": wrong & ~other_wrong, "other_wrong": ~wrong & other_wrong, "both_wrong": wrong & other_wrong}
+        return np.flatnonzero(masks[request.which])
+    if request.label is None or request.predicted is None:
+        return np.flatnonzero(wrong)
+    return np.flatnonzero((first.label == request.label) & (first.predicted == request.predicted))
+
+
+def _digit(index: int, images: Tensor, first: Predictions, second: Predictions | None) -> Digit:
+    return Digit(
+        index=index,
+        label=int(first.label[index]),
+        predicted=int(first.predicted[index]),
+        probability=float(first.probability[index]),
+        pixels=images[index].numpy().tobytes(),
+        other_predicted=int(second.predicted[index]) if second is not None else None,
+        other_probability=float(second.probability[index]) if second is not None else None,
+    )

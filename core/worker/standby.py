@@ -1,0 +1,79 @@
+"""A worker that waits, its libraries loaded, and answers a dashboard until it is handed a run."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from core.messages import Message, Problem
+from core.networks import tabulate
+from core.networks.build import build_network
+from core.runs.directory import Run
+from core.training import acceleration, devices
+from core.training.settle import settle
+from core.worker import protocol, threads
+from core.worker.questions import Browser
+
+
+def stand_by() -> Path | None:
+    """Answer the dashboard until it hands over a run, and return that run's directory; None where it ended without."""
+
+    def say(answer: protocol.Answer) -> None:
+        os.write(answers, protocol.encode(answer) + b"\n")
+
+    # What a network of the user's own prints while it is described must not be taken for an answer.
+    answers = os.dup(1)
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 1)
+    os.dup2(null, 2)
+    say(protocol.Ready(tuple(devices.available())))
+    acceleration.keep_freed_memory()
+    browser = Browser()
+    for line in sys.stdin.buffer:
+        request = protocol.decode_request.decode(line)
+        if isinstance(request, protocol.Train):
+            os.close(answers)
+            os.dup2(null, 0)
+            return Path(request.run_dir)
+        try:
+            if isinstance(request, protocol.Settle):
+                say(_settled(request, say))
+            else:
+                say(_answer(request, browser))
+        except Problem as problem:
+            say(protocol.Refused(request, problem.message, problem.advice))
+        acceleration.load_what_training_needs()  # once the first question is answered there is time
+    return None
+
+
+def _answer(request: protocol.Question, browser: Browser) -> protocol.Answer:
+    """Answer a question. Raises `Problem`."""
+    match request:
+        case protocol.Describe():
+            torch.manual_seed(0)
+            network = build_network(request.architecture)
+            return protocol.Described(request, tabulate.layer_table(network, request.architecture.model))
+        case protocol.Browse():
+            return browser.browse(request)
+        case protocol.Recognise():
+            return browser.recognise(request)
+        case protocol.Measure():
+            torch.set_num_threads(threads.share_of_cores(Run(Path(request.run_dir))))
+            return browser.measure(request)
+        case protocol.Settle():
+            raise AssertionError("settling says what it is at meanwhile")
+
+
+def _settled(request: protocol.Settle, say: Callable[[protocol.Answer], None]) -> protocol.Settled:
+    """Settle the settings of a comparison, saying how far a download is. Raises `Problem`."""
+
+    def tell(message: Message, fraction: float | None = None) -> None:
+        say(protocol.Told(request, message, fraction))
+
+    # Whoever gives up waiting ends this process.
+    settled = settle(request.config, request.models, notify=tell, progress=tell, should_stop=lambda: False)
+    return protocol.Settled(request, settled)

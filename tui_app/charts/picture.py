@@ -1,0 +1,267 @@
+"""A chart of losses as rows of text: legend, numbers, curves and axes, each in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from rich.cells import cell_len, set_cell_size
+from textual.geometry import Region, Size
+
+from core.runs.history import Column
+from tui_app.charts.axes import Scale, Unit, fitting_scale, x_ticks
+from tui_app.charts.canvas import (
+    ASCII,
+    BAND,
+    BATCH,
+    BLANK,
+    EPOCH,
+    GAP,
+    LABEL,
+    PLACEHOLDER,
+    SERIES,
+    VALIDATION,
+    Canvas,
+    Layout,
+    Row,
+)
+from tui_app.charts.curves import Curves, Placed, Reductions, Series, between
+
+_LABEL_WIDTHS: dict[Unit, int] = {"epochs": 7, "seconds": 10, "macs": 10}
+"""Cells from one tick of the x axis to the next, at least."""
+_EPOCH_WIDTH = 4
+"""Columns that an epoch needs to be told from the next."""
+_ROWS_FOR_CURVES = 7
+_ASCII_LINES = "*o+#@%&"
+_ASCII_BANDS = ":'`,;^-"
+
+
+@dataclass(frozen=True)
+class Words:
+    """The texts of a chart, in some language."""
+
+    x_labels: dict[Unit, str] = field(default_factory=lambda: {"epochs": "Epoch", "seconds": "Time", "macs": "MACs"})
+    y_label: str = "Loss"
+    running: str = "running loss"
+    batch: str = "batch losses"
+    validation: str = "validation loss"
+    no_macs: str = "MACs not known"
+    failure: str = "The chart cannot be drawn."
+    decimal_mark: str = "."
+
+
+@dataclass(frozen=True)
+class View:
+    """What is to be seen."""
+
+    size: Size
+    series: tuple[Series, ...] = ()
+    """The first is on show, and lies on top."""
+    planned_epochs: float | None = None
+    """Of the first."""
+    unit: Unit = "epochs"
+    """What the x axis counts."""
+    log_scale: bool = False
+    placeholder: str = ""
+    """What stands in the chart while it is empty."""
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """A series that has a place on the x axis."""
+
+    number: int
+    """Of the series, counted from 0."""
+    series: Series
+    curves: Curves
+    epoch_width: float
+    """In cells."""
+
+    @property
+    def is_on_show(self) -> bool:
+        """A run by itself, with all that there is to see of it."""
+        return self.number == 0 and not self.series.is_group
+
+    @property
+    def paint(self) -> int:
+        return SERIES + self.number
+
+    @property
+    def validation_paint(self) -> int:
+        return VALIDATION if self.is_on_show else self.paint
+
+    def signs(self, signs: str) -> str:
+        return signs[self.number % len(signs)]
+
+
+class Picture:
+    """Keeps the scale of losses for as long as it serves, for a new one changes every cell."""
+
+    def __init__(self, words: Words, *, plain: bool) -> None:
+        self.words = words
+        self.plain = plain
+        """ASCII only, for a terminal without UTF-8."""
+        self._reductions = Reductions()
+        self._scale = Scale(0, 2.5)
+
+    def forget_scale(self) -> None:
+        """Other runs are shown: theirs may be another."""
+        self._scale = fitting_scale([], self._scale.log)
+
+    def rows(self, view: View, *, may_draw: bool) -> list[Row]:
+        """As many as the view is high, and as wide. What takes long to load is not loaded for an empty chart unless it
+        `may_draw`.
+        """
+        placed = [self._reductions.placed(series, view.unit) for series in view.series]
+        layout = self._layout(view.size, sum(each is not None and each.series.validates for each in placed))
+        reach = _reach(view, placed)
+        drawn = self._reduce(placed, reach, layout.canvas.width)
+        self._settle_scale([loss for each in drawn for loss in each.curves.losses], view.log_scale)
+        is_empty = not any(each.curves.losses or each.curves.gaps for each in drawn)
+        if is_empty and not may_draw:
+            return _with_message(_blank(view.size), view.placeholder)
+        try:
+            rows = self._draw(layout, view.unit, reach, drawn)
+        except Exception:  # whatever a drawing library may raise, the run on show must not go down with it
+            return _with_message(_blank(view.size), self.words.failure)
+        if layout.has_axes:
+            label = self.words.x_labels[view.unit]
+            rows[-1] = rows[-1].with_text(layout.margin - cell_len(label), label, LABEL)
+        validating = [each for each in drawn if each.series.validates]
+        rows[:0] = [self._figures(layout, each) for each in validating[: layout.figures]]
+        if layout.has_legend:
+            rows.insert(0, self._legend(layout, view))
+        rows += _blank(Size(view.size.width, view.size.height - len(rows)))
+        _mark_gaps(rows, layout.canvas, drawn)
+        if is_empty:
+            rows = _with_message(rows, self.words.no_macs if view.series and not drawn else view.placeholder)
+        return [Row(row.text.translate(ASCII), row.paint) for row in rows] if self.plain else rows
+
+    def _layout(self, size: Size, figures: int) -> Layout:
+        layout = Layout(size, max(6, *map(cell_len, self.words.x_labels.values())))
+        if not layout.has_legend or not layout.has_axes:
+            return layout
+        return Layout(size, layout.margin, max(0, min(figures, layout.canvas.height - _ROWS_FOR_CURVES)))
+
+    def _reduce(self, placed: Sequence[Placed | None], reach: float, cells: int) -> list[_Drawn]:
+        """To two columns a cell, as braille has them, where there is a band; to one for other runs."""
+        drawn = []
+        for number, each in enumerate(placed):
+            if each is not None:
+                width = 2 * cells if number == 0 or each.series.is_group else cells
+                edges = each.steps_at(reach * i / max(1, width) for i in range(width + 1))
+                apart = width * each.epoch_width >= _EPOCH_WIDTH * reach
+                curves = self._reductions.curves(each.series, edges, apart=apart, in_full=number == 0)
+                drawn.append(_Drawn(number, each.series, curves, cells * each.epoch_width / reach))
+        return drawn
+
+    def _settle_scale(self, losses: Sequence[Column], log: bool) -> None:
+        new, old = fitting_scale(losses, log), self._scale
+        if not losses or not old.includes(new) or new.top - new.bottom < 0.3 * (old.top - old.bottom):
+            self._scale = new
+
+    def _draw(self, layout: Layout, unit: Unit, reach: float, drawn: Sequence[_Drawn]) -> list[Row]:
+        canvas, scale = Canvas(layout, self.plain), self._scale
+        ticks = x_ticks(unit, reach, layout.canvas.width / _LABEL_WIDTHS[unit])
+        canvas.axes(
+            [(place, self._number(label)) for place, label in ticks],
+            [
+                (canvas.y(fraction), self._number(label).rjust(layout.margin))
+                for fraction, label in scale.ticks(layout.canvas.height // 2)
+            ],
+        )
+        canvas.grid(place for place, _ in ticks[1:])
+        upwards = drawn[::-1]  # the first lies on top, and lines on bands and dots
+        for each in upwards:
+            paint = BATCH if each.is_on_show else BAND + each.number
+            canvas.band(each.curves.band, scale, paint, each.signs(_ASCII_BANDS))
+        for each in upwards:
+            if not each.is_on_show:
+                heights = between(each.curves.validation, each.curves.width)
+                canvas.dots(heights[:: max(1, len(heights) // layout.canvas.width)], scale, each.paint, ".")
+        for each in upwards:
+            canvas.line(each.curves.running, each.curves.width, scale, each.paint, each.signs(_ASCII_LINES))
+            if each.is_on_show:
+                canvas.line(each.curves.validation, each.curves.width, scale, VALIDATION, ".")
+        for each in upwards:
+            if each.epoch_width >= _EPOCH_WIDTH:
+                canvas.marks(each.curves.epochs, each.curves.width, scale, EPOCH, "●")
+                canvas.marks(each.curves.validation, each.curves.width, scale, each.validation_paint, "◆")
+        return canvas.rows()
+
+    def _number(self, text: str) -> str:
+        return text.replace(".", self.words.decimal_mark)
+
+    def _figures(self, layout: Layout, drawn: _Drawn) -> Row:
+        """The validation accuracies of a series, in % and each at its epoch; the newest where there is no room."""
+        paint, right = drawn.validation_paint, layout.size.width
+        row = Row.of([("◆ %".rjust(layout.margin), paint), (" " * (right - layout.margin), BLANK)])
+        end = right
+        for column, share, _ in reversed(drawn.curves.accuracy):
+            text = self._number(f"{100 * share:.1f}")
+            centre = layout.canvas.x + column * layout.canvas.width // drawn.curves.width
+            begin = min(centre - len(text) // 2, right - len(text))
+            if layout.canvas.x <= begin and begin + len(text) <= end:
+                row = row.with_text(begin, text, paint)
+                end = begin - 1
+        return row
+
+    def _legend(self, layout: Layout, view: View) -> Row:
+        """The name of the y axis at its head, what the lines are at the right."""
+        head = self.words.y_label.rjust(layout.margin)
+        runs: list[tuple[str, int]] = []
+        room = layout.size.width - cell_len(head)
+        for signs, name in self._entries(view):
+            name = "".join(c if c.isprintable() else "·" for c in name)
+            needed = 3 + sum(len(sign) for sign, _ in signs) + cell_len(name)
+            if needed > room - 3:
+                runs.append(("  …", LABEL))
+                room -= 3
+                break
+            runs += [("  ", BLANK), *signs, (f" {name}", LABEL)]
+            room -= needed
+        return Row.of([(head, LABEL), (" " * room, BLANK), *runs])
+
+    def _entries(self, view: View) -> Iterable[tuple[list[tuple[str, int]], str]]:
+        """Signs and names: the runs first."""
+        many = len(view.series) > 1
+        for number, series in enumerate(view.series):
+            line = _ASCII_LINES[number % len(_ASCII_LINES)] if self.plain else "━"
+            band = _ASCII_BANDS[number % len(_ASCII_BANDS)] if self.plain else "⣿"
+            signs = [(line, SERIES + number), (band, BAND + number) if series.is_group else (line, SERIES + number)]
+            name = series.name if many or series.is_group else self.words.running
+            yield signs, name if self._reductions.placed(series, view.unit) else f"{name} ({self.words.no_macs})"
+        if not view.series:
+            return
+        first = view.series[0]
+        if first.validates and not first.is_group:
+            yield [("━◆", VALIDATION)], self.words.validation
+        elif any(series.validates for series in view.series):
+            yield [("┄◆", LABEL)], self.words.validation
+        if not first.is_group:
+            yield [("⣿⣿", BATCH)], self.words.batch
+
+
+def _reach(view: View, placed: Sequence[Placed | None]) -> float:
+    """The end of the x axis."""
+    ends = [each.reach(None if number else view.planned_epochs) for number, each in enumerate(placed) if each]
+    return max(ends, default=0.0) or (1.0 if placed or view.unit != "epochs" else max(1.0, view.planned_epochs or 1.0))
+
+
+def _mark_gaps(rows: list[Row], canvas: Region, drawn: Sequence[_Drawn]) -> None:
+    for each in reversed(drawn):
+        for column in each.curves.gaps:
+            x = canvas.x + column * canvas.width // each.curves.width
+            rows[canvas.y] = rows[canvas.y].with_text(x, "×", GAP if each.is_on_show else each.paint)
+
+
+def _with_message(rows: list[Row], text: str) -> list[Row]:
+    width = len(rows[0].text) if rows else 0
+    text = set_cell_size(text, width) if cell_len(text) > width else text
+    y = max(0, (len(rows) - 1) // 2)
+    message = rows[y].with_text((width - cell_len(text)) // 2, text, PLACEHOLDER)
+    return [*rows[:y], message, *rows[y + 1 :]]
+
+
+def _blank(size: Size) -> list[Row]:
+    return [Row.of([(" " * size.width, BLANK)])] * size.height

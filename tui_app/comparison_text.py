@@ -1,0 +1,211 @@
+"""What a comparison says, as plain grids and sentences in the language in use: for a terminal, a report or a panel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import zip_longest
+from statistics import fmean
+from typing import NamedTuple
+
+from rich.table import Table
+from rich.text import Text
+
+from core.comparing.statistics import Estimate, LeftOut, Pair, Results
+from core.data.conditions import KINDS, Condition, Robustness
+from core.messages import fill
+from tui_app import i18n
+from tui_app.i18n import _, number, percent, printable, say
+
+
+class Grid(NamedTuple):
+    """A table: the first column names the rows, the others are numbers, or texts."""
+
+    heading: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    texts: bool = False
+
+
+def networks(results: Results) -> Grid:
+    """A column for each network."""
+    columns = [
+        (
+            number(network.parameters),
+            "–" if network.macs is None else number(network.macs),
+            str(len(network.runs)),
+            _estimate(network.accuracy, 100, 2, "\u202f%" if i18n.language() == "fr" else "%"),
+            _estimate(network.errors, 1, 1 if len(network.runs) > 1 else 0),
+            "–" if network.test_loss is None else _estimate(network.test_loss, 1, 4),
+            _estimate(network.seconds_per_epoch, 1, 2),
+            _estimate(network.images_per_s, 1, 0),
+        )
+        for network in results.networks
+    ]
+    names = (
+        _("Parameters"),
+        _("Multiply–accumulates per image"),
+        _("Seeds"),
+        _("Test accuracy"),
+        _("Errors"),
+        _("Test loss"),
+        _("Seconds per epoch"),
+        _("Images per second"),
+    )
+    rows = tuple((name, *cells) for name, *cells in zip(names, *columns, strict=True))
+    return Grid((_("Network"), *(printable(network.name) for network in results.networks)), rows)
+
+
+def notes(results: Results) -> list[str]:
+    """What must be known to read the grid of the networks."""
+    found = []
+    if any(len(network.runs) > 1 for network in results.networks):
+        found.append(_("±: half of Student's 95% interval of the mean over the seeds."))
+    if any(len(network.runs) == 1 for network in results.networks):
+        found.append(_("One seed has no interval: how much a result depends on the seed is not known."))
+    total = results.networks[0].runs[0].total
+    found.append(_("Errors of {total} test images; times with the runs side by side.").format(total=number(total)))
+    if len(results.pairs) > 1:
+        found.append(
+            _("Each interval holds for its own pair, not for all {pairs} at once.").format(pairs=len(results.pairs))
+        )
+    return found
+
+
+def pair_title(pair: Pair) -> str:
+    """`RN_1 − RN_2: −2.31 points (−2.50 to −2.12)`."""
+    title = f"{printable(pair.first)} − {printable(pair.second)}"
+    difference = pair.difference
+    if difference is None:
+        return title
+    text = _("{pair}: {difference} points of accuracy").format(pair=title, difference=_signed(difference.mean))
+    if difference.low is None or difference.high is None:
+        return text
+    interval = _("(95% interval {low} to {high})")
+    return f"{text} {interval.format(low=_signed(difference.low), high=_signed(difference.high))}"
+
+
+def mcnemar(pair: Pair) -> Grid:
+    """A row for each seed."""
+    first, second = printable(pair.first), printable(pair.second)
+    heading = (
+        _("Seed"),
+        _("both right"),
+        _("only {network} right").format(network=first),
+        _("only {network} right").format(network=second),
+        _("both wrong"),
+        "χ²",
+        _("McNemar's p"),
+    )
+    rows = tuple(
+        (
+            str(test.seed),
+            number(test.both_right),
+            number(test.only_first_right),
+            number(test.only_second_right),
+            number(test.both_wrong),
+            _("exact") if test.chi_squared is None else number(test.chi_squared, 2),
+            p_value(test.p),
+        )
+        for test in pair.mcnemar
+    )
+    return Grid(heading, rows)
+
+
+def verdict(pair: Pair) -> str:
+    """The sentence, its fractions with two decimals."""
+    values = {
+        name: number(value, 2).replace("-", "−") if isinstance(value, float) else printable(str(value))
+        for name, value in pair.verdict.values.items()
+    }
+    return fill(_(pair.verdict.text), values)
+
+
+def left_out(part: LeftOut) -> str:
+    """`RN_2, seed 3 is left out: …`"""
+    text = _("{network}, seed {seed} is left out: {why}")
+    return text.format(network=printable(part.model.rpartition("/")[2]), seed=part.seed, why=say(part.why))
+
+
+def p_value(p: float) -> str:
+    return f"< {number(0.0001, 4)}" if p < 0.0001 else number(p, 4)
+
+
+def _estimate(value: Estimate, factor: float, decimals: int, sign: str = "") -> str:
+    text = number(factor * value.mean, decimals) + sign
+    return text if value.margin is None else f"{text} ± {number(factor * value.margin, decimals)}"
+
+
+def _signed(fraction: float) -> str:
+    """Percentage points with their sign."""
+    points = round(100 * fraction, 4)  # as in the sentence, so that both round alike
+    return ("+" if points > 0 else "−" if points < 0 else "") + number(abs(points), 2)
+
+
+# Conditions
+
+
+def condition_kind(kind: str) -> str:
+    return {"shift": _("Shifted"), "turn": _("Turned"), "noise": _("Noise")}[kind]
+
+
+def condition_name(condition: Condition | None) -> str:
+    """`shifted by 2 px`, `turned by 15°`, `noise 0.3`."""
+    if condition is None:
+        return _("as they are")
+    strength = f"{condition.strength:g}"
+    if i18n.language() == "fr":
+        strength = strength.replace(".", ",")
+    texts = {"shift": _("shifted by {strength} px"), "turn": _("turned by {strength}°"), "noise": _("noise {strength}")}
+    return texts[condition.kind].format(strength=strength)
+
+
+def robustness(named: Sequence[tuple[str, Sequence[Robustness]]]) -> Grid:
+    """Accuracy under each condition: a column for each name, the mean over its runs."""
+    conditions = [tested.condition for tested in named[0][1][0].tested]
+    means = [
+        [fmean(run.tested[position].accuracy for run in runs) for _name, runs in named]
+        for position in range(len(conditions))
+    ]
+    return by_condition([printable(name) for name, _runs in named], list(zip(conditions, means, strict=True)))
+
+
+def by_condition(
+    names: Sequence[str], rows: Sequence[tuple[Condition | None, Sequence[float | None]]], unknown: str = ""
+) -> Grid:
+    """A row for each condition: the accuracies, 0 to 1, of those named; None as long as one is not known."""
+    cells = tuple(
+        (condition_name(condition), *(unknown if value is None else percent(value) for value in values))
+        for condition, values in rows
+    )
+    return Grid((_("Test images"), *names), cells)
+
+
+def curve_points(tested: Iterable[tuple[Condition | None, float]], kind: str) -> list[tuple[float, float]]:
+    """Strengths of one kind of condition and the mean accuracy under each, from the images as they are."""
+    points: dict[float, list[float]] = {}
+    for condition, accuracy in tested:
+        if condition is None or condition.kind == kind:
+            points.setdefault(condition.strength if condition is not None else 0.0, []).append(accuracy)
+    return [(strength, fmean(points[strength])) for strength in sorted(points)]
+
+
+def strength_unit(kind: str) -> str:
+    return {"shift": _("pixels"), "turn": _("degrees"), "noise": _("standard deviation, of white")}[kind]
+
+
+def kinds_of(runs: Sequence[Robustness]) -> list[str]:
+    """The kinds of condition that they were tested under."""
+    there = {tested.condition.kind for run in runs for tested in run.tested if tested.condition is not None}
+    return [kind for kind in KINDS if kind in there]
+
+
+# On a terminal
+
+
+def as_table(grid: Grid, colours: Sequence[str] = ()) -> Table:
+    """`colours`: of the headings after the first."""
+    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0), pad_edge=False)
+    for heading, colour in zip_longest(grid.heading, ("", *colours), fillvalue=""):
+        table.add_column(Text(heading, style=colour), justify="right" if table.columns else "left")
+    for row in grid.rows:
+        table.add_row(*(Text(cell) for cell in row))
+    return table

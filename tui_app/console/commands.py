@@ -1,0 +1,345 @@
+"""The command line: its commands and options, each text in the language in use."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from core import paths
+from core.catalogue import NETWORKS
+from core.config import RunConfig, setting_from_text
+from core.messages import Problem
+from core.runs import directory
+from core.runs.record import LIVE
+from tui_app.i18n import _
+
+
+class _Group(typer.core.TyperGroup):
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        super().format_help(ctx, formatter)
+        _translate(formatter)
+
+
+class _Command(typer.core.TyperCommand):
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        super().format_help(ctx, formatter)
+        _translate(formatter)
+
+
+def _translate(formatter: Any) -> None:
+    """The library's own words in the help."""
+    words = {
+        "Usage:": _("Usage:"),
+        "Arguments:": _("Arguments:"),
+        "Options:": _("Options:"),
+        "Commands:": _("Commands:"),
+        "Show this message and exit.": _("Show this message and exit."),
+        "[required]": _("[required]"),
+    }
+    for english, ours in words.items():
+        formatter.buffer[:] = [part.replace(english, ours) for part in formatter.buffer]
+
+
+app = typer.Typer(
+    cls=_Group,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    options_metavar=_("[OPTIONS]"),
+    subcommand_metavar=_("COMMAND [ARGUMENTS]..."),
+)
+
+RunId = Annotated[str | None, typer.Argument(metavar=_("RUN"), help=_("A run's id; the newest without one."))]
+RunIdNeeded = Annotated[str, typer.Argument(metavar=_("RUN"), help=_("A run's id."))]
+RunsDir = Annotated[
+    str | None, typer.Option(metavar=_("FOLDER"), help=_("Where the runs are. [default: MNIST_TUI_RUNS, or yours]"))
+]
+Lang = Annotated[str | None, typer.Option(metavar="fr|en", help=_("The language. [default: the locale's]"))]
+Json = Annotated[bool, typer.Option("--json", help=_("JSON on stdout instead of text."))]
+NoUi = Annotated[bool, typer.Option("--no-ui", help=_("Train in the foreground and print, without the dashboard."))]
+
+Device = Annotated[
+    str | None, typer.Option(metavar=_("NAME"), help=_("auto, cpu, cuda, cuda:N or mps. [default: auto]"))
+]
+Epochs = Annotated[str | None, typer.Option(metavar="N", help=_("Passes over the training set. [default: 5]"))]
+BatchSize = Annotated[str | None, typer.Option(metavar="N", help=_("Images per batch. [default: 64]"))]
+LearningRate = Annotated[str | None, typer.Option(metavar="X", help=_("Adam's learning rate. [default: 0.001]"))]
+DataSet = Annotated[
+    str | None,
+    typer.Option(metavar=_("NAME"), help=_("auto, mnist, fashion-mnist, kmnist, qmnist or sample. [default: auto]")),
+]
+DataDir = Annotated[
+    str | None, typer.Option(metavar=_("FOLDER"), help=_("Where the data are. [default: MNIST_TUI_DATA, or yours]"))
+]
+Precision = Annotated[str | None, typer.Option(metavar="fp32|tf32|bf16", help=_("Of the arithmetic. [default: fp32]"))]
+Threads = Annotated[str | None, typer.Option(metavar="N", help=_("On the CPU. [default: what suits it]"))]
+Validate = Annotated[
+    bool,
+    typer.Option("--validate", help=_("Hold out a tenth of the training images, and test on them after each epoch.")),
+]
+Permute = Annotated[
+    bool,
+    typer.Option("--permute", help=_("Put the pixels of all images in another order, the same for all runs.")),
+]
+Dropout = Annotated[
+    str | None,
+    typer.Option(metavar="P", help=_("The chance to leave out a unit of a fully connected hidden layer. [default: 0]")),
+]
+BatchNorm = Annotated[bool, typer.Option("--batch-norm", help=_("Batch normalisation before each ReLU."))]
+Width = Annotated[
+    str | None,
+    typer.Option(metavar="F", help=_("Times the channels and units of the hidden layers. [default: 1]")),
+]
+
+
+def _training(
+    device: Device = None,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    lr: LearningRate = None,
+    dataset: DataSet = None,
+    data_dir: DataDir = None,
+    precision: Precision = None,
+    threads: Threads = None,
+    dropout: Dropout = None,
+    batch_norm: BatchNorm = False,
+    width: Width = None,
+    validate: Validate = False,
+    permute: Permute = False,
+) -> dict[str, Any]:
+    """The fields of `RunConfig` that the options of a training give."""
+    given: dict[str, Any] = {
+        "device": device,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "lr": lr,
+        "dataset": dataset,
+        "precision": precision,
+        "threads": threads,
+        "dropout": dropout,
+        "width": width,
+    }
+    settings = _typed(given)
+    if data_dir is not None:
+        settings["data_dir"] = str(Path(data_dir).expanduser().absolute())
+    flags = {"batch_norm": batch_norm, "validate": validate, "permute": permute}
+    return settings | {field: True for field, is_given in flags.items() if is_given}
+
+
+def _trains(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Gives a command the options of `_training`, in place of its parameter `settings`."""
+    options = inspect.signature(_training, eval_str=True).parameters
+
+    @wraps(command)
+    def with_options(**given: Any) -> Any:
+        settings = _training(**{name: given.pop(name) for name in options})
+        return command(settings=settings, **given)
+
+    parameters: list[inspect.Parameter] = []
+    for name, parameter in inspect.signature(command, eval_str=True).parameters.items():
+        parameters += options.values() if name == "settings" else [parameter]
+    by_keyword = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
+    with_options.__signature__ = inspect.Signature(by_keyword)  # type: ignore[attr-defined]
+    with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in by_keyword}
+    return with_options
+
+
+def _typed(texts: dict[str, str | None]) -> dict[str, Any]:
+    """The fields of `RunConfig` that are typed."""
+    return {field: setting_from_text(field, text) for field, text in texts.items() if text is not None}
+
+
+@app.callback(invoke_without_command=True, help=_("Train the exam's two networks on MNIST, and watch them learn."))
+@_trains
+def dashboard(
+    context: typer.Context,
+    no_ui: NoUi = False,
+    model: Annotated[
+        str | None, typer.Option(metavar=_("NET"), help=_("RN_1, RN_2 or path/to/file.py:ClassName. [default: RN_1]"))
+    ] = None,
+    *,
+    settings: dict[str, Any],
+    seed: Annotated[str | None, typer.Option(metavar="N", help=_("Of all that is random. [default: drawn]"))] = None,
+    exact: Annotated[
+        bool,
+        typer.Option("--exact", help=_("The exam program's own arithmetic: on the CPU its losses, digit for digit.")),
+    ] = False,
+    json: Json = False,
+    runs_dir: RunsDir = None,
+    lang: Lang = None,
+) -> int | None:
+    context.obj = runs_dir
+    if context.invoked_subcommand is not None:
+        return None
+    settings |= _typed({"model": model, "seed": seed}) | ({"exact": True} if exact else {})
+    config = RunConfig(**settings)
+    folder = _runs_dir(runs_dir)
+    if no_ui or json or _no_dashboard():
+        from tui_app.console import training_command
+
+        return training_command.train(folder, config, json=json)
+    return _open_dashboard(folder, settings)
+
+
+@app.command(cls=_Command, help=_("Print the layer table of a network: of both without one."))
+def layers(
+    network: Annotated[str | None, typer.Argument(metavar=_("RN_1|RN_2|FILE:CLASS"), help=_("A network."))] = None,
+    dropout: Dropout = None,
+    batch_norm: BatchNorm = False,
+    width: Width = None,
+    json: Json = False,
+    lang: Lang = None,
+) -> None:
+    from tui_app.console.listing_commands import print_layers
+
+    options = _typed({"dropout": dropout, "width": width})
+    models = [setting_from_text("model", network)] if network else NETWORKS
+    configs = [RunConfig(model=model, batch_norm=batch_norm, **options) for model in models]
+    print_layers([config.architecture for config in configs], json=json)
+
+
+@app.command("runs", cls=_Command, help=_("List the runs."))
+def list_runs(context: typer.Context, json: Json = False, runs_dir: RunsDir = None, lang: Lang = None) -> None:
+    from tui_app.console.listing_commands import print_runs
+
+    print_runs(_runs_dir(runs_dir or context.obj), json=json)
+
+
+@app.command(cls=_Command, help=_("Open the dashboard on a run."))
+def attach(context: typer.Context, run: RunId = None, runs_dir: RunsDir = None, lang: Lang = None) -> int:
+    folder = _runs_dir(runs_dir or context.obj)
+    found = directory.find(folder, run)
+    if _no_dashboard():
+        from tui_app.console import training_command
+
+        return training_command.follow(found, json=False)
+    return _open_dashboard(folder, {}, found.id)
+
+
+@app.command(cls=_Command, help=_("Print a run's lines from its start until it ends."))
+def follow(
+    context: typer.Context, run: RunId = None, json: Json = False, runs_dir: RunsDir = None, lang: Lang = None
+) -> int:
+    from tui_app.console import training_command
+
+    return training_command.follow(directory.find(_runs_dir(runs_dir or context.obj), run), json=json)
+
+
+@app.command(cls=_Command, help=_("Ask a run to stop: it saves a checkpoint first."))
+def stop(context: typer.Context, run: RunIdNeeded, runs_dir: RunsDir = None, lang: Lang = None) -> None:
+    found = directory.find(_runs_dir(runs_dir or context.obj), run)
+    state = found.state()
+    if state not in LIVE:
+        raise Problem("run {run} is not in progress", run=found.id)
+    found.request_stop()
+    print(_("Run {run} will stop at its next batch.").format(run=found.id), file=sys.stderr)
+
+
+@app.command(cls=_Command, help=_("Go on with a run from its checkpoint."))
+def resume(
+    context: typer.Context,
+    run: RunIdNeeded,
+    no_ui: NoUi = False,
+    json: Json = False,
+    runs_dir: RunsDir = None,
+    lang: Lang = None,
+) -> int:
+    folder = _runs_dir(runs_dir or context.obj)
+    found = directory.find(folder, run)
+    directory.check_resumable(found)
+    if no_ui or json or _no_dashboard():
+        from tui_app.console import training_command
+
+        return training_command.resume(found, json=json)
+    return _open_dashboard(folder, {}, found.id, resume=True)
+
+
+@app.command(cls=_Command, help=_("Train networks on the same seeds, and tell which is better, and how surely."))
+@_trains
+def compare(
+    context: typer.Context,
+    models: Annotated[
+        str,
+        typer.Option(
+            metavar=_("NET,NET,..."), show_default=False, help=_("The networks, two or more. [default: RN_1,RN_2]")
+        ),
+    ] = "RN_1,RN_2",
+    seeds: Annotated[
+        str, typer.Option(metavar="N", show_default=False, help=_("Runs of each network. [default: 5]"))
+    ] = "5",
+    *,
+    settings: dict[str, Any],
+    conditions: Annotated[
+        bool, typer.Option("--conditions", help=_("Test under harder conditions too: shifted, turned, with noise."))
+    ] = False,
+    report: Annotated[
+        str | None,
+        typer.Option(metavar=_("FILE"), help=_("Write a report: one .html file, or .md with its pictures beside it.")),
+    ] = None,
+    json: Json = False,
+    runs_dir: RunsDir = None,
+    lang: Lang = None,
+) -> int:
+    from core.comparing.comparison import check_seeds
+    from core.data.conditions import default
+    from tui_app.console import compare_command
+
+    request = compare_command.Request(
+        models=tuple(setting_from_text("model", model) for model in models.split(",")),
+        seeds=check_seeds(seeds),
+        settings=settings,
+        conditions=tuple(default()) if conditions else (),
+        report=Path(report).expanduser() if report is not None else None,
+        json=json,
+    )
+    return compare_command.compare(_runs_dir(runs_dir or context.obj), request)
+
+
+@app.command(cls=_Command, help=_("Test finished runs on shifted, turned and noisy digits: no new training."))
+def conditions(
+    context: typer.Context,
+    run: Annotated[list[str], typer.Argument(metavar=_("RUN"), help=_("Ids of runs."))],
+    shift: Annotated[str | None, typer.Option(metavar="N,N,...", help=_("By pixels, 1 to 4."))] = None,
+    turn: Annotated[str | None, typer.Option(metavar="N,N,...", help=_("By degrees, 5 to 45."))] = None,
+    noise: Annotated[
+        str | None,
+        typer.Option(metavar="X,X,...", help=_("Its standard deviation, above 0 and up to 1, which is white.")),
+    ] = None,
+    json: Json = False,
+    runs_dir: RunsDir = None,
+    lang: Lang = None,
+) -> int:
+    from core.data.conditions import Kind, default, from_text
+    from tui_app.console.conditions_command import print_conditions
+
+    typed: dict[Kind, str | None] = {"shift": shift, "turn": turn, "noise": noise}
+    asked = [one for kind, text in typed.items() if text is not None for one in from_text(kind, text)]
+    return print_conditions(_runs_dir(runs_dir or context.obj), run, asked or default(), json=json)
+
+
+def _runs_dir(given: str | None) -> Path:
+    return Path(given).expanduser().absolute() if given else paths.default_runs_dir()
+
+
+def _no_dashboard() -> bool:
+    """Whether there is no terminal to draw on; if so, says it."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        print(_("No terminal: training in text, as with --no-ui."), file=sys.stderr)
+        return True
+    if os.environ.get("TERM", "dumb") in ("dumb", "unknown"):
+        print(_("This terminal cannot show the dashboard: text only, as with --no-ui."), file=sys.stderr)
+        return True
+    return False
+
+
+def _open_dashboard(folder: Path, settings: dict[str, Any], run_id: str | None = None, resume: bool = False) -> int:
+    from tui_app.dashboard.app import MnistTui
+
+    return MnistTui(folder, settings, run_id, resume=resume).run_in_terminal()

@@ -1,0 +1,248 @@
+"""`mnist-tui compare`: many runs trained, and what they say."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from core.comparing import comparison, statistics
+from core.comparing.comparison import Comparison, Part
+from core.comparing.statistics import Results
+from core.config import RunConfig
+from core.data.conditions import Condition, Robustness
+from core.runs.directory import FollowedRun
+from core.worker.detach import StopSignals
+from tui_app import comparison_text as view
+from tui_app import i18n, tables
+from tui_app.console.conditions_command import print_accuracies, test_under_conditions
+from tui_app.console.status_line import StatusLine, Stopped
+from tui_app.console.training_command import say_loading
+from tui_app.i18n import _, printable, say
+from tui_app.report import compose
+
+_POLL_S = 0.1
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of a comparison; `settings` are fields of `RunConfig`, those that were typed."""
+
+    models: tuple[str, ...]
+    seeds: int
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    conditions: tuple[Condition, ...] = ()
+    report: Path | None = None
+    json: bool = False
+
+
+def compare(runs_dir: Path, request: Request) -> int:
+    """Train what is not trained yet, and print what the runs say. Returns the exit code."""
+    comparison.check_models(request.models)
+    if request.report is not None:
+        compose.check(request.report)
+    status = StatusLine(sys.stderr)
+    signals = StopSignals()
+    signals.install()
+    try:
+        settings = _settle(request, status, signals)
+        at_once = comparison.at_once(settings.device, settings.threads)
+        configs = comparison.plan(request.models, request.seeds, settings)
+        made = Comparison(runs_dir, configs, at_once)
+        _check_finished(made)
+        if not _carry_out(made, status, signals):
+            raise Stopped
+        results = statistics.summarise(made.finished, made.left_out) if made.finished else None
+        if results is None:
+            return _exit_code(made)
+        tested = _test_all(made.finished, results, request.conditions, settings.device, status, signals)
+    except Stopped:
+        status.note(_("Stopped. The same command goes on from here."))
+        return 128 + (signals.received or 2)
+    command = _command(request, settings)
+    status.warn_of_sample([results.started.dataset])
+    if request.report is not None:
+        for path in compose.write(request.report, compose.Content(results, command, at_once, tested)):
+            status.note(_("Written: {path}").format(path=printable(str(path))))
+    if request.json:
+        print(_json(results, command, at_once, tested))
+    else:
+        _print(results, tested)
+    return _exit_code(made)
+
+
+# The training
+
+
+def _settle(request: Request, status: StatusLine, signals: StopSignals) -> RunConfig:
+    """Return the settings of all runs, with nothing left to choose. Raises `Problem`, `Stopped`."""
+    for model in request.models:  # before torch is loaded: what no run can have
+        RunConfig(**{**request.settings, "model": model, "seed": 0})
+    say_loading()
+    from core.data.datasets import Cancelled
+    from core.training.settle import settle
+
+    try:
+        with redirect_stdout(sys.stderr):  # whatever a network prints: stdout is for the answer
+            return settle(
+                RunConfig(**{**request.settings, "seed": 0}),
+                request.models,
+                notify=lambda message: status.note(say(message)),
+                progress=lambda message, share: status.draw_share(say(message), share),
+                should_stop=signals,
+            )
+    except Cancelled:
+        raise Stopped from None
+    finally:
+        status.erase()
+
+
+def _check_finished(made: Comparison) -> None:
+    """That what is finished already can be used: before the others are trained. Raises `Problem`."""
+    if made.finished:
+        statistics.check_comparable(made.finished)
+    for finished in made.finished:
+        statistics.read_predictions(finished)
+
+
+def _carry_out(made: Comparison, status: StatusLine, signals: StopSignals) -> bool:
+    """Until all runs have ended. False: they were asked to stop, and have."""
+    finished, left = made.count("done"), made.count("waiting", "running")
+    text = _("{runs} runs: {finished} finished before, {left} to train")
+    status.note(text.format(runs=len(made.parts), finished=finished, left=left))
+    told = {id(part) for part in made.parts if part.reused}
+    asked = False
+    while True:
+        more = made.advance()
+        for part in made.parts:
+            if part.state in ("done", "left_out") and id(part) not in told:
+                told.add(id(part))
+                status.note(_part_line(part))
+        if signals.received is not None and not asked:
+            asked = True
+            made.stop()
+            status.note(_("Stopping: each run saves a checkpoint first."))
+        if not more:
+            break
+        _draw(made, status)
+        time.sleep(_POLL_S)
+    status.erase()
+    return not asked or made.count("done", "left_out") == len(made.parts)
+
+
+def _draw(made: Comparison, status: StatusLine) -> None:
+    ended = made.count("done", "left_out")
+    text = _("{ended} of {runs} runs, {running} in progress").format(
+        ended=ended, runs=len(made.parts), running=made.count("running")
+    )
+    left = made.seconds_left()
+    after = "" if left is None else _("{left} left").format(left=i18n.duration(left))
+    status.draw_share(text, made.share, after)
+
+
+def _part_line(part: Part) -> str:
+    if part.state == "left_out":
+        return view.left_out(part.as_left_out)
+    assert part.followed is not None
+    result = part.followed.record.evaluated
+    return _("{run}: {network}, seed {seed}: {accuracy}").format(
+        run=part.followed.run.id,
+        network=printable(part.config.model.rpartition("/")[2]),
+        seed=part.config.seed,
+        accuracy="–" if result is None else i18n.percent(result.accuracy),
+    )
+
+
+def _exit_code(made: Comparison) -> int:
+    """As of a single run: 1 where one failed, else 3 where one diverged."""
+    statuses = {part.status for part in made.parts if part.state == "left_out"}
+    return 1 if "failed" in statuses else 3 if "diverged" in statuses else 0
+
+
+def _test_all(
+    finished: Sequence[FollowedRun],
+    results: Results,
+    asked: Sequence[Condition],
+    device: str,
+    status: StatusLine,
+    signals: StopSignals,
+) -> list[tuple[str, list[Robustness]]]:
+    """Each network's name and its tested runs; nothing where no condition is asked for."""
+    if not asked:
+        return []
+    by_id = {one.run.id: one.run for one in finished}
+    tested = {one.run: one for one in test_under_conditions(list(by_id.values()), asked, device, status, signals)}
+    return [(network.name, [tested[run.run] for run in network.runs]) for network in results.networks]
+
+
+# What is printed
+
+
+def _print(results: Results, tested: Sequence[tuple[str, Sequence[Robustness]]]) -> None:
+    tables.print_table(view.as_table(view.networks(results)), ["", *view.notes(results)])
+    for pair in results.pairs:
+        lines = [view.pair_title(pair)]
+        if pair.mcnemar:
+            tables.print_texts(lines)
+            tables.print_table(view.as_table(view.mcnemar(pair)))
+            lines = []
+        tables.print_texts([*lines, view.verdict(pair), ""])
+    if tested:
+        print_accuracies(tested)
+
+
+def _json(results: Results, command: str, at_once: int, tested: Sequence[tuple[str, Sequence[Robustness]]]) -> str:
+    """One object; the texts in English."""
+    started = results.started
+    content: dict[str, Any] = {
+        "dataset": {
+            "name": started.dataset,
+            "title": started.dataset_title,
+            "train_size": started.train_size,
+            "test_size": started.test_size,
+        },
+        "settings": {
+            name: value
+            for name, value in msgspec.structs.asdict(started.config).items()
+            if name not in ("model", "seed")
+        },
+        "machine": {
+            "device": started.device,
+            "device_name": started.device_name,
+            "torch": started.torch_version,
+            "threads": started.threads,
+            "at_once": at_once,
+        },
+        "networks": results.networks,
+        "pairs": [{**msgspec.structs.asdict(pair), "verdict": str(pair.verdict)} for pair in results.pairs],
+        "left_out": [{**msgspec.structs.asdict(part), "why": str(part.why)} for part in results.left_out],
+        "conditions": [{"network": name, "runs": found} for name, found in tested],
+        "command": command,
+    }
+    return msgspec.json.format(msgspec.json.encode(content)).decode()
+
+
+def _command(request: Request, settings: RunConfig) -> str:
+    """What gives the same comparison again: everything that has a part in its result."""
+    words = ["mnist-tui", "compare", "--models", ",".join(request.models), "--seeds", str(request.seeds)]
+    always = ("epochs", "batch_size", "lr", "dataset", "precision")
+    default = RunConfig(seed=0, data_dir="")
+    for name in settings.__struct_fields__:
+        value = getattr(settings, name)
+        option = f"--{name.replace('_', '-')}"
+        if name in ("model", "seed") or (name not in always and name not in request.settings):
+            continue
+        if isinstance(value, bool):
+            words += [option] if value else []
+        elif name in always or value != getattr(default, name):
+            words += [option, f"{value:g}" if isinstance(value, float) else str(value)]
+    if request.conditions:
+        words.append("--conditions")
+    return shlex.join(words)

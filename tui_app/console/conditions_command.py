@@ -1,0 +1,106 @@
+"""`mnist-tui conditions`: trained networks on harder test images."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import msgspec
+
+from core.data.conditions import Condition, Robustness
+from core.runs import directory
+from core.runs.directory import Run
+from core.worker.detach import StopSignals
+from tui_app import comparison_text as view
+from tui_app import tables, terminal, wording
+from tui_app.charts import accuracy
+from tui_app.charts.accuracy import Curve
+from tui_app.console.status_line import StatusLine, Stopped
+from tui_app.console.training_command import say_loading
+from tui_app.i18n import _, printable, say
+
+_CURVE_SIZE = 60, 14
+"""Columns and rows."""
+
+
+def print_conditions(runs_dir: Path, run_ids: Sequence[str], asked: Sequence[Condition], *, json: bool) -> int:
+    """Test finished runs under conditions, and print their accuracy. Returns the exit code."""
+    found = [directory.find(runs_dir, run_id) for run_id in dict.fromkeys(run_ids)]
+    status = StatusLine(sys.stderr)
+    signals = StopSignals()
+    signals.install()
+    try:
+        say_loading()
+        tested = test_under_conditions(found, asked, "auto", status, signals)
+    except Stopped:
+        return 128 + (signals.received or 2)
+    if json:
+        print(msgspec.json.format(msgspec.json.encode(tested)).decode())
+        return 0
+    status.warn_of_sample([one.dataset for one in tested])
+    several = len({one.dataset for one in tested}) > 1
+    named = [(_run_name(one, with_data=several), [one]) for one in tested]
+    print_accuracies(named)
+    return 0
+
+
+def test_under_conditions(
+    found: Sequence[Run], asked: Sequence[Condition], device: str, status: StatusLine, signals: StopSignals
+) -> list[Robustness]:
+    from core.data import datasets
+    from core.training import acceleration, devices
+    from core.training.load_trained import Datasets, load_network
+    from core.training.robustness import robustness
+
+    acceleration.keep_freed_memory()
+    where = devices.resolve(device)
+    with redirect_stdout(sys.stderr):
+        for run in found:
+            load_network(run)  # what cannot be tested is said before any of it is
+    done, total = 0, len(found) * (len(asked) + 1)
+
+    def advance() -> None:
+        nonlocal done
+        done += 1
+        if signals():
+            raise Stopped
+        status.draw_share(_("Testing under harder conditions"), done / total)
+
+    kept = Datasets(
+        notify=lambda message: status.note(say(message)),
+        progress=lambda message, share: status.draw_share(say(message), share),
+        should_stop=signals,
+    )
+    try:
+        with redirect_stdout(sys.stderr):
+            tested = [robustness(run, asked, kept, where, advance) for run in found]
+    except datasets.Cancelled:
+        raise Stopped from None
+    finally:
+        status.erase()
+    return tested
+
+
+def _run_name(one: Robustness, *, with_data: bool) -> str:
+    parts = [wording.network_name(one.config, folder=False)]
+    parts += [_("pixels permuted")] if one.config.permute else []
+    parts += [one.dataset] if with_data else []
+    return f"{one.run} ({', '.join(parts)})"
+
+
+def print_accuracies(named: Sequence[tuple[str, Sequence[Robustness]]]) -> None:
+    """Accuracy by condition, in numbers and as a curve for each kind."""
+    tables.print_table(view.as_table(view.robustness(named)))
+    plain = not terminal.takes_utf8(sys.stdout)
+    for kind in view.kinds_of([run for _name, found in named for run in found]):
+        drawn = []
+        for position, (name, found) in enumerate(named):
+            points = view.curve_points(((one.condition, one.accuracy) for run in found for one in run.tested), kind)
+            colour = accuracy.COLOURS[position % len(accuracy.COLOURS)]
+            drawn.append(Curve(printable(name), accuracy.marker(position, plain=plain), colour, points))
+        strengths = [strength for strength, _accuracy in drawn[0].points]
+        curve = accuracy.draw(drawn, strengths, *_CURVE_SIZE, plain=plain)
+        title = f"{view.condition_kind(kind)} ({view.strength_unit(kind)})"
+        tables.print_texts(["", title, accuracy.legend(drawn), curve])

@@ -1,0 +1,45 @@
+"""What there is, printed: the layer tables and the list of runs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from core.config import Architecture
+from core.runs import directory
+from tui_app import i18n, tables, wording
+from tui_app.i18n import _
+
+
+def print_layers(described: Sequence[Architecture], *, json: bool) -> None:
+    """The layer tables of networks, for a person or a program."""
+    import torch
+
+    from core.networks import tabulate
+    from core.networks.build import build_network
+
+    found = []
+    for each in described:
+        torch.manual_seed(0)
+        network = build_network(each)
+        found.append(tabulate.layer_table(network, each.model))
+    if json:
+        as_dicts = [table.to_dict() for table in found]
+        print(msgspec.json.format(msgspec.json.encode(as_dicts if len(found) > 1 else as_dicts[0])).decode())
+        return
+    for each, table in zip(described, found, strict=True):
+        tables.print_table(tables.layers(table, wording.network_name(each)), tables.derivations(table))
+
+
+def print_runs(runs_dir: Path, *, json: bool) -> None:
+    """Every run, for a person or a program."""
+    summaries = directory.Listing(runs_dir).read()
+    if json:
+        print(i18n.printable_json(msgspec.json.format(msgspec.json.encode(summaries)).decode()))
+    elif summaries:
+        tables.print_table(tables.runs(summaries))
+    else:
+        print(_("There is no run in {path} yet.").format(path=runs_dir), file=sys.stderr)

@@ -1,0 +1,123 @@
+"""Events as lines for a person, or as JSON for a program."""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+from core.runs import events
+from core.runs.events import EpochEnded, Evaluated, Event, Notice, Progress, RunEnded, RunStarted, Validated
+from core.runs.record import Record
+from tui_app import i18n, wording
+from tui_app.console.status_line import StatusLine, bar
+from tui_app.i18n import _
+
+
+class Printer:
+    """Shows events: the exam's lines, or JSON, on `out`, and everything else on `err`.
+
+    A reader that is gone (a closed pipe, a terminal that hung up) is no reason to stop: it is written to no more.
+    """
+
+    def __init__(self, run_id: str, out: TextIO, err: TextIO, *, json: bool) -> None:
+        self._run_id = run_id
+        self._out: TextIO | None = out
+        self._status = StatusLine(err)
+        self._json = json
+        self._said: set[str] = set()
+        self.record = Record(keep_losses=False)
+        self._epoch = 0
+        self._validated = 0
+
+    def show(self, event: Event) -> None:
+        self.record.apply((event,))
+        started = self.record.started
+        if self._json:
+            self._print(i18n.printable_json(events.encode(event).decode().rstrip("\n")))
+        match event:
+            case Notice():
+                self._show_notice(event)
+            case RunStarted():
+                self._show_start(event)
+            case Progress():
+                self._status.draw(self._progress_bar(event))
+            case EpochEnded() if event.epoch > self._epoch and started and not self._json:
+                self._epoch = event.epoch
+                self._print(wording.epoch_line(event, started.config))
+            case Validated() if event.epoch > self._validated and started and not self._json:
+                self._validated = event.epoch
+                self.note(wording.validation_line(event, started.config))
+            case Evaluated() if not self._json:
+                self._print(wording.result_line(event))
+            case RunEnded():
+                self._show_end(event)
+
+    @property
+    def is_read(self) -> bool:
+        """Whether there is still somebody who reads `out`."""
+        return self._out is not None
+
+    def note(self, text: str) -> None:
+        """A line for a person."""
+        self._status.note(text)
+
+    def _show_notice(self, event: Notice) -> None:
+        text = i18n.say(event.message)
+        if event.fraction is not None and self._status.has_bar:
+            self._status.draw(f"{text} {bar(event.fraction)} {i18n.percent(event.fraction, 0)}")
+        elif text not in self._said:  # a disk that stays full is full at every checkpoint
+            self._said.add(text)
+            self.note(text)
+
+    def _show_start(self, event: RunStarted) -> None:
+        text = _("Run {run}: {model} on {device}, {dataset} ({train_size} to train, {test_size} to test), seed {seed}")
+        values = {
+            "run": self._run_id,
+            "model": wording.network_name(event.config),
+            "device": i18n.printable(event.device),
+            "dataset": wording.dataset_title(event),
+            "train_size": i18n.number(event.train_size),
+            "test_size": i18n.number(event.test_size),
+            "seed": event.config.seed,
+        }
+        self.note(text.format(**values))
+        if event.validation_size:
+            count = i18n.number(event.validation_size)
+            self.note(_("Held out of the training set, for validation: {count} images.").format(count=count))
+        if event.dataset == "sample":
+            self.note(wording.sample_warning())
+        if (event.epoch, event.step) != (1, 0):
+            self.note(_("Resumed at epoch {epoch}, batch {step}.").format(epoch=event.epoch, step=event.step))
+
+    def _show_end(self, event: RunEnded) -> None:
+        self._status.erase()
+        if event.status == "stopped":
+            self.note(_("Stopped. To go on: mnist-tui resume {run}").format(run=self._run_id))
+        for message in (event.message, event.advice):
+            if message is not None:
+                self.note(i18n.say(message))
+        if self.record.is_sample and event.status == "done":
+            self.note(wording.sample_warning())
+
+    def _progress_bar(self, event: Progress) -> str:
+        record = self.record
+        left = record.seconds_left
+        if record.started is None or left is None or not self._status.has_bar:
+            return ""
+        return _("Epoch {epoch}/{epochs} {bar} {percent}  loss {loss}  {speed} images/s  {left} left").format(
+            epoch=event.epoch,
+            epochs=record.started.config.epochs,
+            bar=bar(record.share),
+            percent=i18n.percent(record.share, 0),
+            loss="–" if event.loss is None else i18n.number(event.loss, 4),
+            speed=i18n.number(event.images_per_s),
+            left=i18n.duration(left),
+        )
+
+    def _print(self, text: str) -> None:
+        drawn = self._status.erase()
+        try:
+            if self._out is not None:
+                print(text, file=self._out, flush=True)
+        except OSError:
+            self._out = None
+        self._status.restore(drawn)

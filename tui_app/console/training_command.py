@@ -1,0 +1,98 @@
+"""Runs in the foreground, without the dashboard: train, resume and follow."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+from core.config import RunConfig
+from core.messages import Problem
+from core.runs import directory
+from core.runs.directory import Run
+from core.runs.record import LIVE
+from core.worker.detach import StopSignals, redirect_output
+from tui_app import i18n
+from tui_app.console.printer import Printer
+from tui_app.i18n import _
+
+EXIT_CODES = {"done": 0, "failed": 1, "diverged": 3, "stopped": 130}
+
+_FOLLOW_INTERVAL_S = 0.2
+
+
+def train(runs_dir: Path, config: RunConfig, *, json: bool) -> int:
+    """Make a run and carry it out in the foreground. Returns the exit code."""
+    signals = StopSignals()
+    signals.install()
+    say_loading()
+    from core.networks.build import build_network
+    from core.training import devices
+
+    # What would fail for sure leaves no run behind.
+    devices.resolve(config.device)
+    build_network(config.architecture)
+    run = directory.create(runs_dir, config)
+    code = _carry_out(run, signals, json=json)
+    if code == EXIT_CODES["failed"] and not run.log_tail() and not run.has_started():
+        directory.discard(run)
+    return code
+
+
+def resume(run: Run, *, json: bool) -> int:
+    """Go on with a run in the foreground. Returns the exit code."""
+    signals = StopSignals()
+    signals.install()
+    say_loading()
+    run.withdraw_stop()
+    return _carry_out(run, signals, json=json)
+
+
+def say_loading() -> None:
+    """Tell a person at a terminal that torch is being loaded."""
+    if sys.stderr.isatty():
+        print(_("Loading torch…"), file=sys.stderr, flush=True)
+
+
+def _carry_out(run: Run, signals: StopSignals, *, json: bool) -> int:
+    from core.worker.carry_out import carry_out
+
+    out = os.fdopen(os.dup(1), "w", encoding=sys.stdout.encoding, errors="replace")
+    err = os.fdopen(os.dup(2), "w", encoding=sys.stderr.encoding, errors="replace")
+    printer = Printer(run.id, out, err, json=json)
+    redirect_output(run.log_path)  # stdout is for the exam's lines, whatever a network prints
+    try:
+        ended = carry_out(run, printer.show, signals)
+    except Problem as problem:  # stderr is the log now
+        printer.note(f"mnist-tui: {i18n.say(problem)}")
+        return EXIT_CODES["failed"]
+    if ended.status == "stopped" and signals.received is not None:
+        return 128 + signals.received
+    return EXIT_CODES[ended.status]
+
+
+def follow(run: Run, *, json: bool) -> int:
+    """Print the events of a run, from its start until it ends or nobody reads on. Returns the exit code."""
+    printer = Printer(run.id, sys.stdout, sys.stderr, json=json)
+    reader = run.reader()
+    while True:
+        summary = run.summary()  # before reading: what it wrote before it ended is then read
+        state = summary.state
+        if state == "unreadable" and summary.message is not None:
+            raise Problem.of(summary.message)
+        while events := reader.read_new():
+            for event in events:
+                printer.show(event)
+        if not printer.is_read:
+            return 1
+        if state not in LIVE:
+            break
+        time.sleep(_FOLLOW_INTERVAL_S)
+    if state == "crashed":
+        printer.note(_("Run {run} crashed. The end of its log:").format(run=run.id))
+        for line in run.log_tail():
+            printer.note(f"  {i18n.printable(line)}")
+        printer.note(_("To go on: mnist-tui resume {run}").format(run=run.id))
+    ended = printer.record.ended
+    return EXIT_CODES[ended.status] if ended else 1

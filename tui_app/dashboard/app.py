@@ -1,0 +1,181 @@
+"""The application: what does not belong to one screen."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from textual import events, on
+from textual.app import App, SystemCommand
+from textual.binding import Binding
+from textual.command import CommandPalette
+from textual.screen import Screen
+
+from core.messages import Message, reason
+from tui_app.dashboard.keys import bind, key_table
+from tui_app.dashboard.screens.dashboard_screen import Dashboard
+from tui_app.dashboard.screens.side_screen import SideScreen
+from tui_app.dashboard.worker_link import Launch, StandbyProcess
+from tui_app.i18n import _, say
+
+WIDE = (120, 40)
+"""Columns and rows from which all panels are on one screen."""
+NARROW = (80, 24)
+"""Columns and rows from which they are tabs."""
+TERMINAL_CHECK_S = 1.0
+GC_DELAY_S = 1.0
+SIZE_CHECK_S = 1.0
+EXIT_TIMEOUT_S = 2.0
+"""A terminal that has stopped reading is not waited for any longer."""
+
+
+def _leave_without_terminal() -> None:
+    while os.isatty(2):
+        time.sleep(TERMINAL_CHECK_S)
+    os._exit(128 + signal.SIGHUP)
+
+
+class MnistTui(App[int]):
+    """The dashboard on the runs of a folder; `settings` fill its form, `run_id` is opened at once."""
+
+    CSS_PATH = "app.tcss"
+    TITLE = "mnist-tui"
+    HORIZONTAL_BREAKPOINTS = [(0, "-too-narrow"), (NARROW[0], "-narrow"), (WIDE[0], "-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-too-low"), (NARROW[1], "-low"), (WIDE[1], "-tall")]  # noqa: RUF012
+
+    def __init__(
+        self,
+        runs_dir: Path,
+        settings: dict[str, Any],
+        run_id: str | None = None,
+        *,
+        resume: bool = False,
+        launch: Launch = StandbyProcess,
+    ) -> None:
+        super().__init__()
+        self._dashboard = Dashboard(runs_dir, settings, run_id, launch, resume=resume)
+        # Known from the start, they spare the first painting a second one: a tenth of a second.
+        columns, rows = shutil.get_terminal_size()
+        for size, breakpoints in ((columns, self.HORIZONTAL_BREAKPOINTS), (rows, self.VERTICAL_BREAKPOINTS)):
+            self._dashboard.add_class(max((least, name) for least, name in breakpoints if least <= size)[1])
+        bind(self._bindings, key_table())
+        # Textual has no other way to say in another language what its own key does.
+        self._bindings.key_to_bindings[self.COMMAND_PALETTE_BINDING] = [
+            Binding(
+                self.COMMAND_PALETTE_BINDING,
+                "command_palette",
+                _("palette"),
+                show=False,
+                priority=True,
+                tooltip=_("Open the command palette"),
+            )
+        ]
+
+    def get_default_screen(self) -> Screen[Any]:
+        return self._dashboard
+
+    def run_in_terminal(self) -> int:
+        """Returns the exit code."""
+        gc.disable()  # a tenth of the time to the first painting
+        self.call_later(self.set_timer, GC_DELAY_S, gc.enable)
+        self.call_later(self._watch_terminal)
+        result = self.run()
+        return result or self.return_code or 0
+
+    def _watch_terminal(self) -> None:
+        """The terminal's end, or the system's, must find the program as a quit does, and leave it as one."""
+        for number in (signal.SIGHUP, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, self._leave, 128 + number)
+        # Not by the event loop: what is drawn on a terminal that is gone may block it for ever.
+        threading.Thread(target=_leave_without_terminal, daemon=True).start()
+
+    def on_mount(self) -> None:
+        self.set_interval(SIZE_CHECK_S, self._check_size)
+
+    def _check_size(self) -> None:
+        """Of sizes close together, Textual may tell an older one last: to the application, or to a screen."""
+        if tuple(self.size) != tuple(shutil.get_terminal_size()):
+            signal.raise_signal(signal.SIGWINCH)  # Textual looks again
+        for screen in self.screen_stack:
+            if screen.outer_size != self.size:
+                screen.post_message(events.Resize(self.size, self.size))
+
+    def _leave(self, code: int) -> None:
+        """Nothing is lost by ending at once: whatever is known of a run is in its directory."""
+        stalled = threading.Timer(EXIT_TIMEOUT_S, os._exit, (code,))
+        stalled.daemon = True
+        stalled.start()
+        self.exit(code)
+
+    async def action_quit(self) -> None:
+        live = self._dashboard.live_runs()
+        if not live:
+            self.exit(0)
+            return
+        from tui_app.dashboard.screens.quit_screen import QuitScreen
+
+        def quit_if_chosen(stop: bool | None) -> None:
+            if stop:
+                self._dashboard.stop_runs(live)
+            if stop is not None:
+                self.exit(0)
+
+        await self.push_screen(QuitScreen(live), quit_if_chosen)
+
+    def action_help(self) -> None:
+        from tui_app.dashboard.screens.help_screen import HelpScreen
+
+        if not isinstance(self.screen, HelpScreen):
+            keys = self.screen.keys if isinstance(self.screen, SideScreen) else None
+            self.push_screen(HelpScreen(keys))
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        yield SystemCommand(_("Theme"), _("Choose other colours"), self.action_change_theme)
+        for key in screen.keys if isinstance(screen, SideScreen) else key_table():
+            yield SystemCommand(key.text, key.help, lambda action=key.action: self.call_later(self._run, action))
+        yield SystemCommand(_("Screenshot"), _("Save a picture of the screen"), lambda: self.deliver_screenshot())
+
+    async def _run(self, action: str) -> None:
+        await self.run_action(action, self.screen)
+
+    # What Textual would say in English
+
+    def action_command_palette(self) -> None:
+        if not isinstance(self.screen, CommandPalette):
+            self.push_screen(CommandPalette(placeholder=_("Search for commands…")))
+
+    def search_themes(self) -> None:
+        from textual.theme import ThemeProvider
+
+        self.push_screen(CommandPalette([ThemeProvider], placeholder=_("Search for themes…")))
+
+    def action_help_quit(self) -> None:
+        quit_key = next(key for key in key_table() if key.action == "app.quit")
+        self.notify(_("{key} ends the program.").format(key=quit_key.names[0]))
+
+    @on(events.DeliveryComplete)
+    def _screenshot_saved(self, event: events.DeliveryComplete) -> None:
+        event.prevent_default()
+        self.notify(_("The picture is in {path}.").format(path=event.path), markup=False)
+
+    @on(events.DeliveryFailed)
+    def _screenshot_not_saved(self, event: events.DeliveryFailed) -> None:
+        event.prevent_default()
+        text = say(Message("the picture could not be saved: {reason}", {"reason": reason(event.exception)}))
+        self.notify(text, severity="error", markup=False)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """A question must be answered before anything else is done."""
+        from tui_app.dashboard.screens.quit_screen import QuitScreen
+
+        if action in ("quit", "help") and isinstance(self.screen, QuitScreen):
+            return None
+        return super().check_action(action, parameters)

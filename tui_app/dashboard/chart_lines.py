@@ -1,0 +1,84 @@
+"""What the chart shows of the runs: which of them are one line, with what name and colour."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from core.runs import sameness
+from core.runs.events import RunStarted
+from core.runs.record import LIVE
+from tui_app.charts.curves import Series
+from tui_app.dashboard.run_book import RunBook, ShownRun
+from tui_app.i18n import ngettext, printable
+
+
+@dataclass(frozen=True)
+class Line:
+    """A run, or several that differ in nothing but their seed."""
+
+    key: str
+    runs: tuple[ShownRun, ...]
+
+    @property
+    def started(self) -> RunStarted | None:
+        return self.runs[0].record.started
+
+
+def lines(book: RunBook) -> list[Line]:
+    """The run on show, then those that are ticked and have begun. Ticked runs that differ in nothing but their seed are
+    one line: the run on show among them, if it is ticked itself.
+    """
+    kinds: dict[str, dict[int, ShownRun]] = {}
+    for followed in book.shown:
+        started = followed.record.started
+        if started is not None and followed.run.id in book.overlaid:
+            kinds.setdefault(repr(sameness.same_but_for_seed_key(started)), {}).setdefault(
+                started.config.seed, followed
+            )
+    groups = {kind: Line(kind, tuple(by_seed.values())) for kind, by_seed in kinds.items() if len(by_seed) > 1}
+    of_run = {followed.run.id: line for line in groups.values() for followed in line.runs}
+    begun = [each for each in book.shown if each.record.started is not None or each.run.id == book.current_id]
+    found = [of_run.get(each.run.id, Line(each.run.id, (each,))) for each in begun]
+    return list({line.key: line for line in found}.values())
+
+
+def series(book: RunBook) -> tuple[Series, ...]:
+    """The lines as the chart wants them."""
+    shown = lines(book)
+    names = _names(shown)
+    return tuple(_series(line, name, book.colour(line.key)) for line, name in zip(shown, names, strict=True))
+
+
+def colours(book: RunBook) -> dict[str, str]:
+    """Of each run in the chart that of its line; none yet where it has not begun."""
+    known = {followed.run.id: book.colour(line.key) for line in lines(book) for followed in line.runs}
+    return dict.fromkeys(book.overlaid, "") | known
+
+
+def _names(shown: Iterable[Line]) -> list[str]:
+    groups = [line.started.config for line in shown if len(line.runs) > 1 and line.started is not None]
+    networks = iter(sameness.distinct_names(groups))
+    names = []
+    for line in shown:
+        count = len(line.runs)
+        if count > 1:
+            text = ngettext("{network} ×{count} seed", "{network} ×{count} seeds", count)
+            names.append(text.format(network=printable(next(networks)), count=count))
+        else:
+            names.append(line.runs[0].run.id)
+    return names
+
+
+def _series(line: Line, name: str, colour: str) -> Series:
+    started = line.started
+    return Series(
+        key=line.key,
+        name=name,
+        color=colour,
+        histories=tuple(followed.record.history for followed in line.runs),
+        steps_per_epoch=started.steps_per_epoch if started else 1,
+        live=any(followed.state in LIVE for followed in line.runs),
+        macs_per_epoch=started.macs * started.train_size if started and started.macs else None,
+        validates=started is not None and started.config.validate,
+    )

@@ -1,0 +1,38 @@
+"""Starts, resumes and stops the runs of a dashboard."""
+
+from __future__ import annotations
+
+from core.config import RunConfig
+from core.runs import directory, lease
+from core.runs.directory import Run
+from tui_app.dashboard.run_book import RunBook
+from tui_app.dashboard.worker_link import WorkerLink
+
+
+class RunControl:
+    """Hands the runs of a book over to workers. Whatever hinders is a `Problem`."""
+
+    def __init__(self, book: RunBook, link: WorkerLink) -> None:
+        self._book = book
+        self._link = link
+
+    def start(self, config: RunConfig) -> str:
+        """Make a run and have it trained. Return its id."""
+        return self._hand_over(directory.create(self._book.runs_dir, config))
+
+    def resume(self, run_id: str) -> str:
+        """Have a run trained from its checkpoint. Return its id."""
+        run = self._book.run(run_id)
+        directory.check_resumable(run)
+        run.withdraw_stop()
+        return self._hand_over(run)
+
+    def stop(self, run_id: str) -> None:
+        """Ask a run to stop."""
+        directory.find(self._book.runs_dir, run_id).request_stop()
+
+    def _hand_over(self, run: Run) -> str:
+        worker_before = lease.read(run.path)
+        standby = self._link.hand_over(run)
+        self._book.follow(run.id).was_handed_to(standby, worker_before)
+        return run.id

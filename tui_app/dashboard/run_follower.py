@@ -1,0 +1,82 @@
+"""Reads runs, and the list of runs, as they change, and posts what is new to the screen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from textual.dom import DOMNode
+from textual.message import Message
+
+from core.files import disk_is_full
+from core.runs.directory import Listing, Summary
+from core.runs.record import LIVE, State
+from tui_app.dashboard.run_book import RunBook, ShownRun
+
+LISTING_INTERVAL_S, BUSY_LISTING_INTERVAL_S = 2.0, 6.0
+
+
+class News(Message):
+    """A run has new events, or may have another state."""
+
+    def __init__(self, run_id: str, state: State, *, has_events: bool) -> None:
+        super().__init__()
+        self.run_id = run_id
+        self.state = state
+        self.has_events = has_events
+
+
+class Listed(Message):
+    """The runs that there are."""
+
+    def __init__(self, summaries: Sequence[Summary], *, disk_is_full: bool) -> None:
+        super().__init__()
+        self.summaries = summaries
+        self.disk_is_full = disk_is_full
+
+
+class RunFollower:
+    """Keeps the runs of a book up to date. `screen` gets `News` and `Listed`, and the failures of the tasks."""
+
+    def __init__(self, book: RunBook, screen: DOMNode) -> None:
+        self._book = book
+        self._screen = screen
+
+    def list_runs(self) -> None:
+        """Look into the folder now, and from now on every few seconds."""
+        self._screen.run_worker(self._list(), group="listing", exclusive=True, exit_on_error=False)
+
+    def follow(self, run_id: str) -> None:
+        """Read a run until it has ended; again where another process went on with it."""
+        followed = self._book.follow(run_id)
+        if not followed.is_read and (followed.state in LIVE or self._is_listed_otherwise(followed)):
+            followed.is_read = True
+            followed.state = "starting"
+            self._screen.run_worker(self._read(followed), group="follow", exit_on_error=False)
+
+    def _is_listed_otherwise(self, followed: ShownRun) -> bool:
+        state = self._book.listed_state(followed.run.id)
+        return state is not None and (state in LIVE or state != followed.state)
+
+    async def _list(self) -> None:
+        listing = Listing(self._book.runs_dir)
+        while True:
+            summaries = await asyncio.to_thread(listing.read)
+            is_full = await asyncio.to_thread(disk_is_full, self._book.runs_dir)
+            self._screen.post_message(Listed(summaries, disk_is_full=is_full))
+            await asyncio.sleep(BUSY_LISTING_INTERVAL_S if self._book.is_busy else LISTING_INTERVAL_S)
+
+    async def _read(self, followed: ShownRun) -> None:
+        try:
+            while True:
+                # First: what was written before the end is then read.
+                state = await asyncio.to_thread(followed.current_state)
+                while events := await asyncio.to_thread(followed.read_chunk):
+                    followed.record.apply(events)
+                    self._screen.post_message(News(followed.run.id, state, has_events=True))
+                self._screen.post_message(News(followed.run.id, state, has_events=False))
+                if state not in LIVE:
+                    return
+                await asyncio.sleep(followed.interval_s)
+        finally:
+            followed.is_read = False

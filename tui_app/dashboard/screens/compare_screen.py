@@ -1,0 +1,240 @@
+"""Networks trained on the same seeds and held against each other: which is better, and how surely."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+from textual import on, work
+from textual.app import ComposeResult
+from textual.containers import Horizontal, VerticalScroll
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Button, Footer, Header, Input, Label, ProgressBar, Static
+from textual.worker import Worker, WorkerState
+
+from core import catalogue
+from core.comparing import comparison, statistics
+from core.comparing.comparison import Comparison, Part
+from core.comparing.statistics import Results
+from core.config import RunConfig, setting_from_text
+from core.messages import Problem
+from core.worker.protocol import Refused, Settle, Settled, Told
+from tui_app import comparison_text as view
+from tui_app import wording
+from tui_app.dashboard.keys import compare_keys
+from tui_app.dashboard.screens.side_screen import AskingScreen
+from tui_app.i18n import _, duration, percent, printable, say
+
+_INTERVAL_S = 0.5
+_SEEDS = 5
+
+
+class CompareScreen(AskingScreen[list[str]]):
+    """`settings` are those of all runs; `ask` gets a question answered. Dismissed with ids of runs for the chart."""
+
+    ASKS = Settle
+
+    AUTO_FOCUS = "#seeds"
+
+    class Advanced(Message):
+        """The runs have come further, or there is an answer."""
+
+        def __init__(self, made: Comparison, results: Results | None = None) -> None:
+            super().__init__()
+            self.made = made
+            self.results = results
+
+    def __init__(self, runs_dir: Path, settings: RunConfig, ask: Callable[[Settle], None]) -> None:
+        super().__init__(compare_keys())
+        self._runs_dir = runs_dir
+        self._settings = settings
+        self._ask = ask
+        self._asked: Settle | None = None
+        self._seeds = 0
+        self._made: Comparison | None = None
+        self._is_stopping = False
+        self._parts: Sequence[Part] = ()
+
+    def compose(self) -> ComposeResult:
+        yield Header()
+        own = [] if self._settings.architecture.is_built_in else [self._settings.model]
+        with Horizontal(classes="field"):
+            yield Label(_("Networks"))
+            yield Input(",".join([*catalogue.EXAM_PAIR, *own]), id="models", compact=True)
+        with Horizontal(classes="field"):
+            yield Label(_("Seeds"))
+            yield Input(str(_SEEDS), id="seeds", compact=True)
+        yield Static(Content(self._summary()), classes="muted", id="compare-settings")
+        with Horizontal(classes="buttons"):
+            yield Button(_("Compare"), id="compare", variant="primary", compact=True)
+            yield Button(_("Stop"), id="stop-comparison", compact=True, disabled=True)
+            yield Button(_("Show the curves"), id="overlay", compact=True, disabled=True)
+        yield ProgressBar(total=1, show_eta=False, show_percentage=False, id="compare-progress")
+        yield Static(id="compare-state")
+        with VerticalScroll(id="answer"):
+            yield Static(
+                _("Every network is trained with the same seeds, and so sees the same images in the same order."),
+                id="answer-text",
+            )
+        yield Footer(compact=True)
+
+    def _summary(self) -> str:
+        text = _("Each run: {epochs} epochs, batches of {batch_size}, learning rate {lr}, data set {dataset}.")
+        settings = self._settings
+        return text.format(
+            epochs=settings.epochs,
+            batch_size=settings.batch_size,
+            lr=f"{settings.lr:g}".replace(".", _(".")),
+            dataset=settings.dataset,
+        )
+
+    # What is asked
+
+    @on(Button.Pressed, "#compare")
+    @on(Input.Submitted)
+    def action_compare(self) -> None:
+        if self._made is not None or self._asked is not None:
+            return
+        try:
+            typed = [part.strip() for part in self.query_one("#models", Input).value.split(",") if part.strip()]
+            models = tuple(setting_from_text("model", model) for model in typed)
+            comparison.check_models(models)
+            self._seeds = comparison.check_seeds(self.query_one("#seeds", Input).value)
+        except Problem as problem:
+            self._complain(problem)
+            return
+        # What `auto` means, and whether the networks can be built, is found out by the worker: that needs torch.
+        self._asked = Settle(models, self._settings)
+        self._say(_("Looking for the data and the device…"))
+        self._ask(self._asked)
+
+    def show(self, answer: Told | Settled) -> None:
+        if answer.request != self._asked:
+            return
+        if isinstance(answer, Told):
+            self._say(say(answer.message) + ("" if answer.fraction is None else f" {percent(answer.fraction, 0)}"))
+            return
+        self._asked = None
+        settings = answer.config
+        try:
+            plan = comparison.plan(answer.request.models, self._seeds, settings)
+            made = Comparison(self._runs_dir, plan, comparison.at_once(settings.device, settings.threads))
+        except Problem as problem:
+            self._complain(problem)
+            return
+        self._made, self._is_stopping = made, False
+        self._carry_out(made)
+
+    def refuse(self, refused: Refused) -> None:
+        self._asked = None
+        self._complain(Problem.of(refused.message, refused.advice))
+
+    def give_up(self) -> None:
+        self._asked = None
+
+    @property
+    def is_waiting(self) -> bool:
+        """The worker is at a question of this screen."""
+        return self._asked is not None
+
+    @on(Button.Pressed, "#stop-comparison")
+    def action_stop(self) -> None:
+        if self._made is not None:
+            self._is_stopping = True
+            self._made.stop()
+
+    def action_leave(self) -> None:
+        self._leave([])
+
+    @on(Button.Pressed, "#overlay")
+    def action_overlay(self) -> None:
+        if run_ids := [part.followed.run.id for part in self._parts if part.followed is not None]:
+            self._leave(run_ids)
+
+    def _leave(self, run_ids: list[str]) -> None:
+        if self._made is not None:
+            self.app.notify(_("Runs in progress go on; the same comparison goes on from there."))
+        self.dismiss(run_ids)
+
+    # How it goes
+
+    @work(exit_on_error=False)
+    async def _carry_out(self, made: Comparison) -> None:
+        while await asyncio.to_thread(made.advance):
+            self.post_message(self.Advanced(made))
+            await asyncio.sleep(_INTERVAL_S)
+        finished = made.finished
+        results = await asyncio.to_thread(statistics.summarise, finished, made.left_out) if finished else None
+        self._made = None
+        self.post_message(self.Advanced(made, results))
+
+    @on(Advanced)
+    def _show(self, message: Advanced) -> None:
+        made = message.made
+        self.query_one("#compare-progress", ProgressBar).update(progress=made.share)
+        self._parts = made.parts
+        self.query_one("#stop-comparison", Button).disabled = self._made is None
+        self.query_one("#overlay", Button).disabled = not any(part.followed for part in made.parts)
+        self.query_one("#compare", Button).disabled = self._made is not None
+        ended = made.count("done", "left_out")
+        text = _("{ended} of {runs} runs, {running} in progress")
+        line = text.format(ended=ended, runs=len(made.parts), running=made.count("running"))
+        left = made.seconds_left()
+        if left is not None and self._made is not None:
+            line += " · " + _("{left} left").format(left=duration(left))
+        if self._made is None and self._is_stopping:
+            line += " · " + _("stopped; Compare goes on from here")
+        self._say(line)
+        answer = self.query_one("#answer-text", Static)
+        answer.update(_runs_table(made.parts) if message.results is None else _answer(message.results))
+
+    @on(Worker.StateChanged)
+    def _failed(self, event: Worker.StateChanged) -> None:
+        if event.state is WorkerState.ERROR:
+            self._made = None
+            error = event.worker.error
+            self._complain(error if isinstance(error, Problem) else Problem("{reason}", reason=repr(error)))
+
+    def _say(self, text: str) -> None:
+        self.query_one("#compare-state", Static).update(Content(text))
+
+    def _complain(self, problem: Problem) -> None:
+        self._say(say(problem))
+        self.app.bell()
+
+
+def _runs_table(parts: Sequence[Part]) -> RenderableType:
+    """While they are trained: a row for each run."""
+    rows = []
+    for part in parts:
+        result = part.followed.record.evaluated if part.followed is not None else None
+        states = {
+            "waiting": _("waiting"),
+            "running": _("running"),
+            "done": _("done"),
+            "stopped": _("stopped"),
+            "left_out": _("left out"),
+        }
+        name = printable(part.config.model.rpartition("/")[2])
+        run_id = part.followed.run.id if part.followed is not None else ""
+        accuracy = percent(result.accuracy) if result is not None else percent(part.share, 0) if part.share else ""
+        rows.append((run_id, name, str(part.config.seed), states[part.state], accuracy))
+    return view.as_table(view.Grid((_("Run"), _("Network"), _("Seed"), _("State"), ""), tuple(rows)))
+
+
+def _answer(results: Results) -> RenderableType:
+    parts: list[RenderableType] = []
+    if results.started.dataset == "sample":
+        parts += [Text(wording.sample_warning(), style="bold"), Text("")]
+    for pair in results.pairs:
+        parts += [Text(view.verdict(pair), style="bold"), Text("")]
+    parts += [view.as_table(view.networks(results)), Text("")]
+    parts += [Text(note) for note in view.notes(results)]
+    for pair in results.pairs:
+        parts += [Text(""), Text(view.pair_title(pair)), view.as_table(view.mcnemar(pair))]
+    parts += [Text(view.left_out(part)) for part in results.left_out]
+    return Group(*parts)

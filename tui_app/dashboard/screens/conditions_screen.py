@@ -1,0 +1,237 @@
+"""Trained networks tested on harder images: their accuracy against the strength of a condition."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from rich.measure import Measurement
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal, ScrollableContainer, Vertical, VerticalScroll
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import Button, Footer, Header, Input, Label, ProgressBar, Static, Tab, Tabs
+
+from core.data import conditions
+from core.data.conditions import DEFAULTS, Condition, Kind
+from core.messages import InvalidSetting
+from core.worker.protocol import Measure, Measured, Refused
+from tui_app import comparison_text as view
+from tui_app import terminal
+from tui_app.charts import accuracy
+from tui_app.charts.accuracy import Curve
+from tui_app.dashboard.keys import conditions_keys
+from tui_app.dashboard.screens.side_screen import AskingScreen
+from tui_app.i18n import _, say
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A finished run to test, and the lines and the colour that stand for it."""
+
+    run_dir: str
+    lines: tuple[str, ...]
+    colour: str
+
+
+class ConditionsScreen(AskingScreen[None]):
+    """`ask` gets a request answered, by `show`; `known` has what was measured before, and gets what is measured now.
+
+    `notes`: what else is to be said of the runs.
+    """
+
+    ASKS = Measure
+    AUTO_FOCUS = "Tabs"
+
+    def __init__(
+        self,
+        subjects: Sequence[Subject],
+        notes: Sequence[str],
+        ask: Callable[[Measure], None],
+        known: Mapping[Measure, float],
+    ) -> None:
+        super().__init__(conditions_keys())
+        self._subjects = subjects
+        self._notes = list(notes)
+        self._ask = ask
+        self._known = known
+        self._conditions = conditions.default()
+        self._refused: set[str] = set()
+        self._waiting: Measure | None = None
+
+    def compose(self) -> ComposeResult:
+        yield Header()
+        with Horizontal(classes="field"):
+            for kind, label in (("shift", _("Shift px")), ("turn", _("Turn °")), ("noise", _("Noise 0–1"))):
+                strengths = ",".join(f"{strength:g}" for strength in DEFAULTS[kind])  # type: ignore[index]
+                yield Label(label)
+                yield Input(strengths, id=kind, compact=True, tooltip=_("Strengths, with commas between them"))
+            yield Button(_("Test"), id="start", variant="primary", compact=True)
+        yield ProgressBar(total=1, show_eta=False, show_percentage=False, id="conditions-progress")
+        yield Static(id="conditions-state")
+        with VerticalScroll(id="conditions-notes"):
+            yield Static(classes="muted")
+        with Horizontal(id="conditions"):
+            with ScrollableContainer(id="conditions-table"):
+                yield Static(id="accuracies")
+            with Vertical():
+                yield Tabs(*(Tab(view.condition_kind(kind), id=f"kind-{kind}") for kind in conditions.KINDS))
+                yield CurveView()
+        yield Footer(compact=True)
+
+    def on_mount(self) -> None:
+        self._ask_next()
+
+    # What is asked
+
+    @on(Button.Pressed, "#start")
+    @on(Input.Submitted)
+    def action_test(self) -> None:
+        """Test what is typed; whatever is known stays known."""
+        try:
+            self._conditions = self._typed()
+        except InvalidSetting as invalid:
+            self.query_one(f"#{invalid.field}").focus()
+            self._say(say(invalid))
+            self.app.bell()
+            return
+        self._ask_next()
+
+    @on(Input.Changed)
+    def _check(self) -> None:
+        """Mark what cannot be while it is typed."""
+        wrong = None
+        try:
+            self._typed()
+        except InvalidSetting as invalid:
+            wrong = invalid
+        for field in self.query(Input):
+            field.set_class(wrong is not None and field.id == wrong.field, "wrong")
+        if wrong is not None:
+            self._say(say(wrong))
+        else:
+            self._say(self._progress_text())
+
+    def _typed(self) -> list[Condition]:
+        """A kind without strengths is not tested. Raises `InvalidSetting`."""
+        found: list[Condition] = []
+        for kind in DEFAULTS:
+            text = self.query_one(f"#{kind}", Input).value
+            found += sorted(conditions.from_text(kind, text)) if text.strip() else []
+        return found
+
+    @property
+    def _plan(self) -> list[Measure]:
+        """Condition by condition, so that the networks can be compared from the first row on."""
+        asked = (None, *self._conditions)
+        return [Measure(subject.run_dir, condition) for condition in asked for subject in self._subjects]
+
+    def _ask_next(self) -> None:
+        """One question at a time: whoever leaves keeps nobody waiting."""
+        left = [one for one in self._plan if one not in self._known and one.run_dir not in self._refused]
+        if left and self._waiting is None:
+            self._waiting = left[0]
+            self._ask(left[0])
+        self._fill()
+
+    @property
+    def is_waiting(self) -> bool:
+        """A test under a condition is in progress."""
+        return self._waiting is not None
+
+    # How it goes
+
+    def show(self, answer: Measured) -> None:
+        self._go_on_from(answer.request)
+
+    def refuse(self, refused: Refused) -> None:
+        if isinstance(refused.request, Measure):
+            self._refused.add(refused.request.run_dir)
+            self._notes.append(say(refused.message, refused.advice))
+            self._go_on_from(refused.request)
+
+    def _go_on_from(self, answered: Measure) -> None:
+        if answered == self._waiting:
+            self._waiting = None
+        self._ask_next()
+
+    def give_up(self) -> None:
+        self._waiting = None
+        self._fill()
+
+    def _fill(self) -> None:
+        plan = self._plan
+        done = sum(one in self._known or one.run_dir in self._refused for one in plan)
+        self.query_one(ProgressBar).update(progress=done / len(plan))
+        self._say(self._progress_text())
+        self.query_one("#conditions-notes").display = bool(self._notes)
+        self.query_one("#conditions-notes > Static", Static).update(Content("\n".join(self._notes)))
+        self._fill_table()
+        self._fill_curve()
+
+    def _progress_text(self) -> str:
+        plan = self._plan
+        done = sum(one in self._known or one.run_dir in self._refused for one in plan)
+        if done == len(plan):
+            return _("Mean accuracy over the directions of each condition, without new training.")
+        text = _("{done} of {total} tests").format(done=done, total=len(plan))
+        if self._waiting is None:
+            return text + " · " + _("stopped; F5 goes on")
+        run_id = self._waiting.run_dir.rpartition("/")[2]
+        return f"{text} · {run_id}, {view.condition_name(self._waiting.condition)}"
+
+    def _say(self, text: str) -> None:
+        self.query_one("#conditions-state", Static).update(Content(text))
+
+    def _fill_table(self) -> None:
+        plain = not terminal.has_utf8()
+        headings = [
+            "\n".join((accuracy.marker(position, plain=plain), *subject.lines))
+            for position, subject in enumerate(self._subjects)
+        ]
+        rows = [
+            (condition, [self._known.get(Measure(subject.run_dir, condition)) for subject in self._subjects])
+            for condition in (None, *self._conditions)
+        ]
+        grid = view.by_condition(headings, rows, "–")
+        table = view.as_table(grid, [subject.colour for subject in self._subjects])
+        self.query_one("#accuracies", Static).update(table)
+        wide = self.app.console.options.update(width=1000)
+        self.query_one("#conditions-table").styles.width = Measurement.get(self.app.console, wide, table).maximum + 1
+
+    @on(Tabs.TabActivated)
+    def _fill_curve(self) -> None:
+        kind: Kind = (self.query_one(Tabs).active or "kind-shift").removeprefix("kind-")  # type: ignore[assignment]
+        asked = [None, *(condition for condition in self._conditions if condition.kind == kind)]
+        drawn = []
+        for position, subject in enumerate(self._subjects):
+            values = [(condition, self._known.get(Measure(subject.run_dir, condition))) for condition in asked]
+            points = view.curve_points(((one, value) for one, value in values if value is not None), kind)
+            mark = accuracy.marker(position, plain=not terminal.has_utf8())
+            drawn.append(Curve(subject.lines[0], mark, subject.colour, points))
+        strengths = [0.0, *(condition.strength for condition in asked if condition is not None)]
+        unit = view.strength_unit(kind)
+        self.query_one(CurveView).show(drawn, strengths, unit)
+
+
+class CurveView(Widget):
+    """Accuracy by strength."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._curves: Sequence[Curve] = ()
+        self._strengths: Sequence[float] = ()
+        self._unit = ""
+
+    def show(self, drawn: Sequence[Curve], strengths: Sequence[float], unit: str) -> None:
+        self._curves, self._strengths, self._unit = drawn, strengths, unit
+        self.refresh()
+
+    def render(self) -> Text:
+        if len(self._strengths) < 2:
+            return Text(_("No strength is typed for this."), style="dim")
+        width, height = self.content_size
+        drawn = accuracy.draw(self._curves, self._strengths, width, height - 1, plain=not terminal.has_utf8())
+        return Text.assemble(drawn, "\n", self._unit.rjust(width), no_wrap=True)

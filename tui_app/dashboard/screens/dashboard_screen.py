@@ -1,0 +1,335 @@
+"""The one screen that is always there: it shows what is known of the runs in its panels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.events import ScreenResume
+from textual.widgets import Footer, Header, Static
+from textual.worker import Worker, WorkerState
+
+from core.messages import Problem
+from core.runs.record import LIVE, RESUMABLE
+from core.worker.protocol import Answer, Describe, Described, Ready, Refused
+from tui_app.dashboard import chart_lines
+from tui_app.dashboard.run_book import BUSY_INTERVAL_S, RunBook
+from tui_app.dashboard.run_control import RunControl
+from tui_app.dashboard.run_follower import Listed, News, RunFollower
+from tui_app.dashboard.screens.panel_screen import PanelScreen
+from tui_app.dashboard.side_screens import SideScreens
+from tui_app.dashboard.widgets.chart_panel import ChartPanel
+from tui_app.dashboard.widgets.layer_panel import LayerPanel
+from tui_app.dashboard.widgets.progress_panel import ProgressPanel
+from tui_app.dashboard.widgets.result_panel import ConfusionMatrix, ResultPanel
+from tui_app.dashboard.widgets.run_form import RunForm
+from tui_app.dashboard.widgets.runs_panel import RunsPanel
+from tui_app.dashboard.worker_link import Launch, WorkerLink
+from tui_app.i18n import _, ngettext, printable, say
+
+
+class Dashboard(PanelScreen):
+    """The panels, and what is done on their keys.
+
+    `settings` fill the form; `run_id` is shown at once, and resumed if so asked; `launch` starts a standby worker.
+    """
+
+    AUTO_FOCUS = ""
+    TITLE = "mnist-tui"
+    PANELS: ClassVar = ("form", "layers", "chart", "progress", "result", "runs-panel")
+
+    def __init__(
+        self, runs_dir: Path, settings: dict[str, Any], run_id: str | None, launch: Launch, *, resume: bool
+    ) -> None:
+        super().__init__()
+        self._is_painted = False
+        self._book = RunBook(runs_dir)
+        self._link = WorkerLink(launch, self)
+        self._side_screens = SideScreens(self, self._book, self._link, self._complain)
+        self._control = RunControl(self._book, self._link)
+        self._follower = RunFollower(self._book, self)
+        self._settings = settings
+        self._open_first = run_id
+        self._resume_first = resume
+        self._bindings_are_of: object = None
+        self._disk_was_full = False
+        self._table_is_of = ""
+        """The current run whose table was shown, before its user chose another network in the form."""
+
+    def compose(self) -> ComposeResult:
+        yield Header()
+        yield from self.compose_panels(
+            (_("Run"), _("Layers"), _("Loss"), _("Progress"), _("Result"), _("Runs")),
+            (
+                RunForm(self._settings, id="form", classes="panel"),
+                ChartPanel(id="chart", classes="panel"),
+                RunsPanel(id="runs-panel", classes="panel"),
+                ProgressPanel(id="progress", classes="panel"),
+                LayerPanel(id="layers", classes="panel"),
+                ResultPanel(id="result", classes="panel"),
+            ),
+        )
+        yield Static(_("mnist-tui needs 80 columns and 24 rows."), id="too-small")
+        yield Footer(compact=True)  # else 80 columns do not hold it
+
+    def on_mount(self) -> None:
+        self.query_one("HeaderIcon").tooltip = _("Open the command palette")
+        self.call_after_refresh(self.query_one("#network").focus)
+        self._trying(self._link.start)
+        self._follower.list_runs()
+
+    def on_screen_resume(self, event: ScreenResume) -> None:
+        """Spare another look at all widgets before the first painting: every one has its styles."""
+        event.refresh_styles = self._is_painted
+        self._is_painted = True
+
+    def on_unmount(self) -> None:
+        self._link.close()
+
+    # The standby worker
+
+    @on(WorkerLink.Answered)
+    def _take_answer(self, message: WorkerLink.Answered) -> None:
+        answer: Answer = message.answer
+        match answer:
+            case Ready(devices=devices):
+                self.query_one(RunForm).show_devices(devices)
+                self.query_one(LayerPanel).ask_again()
+            case Described(request=request, table=table):
+                self.query_one(LayerPanel).take(request.architecture, table)
+            case Refused(request=Describe(architecture=architecture)):
+                text = say(answer.message, answer.advice)
+                if self.query_one(LayerPanel).refuse(architecture, text):
+                    self.query_one(RunForm).show_problem(text)
+            case _:
+                self._side_screens.take(answer)
+
+    @on(RunForm.NetworkChosen)
+    def _network_chosen(self, message: RunForm.NetworkChosen) -> None:
+        self.query_one(LayerPanel).show(message.architecture)
+
+    @on(LayerPanel.TableWanted)
+    def _table_wanted(self, message: LayerPanel.TableWanted) -> None:
+        self._trying(lambda: self._link.ask(Describe(message.architecture)))
+
+    # Starting, stopping and resuming runs
+
+    @on(RunForm.Submitted)
+    def _train(self, message: RunForm.Submitted) -> None:
+        self._trying(lambda: self._begin(self._control.start(message.config)))
+
+    def _begin(self, run_id: str) -> None:
+        self.show_run(run_id)
+        self._follower.list_runs()
+        if self.panel_in_front == "form":  # where panels are tabs: what was asked for is to be seen elsewhere
+            self.turn_to("chart")
+
+    def stop_runs(self, run_ids: Sequence[str]) -> None:
+        """Ask runs to stop."""
+        for run_id in run_ids:
+            self._trying(partial(self._control.stop, run_id))
+
+    def live_runs(self) -> list[str]:
+        """Return the ids of the runs in progress."""
+        return self._book.live()
+
+    # Actions
+
+    def action_train(self) -> None:
+        self.query_one(RunForm).submit()
+
+    @on(RunForm.StopPressed)
+    def action_stop(self) -> None:
+        self.stop_runs([self._book.current_id])
+        self.notify(_("{run} will stop at its next batch.").format(run=self._book.current_id))
+
+    def action_resume(self) -> None:
+        self._trying(lambda: self._begin(self._control.resume(self._book.current_id)))
+
+    def action_toggle_log_scale(self) -> None:
+        self.query_one(ChartPanel).toggle_log_scale()
+
+    def action_next_x_unit(self) -> None:
+        self.query_one(ChartPanel).next_x_unit()
+
+    def action_toggle_overlay(self) -> None:
+        run_id = self.query_one(RunsPanel).under_cursor
+        if run_id is not None:
+            self._toggle_overlay(run_id)
+
+    def action_show_log(self) -> None:
+        self._side_screens.open_log()
+
+    def action_show_digits(self) -> None:
+        self._trying(lambda: self._side_screens.open_digits(None))
+
+    @on(ConfusionMatrix.Picked)
+    def _show_cell(self, message: ConfusionMatrix.Picked) -> None:
+        self._trying(lambda: self._side_screens.open_digits((message.label, message.predicted)))
+
+    def action_draw(self) -> None:
+        self._trying(self._side_screens.open_draw)
+
+    def action_test(self) -> None:
+        self._trying(lambda: self._side_screens.open_conditions(self._line_colours()))
+
+    @on(RunForm.ComparePressed)
+    def action_compare(self) -> None:
+        form = self.query_one(RunForm)
+        self._trying(lambda: self._side_screens.open_compare(form.config(), self._show_together))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        current = self._book.current
+        states = {"stop": LIVE, "resume": RESUMABLE}
+        if action in states:
+            return True if current is not None and current.state in states[action] else None
+        if action == "show_log":
+            return True if current is not None else None
+        return True
+
+    # The list of runs
+
+    @on(Listed)
+    def _take_listing(self, message: Listed) -> None:
+        is_first = not self._book.is_listed
+        self._book.take_listing(message.summaries)
+        live = [summary.id for summary in message.summaries if summary.state in LIVE]
+        for summary in message.summaries:
+            if summary.state in LIVE or summary.id in self._book.followed:
+                self._follower.follow(summary.id)
+        if is_first:
+            self._open_at_start(live)
+        text = ngettext("{count} run in progress", "{count} runs in progress", len(live))
+        self.sub_title = text.format(count=len(live)) if live else ""
+        self._show_list()
+        self._say_when_disk_is_full(message.disk_is_full)
+
+    def _say_when_disk_is_full(self, is_full: bool) -> None:
+        """Say what the runs themselves cannot write."""
+        if is_full and not self._disk_was_full:
+            text = _("The disk of {path} is full: runs go on, but what they say is not kept until there is room.")
+            path = printable(str(self._book.runs_dir))
+            self.notify(text.format(path=path), severity="error", timeout=30, markup=False)
+        self._disk_was_full = is_full
+
+    def _open_at_start(self, live: Sequence[str]) -> None:
+        if live and self._open_first is None:
+            text = ngettext("In progress: {runs}", "In progress: {runs}", len(live))
+            self.notify(text.format(runs=", ".join(live)))
+        run_id = self._open_first or (live[-1] if live else None)
+        if run_id is None:
+            return
+        self.show_run(run_id)
+        if self._resume_first:
+            self.action_resume()
+
+    def _show_list(self) -> None:
+        book = self._book
+        self.query_one(RunsPanel).show_runs(book.summaries, book.current_id, self._line_colours())
+
+    def _line_colours(self) -> dict[str, str]:
+        """Map each charted run to its line's colour; empty until it starts."""
+        variables = self.app.theme_variables
+        colours = chart_lines.colours(self._book)
+        return {run_id: variables.get(colour.removeprefix("$"), "") for run_id, colour in colours.items()}
+
+    # The current run, and those laid over its chart
+
+    @on(RunsPanel.Picked)
+    def _pick(self, message: RunsPanel.Picked) -> None:
+        self.show_run(message.run_id)
+
+    @on(RunsPanel.Ticked)
+    def _tick(self, message: RunsPanel.Ticked) -> None:
+        self._toggle_overlay(message.run_id)
+
+    def _toggle_overlay(self, run_id: str) -> None:
+        if run_id in self._book.overlaid:
+            self._book.overlaid.remove(run_id)
+        else:
+            self._book.overlaid.append(run_id)
+            self._follower.follow(run_id)
+        self._show_chart()
+        self._show_list()
+
+    def _show_together(self, run_ids: Sequence[str] | None) -> None:
+        """Show these runs in the chart, and no others."""
+        if run_ids:
+            self._book.overlaid = list(run_ids)
+            for run_id in run_ids:
+                self._follower.follow(run_id)
+            self.show_run(run_ids[0])
+            self.turn_to("chart")
+
+    def show_run(self, run_id: str) -> None:
+        """Fill the panels with a run, live or not."""
+        self._book.current_id, self._table_is_of = run_id, ""
+        self._follower.follow(run_id)
+        self._show_all()
+        self._show_list()
+
+    @on(News)
+    def _take_news(self, message: News) -> None:
+        followed = self._book.followed[message.run_id]
+        was, followed.state = followed.state, message.state
+        if message.has_events or was != message.state:
+            if message.run_id == self._book.current_id:
+                self._show_all()
+            elif message.run_id in self._book.overlaid:
+                if message.state in LIVE:
+                    self.query_one(ChartPanel).draw_within(BUSY_INTERVAL_S, self._show_chart)
+                else:
+                    self._show_chart()
+        if was in LIVE and message.state not in LIVE:
+            self._link.reap()
+            self._follower.list_runs()
+            if not self.live_runs():
+                self._trying(self._link.start)
+
+    def _show_all(self) -> None:
+        followed = self._book.followed[self._book.current_id]
+        run_id, record, state = followed.run.id, followed.record, followed.state
+        self.query_one(ProgressPanel).show_run(run_id, record, state)
+        self.query_one(ResultPanel).show_run(run_id, record)
+        self.query_one(RunForm).show_stoppable(state in LIVE)
+        if record.started is not None and self._table_is_of != run_id:
+            self._table_is_of = run_id
+            self.query_one(LayerPanel).show_of_run(record.started.config.architecture)
+        self._show_chart()
+        if (run_id, state) != self._bindings_are_of:
+            self._bindings_are_of = run_id, state
+            self.refresh_bindings()
+
+    def _show_chart(self) -> None:
+        current = self._book.current
+        started = current.record.started if current is not None else None
+        planned_epochs = started.config.epochs if started is not None else None
+        if self.query_one(ChartPanel).show(chart_lines.series(self._book), planned_epochs):
+            self._show_list()  # its marks have the colours of the lines
+
+    # Trouble
+
+    @on(Worker.StateChanged)
+    def _task_failed(self, event: Worker.StateChanged) -> None:
+        if event.state is WorkerState.ERROR:
+            if event.worker.group == WorkerLink.GROUP:
+                self._side_screens.give_up()
+            error = event.worker.error
+            if isinstance(error, Problem):
+                self._complain(error)
+            else:
+                self.notify(printable(f"{type(error).__name__}: {error}"), severity="error", markup=False)
+
+    def _trying(self, act: Callable[[], object]) -> None:
+        """Do something, and say what hinders."""
+        try:
+            act()
+        except Problem as problem:
+            self._complain(problem)
+
+    def _complain(self, problem: Problem) -> None:
+        self.notify(say(problem), severity="error", timeout=10, markup=False)

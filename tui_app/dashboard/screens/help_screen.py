@@ -1,0 +1,65 @@
+"""The help: what the panels show, and every key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.table import Table
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from tui_app.dashboard.keys import Key, key_table
+from tui_app.i18n import _
+
+
+class HelpScreen(ModalScreen[None]):
+    """Scrolls; escape leaves it. `keys`: those of a screen beside the dashboard."""
+
+    BINDINGS = [Binding("escape,f1,question_mark,q", "dismiss", show=False)]  # noqa: RUF012
+
+    def __init__(self, keys: tuple[Key, ...] | None = None) -> None:
+        super().__init__()
+        self._keys = keys
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll(classes="dialog", id="help") as dialog:
+            dialog.border_title = _("Help")
+            dialog.border_subtitle = _("Esc closes")
+            if self._keys is not None:
+                yield Static(_key_list(self._keys))
+                return
+            yield Static(
+                _(
+                    "Choose a network, a device and the number of epochs, then press Train. The run trains in a "
+                    "process of its own: it goes on when this dashboard, its terminal or its connection ends, and is "
+                    "shown again the next time."
+                )
+            )
+            yield Static(_key_list(key_table()))
+            yield Static(
+                _(
+                    "Tab and Shift+Tab go from field to field, the arrows move within one, Enter and Space choose. In "
+                    "the list of runs Enter shows a run and Space lays it over the chart. Ctrl+P opens the commands, "
+                    "themes among them."
+                )
+            )
+            yield Static(
+                _(
+                    "Runs laid over the chart that differ in nothing but their seed are drawn as one: their mean, and "
+                    "a band from the least to the greatest of them. The run on show is one of them where it is laid "
+                    "over the chart too. ◆ is the validation loss; its figures are the validation accuracies in %. "
+                    "Multiply–accumulates are those of the forward passes: the backward ones take about twice as many."
+                )
+            )
+
+
+def _key_list(keys: Iterable[Key]) -> Table:
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column()
+    for key in keys:
+        table.add_row("  ".join(key.names), key.help)
+    return table

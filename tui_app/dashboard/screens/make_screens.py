@@ -1,0 +1,97 @@
+"""Makes the screens that ask trained networks: what can be asked of the runs in hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from core.messages import N_, Problem
+from core.runs.directory import FollowedRun
+from core.runs.record import Record
+from core.worker.protocol import Browse, Measure, Recognise
+from tui_app import wording
+from tui_app.dashboard.screens.conditions_screen import ConditionsScreen, Subject
+from tui_app.dashboard.screens.digits_screen import Cell, Choice, DigitsScreen
+from tui_app.dashboard.screens.draw_screen import DrawScreen
+from tui_app.i18n import _, printable
+
+MAX_DRAWN = 3
+"""Runs that have room beside a drawing."""
+
+
+def digits_screen(runs: Sequence[FollowedRun], cell: Cell | None, ask: Callable[[Browse], None]) -> DigitsScreen:
+    """Of the first run its errors, or those of a cell (label, predicted); with a second, where the two differ.
+
+    Raises `Problem` where there is no finished run.
+    """
+    finished = [each.run for each in runs if each.record.evaluated is not None]
+    if not finished or finished[0] is not runs[0].run:
+        raise Problem(N_("there are no images to look at before a run is finished"))
+    first = finished[0]
+    choices = []
+    if cell is not None:
+        label, predicted = cell
+        name = _("{label} taken for {predicted}").format(label=label, predicted=predicted)
+        choices.append(Choice(name, Browse(str(first.path), label=label, predicted=predicted)))
+    choices.append(Choice(_("Errors of {run}").format(run=first.id), Browse(str(first.path))))
+    names = [first.id]
+    if len(finished) > 1:
+        other = finished[1]
+        names.append(other.id)
+        for which, name in (
+            ("wrong", _("{run} alone is wrong").format(run=first.id)),
+            ("other_wrong", _("{run} alone is wrong").format(run=other.id)),
+            ("both_wrong", _("Both are wrong")),
+        ):
+            choices.append(Choice(name, Browse(str(first.path), str(other.path), which=which)))  # type: ignore[arg-type]
+    return DigitsScreen(choices, names, ask)
+
+
+def draw_screen(runs: Sequence[FollowedRun], ask: Callable[[Recognise], None]) -> DrawScreen:
+    """For the finished ones among `runs`. Raises `Problem` where there is none.
+
+    Only the exam's networks are asked: another one's file would be executed, whoever put the run into the folder.
+    """
+    chosen = [each for each in runs if each.record.evaluated is not None and _is_built_in(each.record)][:MAX_DRAWN]
+    if not chosen:
+        raise Problem(N_("no network to ask yet: train one, or pick a finished run"))
+    names = {
+        each.run.id: printable(each.record.started.config.model.rpartition(":")[2])
+        for each in chosen
+        if each.record.started is not None
+    }
+    return DrawScreen({each.run.id: str(each.run.path) for each in chosen}, names, ask)
+
+
+def conditions_screen(
+    runs: Sequence[FollowedRun],
+    colours: Mapping[str, str],
+    ask: Callable[[Measure], None],
+    known: Mapping[Measure, float],
+) -> ConditionsScreen:
+    """For the finished ones among `runs`, `colours` by id. Raises `Problem` where there is none, or none of the exam's.
+
+    As for drawing: no other one's file is executed.
+    """
+    subjects, notes = [], []
+    for each in runs:
+        run, record = each.run, each.record
+        started = record.started
+        if started is None or record.evaluated is None:
+            notes.append(_("{run} is not finished, and so cannot be tested.").format(run=run.id))
+        elif not _is_built_in(record):
+            text = _("{run} has a network of its own file: mnist-tui conditions {run} runs that, and tests it.")
+            notes.append(text.format(run=run.id))
+        else:
+            lines = [run.id, *wording.network_name(started.config).split(", ")]
+            lines += [_("permuted")] if started.config.permute else []
+            lines += [_("SAMPLE")] if started.dataset == "sample" else []
+            subjects.append(Subject(str(run.path), tuple(lines), colours.get(run.id, "")))
+    if not subjects:
+        raise Problem("{reason}", reason=notes[0]) if notes else Problem(N_("no run to test yet: pick a finished one"))
+    if any(each.record.is_sample for each in runs):
+        notes.insert(0, f"{_('SAMPLE')}: {_('5,000 images, not all of MNIST')}")
+    return ConditionsScreen(subjects, notes, ask, known)
+
+
+def _is_built_in(record: Record) -> bool:
+    return record.started is not None and record.started.config.architecture.is_built_in

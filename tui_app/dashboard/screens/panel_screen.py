@@ -1,0 +1,59 @@
+"""A screen of panels: all at once where there is room, else one at a time, as tabs."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Container
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Tab, Tabs
+
+
+class PanelScreen(Screen[None]):
+    """`PANELS` are the ids of the panels in their order as tabs. The style sheet decides which are seen."""
+
+    PANELS: ClassVar[tuple[str, ...]]
+
+    def compose_panels(self, names: tuple[str, ...], panels: tuple[Widget, ...]) -> ComposeResult:
+        """Make the tabs, called by `names`, and the place of the panels."""
+        yield Tabs(*(Tab(name, id=f"tab-{panel}") for name, panel in zip(names, self.PANELS, strict=True)), id="tabs")
+        yield Container(*panels, id="panels", classes=f"show-{self.PANELS[0]}")
+
+    def turn_to(self, panel: str) -> None:
+        """Show a panel where one is shown at a time."""
+        self.query_one("#tabs", Tabs).active = f"tab-{panel}"
+
+    @property
+    def panel_in_front(self) -> str:
+        """The panel that is shown where one is shown at a time."""
+        return (self.query_one("#tabs", Tabs).active or f"tab-{self.PANELS[0]}").removeprefix("tab-")
+
+    def action_next_panel(self) -> None:
+        self._go_to_panel(1)
+
+    def action_previous_panel(self) -> None:
+        self._go_to_panel(-1)
+
+    def _go_to_panel(self, offset: int) -> None:
+        if self.query_one("#tabs", Tabs).display:
+            here = self.PANELS.index(self.panel_in_front)
+            self.turn_to(self.PANELS[(here + offset) % len(self.PANELS)])
+            return
+        focusable = [panel for panel in self.PANELS if self._first_focusable(panel) is not None]
+        here = next((i for i, panel in enumerate(focusable) if self.query_one(f"#{panel}").has_focus_within), -1)
+        self.set_focus(self._first_focusable(focusable[(here + offset) % len(focusable)]))
+
+    def _first_focusable(self, panel: str) -> Widget | None:
+        widget = self.query_one(f"#{panel}")
+        inside = [widget, *widget.query("*")]
+        return next((w for w in self.focus_chain if w in inside), None)
+
+    @on(Tabs.TabActivated, "#tabs")
+    def _show_panel(self, event: Tabs.TabActivated) -> None:
+        chosen = (event.tab.id or "").removeprefix("tab-")
+        panels = self.query_one("#panels")
+        for panel in self.PANELS:
+            panels.set_class(panel == chosen, f"show-{panel}")

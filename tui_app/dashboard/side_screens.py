@@ -1,0 +1,101 @@
+"""Opens the screens beside the dashboard, and brings them what the worker answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from textual.screen import Screen
+
+from core.config import RunConfig
+from core.messages import Problem
+from core.worker.protocol import Measure, Measured, Question, Refused, SideAnswer
+from tui_app.dashboard.run_book import RunBook
+from tui_app.dashboard.screens.side_screen import AskingScreen
+from tui_app.dashboard.worker_link import WorkerLink
+
+if TYPE_CHECKING:
+    from tui_app.dashboard.screens.digits_screen import Cell
+
+
+class SideScreens:
+    """The modules of the screens are loaded when they are opened: the first painting need not wait for them.
+
+    `complain` is told what hinders.
+    """
+
+    def __init__(
+        self, dashboard: Screen[None], book: RunBook, link: WorkerLink, complain: Callable[[Problem], None]
+    ) -> None:
+        self._dashboard = dashboard
+        self._book = book
+        self._link = link
+        self._complain = complain
+        self._accuracies: dict[Measure, float] = {}
+
+    # Opening them. Raises `Problem` where there is nothing to show.
+
+    def open_log(self) -> None:
+        from tui_app.dashboard.screens.log_screen import LogScreen
+
+        run = self._book.run(self._book.current_id)
+        self._dashboard.app.push_screen(LogScreen(run.id, run.log_tail(500)))
+
+    def open_digits(self, cell: Cell | None) -> None:
+        from tui_app.dashboard.screens.make_screens import digits_screen
+
+        self._open(digits_screen(self._book.shown, cell, self._ask))
+
+    def open_draw(self) -> None:
+        from tui_app.dashboard.screens.make_screens import draw_screen
+
+        self._open(draw_screen(self._book.shown, self._ask))
+
+    def open_conditions(self, colours: dict[str, str]) -> None:
+        from tui_app.dashboard.screens.make_screens import conditions_screen
+
+        self._open(conditions_screen(self._book.shown, colours, self._ask, self._accuracies))
+
+    def open_compare(self, config: RunConfig, then: Callable[[list[str] | None], None]) -> None:
+        from tui_app.dashboard.screens.compare_screen import CompareScreen
+
+        self._open(CompareScreen(self._book.runs_dir, config, self._ask), then)
+
+    def _open(self, screen: AskingScreen[Any], then: Callable[[Any], None] = lambda _result: None) -> None:
+        def closed(result: Any) -> None:
+            if screen.is_waiting:  # its answer may take a minute, for which the next run must not wait
+                self._trying(self._link.interrupt)
+            then(result)
+
+        self._dashboard.app.push_screen(screen, closed)
+
+    # What they ask, and what is answered
+
+    def _ask(self, question: Question) -> None:
+        self._trying(lambda: self._link.ask(question))
+
+    def take(self, answer: SideAnswer | Refused) -> None:
+        """Bring an answer to the screen that asked."""
+        if isinstance(answer, Measured):
+            self._accuracies[answer.request] = answer.accuracy
+        for screen in self._asking():
+            if isinstance(answer.request, screen.ASKS):
+                if isinstance(answer, Refused):
+                    screen.refuse(answer)
+                else:
+                    screen.show(answer)
+
+    def give_up(self) -> None:
+        """Tell the screen that asked that the worker is gone."""
+        for screen in self._asking():
+            screen.give_up()
+
+    def _asking(self) -> list[AskingScreen[Any]]:
+        """Return the screen that asks the worker; the help may be on top of it."""
+        return [screen for screen in self._dashboard.app.screen_stack if isinstance(screen, AskingScreen)]
+
+    def _trying(self, act: Callable[[], object]) -> None:
+        try:
+            act()
+        except Problem as problem:
+            self._complain(problem)

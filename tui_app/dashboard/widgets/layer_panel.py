@@ -1,0 +1,94 @@
+"""The layer table of a network, as Annexe 1 of the exam has it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Static
+
+from core.config import Architecture
+from core.networks.layer_table import LayerTable
+from tui_app import tables, wording
+from tui_app.i18n import _, number, printable
+
+
+class LayerPanel(VerticalScroll):
+    """Keeps every table that it was given; scrolls where a network has many layers."""
+
+    class TableWanted(Message):
+        """A table that it was not given yet."""
+
+        def __init__(self, architecture: Architecture) -> None:
+            super().__init__()
+            self.architecture = architecture
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._tables: dict[Architecture, LayerTable] = {}
+        self._wanted: Architecture | None = None
+
+    def compose(self) -> ComposeResult:
+        self.border_title = _("Layers")
+        yield Static(_("The layer table comes with torch, in a moment…"), id="layer-table")
+        yield Static(id="derivations", classes="muted")
+
+    def show(self, architecture: Architecture) -> None:
+        """Show a network's table, now or when it comes."""
+        self._wanted = architecture
+        if architecture in self._tables:
+            self._show_table(architecture, self._tables[architecture])
+        else:
+            self.post_message(self.TableWanted(architecture))
+
+    def show_of_run(self, architecture: Architecture) -> None:
+        """Show the table of a run's network.
+
+        A run's files may name any Python file as its network: only the user's own word has it executed.
+        """
+        if architecture.is_built_in or architecture in self._tables:
+            self.show(architecture)
+        else:
+            self._wanted = None
+            self._show_problem(printable(architecture.model))
+
+    def take(self, architecture: Architecture, table: LayerTable) -> None:
+        """Keep a table, and show it where it is waited for."""
+        self._tables[architecture] = table
+        if architecture == self._wanted:
+            self._show_table(architecture, table)
+
+    def refuse(self, architecture: Architecture, text: str) -> bool:
+        """Say why there is no table where it is waited for. Return whether it is."""
+        if architecture != self._wanted:
+            return False
+        self._show_problem(text)
+        return True
+
+    def ask_again(self) -> None:
+        """Ask for the table that is waited for: whoever was asked is gone."""
+        if self._wanted is not None and self._wanted not in self._tables:
+            self.post_message(self.TableWanted(self._wanted))
+
+    def _show_table(self, architecture: Architecture, table: LayerTable) -> None:
+        self.border_title = _("Layers of {model}").format(model=wording.network_name(architecture, folder=False))
+        self.border_subtitle = _("{count} parameters").format(count=number(table.total))
+        self.remove_class("has-problem")
+        self.query_one("#layer-table", Static).update(tables.layers(table))
+        self.query_one("#derivations", Static).update(Content("\n".join(_in_pairs(tables.derivations(table)))))
+
+    def _show_problem(self, text: str) -> None:
+        self.add_class("has-problem")
+        self.border_title = _("Layers")
+        self.border_subtitle = ""
+        self.query_one("#layer-table", Static).update(Content(text))
+        self.query_one("#derivations", Static).update("")
+
+
+def _in_pairs(lines: list[str]) -> list[str]:
+    """Put two lines into one: five of them would not fit under ten layers."""
+    width = max(map(len, lines), default=0) + 3
+    return [f"{lines[i]:{width}}{lines[i + 1] if i + 1 < len(lines) else ''}" for i in range(0, len(lines), 2)]

@@ -1,0 +1,126 @@
+"""How far a run is, and the exam's lines as they are printed."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.reactive import reactive
+from textual.widget import Widget
+from textual.widgets import Static
+
+from core.runs.events import Validated
+from core.runs.record import LIVE, MAX_LINES, Record, State
+from tui_app import wording
+from tui_app.dashboard.widgets.line_log import LineLog
+from tui_app.i18n import _, duration, number, percent, printable, say
+
+
+class _Bar(Widget):
+    """Textual's own draws itself every second, whether anything has changed or not."""
+
+    share: reactive[float] = reactive(0.0)
+
+    def render(self) -> Content:
+        done = round(self.share * self.size.width)
+        colour = "$success" if self.share == 1 else "$primary"
+        return Content.assemble(("━" * done, colour), ("━" * (self.size.width - done), "$foreground 15%"))
+
+
+class ProgressPanel(Horizontal):
+    """Every line has its place before there is anything to say."""
+
+    def compose(self) -> ComposeResult:
+        self.border_title = _("Progress")
+        with Vertical(id="progress-numbers"):
+            yield Static(_("No run yet: choose a network and press Train."), id="progress-state")
+            yield _Bar(id="progress-bar")
+            yield Static(id="progress-speed")
+            yield Static(id="progress-notice")
+        yield LineLog(id="lines")
+
+    def on_mount(self) -> None:
+        self._run_id = self._notice = ""
+        self._lines_are_of: object = None
+
+    def show_run(self, run_id: str, record: Record, state: State) -> None:
+        """Called at every news of the run, and when another one comes on show."""
+        if run_id != self._run_id:  # to say it again would draw the whole panel
+            self._run_id = run_id
+            self.border_title = _("Progress of {run}").format(run=run_id)
+        self._show_numbers(record, state)
+        self._show_lines(record)
+
+    def _show_numbers(self, record: Record, state: State) -> None:
+        started, progress = record.started, record.progress
+        share = record.share
+        texts = [wording.state_name(state)]
+        speed = ""
+        if started is not None:
+            epoch, step = record.position
+            texts.append(_("epoch {epoch}/{epochs}").format(epoch=number(epoch), epochs=number(started.config.epochs)))
+            texts.append(_("batch {step}/{steps}").format(step=number(step), steps=number(started.steps_per_epoch)))
+            texts.append(percent(share, 0))
+        if started is not None and progress is not None:
+            speed = _("{speed} images/s · {elapsed}").format(
+                speed=number(progress.images_per_s), elapsed=duration(progress.elapsed_s)
+            )
+            left = record.seconds_left
+            if state == "running" and left is not None:
+                speed += " · " + _("{left} left").format(left=duration(left))
+        # One line each, whatever it says: to arrange the whole screen anew costs more than a training can spare.
+        self.query_one("#progress-state", Static).update(Content(" · ".join(texts)), layout=False)
+        self.query_one(_Bar).share = share
+        self.query_one("#progress-speed", Static).update(Content(speed), layout=False)
+        notice = _notice(record, state)
+        if notice != self._notice:
+            self._notice = notice
+            self.query_one("#progress-notice", Static).update(Content(notice))
+
+    def _show_lines(self, record: Record) -> None:
+        last = [events[-1] if events else None for events in (record.epochs, record.validations)]
+        lines_are_of = self._run_id, record.started, last, record.evaluated
+        if lines_are_of != self._lines_are_of:
+            self._lines_are_of = lines_are_of
+            self.query_one(LineLog).show(_lines(record), _planned_lines(record))
+
+
+def _lines(record: Record) -> list[str]:
+    """The exam's: of each epoch, under it what the validation gave where there is one, and the result."""
+    if record.started is None:
+        return []
+    lines = {(event.epoch, 0): wording.epoch_line(event, record.started.config) for event in record.epochs}
+    lines |= {(event.epoch, 1): _validation_line(event) for event in record.validations}
+    result = [wording.result_line(record.evaluated)] if record.evaluated is not None else []
+    return [lines[place] for place in sorted(lines)] + result
+
+
+def _planned_lines(record: Record) -> int:
+    """As many as `_lines` will be at the end."""
+    if record.started is None:
+        return 0
+    config = record.started.config
+    return min(config.epochs, MAX_LINES) * (2 if config.validate else 1) + 1
+
+
+def _validation_line(event: Validated) -> str:
+    loss = "–" if event.loss is None else number(event.loss, 4)
+    return _("  validation {loss}, {accuracy}").format(loss=loss, accuracy=percent(event.accuracy))
+
+
+def _notice(record: Record, state: State) -> str:
+    """The one thing that a person should know now."""
+    if record.notice is not None:
+        text = say(record.notice.message)
+        return text if record.notice.fraction is None else f"{text} {percent(record.notice.fraction, 0)}"
+    if record.ended is not None and record.ended.message is not None and state not in LIVE:
+        return say(record.ended.message, record.ended.advice)
+    if state == "crashed":
+        return _("The worker is gone. Resume goes on from the last checkpoint; Log shows what it said.")
+    if state == "stopped":
+        return _("Resume goes on from here.")
+    started = record.started
+    if started is None:
+        return ""
+    where = printable(started.device_name if started.device == "cpu" else f"{started.device} {started.device_name}")
+    return f"{wording.dataset_title(started)} · {where} · " + _("seed {seed}").format(seed=started.config.seed)

@@ -1,0 +1,109 @@
+"""Every run with its state: Enter shows one, Space lays it over the chart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.message import Message
+from textual.widgets import DataTable
+
+from core.runs.directory import Summary
+from tui_app import wording
+from tui_app.i18n import _, ngettext, number, percent
+
+
+class RunsPanel(Vertical):
+    """The newest first."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("space", "tick", show=False)]
+
+    class Picked(Message):
+        """Show this run."""
+
+        def __init__(self, run_id: str) -> None:
+            super().__init__()
+            self.run_id = run_id
+
+    class Ticked(Message):
+        """Lay this run over the chart, or take it away."""
+
+        def __init__(self, run_id: str) -> None:
+            super().__init__()
+            self.run_id = run_id
+
+    def compose(self) -> ComposeResult:
+        yield DataTable(id="runs", cursor_type="row", show_header=False, cell_padding=0)
+
+    def on_mount(self) -> None:
+        self.border_title = _("Runs")
+        table = self._table
+        table.add_column("", key="mark", width=2)
+        table.add_column("", key="id", width=11)
+        table.add_column("", key="state", width=10)
+        table.add_column("", key="accuracy", width=8)
+        self._shown: list[tuple[str, ...]] = []
+
+    @property
+    def _table(self) -> DataTable[Text]:
+        return self.query_one("#runs", DataTable)
+
+    @property
+    def under_cursor(self) -> str | None:
+        row = self._table.cursor_row
+        return self._shown[row][1] if 0 <= row < len(self._shown) else None
+
+    def show_runs(self, summaries: Iterable[Summary], on_show: str, ticked: dict[str, str]) -> None:
+        """`ticked`: the colour of each run in the chart."""
+        newest_first = list(summaries)[::-1]
+        rows = [_row(summary, on_show, ticked) for summary in newest_first]
+        if not self.border_subtitle or len(rows) != len(self._shown):  # to say it again would draw the whole panel
+            self.border_subtitle = ngettext("{count} run", "{count} runs", len(rows)).format(count=number(len(rows)))
+        if [row[1] for row in rows] != [row[1] for row in self._shown]:
+            self._fill(rows)
+            return
+        for row, (old, new) in enumerate(zip(self._shown, rows, strict=True)):
+            if old != new:
+                for column, cell in enumerate(_cells(new)):
+                    self._table.update_cell_at((row, column), cell)  # type: ignore[arg-type]
+        self._shown = rows
+
+    def _fill(self, rows: list[tuple[str, ...]]) -> None:
+        under_cursor = self.under_cursor
+        self._shown = rows
+        self._table.clear()
+        for row in rows:
+            self._table.add_row(*_cells(row))
+        ids = [row[1] for row in rows]
+        if under_cursor in ids:
+            self._table.move_cursor(row=ids.index(under_cursor), animate=False)
+
+    @on(DataTable.RowSelected)
+    def _pick(self) -> None:
+        if self.under_cursor:
+            self.post_message(self.Picked(self.under_cursor))
+
+    def action_tick(self) -> None:
+        if self.under_cursor:
+            self.post_message(self.Ticked(self.under_cursor))
+
+
+def _row(summary: Summary, on_show: str, ticked: dict[str, str]) -> tuple[str, ...]:
+    mark = ("▶" if summary.id == on_show else " ") + ("●" if summary.id in ticked else " ")
+    accuracy = "" if summary.accuracy is None else percent(summary.accuracy)
+    if summary.dataset == "sample" and accuracy:
+        accuracy += "*"  # the sample's, not MNIST's
+    state = wording.state_name(summary.state)
+    if summary.state == "running" and summary.config is not None:
+        state = f"{number(summary.epoch)}/{number(summary.config.epochs)}"
+    return mark, summary.id, state, accuracy, ticked.get(summary.id, "")
+
+
+def _cells(row: tuple[str, ...]) -> list[Text]:
+    mark, run_id, state, accuracy, colour = row
+    return [Text(mark, style=colour), Text(run_id), Text(state), Text(accuracy, justify="right")]

@@ -1,0 +1,71 @@
+"""The words that every front end says of a run: the exam's lines, names, states and warnings."""
+
+from __future__ import annotations
+
+from core.config import Architecture, RunConfig
+from core.runs.events import EpochEnded, Evaluated, RunStarted, Validated
+from core.runs.record import State
+from tui_app import i18n
+from tui_app.i18n import _, printable
+
+
+def epoch_line(event: EpochEnded, config: RunConfig) -> str:
+    """The exam's line of an epoch."""
+    return _("Epoch {epoch}/{epochs}, Loss: {loss}").format(
+        epoch=event.epoch, epochs=config.epochs, loss=f"{event.loss:.4f}"
+    )
+
+
+def validation_line(event: Validated, config: RunConfig) -> str:
+    """What an epoch gave on the images held out."""
+    return _("Epoch {epoch}/{epochs}, validation: loss {loss}, accuracy {accuracy}").format(
+        epoch=event.epoch,
+        epochs=config.epochs,
+        loss="–" if event.loss is None else i18n.number(event.loss, 4),
+        accuracy=i18n.percent(event.accuracy),
+    )
+
+
+def result_line(event: Evaluated) -> str:
+    """The exam's last line."""
+    return _("Result: {accuracy}%").format(accuracy=f"{100 * event.accuracy:.2f}")
+
+
+def sample_warning() -> str:
+    return _("THE EMBEDDED SAMPLE: 5,000 images of MNIST, not the whole of it. Results are not MNIST's.")
+
+
+def network_name(network: RunConfig | Architecture, *, folder: bool = True) -> str:
+    """`RN_2`, or `RN_2, dropout 0.5, batch norm, width 0.5`."""
+    parts = [printable(network.model if folder else network.model.rpartition("/")[2])]
+    if network.dropout:
+        parts.append(_("dropout {p}").format(p=_plain(network.dropout)))
+    if network.batch_norm:
+        parts.append(_("batch norm"))
+    if network.width != 1:
+        parts.append(_("width {factor}").format(factor=_plain(network.width)))
+    return ", ".join(parts)
+
+
+def _plain(value: float) -> str:
+    return f"{value:g}".replace(".", _("."))
+
+
+def dataset_title(started: RunStarted) -> str:
+    """What a run was trained and tested on."""
+    title = printable(_(started.dataset_title))
+    return f"{title}, {_('pixels permuted')}" if started.config.permute else title
+
+
+def state_name(state: State) -> str:
+    """The state of a run in a word."""
+    return {
+        "starting": _("starting"),
+        "running": _("running"),
+        "done": _("done"),
+        "stopped": _("stopped"),
+        "diverged": _("diverged"),
+        "failed": _("failed"),
+        "crashed": _("crashed"),
+        "unreadable": _("unreadable"),
+    }[state]
