@@ -190,6 +190,9 @@ _CHECKS: dict[str, Callable[[Any], None]] = {
 }
 
 
+_TYPES = {field.name: field.type for field in msgspec.structs.fields(RunConfig)}
+
+
 def setting_from_text(field: str, text: str) -> Any:
     """The value of a `RunConfig` field as a person types it. Raises `InvalidSetting`.
 
@@ -197,16 +200,18 @@ def setting_from_text(field: str, text: str) -> Any:
     """
     text = text.strip()
     value: Any = text
-    if field in ("epochs", "batch_size", "seed", "threads"):
+    if _TYPES[field] is int:
         # Anything that is not a whole number fails the range check, and so gets the same sentence.
         value = int(text) if re.fullmatch(r"[+-]?\d{1,30}", text) else math.nan
         if math.isnan(value):
             return _refuse(field, text)
-    elif field in ("lr", "dropout", "width"):
+    elif _TYPES[field] is float:
         try:
             value = float(text.replace(",", "."))
         except ValueError:
             return _refuse(field, text)
+    elif field == "data_dir":
+        return str(Path(text).expanduser().absolute())
     _CHECKS[field](value)
     if field == "model" and value not in catalogue.NETWORKS:
         return _own_network(value)

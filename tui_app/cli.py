@@ -42,7 +42,7 @@ def run(arguments: Sequence[str]) -> int:
 
     try:
         if language not in (*i18n.LANGUAGES, None):
-            return fail(_("the language must be fr or en"), 2)
+            return fail(_("the language must be one of {languages}").format(languages=", ".join(i18n.LANGUAGES)), 2)
         result = app(list(arguments), prog_name="mnist-tui", standalone_mode=False)
         return result if isinstance(result, int) else 0
     except InvalidSetting as invalid:

@@ -32,7 +32,7 @@ def networks(results: Results) -> Grid:
             number(network.parameters),
             "–" if network.macs is None else number(network.macs),
             str(len(network.runs)),
-            _estimate(network.accuracy, 100, 2, "\u202f%" if i18n.language() == "fr" else "%"),
+            _estimate(network.accuracy, 100, 2, i18n.percent_sign()),
             _estimate(network.errors, 1, 1 if len(network.runs) > 1 else 0),
             "–" if network.test_loss is None else _estimate(network.test_loss, 1, 4),
             _estimate(network.seconds_per_epoch, 1, 2),
@@ -151,9 +151,7 @@ def condition_name(condition: Condition | None) -> str:
     """`shifted by 2 px`, `turned by 15°`, `noise 0.3`."""
     if condition is None:
         return _("as they are")
-    strength = f"{condition.strength:g}"
-    if i18n.language() == "fr":
-        strength = strength.replace(".", ",")
+    strength = i18n.short(condition.strength)
     texts = {"shift": _("shifted by {strength} px"), "turn": _("turned by {strength}°"), "noise": _("noise {strength}")}
     return texts[condition.kind].format(strength=strength)
 

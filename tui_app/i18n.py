@@ -8,14 +8,13 @@ import os
 import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, get_args
 
 from core.messages import N_, Message, Problem, fill
 
-Language = Literal["en", "fr"]
-LANGUAGES: tuple[str, ...] = get_args(Language)
 LOCALES = Path(__file__).with_name("locales")
 DOMAIN = "mnist_tui"
+LANGUAGES: tuple[str, ...] = ("en", *sorted(path.name for path in LOCALES.iterdir() if path.is_dir()))
+"""English, in which the texts are written, and every language that has a catalogue."""
 
 _SYSTEM_REASONS = frozenset(
     # What an operating system says, in English, of a file that cannot be used.
@@ -112,7 +111,20 @@ def number(value: float, decimals: int = 0) -> str:
 
 def percent(fraction: float, decimals: int = 2) -> str:
     """`97.51%` or `97,51 %`."""
-    return _formatted(fraction, decimals, "\u202f%" if _language == "fr" else "%")
+    return _formatted(fraction, decimals, percent_sign())
+
+
+def percent_sign() -> str:
+    """Return what stands after a percentage: `%`, after a narrow space in some languages."""
+    from babel import Locale
+
+    pattern: str = Locale.parse(_language).percent_formats[None].pattern
+    return pattern.rpartition("0")[2].replace("\xa0", "\u202f")  # narrow, as between groups of digits
+
+
+def short(value: float) -> str:
+    """Write a number without trailing zeros, as a person would type it: `0.5` or `0,5`."""
+    return f"{value:g}".replace(".", _("."))
 
 
 def _formatted(value: float, decimals: int, sign: str = "") -> str:

@@ -6,7 +6,7 @@ from core.config import Architecture, RunConfig
 from core.runs.events import EpochEnded, Evaluated, RunStarted, Validated
 from core.runs.record import State
 from tui_app import i18n
-from tui_app.i18n import _, printable
+from tui_app.i18n import _, printable, short
 
 
 def epoch_line(event: EpochEnded, config: RunConfig) -> str:
@@ -39,16 +39,12 @@ def network_name(network: RunConfig | Architecture, *, folder: bool = True) -> s
     """`RN_2`, or `RN_2, dropout 0.5, batch norm, width 0.5`."""
     parts = [printable(network.model if folder else network.model.rpartition("/")[2])]
     if network.dropout:
-        parts.append(_("dropout {p}").format(p=_plain(network.dropout)))
+        parts.append(_("dropout {p}").format(p=short(network.dropout)))
     if network.batch_norm:
         parts.append(_("batch norm"))
     if network.width != 1:
-        parts.append(_("width {factor}").format(factor=_plain(network.width)))
+        parts.append(_("width {factor}").format(factor=short(network.width)))
     return ", ".join(parts)
-
-
-def _plain(value: float) -> str:
-    return f"{value:g}".replace(".", _("."))
 
 
 def dataset_title(started: RunStarted) -> str:

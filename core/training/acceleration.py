@@ -72,47 +72,6 @@ def prepare(device: torch.device, config: RunConfig) -> None:
         torch.backends.cudnn.deterministic = True
 
 
-class FusedAdam(optim.Adam):
-    """`optim.Adam` with one kernel for all parameters, which gathers its lists once and not at every step, and counts
-    the steps of all parameters at once. 8 % of RN_1's step.
-    """
-
-    def __init__(self, network: nn.Module, lr: float) -> None:
-        super().__init__(network.parameters(), lr=lr, fused=True)
-        self._gathered: tuple[list[Tensor], ...] = ()
-
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        for parameter in self.param_groups[0]["params"]:
-            parameter.grad = None
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        super().load_state_dict(state_dict)
-        self._gathered = ()
-
-    @torch.no_grad()
-    def step(self, closure: None = None) -> None:  # type: ignore[override]
-        (group,) = self.param_groups
-        parameters = group["params"]
-        gradients = [parameter.grad for parameter in parameters]
-        if not self._gathered or any(gradient is None for gradient in gradients):
-            super().step()
-            self._gather([self.state[parameter] for parameter in parameters])
-            return
-        averages, squares, steps = self._gathered
-        beta1, beta2 = group["betas"]
-        rest = {"lr": group["lr"], "beta1": beta1, "beta2": beta2, "eps": group["eps"], "weight_decay": 0.0}
-        self._counts.add_(1)
-        torch._fused_adam_(parameters, gradients, averages, squares, [], steps, amsgrad=False, maximize=False, **rest)
-
-    def _gather(self, states: list[dict[str, Tensor]]) -> None:
-        """Unless a parameter has had no gradient yet, or they are not of one type."""
-        if all(states) and len({state["exp_avg"].dtype for state in states}) == 1:
-            self._counts = torch.stack([state["step"] for state in states])
-            for state, count in zip(states, self._counts, strict=True):
-                state["step"] = count
-            self._gathered = tuple([state[name] for state in states] for name in ("exp_avg", "exp_avg_sq", "step"))
-
-
 class CapturedStep:
     """A training step as a CUDA graph: the GPU gets its kernels in one piece, not one by one from Python.
 

@@ -6,6 +6,7 @@ import pickle
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
 import torch
 
 from core import files
@@ -14,9 +15,8 @@ from core.messages import N_, Problem, reason
 from core.training.loop import Checkpoint
 
 _VERSION = 1
-_SINCE = ("dropout", "batch_norm", "width", "validate", "permute")
-"""Settings that older checkpoints do not have: they were trained with the defaults."""
-_UNCHANGED = ("model", "batch_size", "lr", "seed", "precision", "exact", *_SINCE)
+_MAY_CHANGE = frozenset({"device", "threads", "epochs", "dataset", "data_dir"})
+"""Settings that a resumed run may have otherwise; the data are known by their digest."""
 _TYPES: dict[str, type | tuple[type, ...]] = {
     "network": dict,
     "optimizer": dict,
@@ -51,7 +51,7 @@ def load(path: Path, config: RunConfig, data_digest: str) -> Checkpoint | None:
             content = torch.load(file, map_location="cpu", weights_only=True)
         state = content["state"]
         damaged = not all(isinstance(state[name], kind) for name, kind in _TYPES.items()) or state["epoch"] < 1
-        trained_with = _identity(RunConfig(), _SINCE) | content["config"]
+        trained_with = _identity(RunConfig()) | content["config"]  # an older one lacks what was always the default
     except FileNotFoundError:
         return None
     except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, TypeError, LookupError) as error:
@@ -68,8 +68,9 @@ def load(path: Path, config: RunConfig, data_digest: str) -> Checkpoint | None:
     return cast(Checkpoint, state)
 
 
-def _identity(config: RunConfig, fields: tuple[str, ...] = _UNCHANGED) -> dict[str, Any]:
-    return {field: getattr(config, field) for field in fields}
+def _identity(config: RunConfig) -> dict[str, Any]:
+    """Return the settings that must be the same where a training goes on."""
+    return {name: value for name, value in msgspec.structs.asdict(config).items() if name not in _MAY_CHANGE}
 
 
 def _damaged(path: Path) -> Problem:

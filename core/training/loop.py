@@ -9,7 +9,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any, TypedDict
 
 import torch
-from torch import nn, optim
+from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 from torch.utils.data.sampler import BatchSampler, RandomSampler
 
@@ -20,6 +20,7 @@ from core.networks.build import is_built_in
 from core.runs.events import CheckpointSaved, EpochEnded, Event, Notice, Progress, RunEnded, Validated, finite
 from core.training import acceleration
 from core.training.evaluation import evaluate
+from core.training.optimizer import make_optimizer
 
 PROGRESS_INTERVAL_S = 0.1
 CHECKPOINT_INTERVAL_S = 5.0
@@ -147,11 +148,7 @@ class _Training:
         self._validation_images = normalise(dataset.validation_images.to(device), dataset)
         self._validation_labels = dataset.validation_labels.to(device)
         self._criterion = nn.CrossEntropyLoss()
-        self._optimizer = (
-            optim.Adam(network.parameters(), lr=config.lr, foreach=True)  # the digits of the exam's, in less time
-            if config.exact
-            else acceleration.FusedAdam(network, config.lr)
-        )
+        self._optimizer = make_optimizer(network, config)
         self._autocast = (
             torch.autocast(device.type, torch.bfloat16, cache_enabled=False)
             if config.precision == "bf16"

@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import nn, optim
 
-from core.training.acceleration import FusedAdam, fast_equivalent
+from core.training.acceleration import fast_equivalent
+from core.training.optimizer import FusedAdam
 from core.worker.carry_out import carry_out
 from tests.built import built
 from tests.core.test_training import after_batches, batch_losses, carried_out

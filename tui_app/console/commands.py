@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import sys
-from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from core import paths
-from core.catalogue import NETWORKS
+from core.catalogue import EXAM_PAIR, NETWORKS
 from core.config import RunConfig, setting_from_text
 from core.messages import Problem
 from core.runs import directory
 from core.runs.record import LIVE
-from tui_app.i18n import _
+from tui_app.console.options import takes_settings
+from tui_app.i18n import LANGUAGES, _
 
 
 class _Group(typer.core.TyperGroup):
@@ -61,116 +59,22 @@ RunIdNeeded = Annotated[str, typer.Argument(metavar=_("RUN"), help=_("A run's id
 RunsDir = Annotated[
     str | None, typer.Option(metavar=_("FOLDER"), help=_("Where the runs are. [default: MNIST_TUI_RUNS, or yours]"))
 ]
-Lang = Annotated[str | None, typer.Option(metavar="fr|en", help=_("The language. [default: the locale's]"))]
+Lang = Annotated[str | None, typer.Option(metavar="|".join(LANGUAGES), help=_("The language. [default: the locale's]"))]
 Json = Annotated[bool, typer.Option("--json", help=_("JSON on stdout instead of text."))]
 NoUi = Annotated[bool, typer.Option("--no-ui", help=_("Train in the foreground and print, without the dashboard."))]
 
-Device = Annotated[
-    str | None, typer.Option(metavar=_("NAME"), help=_("auto, cpu, cuda, cuda:N or mps. [default: auto]"))
-]
-Epochs = Annotated[str | None, typer.Option(metavar="N", help=_("Passes over the training set. [default: 5]"))]
-BatchSize = Annotated[str | None, typer.Option(metavar="N", help=_("Images per batch. [default: 64]"))]
-LearningRate = Annotated[str | None, typer.Option(metavar="X", help=_("Adam's learning rate. [default: 0.001]"))]
-DataSet = Annotated[
-    str | None,
-    typer.Option(metavar=_("NAME"), help=_("auto, mnist, fashion-mnist, kmnist, qmnist or sample. [default: auto]")),
-]
-DataDir = Annotated[
-    str | None, typer.Option(metavar=_("FOLDER"), help=_("Where the data are. [default: MNIST_TUI_DATA, or yours]"))
-]
-Precision = Annotated[str | None, typer.Option(metavar="fp32|tf32|bf16", help=_("Of the arithmetic. [default: fp32]"))]
-Threads = Annotated[str | None, typer.Option(metavar="N", help=_("On the CPU. [default: what suits it]"))]
-Validate = Annotated[
-    bool,
-    typer.Option("--validate", help=_("Hold out a tenth of the training images, and test on them after each epoch.")),
-]
-Permute = Annotated[
-    bool,
-    typer.Option("--permute", help=_("Put the pixels of all images in another order, the same for all runs.")),
-]
-Dropout = Annotated[
-    str | None,
-    typer.Option(metavar="P", help=_("The chance to leave out a unit of a fully connected hidden layer. [default: 0]")),
-]
-BatchNorm = Annotated[bool, typer.Option("--batch-norm", help=_("Batch normalisation before each ReLU."))]
-Width = Annotated[
-    str | None,
-    typer.Option(metavar="F", help=_("Times the channels and units of the hidden layers. [default: 1]")),
-]
 
-
-def _training(
-    device: Device = None,
-    epochs: Epochs = None,
-    batch_size: BatchSize = None,
-    lr: LearningRate = None,
-    dataset: DataSet = None,
-    data_dir: DataDir = None,
-    precision: Precision = None,
-    threads: Threads = None,
-    dropout: Dropout = None,
-    batch_norm: BatchNorm = False,
-    width: Width = None,
-    validate: Validate = False,
-    permute: Permute = False,
-) -> dict[str, Any]:
-    """The fields of `RunConfig` that the options of a training give."""
-    given: dict[str, Any] = {
-        "device": device,
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "lr": lr,
-        "dataset": dataset,
-        "precision": precision,
-        "threads": threads,
-        "dropout": dropout,
-        "width": width,
-    }
-    settings = _typed(given)
-    if data_dir is not None:
-        settings["data_dir"] = str(Path(data_dir).expanduser().absolute())
-    flags = {"batch_norm": batch_norm, "validate": validate, "permute": permute}
-    return settings | {field: True for field, is_given in flags.items() if is_given}
-
-
-def _trains(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Gives a command the options of `_training`, in place of its parameter `settings`."""
-    options = inspect.signature(_training, eval_str=True).parameters
-
-    @wraps(command)
-    def with_options(**given: Any) -> Any:
-        settings = _training(**{name: given.pop(name) for name in options})
-        return command(settings=settings, **given)
-
-    parameters: list[inspect.Parameter] = []
-    for name, parameter in inspect.signature(command, eval_str=True).parameters.items():
-        parameters += options.values() if name == "settings" else [parameter]
-    by_keyword = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
-    with_options.__signature__ = inspect.Signature(by_keyword)  # type: ignore[attr-defined]
-    with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in by_keyword}
-    return with_options
-
-
-def _typed(texts: dict[str, str | None]) -> dict[str, Any]:
-    """The fields of `RunConfig` that are typed."""
-    return {field: setting_from_text(field, text) for field, text in texts.items() if text is not None}
+def _network_metavar() -> str:
+    return "|".join((*NETWORKS, _("FILE:CLASS")))
 
 
 @app.callback(invoke_without_command=True, help=_("Train the exam's two networks on MNIST, and watch them learn."))
-@_trains
+@takes_settings()
 def dashboard(
     context: typer.Context,
     no_ui: NoUi = False,
-    model: Annotated[
-        str | None, typer.Option(metavar=_("NET"), help=_("RN_1, RN_2 or path/to/file.py:ClassName. [default: RN_1]"))
-    ] = None,
     *,
     settings: dict[str, Any],
-    seed: Annotated[str | None, typer.Option(metavar="N", help=_("Of all that is random. [default: drawn]"))] = None,
-    exact: Annotated[
-        bool,
-        typer.Option("--exact", help=_("The exam program's own arithmetic: on the CPU its losses, digit for digit.")),
-    ] = False,
     json: Json = False,
     runs_dir: RunsDir = None,
     lang: Lang = None,
@@ -178,7 +82,6 @@ def dashboard(
     context.obj = runs_dir
     if context.invoked_subcommand is not None:
         return None
-    settings |= _typed({"model": model, "seed": seed}) | ({"exact": True} if exact else {})
     config = RunConfig(**settings)
     folder = _runs_dir(runs_dir)
     if no_ui or json or _no_dashboard():
@@ -188,21 +91,19 @@ def dashboard(
     return _open_dashboard(folder, settings)
 
 
-@app.command(cls=_Command, help=_("Print the layer table of a network: of both without one."))
+@app.command(cls=_Command, help=_("Print the layer table of a network (of each built-in one if none is given)."))
+@takes_settings(only=("dropout", "width", "batch_norm"))
 def layers(
-    network: Annotated[str | None, typer.Argument(metavar=_("RN_1|RN_2|FILE:CLASS"), help=_("A network."))] = None,
-    dropout: Dropout = None,
-    batch_norm: BatchNorm = False,
-    width: Width = None,
+    network: Annotated[str | None, typer.Argument(metavar=_network_metavar(), help=_("A network."))] = None,
+    *,
+    settings: dict[str, Any],
     json: Json = False,
     lang: Lang = None,
 ) -> None:
     from tui_app.console.listing_commands import print_layers
 
-    options = _typed({"dropout": dropout, "width": width})
     models = [setting_from_text("model", network)] if network else NETWORKS
-    configs = [RunConfig(model=model, batch_norm=batch_norm, **options) for model in models]
-    print_layers([config.architecture for config in configs], json=json)
+    print_layers([RunConfig(model=model, **settings).architecture for model in models], json=json)
 
 
 @app.command("runs", cls=_Command, help=_("List the runs."))
@@ -262,15 +163,17 @@ def resume(
 
 
 @app.command(cls=_Command, help=_("Train networks on the same seeds, and tell which is better, and how surely."))
-@_trains
+@takes_settings(without=("model", "seed", "exact"))
 def compare(
     context: typer.Context,
     models: Annotated[
         str,
         typer.Option(
-            metavar=_("NET,NET,..."), show_default=False, help=_("The networks, two or more. [default: RN_1,RN_2]")
+            metavar=_("NET,NET,..."),
+            show_default=False,
+            help=_("The networks, two or more.") + " " + _("[default: {default}]").format(default=",".join(EXAM_PAIR)),
         ),
-    ] = "RN_1,RN_2",
+    ] = ",".join(EXAM_PAIR),
     seeds: Annotated[
         str, typer.Option(metavar="N", show_default=False, help=_("Runs of each network. [default: 5]"))
     ] = "5",

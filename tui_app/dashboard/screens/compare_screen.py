@@ -27,7 +27,7 @@ from tui_app import comparison_text as view
 from tui_app import wording
 from tui_app.dashboard.keys import compare_keys
 from tui_app.dashboard.screens.side_screen import AskingScreen
-from tui_app.i18n import _, duration, percent, printable, say
+from tui_app.i18n import _, duration, percent, printable, say, short
 
 _INTERVAL_S = 0.5
 _SEEDS = 5
@@ -88,7 +88,7 @@ class CompareScreen(AskingScreen[list[str]]):
         return text.format(
             epochs=settings.epochs,
             batch_size=settings.batch_size,
-            lr=f"{settings.lr:g}".replace(".", _(".")),
+            lr=short(settings.lr),
             dataset=settings.dataset,
         )
 

@@ -16,9 +16,9 @@ from textual.worker import Worker, WorkerState
 from core.messages import Problem
 from core.runs.record import LIVE, RESUMABLE
 from core.worker.protocol import Answer, Describe, Described, Ready, Refused
-from tui_app.dashboard import chart_lines
-from tui_app.dashboard.run_book import BUSY_INTERVAL_S, RunBook
+from tui_app.dashboard.run_book import RunBook
 from tui_app.dashboard.run_control import RunControl
+from tui_app.dashboard.run_display import RunDisplay
 from tui_app.dashboard.run_follower import Listed, News, RunFollower
 from tui_app.dashboard.screens.panel_screen import PanelScreen
 from tui_app.dashboard.side_screens import SideScreens
@@ -52,13 +52,11 @@ class Dashboard(PanelScreen):
         self._side_screens = SideScreens(self, self._book, self._link, self._complain)
         self._control = RunControl(self._book, self._link)
         self._follower = RunFollower(self._book, self)
+        self._display = RunDisplay(self, self._book, self._follower)
         self._settings = settings
         self._open_first = run_id
         self._resume_first = resume
-        self._bindings_are_of: object = None
         self._disk_was_full = False
-        self._table_is_of = ""
-        """The current run whose table was shown, before its user chose another network in the form."""
 
     def compose(self) -> ComposeResult:
         yield Header()
@@ -123,7 +121,7 @@ class Dashboard(PanelScreen):
         self._trying(lambda: self._begin(self._control.start(message.config)))
 
     def _begin(self, run_id: str) -> None:
-        self.show_run(run_id)
+        self._display.show_run(run_id)
         self._follower.list_runs()
         if self.panel_in_front == "form":  # where panels are tabs: what was asked for is to be seen elsewhere
             self.turn_to("chart")
@@ -156,11 +154,6 @@ class Dashboard(PanelScreen):
     def action_next_x_unit(self) -> None:
         self.query_one(ChartPanel).next_x_unit()
 
-    def action_toggle_overlay(self) -> None:
-        run_id = self.query_one(RunsPanel).under_cursor
-        if run_id is not None:
-            self._toggle_overlay(run_id)
-
     def action_show_log(self) -> None:
         self._side_screens.open_log()
 
@@ -175,7 +168,7 @@ class Dashboard(PanelScreen):
         self._trying(self._side_screens.open_draw)
 
     def action_test(self) -> None:
-        self._trying(lambda: self._side_screens.open_conditions(self._line_colours()))
+        self._trying(lambda: self._side_screens.open_conditions(self._display.line_colours()))
 
     @on(RunForm.ComparePressed)
     def action_compare(self) -> None:
@@ -205,7 +198,7 @@ class Dashboard(PanelScreen):
             self._open_at_start(live)
         text = ngettext("{count} run in progress", "{count} runs in progress", len(live))
         self.sub_title = text.format(count=len(live)) if live else ""
-        self._show_list()
+        self._display.show_list()
         self._say_when_disk_is_full(message.disk_is_full)
 
     def _say_when_disk_is_full(self, is_full: bool) -> None:
@@ -223,93 +216,38 @@ class Dashboard(PanelScreen):
         run_id = self._open_first or (live[-1] if live else None)
         if run_id is None:
             return
-        self.show_run(run_id)
+        self._display.show_run(run_id)
         if self._resume_first:
             self.action_resume()
-
-    def _show_list(self) -> None:
-        book = self._book
-        self.query_one(RunsPanel).show_runs(book.summaries, book.current_id, self._line_colours())
-
-    def _line_colours(self) -> dict[str, str]:
-        """Map each charted run to its line's colour; empty until it starts."""
-        variables = self.app.theme_variables
-        colours = chart_lines.colours(self._book)
-        return {run_id: variables.get(colour.removeprefix("$"), "") for run_id, colour in colours.items()}
 
     # The current run, and those laid over its chart
 
     @on(RunsPanel.Picked)
     def _pick(self, message: RunsPanel.Picked) -> None:
-        self.show_run(message.run_id)
+        self._display.show_run(message.run_id)
 
     @on(RunsPanel.Ticked)
     def _tick(self, message: RunsPanel.Ticked) -> None:
-        self._toggle_overlay(message.run_id)
+        self._display.toggle_overlay(message.run_id)
 
-    def _toggle_overlay(self, run_id: str) -> None:
-        if run_id in self._book.overlaid:
-            self._book.overlaid.remove(run_id)
-        else:
-            self._book.overlaid.append(run_id)
-            self._follower.follow(run_id)
-        self._show_chart()
-        self._show_list()
+    def action_toggle_overlay(self) -> None:
+        run_id = self.query_one(RunsPanel).under_cursor
+        if run_id is not None:
+            self._display.toggle_overlay(run_id)
 
     def _show_together(self, run_ids: Sequence[str] | None) -> None:
         """Show these runs in the chart, and no others."""
         if run_ids:
-            self._book.overlaid = list(run_ids)
-            for run_id in run_ids:
-                self._follower.follow(run_id)
-            self.show_run(run_ids[0])
+            self._display.show_together(run_ids)
             self.turn_to("chart")
-
-    def show_run(self, run_id: str) -> None:
-        """Fill the panels with a run, live or not."""
-        self._book.current_id, self._table_is_of = run_id, ""
-        self._follower.follow(run_id)
-        self._show_all()
-        self._show_list()
 
     @on(News)
     def _take_news(self, message: News) -> None:
-        followed = self._book.followed[message.run_id]
-        was, followed.state = followed.state, message.state
-        if message.has_events or was != message.state:
-            if message.run_id == self._book.current_id:
-                self._show_all()
-            elif message.run_id in self._book.overlaid:
-                if message.state in LIVE:
-                    self.query_one(ChartPanel).draw_within(BUSY_INTERVAL_S, self._show_chart)
-                else:
-                    self._show_chart()
-        if was in LIVE and message.state not in LIVE:
+        if self._display.take(message):
             self._link.reap()
             self._follower.list_runs()
             if not self.live_runs():
                 self._trying(self._link.start)
-
-    def _show_all(self) -> None:
-        followed = self._book.followed[self._book.current_id]
-        run_id, record, state = followed.run.id, followed.record, followed.state
-        self.query_one(ProgressPanel).show_run(run_id, record, state)
-        self.query_one(ResultPanel).show_run(run_id, record)
-        self.query_one(RunForm).show_stoppable(state in LIVE)
-        if record.started is not None and self._table_is_of != run_id:
-            self._table_is_of = run_id
-            self.query_one(LayerPanel).show_of_run(record.started.config.architecture)
-        self._show_chart()
-        if (run_id, state) != self._bindings_are_of:
-            self._bindings_are_of = run_id, state
-            self.refresh_bindings()
-
-    def _show_chart(self) -> None:
-        current = self._book.current
-        started = current.record.started if current is not None else None
-        planned_epochs = started.config.epochs if started is not None else None
-        if self.query_one(ChartPanel).show(chart_lines.series(self._book), planned_epochs):
-            self._show_list()  # its marks have the colours of the lines
 
     # Trouble
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -14,18 +14,17 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Button, Checkbox, Collapsible, Input, Label, RadioButton, RadioSet, Select, Static
 
-from core import paths
 from core.catalogue import NETWORKS
-from core.config import DATASETS, Architecture, RunConfig, setting_from_text
+from core.config import Architecture, RunConfig, setting_from_text
 from core.machine import DeviceInfo
 from core.messages import InvalidSetting
 from tui_app.i18n import _, number, percent, printable, say
+from tui_app.settings import Setting, all_settings, default_of, written
 
-_TYPED = ("epochs", "batch_size", "lr", "seed", "threads")
-"""Fields that are typed, beside those of the network; the others are chosen."""
-_OF_THE_NETWORK = ("dropout", "width")
-_OPTIONAL = ("seed", "threads", *_OF_THE_NETWORK)
-"""Typed fields that may be left empty."""
+_OF_THE_NETWORK = ("dropout", "width", "batch_norm")
+"""Fields beside `model` that the network is built from."""
+_BY_THEMSELVES = ("model", "device", "precision", "exact", "data_dir")
+"""Fields whose widgets are not read like the others: `exact` is a choice among the precisions."""
 
 
 class RunForm(Vertical):
@@ -53,7 +52,8 @@ class RunForm(Vertical):
 
     def __init__(self, settings: dict[str, Any], **arguments: Any) -> None:
         super().__init__(**arguments)
-        self._settings = {"dataset": "auto", "epochs": 5, "batch_size": 64, "lr": 0.001, **settings}
+        self._given = settings
+        self._table = {setting.field: setting for setting in all_settings()}
         self._devices: Sequence[DeviceInfo] = ()
         self._shown_network: Architecture | None = None
         self.border_title = _("Run")
@@ -68,54 +68,58 @@ class RunForm(Vertical):
             yield Button(_("Compare…"), id="compare", compact=True)
 
     def _fields(self) -> ComposeResult:
-        model = self._settings.get("model", "RN_1")
-        with RadioSet(id="network", compact=True):
-            for name in NETWORKS:
-                yield RadioButton(name, value=model == name)
-            yield RadioButton(_("own"), value=model not in NETWORKS, tooltip=_("A network from a file of yours"))
-        own = "" if model in NETWORKS else model
-        yield _field("model", "", Input(own, placeholder=_("my_net.py:Net"), id="model", compact=True))
-        device = self._settings.get("device", "auto")
-        yield _field("device", _("Device"), Select([(device, device)], value=device, **_select("device")))
-        yield Static(_("Loading torch…"), id="device-name", classes="muted")
-        yield self._input("epochs", _("Epochs"))
+        for setting in self._table.values():
+            if setting.in_front:
+                yield from self._widgets(setting)
         collapsed = not self._has_more()
         # The class, known from the start, spares its content a second look at the style sheets.
         with Collapsible(title=_("More"), id="more", collapsed=collapsed, classes="-collapsed" if collapsed else ""):
-            yield from self._more_fields()
+            for setting in self._table.values():
+                if not setting.in_front:
+                    yield from self._widgets(setting)
 
-    def _more_fields(self) -> ComposeResult:
-        yield self._input("batch_size", _("Batch size"))
-        yield self._input("lr", _("Learning rate"))
-        yield self._input("seed", _("Seed"), placeholder=_("drawn"))
-        dataset = self._settings["dataset"]
-        yield _field("dataset", _("Data set"), Select.from_values(DATASETS, value=dataset, **_select("dataset")))
-        precisions = [("fp32", "fp32"), ("tf32", "tf32"), ("bf16", "bf16"), (_("exact fp32"), "exact")]
-        precision = "exact" if self._settings.get("exact") else self._settings.get("precision", "fp32")
-        yield _field("precision", _("Precision"), Select(precisions, value=precision, **_select("precision")))
-        yield self._input("threads", _("Threads"), placeholder=_("what suits"))
-        yield self._input("dropout", _("Dropout"), placeholder="0")
-        yield self._input("width", _("Width"), placeholder="1")
-        yield self._checkbox("batch_norm", _("Batch norm"), _("Batch normalisation before each ReLU"))
-        yield self._checkbox("validate", _("Validation"), _("A tenth of the training images, held out"))
-        yield self._checkbox("permute", _("Permuted pixels"), _("All images, their pixels in another order"))
-        data_dir = self._settings.get("data_dir", str(paths.default_data_dir()))
-        yield _field("data_dir", _("Data folder"), Input(data_dir, id="data_dir", compact=True))
+    def _widgets(self, setting: Setting) -> ComposeResult:
+        name = setting.field
+        value = self._given.get(name, "" if setting.may_be_empty else default_of(name))
+        match name:
+            case "model":
+                yield from self._network_choice(str(value))
+            case "device":
+                yield self._choice(setting, [(value, value)], value)
+                yield Static(_("Loading torch…"), id="device-name", classes="muted")
+            case "precision":
+                choices = [*((name, name) for name in setting.choices), (_("exact fp32"), "exact")]
+                yield self._choice(setting, choices, "exact" if self._given.get("exact") else value)
+            case "exact":
+                pass  # among the precisions
+            case "data_dir":
+                yield _field(name, setting.label, Input(value or default_of(name), id=name, compact=True))
+            case _ if setting.kind == "flag":
+                box = Checkbox(setting.label, bool(value), id=name, compact=True, tooltip=setting.help)
+                yield _field(name, "", box)
+            case _ if setting.kind == "chosen":
+                yield self._choice(setting, [(name, name) for name in setting.choices], value)
+            case _:
+                text = "" if setting.may_be_empty and value == default_of(name) else written(value)
+                yield _field(name, setting.label, Input(text, id=name, placeholder=setting.default, compact=True))
 
-    def _input(self, name: str, label: str, **arguments: Any) -> Widget:
-        value = self._settings.get(name)
-        text = "" if value in (None, 0) else f"{value:g}" if isinstance(value, float) else str(value)
-        text = text.replace(".", _("."))
-        return _field(name, label, Input(text, id=name, compact=True, **arguments))
+    def _network_choice(self, model: str) -> ComposeResult:
+        with RadioSet(id="network", compact=True):
+            for name in NETWORKS:
+                yield RadioButton(name, value=model == name)
+            is_own = model not in NETWORKS
+            yield RadioButton(_("custom"), value=is_own, tooltip=_("A network from a file of yours"))
+        own = model if is_own else ""
+        yield _field("model", "", Input(own, placeholder=_("my_net.py:Net"), id="model", compact=True))
 
-    def _checkbox(self, name: str, label: str, tooltip: str) -> Widget:
-        given = bool(self._settings.get(name))
-        return _field(name, "", Checkbox(label, given, id=name, compact=True, tooltip=tooltip))
+    def _choice(self, setting: Setting, choices: list[tuple[str, str]], value: str) -> Widget:
+        select = Select(choices, value=value, id=setting.field, allow_blank=False, compact=True)
+        return _field(setting.field, setting.label, select)
 
     def _has_more(self) -> bool:
-        given = self._settings
-        defaults = {"dataset": "auto", "batch_size": 64, "lr": 0.001, "model": given.get("model")}
-        return any(given[name] != defaults.get(name) for name in given if name not in ("epochs", "device", "model"))
+        """Tell whether a value under *More* is not what a run has anyhow."""
+        folded = (name for name in self._given if not self._table[name].in_front)
+        return any(name == "seed" or self._given[name] != default_of(name) for name in folded)
 
     def on_mount(self) -> None:
         self._choose_network()
@@ -124,41 +128,47 @@ class RunForm(Vertical):
 
     @property
     def model(self) -> str:
-        """As it stands, valid or not."""
+        """The network as it stands, valid or not."""
         chosen = self.query_one("#network", RadioSet).pressed_index
         return list(NETWORKS)[chosen] if 0 <= chosen < len(NETWORKS) else self._text("model")
 
     def config(self) -> RunConfig:
-        """Raises `InvalidSetting`."""
-        values = self._network_settings() | self._typed(_TYPED)
+        """Return the settings as they stand. Raises `InvalidSetting`."""
         device = str(self.query_one("#device", Select).value)
         if self._devices and device not in ("auto", *self._device_ids()):
             known = ", ".join(info.id for info in self._devices)
             raise InvalidSetting(
                 "device", "there is no device {device} here: there is {known}", device=device, known=known
             )
-        precision = self.query_one("#precision", Select).value
-        values["exact"] = precision == "exact"
-        values["precision"] = "fp32" if precision == "exact" else precision
-        values["dataset"] = self.query_one("#dataset", Select).value
-        values["data_dir"] = self._text("data_dir") or str(paths.default_data_dir())
-        values["validate"], values["permute"] = self._is_ticked("validate"), self._is_ticked("permute")
-        return RunConfig(device=device, **values)
+        precision: Any = self.query_one("#precision", Select).value
+        return RunConfig(
+            device=device,
+            exact=precision == "exact",
+            precision="fp32" if precision == "exact" else precision,
+            data_dir=self._text("data_dir") or default_of("data_dir"),
+            **self._network_settings(),
+            **self._values(name for name in self._table if name not in (*_BY_THEMSELVES, *_OF_THE_NETWORK)),
+        )
 
-    def network(self) -> Architecture:
-        """Whatever the other settings may be. Raises `InvalidSetting`."""
+    def architecture(self) -> Architecture:
+        """Return what the network is built from, whatever the other settings are. Raises `InvalidSetting`."""
         return RunConfig(**self._network_settings()).architecture
 
     def _network_settings(self) -> dict[str, Any]:
-        settings = {"model": setting_from_text("model", self.model), "batch_norm": self._is_ticked("batch_norm")}
-        return settings | self._typed(_OF_THE_NETWORK)
+        return {"model": setting_from_text("model", self.model), **self._values(_OF_THE_NETWORK)}
 
-    def _typed(self, names: Sequence[str]) -> dict[str, Any]:
-        texts = {name: self._text(name) for name in names}
-        return {name: setting_from_text(name, text) for name, text in texts.items() if text or name not in _OPTIONAL}
-
-    def _is_ticked(self, name: str) -> bool:
-        return self.query_one(f"#{name}", Checkbox).value
+    def _values(self, names: Iterable[str]) -> dict[str, Any]:
+        """Return the values of fields; those left empty are missing. Raises `InvalidSetting`."""
+        found: dict[str, Any] = {}
+        for name in names:
+            setting = self._table[name]
+            if setting.kind == "flag":
+                found[name] = self.query_one(f"#{name}", Checkbox).value
+            elif setting.kind == "chosen":
+                found[name] = self.query_one(f"#{name}", Select).value
+            elif (text := self._text(name)) or not setting.may_be_empty:
+                found[name] = setting_from_text(name, text)
+        return found
 
     def _text(self, name: str) -> str:
         return self.query_one(f"#{name}", Input).value.strip()
@@ -216,7 +226,7 @@ class RunForm(Vertical):
             field.set_class(problem is not None and field.id == f"field-{problem.field}", "wrong")
         self.show_problem(say(problem) if problem else "")
         with suppress(InvalidSetting):
-            network = self.network()
+            network = self.architecture()
             if network != self._shown_network:
                 self._shown_network = network
                 self.post_message(self.NetworkChosen(network))
@@ -248,10 +258,6 @@ class RunForm(Vertical):
 
 def _field(name: str, label: str, control: Widget) -> Widget:
     return Horizontal(*([Label(label)] if label else []), control, id=f"field-{name}", classes="field")
-
-
-def _select(name: str) -> dict[str, Any]:
-    return {"id": name, "allow_blank": False, "compact": True}
 
 
 def _describe(info: DeviceInfo) -> str:

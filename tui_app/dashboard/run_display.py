@@ -1,0 +1,101 @@
+"""Fills the panels with the current run, and the chart with those laid over it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from textual.screen import Screen
+
+from core.runs.record import LIVE
+from tui_app.dashboard import chart_lines
+from tui_app.dashboard.run_book import BUSY_INTERVAL_S, RunBook
+from tui_app.dashboard.run_follower import News, RunFollower
+from tui_app.dashboard.widgets.chart_panel import ChartPanel
+from tui_app.dashboard.widgets.layer_panel import LayerPanel
+from tui_app.dashboard.widgets.progress_panel import ProgressPanel
+from tui_app.dashboard.widgets.result_panel import ResultPanel
+from tui_app.dashboard.widgets.run_form import RunForm
+from tui_app.dashboard.widgets.runs_panel import RunsPanel
+
+
+class RunDisplay:
+    """Shows in the panels of a screen what a book knows of its runs."""
+
+    def __init__(self, screen: Screen[Any], book: RunBook, follower: RunFollower) -> None:
+        self._screen = screen
+        self._book = book
+        self._follower = follower
+        self._bindings_are_of: object = None
+        self._table_is_of = ""
+        """The current run whose table was shown, before its user chose another network in the form."""
+
+    def show_run(self, run_id: str) -> None:
+        """Fill the panels with a run, live or not."""
+        self._book.current_id, self._table_is_of = run_id, ""
+        self._follower.follow(run_id)
+        self._show_all()
+        self.show_list()
+
+    def toggle_overlay(self, run_id: str) -> None:
+        """Lay a run over the chart, or take it away."""
+        if run_id in self._book.overlaid:
+            self._book.overlaid.remove(run_id)
+        else:
+            self._book.overlaid.append(run_id)
+            self._follower.follow(run_id)
+        self._show_chart()
+        self.show_list()
+
+    def show_together(self, run_ids: Sequence[str]) -> None:
+        """Show these runs in the chart, and no others."""
+        self._book.overlaid = list(run_ids)
+        for run_id in run_ids:
+            self._follower.follow(run_id)
+        self.show_run(run_ids[0])
+
+    def take(self, news: News) -> bool:
+        """Show what is new of a run. Return whether it has ended."""
+        followed = self._book.followed[news.run_id]
+        was, followed.state = followed.state, news.state
+        if news.has_events or was != news.state:
+            if news.run_id == self._book.current_id:
+                self._show_all()
+            elif news.run_id in self._book.overlaid and news.state in LIVE:
+                self._screen.query_one(ChartPanel).draw_within(BUSY_INTERVAL_S, self._show_chart)
+            elif news.run_id in self._book.overlaid:
+                self._show_chart()
+        return was in LIVE and news.state not in LIVE
+
+    def show_list(self) -> None:
+        """Bring the list of runs up to date."""
+        book = self._book
+        self._screen.query_one(RunsPanel).show_runs(book.summaries, book.current_id, self.line_colours())
+
+    def line_colours(self) -> dict[str, str]:
+        """Map each charted run to its line's colour; empty until it starts."""
+        variables = self._screen.app.theme_variables
+        colours = chart_lines.colours(self._book)
+        return {run_id: variables.get(colour.removeprefix("$"), "") for run_id, colour in colours.items()}
+
+    def _show_all(self) -> None:
+        screen = self._screen
+        followed = self._book.followed[self._book.current_id]
+        run_id, record, state = followed.run.id, followed.record, followed.state
+        screen.query_one(ProgressPanel).show_run(run_id, record, state)
+        screen.query_one(ResultPanel).show_run(run_id, record)
+        screen.query_one(RunForm).show_stoppable(state in LIVE)
+        if record.started is not None and self._table_is_of != run_id:
+            self._table_is_of = run_id
+            screen.query_one(LayerPanel).show_of_run(record.started.config.architecture)
+        self._show_chart()
+        if (run_id, state) != self._bindings_are_of:
+            self._bindings_are_of = run_id, state
+            screen.refresh_bindings()
+
+    def _show_chart(self) -> None:
+        current = self._book.current
+        started = current.record.started if current is not None else None
+        planned_epochs = started.config.epochs if started is not None else None
+        if self._screen.query_one(ChartPanel).show(chart_lines.series(self._book), planned_epochs):
+            self.show_list()  # its marks have the colours of the lines

@@ -1,0 +1,123 @@
+"""Every setting of a run as a person meets it: a field of the form, an option of the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+
+from core.catalogue import NETWORKS
+from core.config import DATASETS, PRECISIONS, RunConfig
+from tui_app.i18n import _, short
+
+Kind = Literal["network", "typed", "chosen", "flag"]
+"""How it is given: the network has rows of its own in the form; the others are typed, chosen from a list, or ticked."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A field of `RunConfig`, and what is said of it in the language in use."""
+
+    field: str
+    kind: Kind
+    label: str
+    """The form's."""
+    help: str
+    """The command line's; where the form has room for a tooltip, also there."""
+    metavar: str = ""
+    """What stands for the value in the command line's help."""
+    choices: tuple[str, ...] = ()
+    default: str = ""
+    """What an empty field means, where that is no value of its own."""
+    in_front: bool = False
+    """Always seen in the form; the others are folded under *More*."""
+
+    @property
+    def option(self) -> str:
+        """Its name on the command line."""
+        return "--" + self.field.replace("_", "-")
+
+    @property
+    def may_be_empty(self) -> bool:
+        return bool(self.default)
+
+    @property
+    def help_with_default(self) -> str:
+        if self.kind == "flag":
+            return self.help
+        default = self.default or written(default_of(self.field))
+        return f"{self.help} " + _("[default: {default}]").format(default=default)
+
+
+def all_settings() -> tuple[Setting, ...]:
+    """Return every setting, in the order of the form and of the command line's help."""
+    networks = ", ".join(NETWORKS)
+    network_help = _("{networks} or path/to/file.py:ClassName.").format(networks=networks)
+    return (
+        Setting("model", "network", _("Network"), network_help, _("NET"), tuple(NETWORKS), in_front=True),
+        Setting("device", "chosen", _("Device"), _("auto, cpu, cuda, cuda:N or mps."), _("NAME"), in_front=True),
+        Setting("epochs", "typed", _("Epochs"), _("Passes over the training set."), "N", in_front=True),
+        Setting("batch_size", "typed", _("Batch size"), _("Images per batch."), "N"),
+        Setting("lr", "typed", _("Learning rate"), _("Adam's learning rate."), "X"),
+        Setting("seed", "typed", _("Seed"), _("Random seed."), "N", default=_("random")),
+        Setting("dataset", "chosen", _("Data set"), f"{', '.join(DATASETS)}.", _("NAME"), DATASETS),
+        Setting("precision", "chosen", _("Precision"), _("Numeric precision."), "|".join(PRECISIONS), PRECISIONS),
+        Setting("threads", "typed", _("Threads"), _("CPU threads."), "N", default=_("auto")),
+        Setting(
+            "dropout",
+            "typed",
+            _("Dropout"),
+            _("Probability of dropping a unit of a fully connected hidden layer."),
+            "P",
+            default="0",
+        ),
+        Setting(
+            "width",
+            "typed",
+            _("Width"),
+            _("Multiplies the channels and units of the hidden layers."),
+            "F",
+            default="1",
+        ),
+        Setting("batch_norm", "flag", _("Batch norm"), _("Batch normalisation before each ReLU.")),
+        Setting(
+            "validate",
+            "flag",
+            _("Validation"),
+            _("Hold out a tenth of the training images, and test on them after each epoch."),
+        ),
+        Setting(
+            "permute",
+            "flag",
+            _("Permuted pixels"),
+            _("Put the pixels of all images in another order, the same for all runs."),
+        ),
+        Setting(
+            "exact",
+            "flag",
+            _("Exact"),
+            _("The exam program's own arithmetic: on the CPU its losses, digit for digit."),
+        ),
+        Setting(
+            "data_dir",
+            "typed",
+            _("Data folder"),
+            _("Where the data are."),
+            _("FOLDER"),
+            default=_("MNIST_TUI_DATA, or yours"),
+        ),
+    )
+
+
+def default_of(field: str) -> Any:
+    """Return the value that a run has where nobody sets this field; each time another one for the seed."""
+    for known in msgspec.structs.fields(RunConfig):
+        if known.name == field:
+            return known.default if known.default is not msgspec.NODEFAULT else known.default_factory()
+    raise KeyError(field)
+
+
+def written(value: object) -> str:
+    """Return a value as a person types it in the language in use."""
+    return short(value) if isinstance(value, float) else str(value)
