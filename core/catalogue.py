@@ -11,7 +11,9 @@ import msgspec
 
 from core.messages import N_, Message, Problem, reason
 
-IMAGE_SHAPE = (1, 28, 28)
+SIDE = 28
+"""Rows, and columns, of an image."""
+IMAGE_SHAPE = (1, SIDE, SIDE)
 """Channels, rows and columns of an image: what every network takes."""
 NUM_CLASSES = 10
 """Classes of every data set: the logits that every network gives."""
@@ -73,16 +75,16 @@ class DataSource(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _MNIST_FILES = (
-    RawFile("train-images-idx3-ubyte", _UINT8, (60_000, 28, 28)),
+    RawFile("train-images-idx3-ubyte", _UINT8, (60_000, SIDE, SIDE)),
     RawFile("train-labels-idx1-ubyte", _UINT8, (60_000,)),
-    RawFile("t10k-images-idx3-ubyte", _UINT8, (10_000, 28, 28)),
+    RawFile("t10k-images-idx3-ubyte", _UINT8, (10_000, SIDE, SIDE)),
     RawFile("t10k-labels-idx1-ubyte", _UINT8, (10_000,)),
 )
 # A QMNIST label is a row: the class first, then who wrote the digit and where it comes from.
 _QMNIST_FILES = (
-    RawFile("qmnist-train-images-idx3-ubyte", _UINT8, (60_000, 28, 28)),
+    RawFile("qmnist-train-images-idx3-ubyte", _UINT8, (60_000, SIDE, SIDE)),
     RawFile("qmnist-train-labels-idx2-int", _INT32, (60_000, 8)),
-    RawFile("qmnist-test-images-idx3-ubyte", _UINT8, (60_000, 28, 28)),
+    RawFile("qmnist-test-images-idx3-ubyte", _UINT8, (60_000, SIDE, SIDE)),
     RawFile("qmnist-test-labels-idx2-int", _INT32, (60_000, 8)),
 )
 _FASHION = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")

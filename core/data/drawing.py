@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-_SIDE = 28
+from core.catalogue import SIDE
+
 _DIGIT_SIDE = 20
 """Of the box that a digit of MNIST fits into, before it is centred."""
 
@@ -26,7 +27,7 @@ def mnist_form(drawing: Tensor) -> Tensor:
     ink = functional.interpolate(ink[None, None], size, mode="bilinear", antialias=True)[0, 0].clamp(0, 255)
 
     top, left = (_offset(ink.sum(axis), side) for axis, side in ((1, size[0]), (0, size[1])))
-    image = torch.zeros(_SIDE, _SIDE)
+    image = torch.zeros(SIDE, SIDE)
     image[top : top + size[0], left : left + size[1]] = ink
     return image.round().to(torch.uint8)
 
@@ -34,4 +35,4 @@ def mnist_form(drawing: Tensor) -> Tensor:
 def _offset(profile: Tensor, side: int) -> int:
     """Where `side` pixels begin, so that their mass is in the middle, as far as the frame has room."""
     middle = float((profile * torch.arange(side)).sum() / profile.sum())
-    return min(max(0, round((_SIDE - 1) / 2 - middle)), _SIDE - side)
+    return min(max(0, round((SIDE - 1) / 2 - middle)), SIDE - side)

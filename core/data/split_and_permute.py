@@ -7,13 +7,14 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from core.catalogue import SIDE
 from core.config import RunConfig
 from core.data.datasets import Dataset
 from core.messages import N_, Problem
 
 VALIDATION_SHARE = 10
 """One of so many training images is held out."""
-_NUM_PIXELS = 28 * 28
+_NUM_PIXELS = SIDE**2
 _PERMUTATION_SEED = 784
 _VALIDATION_STREAM = 0x76616C  # else the split would be the draw that gives the first epoch its order
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from core.catalogue import SIDE
 from core.data import drawing, split_and_permute
 from core.data.datasets import Cancelled, Dataset
 from core.messages import Problem
@@ -53,8 +54,8 @@ class Browser:
 
     def recognise(self, request: Recognise) -> Recognised:
         """What each network makes of a drawing, brought to MNIST's form. Raises `Problem`."""
-        pixels = torch.frombuffer(bytearray(request.pixels[: 28 * 28].ljust(28 * 28, b"\0")), dtype=torch.uint8)
-        image = drawing.mnist_form(pixels.reshape(28, 28))
+        pixels = torch.frombuffer(bytearray(request.pixels[: SIDE**2].ljust(SIDE**2, b"\0")), dtype=torch.uint8)
+        image = drawing.mnist_form(pixels.reshape(SIDE, SIDE))
         found: dict[str, tuple[float, ...]] = {}
         for run_dir in request.run_dirs if image.any() else ():
             found[Path(run_dir).name] = self._probabilities(Run(Path(run_dir)), image)

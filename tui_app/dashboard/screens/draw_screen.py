@@ -10,6 +10,7 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Footer, Header, Static
 
+from core.catalogue import NUM_CLASSES
 from core.worker.protocol import Recognise, Recognised
 from tui_app import terminal
 from tui_app.dashboard.keys import draw_keys
@@ -78,10 +79,12 @@ class DrawScreen(AskingScreen[None]):
 
 
 def _bars(probabilities: Sequence[float]) -> Content:
-    best = max(range(10), key=lambda digit: probabilities[digit]) if len(probabilities) == 10 else None
+    best = (
+        max(range(NUM_CLASSES), key=lambda digit: probabilities[digit]) if len(probabilities) == NUM_CLASSES else None
+    )
     full = "█" if terminal.has_utf8() else "#"
     lines = []
-    for digit in range(10):
+    for digit in range(NUM_CLASSES):
         share = probabilities[digit] if best is not None else 0.0
         bar = (full * round(share * _BAR_WIDTH)).ljust(_BAR_WIDTH)
         line = f"{digit} {bar} {percent(share, 0) if best is not None else '':>5}"

@@ -8,9 +8,10 @@ from textual import events
 from textual.binding import BindingType
 from textual.message import Message
 
+from core.catalogue import SIDE
 from tui_app import terminal
 from tui_app.dashboard.keys import ARROWS, bind, canvas_keys
-from tui_app.dashboard.widgets.pixels import SIDE, Pixels
+from tui_app.dashboard.widgets.pixels import Pixels
 
 _BRUSH = ((0, 0, 255), (0, 1, 255), (1, 0, 255), (1, 1, 255), (-1, 0, 110), (0, -1, 110), (2, 0, 110), (0, 2, 110))
 """Rows and columns from the point of the pen, and how much ink: strokes of MNIST's thickness."""

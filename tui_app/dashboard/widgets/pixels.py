@@ -9,7 +9,8 @@ from rich.text import Text
 from textual.color import Color
 from textual.widgets import Static
 
-SIDE = 28
+from core.catalogue import SIDE
+
 _RAMP = " .:-=+*#%@"
 
 

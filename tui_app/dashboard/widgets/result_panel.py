@@ -13,6 +13,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Digits, Static
 
+from core.catalogue import NUM_CLASSES
 from core.comparing.statistics import wilson_interval
 from core.runs.events import Evaluated
 from core.runs.record import Record
@@ -21,7 +22,6 @@ from tui_app.i18n import _, ngettext, number, percent, printable
 
 _NARROWEST_CELL, _WIDEST_CELL = 4, 6
 _LABEL = 2
-_MOST_CLASSES = 10
 
 
 class ResultPanel(Vertical):
@@ -101,7 +101,7 @@ class ConfusionMatrix(Static):
         self._cursor = (0, 0)
 
     def show(self, confusion: tuple[tuple[int, ...], ...], class_names: tuple[str, ...]) -> None:
-        self._confusion, self._class_names = confusion[:_MOST_CLASSES], class_names
+        self._confusion, self._class_names = confusion[:NUM_CLASSES], class_names
         self._draw()
 
     def on_resize(self) -> None:
@@ -133,14 +133,14 @@ class ConfusionMatrix(Static):
     @property
     def _cell_width(self) -> int:
         """Where there is room, four digits do not touch what is before them."""
-        return min(max((self.size.width - _LABEL) // _MOST_CLASSES, _NARROWEST_CELL), _WIDEST_CELL)
+        return min(max((self.size.width - _LABEL) // NUM_CLASSES, _NARROWEST_CELL), _WIDEST_CELL)
 
     def _count(self, label: int, predicted: int) -> int:
         row = self._confusion[label] if label < len(self._confusion) else ()
         return row[predicted] if predicted < len(row) else 0
 
     def _draw(self) -> None:
-        size, width = len(self._confusion) or _MOST_CLASSES, self._cell_width
+        size, width = len(self._confusion) or NUM_CLASSES, self._cell_width
         head = self.get_component_rich_style("confusion--head")
         text = Text(no_wrap=True)
         names = "".join(f"{_short(self._class_names, column):>{width}}" for column in range(size))
