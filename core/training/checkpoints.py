@@ -51,7 +51,7 @@ def load(path: Path, config: RunConfig, data_digest: str) -> Checkpoint | None:
             content = torch.load(file, map_location="cpu", weights_only=True)
         state = content["state"]
         damaged = not all(isinstance(state[name], kind) for name, kind in _TYPES.items()) or state["epoch"] < 1
-        trained_with = _identity(RunConfig()) | content["config"]  # an older one lacks newer settings: it had the defaults
+        trained_with = _identity(RunConfig()) | content["config"]  # older ones lack settings left at their default
     except FileNotFoundError:
         return None
     except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, TypeError, LookupError) as error:
