@@ -63,7 +63,7 @@ class InvalidSetting(Problem, ValueError):
 
 
 def reason(error: BaseException) -> str:
-    """Return what an exception says, without the numbers and paths that the surrounding sentence already has."""
+    """Return what an exception says, without the error number and path that the surrounding sentence already has."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error).split("\n")[0] or type(error).__name__

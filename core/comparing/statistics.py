@@ -22,7 +22,7 @@ EXACT_BELOW = 25
 
 
 class Estimate(msgspec.Struct, frozen=True):
-    """A mean over seeds with Student's 95 % interval, which is None if there is one value or no spread."""
+    """A mean over seeds with Student's 95 % interval; `low` and `high` are None for one value or without a spread."""
 
     mean: float
     low: float | None = None
@@ -81,7 +81,7 @@ class NetworkResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class McNemar(msgspec.Struct, frozen=True, kw_only=True):
-    """McNemar's test on the two runs of one seed, which asks if both err equally often, with its numbers of images."""
+    """McNemar's test of the hypothesis that the two runs of a seed err equally often, with its counts of test images."""
 
     seed: int
     both_right: int
@@ -319,7 +319,7 @@ def _check_same_images(answers: dict[str, Predictions]) -> None:
 
 
 def wilson_interval(correct: int, total: int, z: float = 1.959964) -> tuple[float, float]:
-    """Return the 95 % confidence interval of a proportion, low and high, 0 to 1 (Wilson, 1927)."""
+    """Return the 95 % confidence interval of a proportion, low and high, from 0 to 1 (Wilson, 1927)."""
     share = correct / total
     centre = (share + z * z / (2 * total)) / (1 + z * z / total)
     half = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total)) / (1 + z * z / total)

@@ -276,7 +276,7 @@ def _unavailable(entry: DataSource, data_dir: Path, failures: dict[str, str]) ->
 
 
 class _Progress:
-    """The progress of a download: names each host before waiting for it, then reports a few times a second."""
+    """A progress report on a download: it names each host before waiting for it, then the share of all files done."""
 
     def __init__(self, entry: DataSource, files: list[RawFile], caller: _Caller) -> None:
         self._title = entry.title

@@ -51,7 +51,7 @@ def turned(images: Tensor, degrees: float) -> Tensor:
 
 
 def noisy(images: Tensor, deviation: float) -> Tensor:
-    """Return the images with normal noise from a fixed seed, clipped to black and white; uint8, N×28×28.
+    """Return the images with normal noise from a fixed seed, clipped between black and white; uint8, N×28×28.
 
     `deviation` is the standard deviation as a fraction of white.
     """

@@ -179,7 +179,7 @@ class FollowedRun:
             self.record.apply(events)
 
     def read_chunk(self) -> list[Event]:
-        """Return the next new events without folding them in; an empty list means that nothing is new."""
+        """Return the next new events without folding them in; an empty list means nothing new."""
         return self._reader.read_new()
 
 

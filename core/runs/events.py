@@ -158,7 +158,7 @@ class EventReader:
         """Number of lines that could not be read."""
 
     def read_new(self, limit: int = 4 << 20) -> list[Event]:
-        """Return the next new events, at most `limit` bytes of them; an empty list means that nothing is new."""
+        """Return the next events since the last call, at most `limit` bytes; an empty list means nothing new."""
         events: list[Event] = []
         try:
             with open_regular(self._path) as file:

@@ -188,7 +188,7 @@ class Clock:
 
     @classmethod
     def mean(cls, clocks: Sequence[Clock], points: int = 128) -> Clock:
-        """Return the mean of several trainings; one that has not reached a step is assumed to continue at its pace."""
+        """Return the mean of several clocks; a training that has not reached a step is taken to go on at its pace."""
         if len(clocks) == 1:
             return clocks[0]
         mean = cls(points + 1)

@@ -21,8 +21,7 @@ from core.training.loop import normalise
 def accuracy(network: nn.Module, dataset: Dataset, condition: Condition | None, *, permute: bool) -> float:
     """Return a trained network's accuracy, from 0 to 1: the mean over the directions of a shift or a turn.
 
-    If `condition` is None, it is that on the unmodified images. `permute` says that the network was trained on
-    reordered pixels.
+    If `condition` is None, the images are unmodified. `permute` says that the network was trained on reordered pixels.
     """
     device = next(network.parameters()).device
     labels = dataset.test_labels.to(device)
