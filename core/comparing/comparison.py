@@ -174,8 +174,8 @@ class Comparison:
         for part in self.parts:
             if seconds := part.seconds:
                 known.setdefault(part.config.model, []).append(seconds)
-        anyhow = [seconds for of_model in known.values() for seconds in of_model] or [1.0]
-        return [fmean(known.get(part.config.model, anyhow)) for part in self.parts]
+        all_known = [seconds for of_model in known.values() for seconds in of_model] or [1.0]
+        return [fmean(known.get(part.config.model, all_known)) for part in self.parts]
 
     # Existing runs
 

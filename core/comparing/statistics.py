@@ -81,7 +81,7 @@ class NetworkResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class McNemar(msgspec.Struct, frozen=True, kw_only=True):
-    """McNemar's test of the hypothesis that the two runs of a seed err equally often, with its counts of test images."""
+    """McNemar's test of the hypothesis that the two runs of a seed err equally often, with its counts of images."""
 
     seed: int
     both_right: int

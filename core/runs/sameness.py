@@ -12,9 +12,9 @@ import msgspec
 from core.config import RunConfig
 from core.runs.events import RunStarted
 
-_NEVER = frozenset({"data_dir"})
+_IRRELEVANT = frozenset({"data_dir"})
 """Settings that never make a difference: the data themselves are compared."""
-_BESIDE_SEED = _NEVER | {"seed"}
+_IRRELEVANT_OR_SEED = _IRRELEVANT | {"seed"}
 _TOOK_EFFECT = frozenset({"device", "dataset", "threads"})
 """Settings whose effective value is known only once a run has started."""
 
@@ -31,19 +31,19 @@ def stands_for_key(config: RunConfig) -> Hashable:
 
     `config` must have nothing left to choose: it comes from a plan, or from `as_it_took_effect`.
     """
-    return _fields(_without_idle_threads(config), _NEVER)
+    return _fields(_without_idle_threads(config), _IRRELEVANT)
 
 
 def could_stand_for_key(config: RunConfig) -> Hashable:
     """Return a coarser `stands_for_key` for a run of which only the configuration is known."""
-    return _fields(config, _NEVER | _TOOK_EFFECT)
+    return _fields(config, _IRRELEVANT | _TOOK_EFFECT)
 
 
 def same_but_for_seed_key(started: RunStarted) -> Hashable:
     """Return a key that two runs share if they differ only in their seed."""
     config = _without_idle_threads(as_it_took_effect(started))
     kind_of_device = config.device.partition(":")[0]
-    return _fields(msgspec.structs.replace(config, device=kind_of_device), _BESIDE_SEED), started.steps_per_epoch
+    return _fields(msgspec.structs.replace(config, device=kind_of_device), _IRRELEVANT_OR_SEED), started.steps_per_epoch
 
 
 def distinct_names(configs: Sequence[RunConfig]) -> list[str]:
@@ -72,7 +72,7 @@ def _fields(config: RunConfig, without: frozenset[str]) -> Hashable:
 
 def _differing(configs: Sequence[RunConfig]) -> list[str]:
     """Return the settings that affect the result and are not the same in all of `configs`."""
-    fields = (field for field in RunConfig.__struct_fields__ if field not in _BESIDE_SEED | _TOOK_EFFECT)
+    fields = (field for field in RunConfig.__struct_fields__ if field not in _IRRELEVANT_OR_SEED | _TOOK_EFFECT)
     return [field for field in fields if len({getattr(config, field) for config in configs}) > 1]
 
 

@@ -191,15 +191,15 @@ class _LinearReluChain(torch.autograd.Function):
         (gradient,) = gradients
         number = len(ctx.saved_tensors) // 2
         weights, seen = ctx.saved_tensors[:number], ctx.saved_tensors[number:]
-        of_weights, of_biases = [], []
+        weight_gradients, bias_gradients = [], []
         for i in reversed(range(number)):
-            of_weights.append(_times_transposed(gradient.t(), seen[i].t(), None))
-            of_biases.append(gradient.sum(0))
+            weight_gradients.append(_times_transposed(gradient.t(), seen[i].t(), None))
+            bias_gradients.append(gradient.sum(0))
             if i or ctx.needs_input_grad[0]:
                 gradient = _times_transposed(gradient, weights[i].t(), None)
             if i:
                 gradient = torch.ops.aten.threshold_backward(gradient, seen[i], 0)
-        return gradient if ctx.needs_input_grad[0] else None, None, *of_weights[::-1], *of_biases[::-1]
+        return gradient if ctx.needs_input_grad[0] else None, None, *weight_gradients[::-1], *bias_gradients[::-1]
 
 
 def _times_transposed(left: Tensor, right: Tensor, bias: Tensor | None) -> Tensor:
