@@ -1,4 +1,4 @@
-"""What can be trained and on what: the built-in networks, and the data sets with what their files must look like."""
+"""The built-in networks, and the data sets with the expected layout of their files."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from core.messages import N_, Message, Problem, reason
 SIDE = 28
 """Rows, and columns, of an image."""
 IMAGE_SHAPE = (1, SIDE, SIDE)
-"""Channels, rows and columns of an image: what every network takes."""
+"""Channels, rows and columns of the images that every network takes."""
 NUM_CLASSES = 10
-"""Classes of every data set: the logits that every network gives."""
+"""Number of classes in every data set, and of logits from every network."""
 
 
 class BuiltInNetwork(msgspec.Struct, frozen=True):
@@ -24,7 +24,7 @@ class BuiltInNetwork(msgspec.Struct, frozen=True):
 
     name: str
     class_path: str
-    """`module:ClassName`; loaded only by whoever builds it, for it loads torch."""
+    """`module:ClassName`, imported only when the network is built, because it loads torch."""
 
 
 NETWORKS: dict[str, BuiltInNetwork] = {
@@ -42,7 +42,7 @@ _VALUE_BYTES = {_UINT8: 1, _INT32: 4}
 
 
 class RawFile(msgspec.Struct, frozen=True):
-    """A file in the IDX format: a header with the values' type and shape, then the values, all big-endian."""
+    """A file in the IDX format: a header with the type and shape of the values, then the values, all big-endian."""
 
     name: str
     value_type: int
@@ -58,17 +58,17 @@ class RawFile(msgspec.Struct, frozen=True):
 
 
 class DataSource(msgspec.Struct, frozen=True, kw_only=True):
-    """A data set. `mean` and `std` are those of its training pixels, as fractions of white."""
+    """A data set. `mean` and `std` describe its training pixels, as fractions of white."""
 
     name: str
     title: str
     source: str = ""
-    """The name of its class in `torchvision.datasets`, and of its folder."""
+    """Name of its class in `torchvision.datasets`, and of its folder."""
     mean: float = 0.1307
     std: float = 0.3081
     class_names: tuple[str, ...] = tuple("0123456789")
     files: tuple[RawFile, ...] = ()
-    """Training images and labels, test images and labels; none for the embedded sample."""
+    """Training images and labels, then test images and labels; empty for the embedded sample."""
 
     def path(self, data_dir: Path, file: RawFile) -> Path:
         return data_dir / self.source / "raw" / file.name
@@ -80,7 +80,7 @@ _MNIST_FILES = (
     RawFile("t10k-images-idx3-ubyte", _UINT8, (10_000, SIDE, SIDE)),
     RawFile("t10k-labels-idx1-ubyte", _UINT8, (10_000,)),
 )
-# A QMNIST label is a row: the class first, then who wrote the digit and where it comes from.
+# A QMNIST label is a row: the class, then the writer and the origin of the digit.
 _QMNIST_FILES = (
     RawFile("qmnist-train-images-idx3-ubyte", _UINT8, (60_000, SIDE, SIDE)),
     RawFile("qmnist-train-labels-idx2-int", _INT32, (60_000, 8)),
@@ -120,7 +120,7 @@ DATA_SET_NAMES: tuple[str, ...] = tuple(DATA_SETS)
 
 
 def on_disk(data_dir: Path) -> list[str]:
-    """The sets whose files are all in the folder, whole or not; the sample, which needs none, is not among them."""
+    """Return the data sets whose files are all in the folder, valid or not; never the sample, which has no files."""
 
     def complete(entry: DataSource) -> bool:
         try:
@@ -132,7 +132,7 @@ def on_disk(data_dir: Path) -> list[str]:
 
 
 def missing_files(entry: DataSource, data_dir: Path) -> list[RawFile]:
-    """The files that are not there. Raises `Problem` where one is there and is not what it should be."""
+    """Return the files that do not exist. Raises `Problem` if one exists but is not valid."""
     missing = []
     for file in entry.files:
         path = entry.path(data_dir, file)
@@ -148,7 +148,7 @@ def missing_files(entry: DataSource, data_dir: Path) -> list[RawFile]:
 
 
 def check(path: Path, file: RawFile, entry: DataSource) -> None:
-    """Raises `Problem` where the type, header or length of a file is not that of the data set's."""
+    """Raise `Problem` if a file is not a regular file, or its header or length is not the expected one."""
     try:
         fault = _fault(path, file, entry)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""All that a run needs to know, validated, to and from JSON."""
+"""The settings of a run, validated, to and from JSON."""
 
 from __future__ import annotations
 
@@ -31,55 +31,55 @@ def draw_seed() -> int:
 
 
 class Architecture(msgspec.Struct, frozen=True, kw_only=True):
-    """What a network is made of."""
+    """The settings that define a network."""
 
     model: str = "RN_1"
-    """A name in `catalogue.NETWORKS`, or `path/to/file.py:ClassName`."""
+    """Network: a name in `catalogue.NETWORKS`, or `path/to/file.py:ClassName`."""
     dropout: float = 0.0
     batch_norm: bool = False
     width: float = 1.0
 
     @property
     def is_built_in(self) -> bool:
-        """A built-in network, changed or not: to build it executes no file of the user's."""
+        """True for a built-in network, modified or not: building it executes no file of the user's."""
         return self.model in catalogue.NETWORKS
 
     @property
     def is_variant(self) -> bool:
-        """Changed by one of the options against overfitting."""
+        """True if one of the options against overfitting modifies the network."""
         return bool(self.dropout) or self.batch_norm or self.width != 1
 
 
 class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """What to train, on what, and how; the defaults are the exam's. Raises `InvalidSetting`."""
+    """The settings of a run: what to train, on what, and how. The defaults are the exam's. Raises `InvalidSetting`."""
 
     model: str = "RN_1"
-    """A name in `catalogue.NETWORKS`, or `path/to/file.py:ClassName`."""
+    """Network: a name in `catalogue.NETWORKS`, or `path/to/file.py:ClassName`."""
     device: str = "auto"
-    """`auto`, `cpu`, `cuda`, `cuda:N` or `mps`."""
+    """Device to train on: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`."""
     epochs: int = 5
     batch_size: int = 64
     lr: float = 0.001
     """Adam's learning rate."""
     seed: int = msgspec.field(default_factory=draw_seed)
     dataset: str = "auto"
-    """`auto`, or a name in `catalogue.DATA_SET_NAMES`."""
+    """Data set to train on: `auto`, or a name in `catalogue.DATA_SET_NAMES`."""
     data_dir: str = msgspec.field(default_factory=lambda: str(paths.default_data_dir()))
     precision: Precision = "fp32"
     exact: bool = False
-    """The exam program's own arithmetic, digit for digit."""
+    """The exam program's arithmetic, digit for digit."""
     threads: int = 0
-    """Threads for the arithmetic on the CPU; 0 leaves the choice to the program."""
+    """CPU threads for the arithmetic; 0 lets the program choose."""
     dropout: float = 0.0
-    """The chance that a unit of a fully connected hidden layer is left out of a training step."""
+    """Probability of dropping a unit of a fully connected hidden layer in a training step."""
     batch_norm: bool = False
     """Batch normalisation before each ReLU."""
     width: float = 1.0
-    """A factor on the channels and units of the hidden layers."""
+    """Factor that multiplies the channels and units of the hidden layers."""
     validate: bool = False
-    """A tenth of the training set is held out, and tested on after each epoch."""
+    """Validation after each epoch, on a tenth of the training set that is held out."""
     permute: bool = False
-    """The pixels of all images, training and test, are put in another order: one and the same for all runs."""
+    """One fixed reordering of the pixels, the same for all images, training and test, and for all runs."""
 
     def __post_init__(self) -> None:
         for field, check in _CHECKS.items():
@@ -88,7 +88,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def architecture(self) -> Architecture:
-        """The settings that the network is built from."""
+        """The settings that define the network."""
         return Architecture(model=self.model, dropout=self.dropout, batch_norm=self.batch_norm, width=self.width)
 
 
@@ -128,7 +128,7 @@ def _check_width(value: float) -> None:
 
 
 def _check_together(config: RunConfig) -> None:
-    """What each setting by itself would allow."""
+    """Raise `InvalidSetting` for combinations of settings that are each valid alone."""
     if config.model not in catalogue.NETWORKS:
         known = built_in_names()
         if config.dropout:
@@ -194,14 +194,14 @@ _TYPES = {field.name: field.type for field in msgspec.structs.fields(RunConfig)}
 
 
 def setting_from_text(field: str, text: str) -> Any:
-    """The value of a `RunConfig` field as a person types it. Raises `InvalidSetting`.
+    """Parse the value of a `RunConfig` field as a user types it. Raises `InvalidSetting`.
 
-    A network of one's own must exist, and comes back with its whole path: the run may be resumed from elsewhere.
+    The file of a custom network must exist; its path is made absolute, since the run may be resumed from elsewhere.
     """
     text = text.strip()
     value: Any = text
     if _TYPES[field] is int:
-        # Anything that is not a whole number fails the range check, and so gets the same sentence.
+        # Text that is not a whole number fails the range check too, and so gets the same message.
         value = int(text) if re.fullmatch(r"[+-]?\d{1,30}", text) else math.nan
         if math.isnan(value):
             return _refuse(field, text)

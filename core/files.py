@@ -1,4 +1,4 @@
-"""Files of a run directory, read with distrust and replaced atomically."""
+"""Defensive reading and atomic replacement of the files in a run directory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from typing import BinaryIO
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """Open a file to read, but no link, pipe or device: one could lead anywhere or block for ever. Raises `OSError`."""
+    """Open a regular file for reading. Raises `OSError`.
+
+    Links, pipes and devices are refused: they could lead anywhere or block forever.
+    """
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
@@ -21,7 +24,7 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 def read_small(path: Path, limit: int = 1 << 16) -> bytes:
-    """The whole of a file that ought to be small. Raises `OSError`."""
+    """Return the whole content of a file that should be small. Raises `OSError`, also if it exceeds `limit` bytes."""
     with open_regular(path) as file:
         content = file.read(limit + 1)
     if len(content) > limit:
@@ -30,7 +33,7 @@ def read_small(path: Path, limit: int = 1 << 16) -> bytes:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what `replace` left half written when it was killed. Only for the one process that writes there."""
+    """Remove half-written files left by a killed `replace`. Only for the one process that writes in `folder`."""
     for leftover in folder.glob(".*.*"):
         if leftover.suffix[1:].isdigit():
             with suppress(OSError):
@@ -38,7 +41,7 @@ def sweep(folder: Path) -> None:
 
 
 def disk_is_full(folder: Path) -> bool:
-    """Whether there is hardly room for another event; False where nobody can tell."""
+    """Return True if there is hardly room for another event on the disk; False if that cannot be determined."""
     try:
         return shutil.disk_usage(folder).free < 1 << 16
     except OSError:
@@ -46,7 +49,7 @@ def disk_is_full(folder: Path) -> bool:
 
 
 def replace(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Write a file anew so that whoever reads it, at any moment, finds the old one or the new one, whole."""
+    """Rewrite a file atomically: a reader finds either the old one or the new one, complete, at any moment."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     try:

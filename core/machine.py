@@ -1,4 +1,4 @@
-"""What a run is carried out on, as far as that can be known without torch."""
+"""What is known about the machine without loading torch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 
 
 class DeviceInfo(msgspec.Struct, frozen=True):
-    """A device that can train. Memory in bytes, use from 0 to 1, where the device tells."""
+    """A device that can train. Memory is in bytes and use from 0 to 1; None if the device does not report them."""
 
     id: str
     name: str
@@ -28,5 +28,5 @@ def cpu_name() -> str:
 
 
 def usable_cores() -> int:
-    """Cores that this process may use, not those that the machine has."""
+    """Return the number of cores that this process may use, which can be fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""What goes wrong, said so that it can be shown in any language: an English text with named places, and its values."""
+"""Messages and errors that can be shown in any language: an English text with named placeholders, and their values."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _PLACE = re.compile(r"\{(\w+)\}")
 
 
 def N_(text: str) -> str:
-    """Marks a text for translation where it is not said yet."""
+    """Mark a text for translation without translating it yet."""
     return text
 
 
 def fill(text: str, values: Mapping[str, object]) -> str:
-    """`text` with each `{name}` replaced; unlike `str.format`, safe for a text that came from disk."""
+    """Return `text` with each `{name}` replaced by its value; unlike `str.format`, safe for a text read from disk."""
     return _PLACE.sub(lambda place: str(values.get(place[1], place[0])), text)
 
 
 class Message(msgspec.Struct, frozen=True):
-    """A sentence for a person. `text` is English and the key to its translations."""
+    """A message to the user. `text` is in English and is the key to its translations."""
 
     text: str
     values: dict[str, Value] = {}
@@ -34,7 +34,7 @@ class Message(msgspec.Struct, frozen=True):
 
 
 class Problem(Exception):
-    """Something that the user must know: what happened and, where there is one, the way out."""
+    """An error that the user must see: what happened and, if there is one, the way out."""
 
     def __init__(self, text: str, *, advice: str = "", **values: Value) -> None:
         self.message = Message(text, values)
@@ -43,7 +43,7 @@ class Problem(Exception):
 
     @classmethod
     def of(cls, message: Message, advice: Message | None = None) -> Problem:
-        """Make a problem of what a message says."""
+        """Make a problem from a message, with optional advice."""
         problem = Problem(message.text)
         problem.message = message
         if advice is not None:
@@ -55,7 +55,7 @@ class Problem(Exception):
 
 
 class InvalidSetting(Problem, ValueError):
-    """A setting that no run can have; `field` is its name in `RunConfig`."""
+    """An invalid setting; `field` is its name: a field of `RunConfig`, or a kind of condition."""
 
     def __init__(self, field: str, text: str, **values: Value) -> None:
         super().__init__(text, advice="", **values)
@@ -63,7 +63,7 @@ class InvalidSetting(Problem, ValueError):
 
 
 def reason(error: BaseException) -> str:
-    """What an exception says, without the numbers and paths that the sentence around it has already."""
+    """Return what an exception says, without the error number and path that the surrounding sentence already has."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error).split("\n")[0] or type(error).__name__

@@ -1,7 +1,7 @@
-"""A comparison carried out: the same seeds for every network, as ordinary runs, as many at once as there is room for.
+"""Carrying out a comparison: the same seeds for every network, as ordinary runs, as many at once as there is room for.
 
-The same plan finds its runs again: a finished one is used as it is, a stopped or crashed one goes on, and one that is
-being trained is waited for. So whatever ended a comparison, starting it again continues it.
+The same plan finds its runs again: a finished one is reused, a stopped, failed or crashed one is resumed, and one that
+is being trained is waited for. So whatever ended a comparison, starting it again continues it.
 """
 
 from __future__ import annotations
@@ -37,21 +37,21 @@ class Part:
 
     config: RunConfig
     followed: FollowedRun | None = None
-    """None before it is there."""
+    """The run with its record; None until it exists."""
     state: PartState = "waiting"
     reused: bool = False
-    """It was finished before this comparison began."""
+    """True if the run was finished before this comparison began."""
     why: Message | None = None
-    """Why it is left out."""
+    """Reason for leaving the run out."""
     status: str = ""
-    """`failed` or `diverged`, where it is left out."""
+    """`failed` or `diverged` if the run is left out, else empty."""
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
-    """The process that trains it, where this comparison started it."""
+    """The process that trains the run, if this comparison started it."""
     launched: float = 0.0
 
     @property
     def as_left_out(self) -> LeftOut:
-        """What is said of it where it has no result."""
+        """The entry for this run among those without a result."""
         return LeftOut(
             run=self.followed.run.id if self.followed is not None else "",
             model=self.config.model,
@@ -62,19 +62,19 @@ class Part:
 
     @property
     def share(self) -> float:
-        """How much of its work is done, 0 to 1."""
+        """Completed fraction of the run's work, from 0 to 1."""
         if self.state in ("done", "left_out"):
             return 1.0
         return self.followed.record.share if self.followed is not None else 0.0
 
     @property
     def seconds(self) -> float | None:
-        """Seconds that its whole training takes; None where that is not known yet."""
+        """Seconds that the run's whole training takes; None if not known yet."""
         return self.followed.record.seconds_of_all if self.followed is not None else None
 
 
 def check_seeds(text: str) -> int:
-    """How many seeds there are to be, as a person types it. Raises `InvalidSetting`."""
+    """Parse the number of seeds as a user types it. Raises `InvalidSetting`."""
     value = int(text) if text.strip().isascii() and text.strip().isdigit() and len(text) < 10 else 0
     if not 1 <= value <= MAX_SEEDS:
         message = N_("the number of seeds must be a whole number from {low} to {high}, not {value}")
@@ -83,7 +83,7 @@ def check_seeds(text: str) -> int:
 
 
 def check_models(models: Sequence[str]) -> None:
-    """Raises `InvalidSetting` where there are not two networks, each once."""
+    """Raise `InvalidSetting` unless there are at least two networks, each only once."""
     for position, model in enumerate(models):
         if model in models[:position]:
             raise InvalidSetting("model", "{model} is there twice: a network is not compared with itself", model=model)
@@ -92,27 +92,27 @@ def check_models(models: Sequence[str]) -> None:
 
 
 def plan(models: Sequence[str], seeds: int, settings: RunConfig) -> list[RunConfig]:
-    """The runs, seed by seed, so that what is finished when a comparison is interrupted makes pairs.
+    """Return the runs, seed by seed, so that those finished before an interruption form pairs.
 
-    The seeds are 0 to `seeds` − 1, and so the same whenever it is asked for. Raises `InvalidSetting`.
+    The seeds are always 0 to `seeds` − 1, so that a repeated comparison has the same runs. Raises `InvalidSetting`.
     """
     check_models(models)
     return [msgspec.structs.replace(settings, model=model, seed=seed) for seed in range(seeds) for model in models]
 
 
 def at_once(device: str, threads: int) -> int:
-    """As many runs as the machine serves best; on a device other than the CPU, which they would share, one."""
+    """Return how many runs to carry out at once; only one on a device other than the CPU, which they would share."""
     return max(1, machine.usable_cores() // max(1, threads)) if device == "cpu" else 1
 
 
 class Comparison:
-    """Runs of a plan, carried out by worker processes. Call `advance` again and again, a few times a second.
+    """The runs of a plan, carried out by worker processes. Call `advance` repeatedly, a few times a second.
 
-    Nothing is lost when it is not called any more: the workers finish what they are at.
+    Nothing is lost if the calls end: the workers finish their current runs.
     """
 
     def __init__(self, runs_dir: Path, configs: Sequence[RunConfig], at_once: int) -> None:
-        """Finds the runs that are there already. Raises `Problem`."""
+        """Find the runs that exist already. Raises `Problem`."""
         self._runs_dir = runs_dir
         self._at_once = max(1, at_once)
         self._stopping = False
@@ -120,9 +120,9 @@ class Comparison:
         self._adopt()
 
     def advance(self) -> bool:
-        """Look after the runs in progress, and begin those that there is room for. False: there is nothing left to do.
+        """Check the runs in progress, and start those that there is room for. Return False if nothing is left to do.
 
-        Raises `Problem` where a run cannot be made or its process not started.
+        Raises `Problem` if a run cannot be created or its process cannot be started.
         """
         for part in self._in_state("running"):
             self._watch(part)
@@ -132,7 +132,7 @@ class Comparison:
         return bool(self._in_state("running")) or (bool(self._in_state("waiting")) and not self._stopping)
 
     def stop(self) -> None:
-        """Ask every run in progress to save a checkpoint and end; `advance` tells when they have."""
+        """Ask every run in progress to save a checkpoint and end; `advance` returns False once they have."""
         self._stopping = True
         for part in self._in_state("running"):
             if part.followed is not None:
@@ -140,13 +140,13 @@ class Comparison:
 
     @property
     def share(self) -> float:
-        """Of all the work, 0 to 1: a network that takes ten times as long counts ten times as much."""
+        """Completed fraction of the work, 0 to 1: a network that takes ten times as long counts ten times as much."""
         seconds = self._seconds()
         total = sum(seconds)
         return sum(each * part.share for each, part in zip(seconds, self.parts, strict=True)) / total if total else 1.0
 
     def seconds_left(self) -> float | None:
-        """At the pace so far; None while that is not known."""
+        """Return the seconds left at the pace so far; None while that is not known."""
         if not any(part.seconds for part in self.parts):
             return None
         left = [each * (1 - part.share) for each, part in zip(self._seconds(), self.parts, strict=True)]
@@ -157,27 +157,27 @@ class Comparison:
 
     @property
     def finished(self) -> list[FollowedRun]:
-        """The runs that are done."""
+        """The finished runs."""
         return [part.followed for part in self._in_state("done") if part.followed is not None]
 
     @property
     def left_out(self) -> list[LeftOut]:
-        """The runs that have no result."""
+        """The runs without a result."""
         return [part.as_left_out for part in self._in_state("left_out")]
 
     def _in_state(self, state: PartState) -> list[Part]:
         return [part for part in self.parts if part.state == state]
 
     def _seconds(self) -> list[float]:
-        """How long each run takes: measured on it, else on others of its network, else on any."""
+        """Return how long each run takes: measured on it, else on other runs of its network, else on any run."""
         known: dict[str, list[float]] = {}
         for part in self.parts:
             if seconds := part.seconds:
                 known.setdefault(part.config.model, []).append(seconds)
-        anyhow = [seconds for of_model in known.values() for seconds in of_model] or [1.0]
-        return [fmean(known.get(part.config.model, anyhow)) for part in self.parts]
+        all_known = [seconds for of_model in known.values() for seconds in of_model] or [1.0]
+        return [fmean(known.get(part.config.model, all_known)) for part in self.parts]
 
-    # The runs that are there already
+    # Existing runs
 
     def _adopt(self) -> None:
         found: dict[Hashable, list[Summary]] = {}
@@ -208,7 +208,7 @@ class Comparison:
         elif summary.state == "diverged":
             _leave_out(part, "diverged", _end_message(part.followed))
 
-    # A run's life
+    # The life of a run
 
     def _launch(self, part: Part) -> None:
         if part.followed is None:
@@ -220,7 +220,7 @@ class Comparison:
     def _watch(self, part: Part) -> None:
         followed = part.followed
         assert followed is not None
-        # Before reading: what it wrote before it ended is then read.
+        # Check before reading, so that everything that the process wrote before its end is read.
         alive = part.process.poll() is None if part.process is not None else followed.run.state() in LIVE
         followed.read()
         if alive:
@@ -229,7 +229,7 @@ class Comparison:
         if ended is not None and ended.time >= part.launched:
             self._end(part, followed, ended)
         elif part.process is None and not self._stopping:
-            part.state = "waiting"  # somebody else's process is gone: it goes on here
+            part.state = "waiting"  # another program's process is gone: the run continues here
         elif self._stopping:
             part.state = "stopped"
         else:
@@ -257,7 +257,7 @@ def _end_message(followed: FollowedRun) -> Message:
 
 
 def _is_current(summary: Summary) -> bool:
-    """Whether a network of the user's own is still what the run was made of."""
+    """Return False if the file of a custom network has changed since the run was created, or cannot be found."""
     path, colon, _class_name = summary.config.model.rpartition(":") if summary.config else ("", "", "")
     if not colon:
         return True
@@ -268,7 +268,7 @@ def _is_current(summary: Summary) -> bool:
 
 
 def _usefulness(summary: Summary) -> tuple[int, int, str]:
-    """The greater, the sooner it is a finished run."""
+    """Return a sort key: the greater it is, the sooner the run will be finished."""
     order = ["diverged", *sorted(RESUMABLE), *sorted(LIVE), "done"]
     rank = order.index(summary.state) if summary.state in order else -1
     if summary.state in RESUMABLE:

@@ -1,4 +1,4 @@
-"""What finished runs say of their networks: means with their intervals, pairs with their tests, a careful sentence."""
+"""The statistics of finished runs: a mean with its interval per network, tests and a careful sentence per pair."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from core.runs.predictions import Predictions
 
 LEVEL = 0.95
 EXACT_BELOW = 25
-"""Images on which two networks differ: with fewer, McNemar's test counts exactly instead of approximating."""
+"""Number of images on which two networks differ below which McNemar's test is exact instead of approximate."""
 
 
 class Estimate(msgspec.Struct, frozen=True):
-    """A mean over seeds, with Student's 95 % interval; None where there is one value, or no spread among them."""
+    """A mean over seeds with Student's 95 % interval; `low` and `high` are None for one value or without a spread."""
 
     mean: float
     low: float | None = None
@@ -30,57 +30,58 @@ class Estimate(msgspec.Struct, frozen=True):
 
     @property
     def margin(self) -> float | None:
-        """Half the width of the interval."""
+        """Half the width of the interval, or None without one."""
         return None if self.low is None or self.high is None else (self.high - self.low) / 2
 
 
 class RunResult(msgspec.Struct, frozen=True, kw_only=True):
-    """One finished run."""
+    """The result of one finished run."""
 
     run: str
     seed: int
     correct: int
     total: int
     accuracy: float
-    """0 to 1."""
+    """Fraction from 0 to 1."""
     errors: int
     test_loss: float | None
     seconds_per_epoch: float
     images_per_s: float
     losses: tuple[float, ...]
-    """The running loss at the end of each epoch."""
+    """Running loss at the end of each epoch."""
 
 
 class LeftOut(msgspec.Struct, frozen=True):
-    """A run that has no result."""
+    """A run without a result."""
 
     run: str
     model: str
     seed: int
     status: str
-    """`failed` or `diverged`."""
+    """Outcome: `failed` or `diverged`."""
     why: Message
 
 
 class NetworkResult(msgspec.Struct, frozen=True, kw_only=True):
-    """One network over its seeds; the estimates are None where a value is not known."""
+    """The results of one network over its seeds."""
 
     name: str
-    """Short, and no other network's of the comparison."""
+    """Short name, unique in the comparison."""
     model: str
     parameters: int
     macs: int | None
-    """Multiply–accumulates per image."""
+    """Multiply–accumulates per image; None if unknown."""
     runs: tuple[RunResult, ...]
     accuracy: Estimate
     errors: Estimate
     test_loss: Estimate | None
+    """Mean test loss; None if that of any run is unknown."""
     seconds_per_epoch: Estimate
     images_per_s: Estimate
 
 
 class McNemar(msgspec.Struct, frozen=True, kw_only=True):
-    """Of the runs of one seed: numbers of test images, and McNemar's test of whether both err as often."""
+    """McNemar's test of the hypothesis that the two runs of a seed err equally often, with its counts of images."""
 
     seed: int
     both_right: int
@@ -88,37 +89,37 @@ class McNemar(msgspec.Struct, frozen=True, kw_only=True):
     only_second_right: int
     both_wrong: int
     chi_squared: float | None
-    """With the continuity correction; None where the test is exact."""
+    """Test statistic with the continuity correction; None if the test is exact."""
     p: float
 
 
 class Pair(msgspec.Struct, frozen=True, kw_only=True):
-    """Two networks on the seeds that both have finished."""
+    """A comparison of two networks on the seeds that both have finished."""
 
     first: str
     second: str
     seeds: tuple[int, ...]
     difference: Estimate | None
-    """Accuracy of the first less that of the second, 0 to 1, paired by seed; None without a common seed."""
+    """Accuracy of the first minus that of the second, as a fraction, paired by seed; None without a common seed."""
     mcnemar: tuple[McNemar, ...]
     verdict: Message
-    """No more than the numbers carry; its fractions are percentage points."""
+    """Sentence that claims no more than the numbers support; its fractions are percentage points."""
 
 
 class Results(msgspec.Struct, frozen=True, kw_only=True):
-    """A comparison's answer."""
+    """The results of a comparison."""
 
     started: RunStarted
-    """Of one of the runs: data, device and settings are those of all."""
+    """Start of one of the runs, which all share its data, device and settings."""
     networks: tuple[NetworkResult, ...]
     pairs: tuple[Pair, ...]
     left_out: tuple[LeftOut, ...] = ()
 
 
 def summarise(runs: Sequence[FollowedRun], left_out: Iterable[LeftOut] = ()) -> Results:
-    """The results of finished runs, grouped by network, in the order in which these first come.
+    """Summarise finished runs by network, in the order in which the networks first appear.
 
-    Raises `Problem` where a run is not finished or lacks its predictions, or where the runs cannot be compared.
+    Raises `Problem` if a run is not finished or lacks its predictions, or if the runs cannot be compared.
     """
     if not runs:
         raise Problem("no run has finished: there is nothing to compare")
@@ -135,7 +136,7 @@ def summarise(runs: Sequence[FollowedRun], left_out: Iterable[LeftOut] = ()) -> 
 
 
 def check_comparable(runs: Sequence[FollowedRun]) -> None:
-    """Raises `Problem` with the reason where the runs were not trained and tested on the same data."""
+    """Raise `Problem` with the reason if the runs were not trained and tested on the same data."""
     first = _started(runs[0])
     for later in runs[1:]:
         other = _started(later)
@@ -150,7 +151,7 @@ def check_comparable(runs: Sequence[FollowedRun]) -> None:
 
 
 def read_predictions(finished: FollowedRun) -> Predictions:
-    """Those that gave the run's result. Raises `Problem`."""
+    """Load the predictions that gave the run's result. Raises `Problem`."""
     found = predictions.read(finished.run)
     result = finished.record.evaluated
     if result is not None and int(found.right.sum()) != result.correct:
@@ -159,7 +160,7 @@ def read_predictions(finished: FollowedRun) -> Predictions:
 
 
 def estimate(values: Sequence[float]) -> Estimate:
-    """The mean and Student's interval; of at least one value."""
+    """Return the mean of at least one value, with Student's interval."""
     mean = fmean(values)
     if len(values) < 2 or math.isclose(min(values), max(values), rel_tol=1e-12, abs_tol=1e-12):
         return Estimate(mean)
@@ -171,7 +172,7 @@ def estimate(values: Sequence[float]) -> Estimate:
 
 
 def mcnemar_test(seed: int, labels: Any, first: Any, second: Any) -> McNemar:
-    """McNemar's test on the predicted classes of two runs; arrays of whole numbers, N."""
+    """Run McNemar's test on the predicted classes of two runs; the arrays hold N integers."""
     from mlxtend.evaluate import mcnemar, mcnemar_table
 
     table = mcnemar_table(y_target=labels, y_model1=first, y_model2=second)
@@ -244,7 +245,7 @@ def _pair(first: NetworkResult, second: NetworkResult, answers: dict[str, Predic
 
 
 def verdict(first: str, second: str, difference: Estimate | None, tests: Sequence[McNemar]) -> Message:
-    """What the numbers say of two networks, in a sentence; fractions among its values are percentage points."""
+    """Return a sentence on what the numbers say about two networks; fractions in its values are percentage points."""
     names: dict[str, str | int | float] = {"first": first, "second": second}
     if difference is None:
         return Message("No seed has a finished run of both {first} and {second}: nothing can be said.", names)
@@ -290,7 +291,7 @@ def _verdict_of_one(first: str, second: str, difference: float, seed: int) -> Me
 
 
 def _points(fraction: float) -> float:
-    """Percentage points."""
+    """Return a fraction in percentage points."""
     return round(100 * fraction, 4)
 
 
@@ -318,7 +319,7 @@ def _check_same_images(answers: dict[str, Predictions]) -> None:
 
 
 def wilson_interval(correct: int, total: int, z: float = 1.959964) -> tuple[float, float]:
-    """Return the 95 % confidence interval of a proportion, low and high, 0 to 1 (Wilson, 1927)."""
+    """Return the 95 % confidence interval of a proportion, low and high, from 0 to 1 (Wilson, 1927)."""
     share = correct / total
     centre = (share + z * z / (2 * total)) / (1 + z * z / total)
     half = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total)) / (1 + z * z / total)

@@ -1,4 +1,4 @@
-"""Harder conditions for the test images, and what a network makes of them: all without torch."""
+"""Harder conditions for the test images, and a network's accuracy under them; needs no torch."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ DEFAULTS: dict[Kind, tuple[float, ...]] = {"shift": (1, 2, 3, 4), "turn": (5, 15
 
 
 class Condition(msgspec.Struct, frozen=True, order=True):
-    """`shift`: by pixels; `turn`: by degrees; `noise`: of a standard deviation given as a fraction of white."""
+    """A `shift` by pixels, a `turn` by degrees, or `noise` with a standard deviation given as a fraction of white."""
 
     kind: Kind
     strength: float
 
 
 class UnderCondition(msgspec.Struct, frozen=True):
-    """A run's accuracy under a condition, 0 to 1: the mean over the directions or senses that the condition has."""
+    """A run's accuracy under a condition, from 0 to 1: the mean over the directions of a shift or a turn."""
 
     condition: Condition | None
-    """None: the test images as they are."""
+    """Condition, or None for the unmodified test images."""
     accuracy: float
 
 
 class Robustness(msgspec.Struct, frozen=True, kw_only=True):
-    """What becomes of a run's accuracy."""
+    """A run's accuracy on the test images, unmodified and under conditions."""
 
     run: str
     config: RunConfig
     dataset: str
     dataset_title: str
     tested: tuple[UnderCondition, ...]
-    """The first is without a condition."""
+    """Accuracies, the first of them without a condition."""
 
 
 class _Range(NamedTuple):
-    """Which strengths there are, and what is said of another."""
+    """The allowed strengths of a kind of condition, and the message for any other."""
 
     holds: Callable[[float], bool]
     text: str
@@ -64,7 +64,7 @@ _RANGES: dict[Kind, _Range] = {
 
 
 def from_text(kind: Kind, text: str) -> list[Condition]:
-    """The conditions of strengths as a person types them, such as `1,2,4`. Raises `InvalidSetting`."""
+    """Parse the strengths of a kind as a user types them, such as `1,2,4`. Raises `InvalidSetting`."""
     allowed = _RANGES[kind]
     found: list[Condition] = []
     for part in text.split(","):
@@ -81,5 +81,5 @@ def from_text(kind: Kind, text: str) -> list[Condition]:
 
 
 def default() -> list[Condition]:
-    """Every kind, at the usual strengths."""
+    """Return conditions of every kind, at the usual strengths."""
     return [Condition(kind, strength) for kind, strengths in DEFAULTS.items() for strength in strengths]

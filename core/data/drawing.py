@@ -1,4 +1,4 @@
-"""A drawing brought to the form of MNIST's digits, as its authors did: scaled, then centred by its mass."""
+"""Conversion of a drawing to the form of MNIST's digits, as its authors did it: scaled, then centred by mass."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from torch.nn import functional
 from core.catalogue import SIDE
 
 _DIGIT_SIDE = 20
-"""Of the box that a digit of MNIST fits into, before it is centred."""
+"""Side of the box that an MNIST digit fits into before it is centred."""
 
 
 def mnist_form(drawing: Tensor) -> Tensor:
-    """uint8, 28×28, ink bright on black, to the same. An empty drawing stays empty.
+    """Convert a drawing to MNIST's form; both are uint8, 28×28, bright ink on black. An empty drawing stays empty.
 
     LeCun, Cortes and Burges: "The images were size normalized to fit in a 20x20 pixel box while preserving their aspect
     ratio […] centered in a 28x28 image by computing the center of mass of the pixels".
@@ -33,6 +33,6 @@ def mnist_form(drawing: Tensor) -> Tensor:
 
 
 def _offset(profile: Tensor, side: int) -> int:
-    """Where `side` pixels begin, so that their mass is in the middle, as far as the frame has room."""
+    """Return where `side` pixels must begin for their mass to be in the middle, as far as the frame has room."""
     middle = float((profile * torch.arange(side)).sum() / profile.sum())
     return min(max(0, round((SIDE - 1) / 2 - middle)), SIDE - side)

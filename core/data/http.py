@@ -1,4 +1,4 @@
-"""One file over HTTP: whole and checked, in a stated time, and stopped at once when asked."""
+"""Download of one file over HTTP: complete and checked, with a timeout, and stopped at once on request."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _POLL_S = 0.1
 _CHUNK_BYTES = 1 << 16
 
 OnShare: TypeAlias = Callable[[float], None]
-"""Hears which share has come, from 0 to 1."""
+"""Callback that receives the fraction downloaded so far, from 0 to 1."""
 CheckStop: TypeAlias = Callable[[], None]
-"""Raises where the user does not want it any more."""
+"""Callback that raises if the user wants to stop."""
 
 
 class Failed(Exception):
-    """The host did not deliver the file."""
+    """Raised when the host does not deliver the file."""
 
 
 _Part: TypeAlias = tuple[bytes, float]
@@ -33,7 +33,7 @@ _Arrivals: TypeAlias = "queue.SimpleQueue[_Part | Failed | None]"
 
 
 def fetch(url: str, path: Path, md5: str, max_bytes: int, on_share: OnShare, check_stop: CheckStop) -> None:
-    """Write to `path` what is behind an address. Raises `Failed`, `Cancelled`, and `OSError` where the disk fails."""
+    """Download `url` to `path`. Raises `Failed`, whatever `check_stop` raises, and `OSError` if the disk fails."""
     digest = hashlib.md5(usedforsecurity=False)
     with path.open("wb") as file:
         for chunk, share in _stream(url, max_bytes, check_stop):
@@ -45,8 +45,8 @@ def fetch(url: str, path: Path, md5: str, max_bytes: int, on_share: OnShare, che
 
 
 def _stream(url: str, max_bytes: int, check_stop: CheckStop) -> Iterator[_Part]:
-    # A thread receives: neither a name look-up nor a connection to a host of many addresses keeps to a timeout or
-    # can be stopped. Where it hangs it is left behind.
+    # A thread receives the data, because neither a name look-up nor a connection to a host with many addresses
+    # respects a timeout or can be stopped. If the thread hangs, it is abandoned.
     arrivals: _Arrivals = queue.SimpleQueue()
     abandoned = threading.Event()
     threading.Thread(target=_receive, args=(url, max_bytes, arrivals, abandoned), daemon=True).start()
@@ -73,7 +73,7 @@ def _next(arrivals: _Arrivals, check_stop: CheckStop) -> _Part | None:
 
 
 def _receive(url: str, max_bytes: int, arrivals: _Arrivals, abandoned: threading.Event) -> None:
-    """Put into the queue what comes, each chunk with the share so far (0 if unknown), then None or what went wrong."""
+    """Queue each chunk with the fraction received so far (0 if unknown), then None or, after an error, `Failed`."""
     try:
         with urlopen(url, timeout=_TIMEOUT_S) as response:
             length = int(response.headers["Content-Length"] or 0)
@@ -88,6 +88,6 @@ def _receive(url: str, max_bytes: int, arrivals: _Arrivals, abandoned: threading
         arrivals.put(None)
     except HTTPError as error:
         arrivals.put(Failed(f"HTTP {error.code}"))
-    except Exception as error:  # whatever it is, the other side must hear of it
+    except Exception as error:  # the consumer must hear of any error
         cause = getattr(error, "reason", error)
         arrivals.put(Failed(reason(cause) if isinstance(cause, BaseException) else str(cause)))

@@ -1,4 +1,4 @@
-"""What a run may ask of its data beyond the exam: images held out for validation, pixels in another order."""
+"""Options for the data beyond the exam: images held out for validation, and reordered pixels."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from core.data.datasets import Dataset
 from core.messages import N_, Problem
 
 VALIDATION_SHARE = 10
-"""One of so many training images is held out."""
+"""Number of training images for each one held out."""
 _NUM_PIXELS = SIDE**2
 _PERMUTATION_SEED = 784
-_VALIDATION_STREAM = 0x76616C  # else the split would be the draw that gives the first epoch its order
+_VALIDATION_STREAM = 0x76616C  # without it, the split would reuse the draw that orders the first epoch
 
 
 def prepared(dataset: Dataset, config: RunConfig) -> Dataset:
-    """`dataset` as a run of `config` trains and tests on it. Raises `Problem` where it cannot."""
+    """Return `dataset` as a run of `config` trains and tests on it. Raises `Problem` if it cannot train on it."""
     if config.permute:
         dataset = replace(
             dataset, train_images=permuted(dataset.train_images), test_images=permuted(dataset.test_images)
@@ -38,17 +38,17 @@ def prepared(dataset: Dataset, config: RunConfig) -> Dataset:
 
 
 def pixel_permutation() -> Tensor:
-    """Where each of the 784 pixels is taken from: the same for all runs, so that they can be compared."""
+    """Return where each of the 784 pixels is taken from: the same for all runs, so that they can be compared."""
     return torch.randperm(_NUM_PIXELS, generator=torch.Generator().manual_seed(_PERMUTATION_SEED))
 
 
 def permuted(images: Tensor) -> Tensor:
-    """N×28×28 images, their pixels in another order."""
+    """Return N×28×28 images with their pixels reordered."""
     return images.flatten(1)[:, pixel_permutation()].reshape(images.shape)
 
 
 def _held_out(dataset: Dataset, seed: int) -> Dataset:
-    """A part of the training images for validation, chosen by the seed alone; the others keep their order."""
+    """Hold out part of the training images for validation, chosen by the seed alone; the others keep their order."""
     size = len(dataset.train_labels)
     order = torch.randperm(size, generator=torch.Generator().manual_seed(seed ^ _VALIDATION_STREAM))
     num_validation = size // VALIDATION_SHARE

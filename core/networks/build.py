@@ -1,4 +1,4 @@
-"""One way to a network: built from its architecture, whoever wrote it."""
+"""The one way to build a network, built-in or custom, from its architecture."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from core.networks.variant import Variant
 
 
 def built_in_class(name: str) -> type[nn.Module]:
-    """Return the class of a built-in network, a name in `catalogue.NETWORKS`."""
+    """Return the class of a built-in network, given its name in `catalogue.NETWORKS`."""
     module, _, class_name = NETWORKS[name].class_path.partition(":")
     found: type[nn.Module] = getattr(import_module(module), class_name)
     return found
 
 
 def is_built_in(network: nn.Module) -> bool:
-    """Tell whether a network is a built-in one or a variant of it: its forward does the same at each call."""
+    """Return True for a built-in network or a variant of one, whose forward does the same in every call."""
     return type(network) in (Variant, *map(built_in_class, NETWORKS))
 
 
 def build_network(architecture: Architecture) -> nn.Module:
-    """Build a network, in training mode, on the CPU; its parameters are drawn from torch's default generator.
+    """Build a network on the CPU, in training mode; its parameters are drawn from torch's default generator.
 
-    Raises `Problem` where there is no such network, or where it does not take N×1×28×28 images to N×10 logits.
+    Raises `Problem` if there is no such network, or if it does not map N×1×28×28 images to N×10 logits.
     """
     model = architecture.model
     if model in NETWORKS:

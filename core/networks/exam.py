@@ -7,7 +7,7 @@ from torch import nn
 
 
 class RN_1(nn.Module):
-    """The exam's perceptron: N×1×28×28 images to N×10 logits."""
+    """The exam's perceptron, from N×1×28×28 images to N×10 logits."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class RN_1(nn.Module):
 
 
 class RN_2(nn.Module):
-    """The exam's convolutional network: N×1×28×28 images to N×10 logits."""
+    """The exam's convolutional network, from N×1×28×28 images to N×10 logits."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The layers of a network as Annexe 1 of the exam lists them: plain data, which needs no torch."""
+"""The layers of a network as Annexe 1 of the exam lists them: plain data that needs no torch."""
 
 from __future__ import annotations
 
@@ -10,46 +10,46 @@ from core.messages import Message
 
 
 class Layer(msgspec.Struct, frozen=True):
-    """One line of the table: a call of a layer, or a parameter that no layer holds."""
+    """A row of the table: a call of a layer, or a parameter that belongs to no layer."""
 
     name: str
-    """Its place in the network, such as `conv1` or `block.0`."""
+    """Path in the network, such as `conv1` or `block.0`."""
     type: str
-    """Its class, such as `Conv2d`."""
+    """Class name, such as `Conv2d`."""
     kind: Message
     specification: Message
     output_shape: tuple[int, ...] | None
-    """Without the batch, such as (32, 28, 28); None where it has none or it is not known."""
+    """Shape without the batch, such as (32, 28, 28); None if there is none or it is unknown."""
     parameters: int
-    """How many; those that an earlier line has counted are not counted again."""
+    """Number of parameters, without those counted in an earlier row."""
     parameter_sum: str
-    """Where the number comes from, such as `1×32×3×3 + 32`; empty where there are none."""
+    """Derivation of that number, such as `1×32×3×3 + 32`; empty if there are no parameters."""
     output_derivation: str
-    """Where the output's size comes from, such as `(28 + 2·1 − 3)/1 + 1 = 28`; empty where there is nothing to say."""
+    """Derivation of the output's size, such as `(28 + 2·1 − 3)/1 + 1 = 28`; empty if there is nothing to derive."""
     shared: bool = False
-    """Some of its parameters are counted in an earlier line."""
+    """True if some of its parameters are counted in an earlier row."""
     called: bool = True
     """False for a layer that holds parameters but whose own forward the network never calls."""
 
     def remark(self) -> Message | None:
-        """What the numbers alone would leave a reader to wonder about."""
+        """Return an explanation if the numbers alone would puzzle a reader, else None."""
         if not self.called:
             return Message("never called")
         return Message("parameters counted above") if self.shared else None
 
 
 class LayerTable(msgspec.Struct, frozen=True):
-    """A network's layers, in the order in which its forward calls them."""
+    """The layers of a network, in the order in which its forward calls them."""
 
     model: str
     layers: tuple[Layer, ...]
     total: int
-    """All parameters, each counted once."""
+    """Number of all parameters, each counted once."""
     trainable: int
-    """Of these, those that the training changes."""
+    """Number of those that training changes."""
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON, the texts in English."""
+        """Return the table for JSON, with the texts in English."""
         return {
             "model": self.model,
             "layers": [

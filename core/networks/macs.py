@@ -1,4 +1,4 @@
-"""Multiply–accumulates: the arithmetic that a network needs for an image, whatever the machine."""
+"""Multiply–accumulates: the arithmetic that a network needs per image, whatever the machine."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from torch.utils.flop_counter import FlopCounterMode
 from core.catalogue import IMAGE_SHAPE
 from core.networks.rehearsal import rehearsal
 
-_BATCH_SIZE = 2  # with one image, products of matrices become products with vectors, which are not counted
+_BATCH_SIZE = 2  # with one image, matrix products become matrix–vector products, which are not counted
 
 
 def macs_per_image(network: nn.Module) -> int | None:
-    """Of the forward pass: those of its matrix products and convolutions, the padding's zeros included, as is usual.
+    """Return the multiply–accumulates per image of the forward pass, or None if the network cannot be traced.
 
-    Neither the network nor the generator's state is changed. None where the network cannot be followed.
+    They are those of matrix products and convolutions, the padding's zeros included, as is usual. Neither the network
+    nor the generator's state changes.
     """
     with rehearsal(network) as stand_in, torch.no_grad(), _nothing_fused():
         device = next((parameter.device for parameter in stand_in.parameters()), None)
@@ -27,14 +28,14 @@ def macs_per_image(network: nn.Module) -> int | None:
         try:
             with FlopCounterMode(display=False) as counter:
                 stand_in(images)
-        except Exception:  # a network of the user's own may do what torch cannot observe
+        except Exception:  # a custom network may do things that torch cannot trace
             return None
     return int(counter.get_total_flops()) // (2 * _BATCH_SIZE)
 
 
 @contextmanager
 def _nothing_fused() -> Iterator[None]:
-    """Whole recurrent layers and attention blocks in one kernel would not be seen as products."""
+    """Turn off fused kernels, which would hide the products in whole recurrent layers and attention blocks."""
     fast_attention = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:

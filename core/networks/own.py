@@ -1,4 +1,4 @@
-"""A network of the user's own, from a Python file."""
+"""A custom network from the user's Python file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _Result = TypeVar("_Result")
 
 
 class OwnNetwork:
-    """A class in a file of the user's own, where anything can go wrong: whatever does becomes one `Problem`."""
+    """A class in the user's file, where anything can go wrong: every failure becomes a `Problem`."""
 
     def __init__(self, name: str, class_name: str) -> None:
         self._name = name
@@ -40,7 +40,7 @@ class OwnNetwork:
             network_class = self._network_class(self._import(source))
             self._check_arguments(network_class)
             network = self._guarded(N_("{where}: building {class_name} fails: {reason}"), network_class)
-            # Where the class forgot `super().__init__()`, this is the first to notice.
+            # If the class forgot `super().__init__()`, this is the first call to fail.
             self._guarded(N_("{where}: building {class_name} fails: {reason}"), network.train)
         self._check_forward(network)
         return network
@@ -61,14 +61,14 @@ class OwnNetwork:
         return Problem("{path} cannot be read: {reason}", path=self._name, reason=reason(error))
 
     def _import(self, source: bytes) -> ModuleType:
-        """The file as a module, compiled anew each time: Python's own cache may miss an edit within a second."""
+        """Import the file as a module, compiled anew each time: Python's cache may miss an edit within a second."""
         module = ModuleType(f"network {self._path}")
         module.__file__ = str(self._path)
-        # Data classes and the like look up the module of the class that they are given.
+        # Dataclasses and the like look up the module of the class that they are given.
         sys.modules[module.__name__] = module
 
         def execute() -> None:
-            # A file often seeds torch for itself, as a script; then every seed would give the same run.
+            # A file often seeds torch itself, as scripts do; then every seed would give the same run.
             with torch.random.fork_rng(devices=[]):
                 exec(compile(source, str(self._path), "exec", dont_inherit=True), vars(module))
 
@@ -92,7 +92,7 @@ class OwnNetwork:
         try:
             parameters = inspect.signature(network_class).parameters.values()
         except (TypeError, ValueError):
-            return  # then the call will tell
+            return  # building it will tell
         variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
         needed = [each.name for each in parameters if each.default is each.empty and each.kind not in variadic]
         if needed:
@@ -107,7 +107,7 @@ class OwnNetwork:
         failed = N_("{where}: {class_name} fails on images of 1×28×28: {reason}")
         images = torch.zeros(2, *IMAGE_SHAPE)
         if any(is_lazy(parameter) for parameter in network.parameters()):
-            # Lazy layers draw their parameters in their first forward.
+            # Lazy layers draw their parameters in their first forward pass.
             network.eval()
             with torch.no_grad():
                 self._guarded(failed, lambda: network(images))
@@ -143,7 +143,10 @@ class OwnNetwork:
         )
 
     def _guarded(self, text: str, call: Callable[[], _Result]) -> _Result:
-        """What the user's code returns; whatever it raises, `sys.exit` included, is told with its place in the file."""
+        """Return the result of the user's code. Whatever that raises, even `SystemExit`, becomes a `Problem`.
+
+        It names the line in the user's file. Only `KeyboardInterrupt` passes through.
+        """
         try:
             return call()
         except KeyboardInterrupt:
@@ -155,7 +158,7 @@ class OwnNetwork:
             raise Problem(text, **values) from error
 
     def _line(self, error: BaseException) -> int | None:
-        """The last line of the user's file that `error` went through."""
+        """Return the last line of the user's file that `error` passed through; None if there is none."""
         if isinstance(error, SyntaxError) and error.filename == str(self._path):
             return error.lineno
         frames = traceback.walk_tb(error.__traceback__)
@@ -165,9 +168,9 @@ class OwnNetwork:
 
 @contextmanager
 def _importing_from(folder: Path) -> Iterator[None]:
-    """Lets a file import its neighbours as a script could; forgets them afterwards, so that an edit is seen next time.
+    """Let a file import its neighbours as a script could, and forget them afterwards, so that edits are seen next time.
 
-    After what is installed, so that a neighbour called like a library never takes its place.
+    Installed packages come first, so that a neighbour named like a library never replaces it.
     """
     folder = folder.absolute()
     known, search_path = set(sys.modules), list(sys.path)
@@ -189,7 +192,7 @@ def _is_network_class(value: object) -> bool:
 
 
 def _described(error: BaseException) -> str:
-    """An exception's type and message on one line of bearable length."""
+    """Return an exception's type and message on one line of limited length."""
     try:
         message = error.msg if isinstance(error, SyntaxError) else str(error)
     except Exception:

@@ -1,4 +1,4 @@
-"""A trial of a network that leaves no trace in it."""
+"""A trial run of a network that leaves no trace in it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from torch import nn
 
 @contextmanager
 def rehearsal(network: nn.Module) -> Iterator[nn.Module]:
-    """A stand-in for `network`, in eval mode: what is run on it changes neither `network` nor the generator's state."""
+    """Yield a stand-in for `network`, in eval mode: running it changes neither `network` nor the generator's state."""
     with torch.random.fork_rng(devices=[]):
         try:
             stand_in = deepcopy(network).cpu()
-        except Exception:  # such as a tensor computed from parameters and kept, which torch cannot copy
+        except Exception:  # for example, torch cannot copy a stored tensor that was computed from parameters
             stand_in = network
         with _restored(network) if stand_in is network else nullcontext():
             stand_in.eval()
@@ -25,7 +25,7 @@ def rehearsal(network: nn.Module) -> Iterator[nn.Module]:
 
 @contextmanager
 def _restored(network: nn.Module) -> Iterator[None]:
-    """Gives `network` its modes and its buffers (the running statistics) back."""
+    """Restore the modes and the buffers (running statistics) of `network` afterwards."""
     modes = [(module, module.training) for module in network.modules()]
     buffers = [
         (module._buffers, name, buffer, buffer.clone())

@@ -17,7 +17,7 @@ from core.messages import Message
 from core.networks.layer_table import Layer, LayerTable
 from core.networks.rehearsal import rehearsal
 
-# Images in the batch: few, and a number that no dimension of a layer's output is likely to have by itself.
+# Images in the batch: few, and a number that is unlikely to be another dimension of a layer's output.
 _BATCH_SIZE = 17
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -45,10 +45,10 @@ _KINDS: tuple[tuple[tuple[type[nn.Module], ...], Message], ...] = (
 
 
 def layer_table(network: nn.Module, model: str) -> LayerTable:
-    """The layers that `network` calls for N×1×28×28 images; neither it nor the generator's state is changed.
+    """Return the layers that `network` calls for N×1×28×28 images; neither it nor the generator's state changes.
 
-    `model` is what the table calls it. Lazy layers must have had their first forward, as they have after
-    `networks.build`. Raises whatever the network's forward does.
+    `model` is the network's name in the table. Lazy layers must have had their first forward pass, as they have after
+    `build_network`. Raises whatever the network's forward raises.
     """
     with rehearsal(network) as stand_in, torch.no_grad():
         recorder = _Recorder(stand_in)
@@ -63,7 +63,7 @@ def layer_table(network: nn.Module, model: str) -> LayerTable:
 
 
 class _Recorder:
-    """Runs a network once and notes every layer that it calls."""
+    """A recorder that runs a network once and notes every layer that it calls."""
 
     def __init__(self, network: nn.Module) -> None:
         self.layers: list[Layer] = []
@@ -94,7 +94,7 @@ class _Recorder:
     def _called(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         inputs, output = _first_tensor([*args, *kwargs.values()]), _first_tensor(output)
         call = (module, None if output is None else output.shape)
-        # A cell called in a loop, once for each row of the image, is one layer to a reader.
+        # A cell called in a loop, such as once per row of the image, is one layer to a reader.
         if call != self._last:
             self._add(module, inputs, output, called=True)
         self._last = call
@@ -142,7 +142,7 @@ class _Recorder:
 
 
 def _paths(network: nn.Module) -> dict[nn.Module, str]:
-    """Every layer and container, each once, by the first of its attribute paths; not what is inside a layer."""
+    """Map every layer and container to the first of its attribute paths; modules inside a layer are left out."""
     paths: dict[nn.Module, str] = {}
 
     def visit(module: nn.Module, path: str) -> None:
@@ -158,7 +158,7 @@ def _paths(network: nn.Module) -> dict[nn.Module, str]:
 
 
 def _is_layer(module: nn.Module) -> bool:
-    """Whether a reader sees one layer: a module without modules, or one that has them for its own use only."""
+    """Return True if a reader sees one layer: a module without submodules, or one that only uses them internally."""
     return isinstance(module, nn.MultiheadAttention) or is_parametrized(module) or not any(module.children())
 
 
@@ -173,18 +173,18 @@ def _first_tensor(value: object) -> torch.Tensor | None:
 
 
 def _without_batch(output: torch.Tensor) -> tuple[int, ...]:
-    """The shape of a layer's output for one image, wherever the layer has the batch."""
+    """Return the shape of a layer's output for one image, whichever dimension is the batch."""
     shape = tuple(output.shape)
     if _BATCH_SIZE in shape:
         batch = shape.index(_BATCH_SIZE)
         return shape[:batch] + shape[batch + 1 :]
-    if shape and shape[0] % _BATCH_SIZE == 0:  # each image's rows or patches, laid one after the other
+    if shape and shape[0] % _BATCH_SIZE == 0:  # the rows or patches of all images, one after the other
         return (shape[0] // _BATCH_SIZE, *shape[1:])
     return shape
 
 
 def _kind(module: nn.Module) -> Message:
-    """Annexe 1's word for a layer; the class name where there is none."""
+    """Return Annexe 1's word for a layer, or the class name if it has none."""
     for classes, kind in _KINDS:
         if isinstance(module, classes):
             return kind
@@ -196,7 +196,7 @@ def _times(factors: tuple[int, ...]) -> str:
 
 
 def _factors(module: nn.Module, parameter: nn.Parameter) -> tuple[int, ...]:
-    """The shape of a parameter; a layer's weight as Annexe 1 writes it, inputs × outputs × kernel."""
+    """Return the shape of a parameter, that of a layer's weight as Annexe 1 writes it: inputs × outputs × kernel."""
     shape = tuple(parameter.shape)
     if isinstance(module, (*_CONVOLUTIONS, nn.Linear)) and module._parameters.get("weight") is parameter:
         outputs, inputs, *kernel = shape
@@ -205,25 +205,25 @@ def _factors(module: nn.Module, parameter: nn.Parameter) -> tuple[int, ...]:
 
 
 def _parameter_sum(shapes: list[tuple[int, ...]]) -> str:
-    """`1×32×3×3 + 32`; parameters of one shape together, as in a batch normalisation's `2×32`."""
+    """Return a sum such as `1×32×3×3 + 32`; equal shapes are counted together, as in a batch norm's `2×32`."""
     if not any(math.prod(shape) for shape in shapes):
         return ""
     return " + ".join(_times((count, *shape) if count > 1 else shape) for shape, count in Counter(shapes).items())
 
 
 class _Window(NamedTuple):
-    """What slides over the image in a convolution or pooling, per dimension."""
+    """The sliding window of a convolution or pooling, per dimension."""
 
     kernel: tuple[int, ...]
     stride: tuple[int, ...]
     padding: tuple[int, ...]
-    """On both sides together."""
+    """Padding on both sides together."""
     dilation: tuple[int, ...]
     ceil: bool
 
 
 def _window(module: nn.Module) -> _Window | None:
-    """The window of a convolution or pooling, None for any other layer."""
+    """Return the window of a convolution or pooling, or None for any other layer."""
     if not isinstance(module, (*_CONVOLUTIONS, *_POOLS)):
         return None
     dimensions = next(
@@ -233,7 +233,7 @@ def _window(module: nn.Module) -> _Window | None:
     def each(value: int | tuple[int, ...]) -> tuple[int, ...]:
         return (value,) * dimensions if isinstance(value, int) else tuple(value)
 
-    # Convolutions have no ceil_mode, average pooling has no dilation.
+    # Convolutions have no ceil_mode, and average pooling has no dilation.
     settings = vars(module)
     kernel, dilation = each(settings["kernel_size"]), each(settings.get("dilation", 1))
     if settings["padding"] == "same":
@@ -246,7 +246,7 @@ def _window(module: nn.Module) -> _Window | None:
 
 
 def _specification(module: Any) -> Message:
-    """A layer's settings, short enough for a column of a table; empty where it has none that matter here."""
+    """Return a layer's settings, short enough for a table column; empty if none of them matters here."""
     window = _window(module)
     if window is not None:
         return _window_specification(module, window)
@@ -262,7 +262,10 @@ def _specification(module: Any) -> Message:
 
 
 def _window_specification(module: Any, window: _Window) -> Message:
-    """`1→32, 3×3, p 1` or `2×2, stride 2`: s is the stride, p the padding, d the dilation, g the groups."""
+    """Return a text such as `1→32, 3×3, p 1` or `2×2, stride 2`.
+
+    s is the stride, p the padding, d the dilation, g the groups.
+    """
     kernel, more = _times(window.kernel), []
     is_convolution = isinstance(module, _CONVOLUTIONS)
     if is_convolution and set(window.stride) != {1}:
@@ -288,12 +291,12 @@ def _window_specification(module: Any, window: _Window) -> Message:
 
 
 def _uniform(values: tuple[int, ...]) -> str:
-    """`2` for the same in every dimension, else `2×1`."""
+    """Return a text such as `2` for the same in every dimension, otherwise such as `2×1`."""
     return str(values[0]) if len(set(values)) == 1 else _times(values)
 
 
 def _derivation(module: nn.Module, inputs: torch.Tensor, output: torch.Tensor) -> str:
-    """The sum that gives the output's size from the input's; dimensions that differ one after the other."""
+    """Return the formula that gives the output's size from the input's, one for each dimension if they differ."""
     if isinstance(module, nn.Flatten):
         return _flatten_derivation(module, inputs, output)
     window = _window(module)
@@ -314,7 +317,7 @@ def _flatten_derivation(module: nn.Flatten, inputs: torch.Tensor, output: torch.
 
 
 def _window_sum(window: _Window, dimension: int, before: int, after: int) -> str:
-    """The formula of torch's Conv2d and MaxPool2d for one dimension; empty if it does not give `after`."""
+    """Return the formula of torch's Conv2d and MaxPool2d for one dimension; empty if it does not give `after`."""
     kernel, stride, padding, dilation = (values[dimension] for values in window[:4])
     text = str(before)
     if padding:
@@ -325,7 +328,7 @@ def _window_sum(window: _Window, dimension: int, before: int, after: int) -> str
         quotient, text = room // stride, f"({text})/{stride} + 1"
     elif window.ceil:
         quotient, text = -(-room // stride), f"⌈({text})/{stride}⌉ + 1"
-        if after == quotient:  # torch drops a last window that would begin in the padding
+        if after == quotient:  # torch drops a last window that would start in the padding
             quotient, text = quotient - 1, f"{text} − 1"
     else:
         quotient, text = room // stride, f"⌊({text})/{stride}⌋ + 1"

@@ -14,19 +14,19 @@ from core.config import Architecture
 
 
 class Variant(nn.Sequential):
-    """One of the exam's networks with remedies against overfitting: its layers in a row, under the exam's names.
+    """One of the exam's networks with remedies against overfitting: its layers in sequence, under the exam's names.
 
-    `width` times the channels and units of the hidden layers; batch normalisation before each ReLU (`bn1`, …); dropout
-    after those of the fully connected layers (`dropout1`, …).
+    `width` multiplies the channels and units of the hidden layers; batch normalisation comes before each ReLU (`bn1`,
+    …) and dropout after those of the fully connected layers (`dropout1`, …).
     """
 
     def __init__(self, network_class: type[nn.Module], architecture: Architecture) -> None:
-        with torch.device("meta"):  # only to be read: draws nothing
+        with torch.device("meta"):  # only inspected: draws no parameters
             exam_layers = dict(network_class().named_children())
         *_hidden, last = exam_layers
         layers: dict[str, nn.Module] = {}
         norm: type[nn.Module] = nn.BatchNorm1d
-        before, size = 1, 1  # the channels or units of the layer before: the exam's, and here
+        before, size = 1, 1  # channels or units of the previous layer: in the exam's network, and here
         for name, layer in exam_layers.items():
             if isinstance(layer, nn.Conv2d | nn.Linear):
                 inputs, outputs, norm, resized = _measured(layer)
@@ -45,7 +45,7 @@ class Variant(nn.Sequential):
 
 
 def _measured(layer: Any) -> tuple[int, int, type[nn.Module], Callable[[int, int], nn.Module]]:
-    """Inputs, outputs, the batch normalisation that fits, and how to make such a layer of another size."""
+    """Return inputs, outputs, the matching batch normalisation, and a factory for such a layer of another size."""
     if isinstance(layer, nn.Linear):
         return layer.in_features, layer.out_features, nn.BatchNorm1d, nn.Linear
     convolution = partial(

@@ -1,4 +1,4 @@
-"""Run directories: whatever is known about a run is in its own, and whoever shows a run reads it."""
+"""Run directories: everything known about a run is in its directory, and everything that shows a run reads it."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from core.runs.record import LIVE, RESUMABLE, Record, State
 
 _ID = re.compile(r"[a-z0-9_]{1,40}-(\d{4,9})")
 _START_GRACE_S = 60.0
-"""A run without a worker is starting for so long: importing torch from a cold disk takes its time."""
+"""Seconds for which a run without a worker counts as starting: importing torch from a cold disk is slow."""
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """What the list of runs says of one."""
+    """A run's entry in the list of runs."""
 
     id: str
     state: State
     config: RunConfig | None = None
     created: float = 0.0
-    """Seconds since the epoch."""
+    """Creation time in seconds since the Unix epoch."""
     epoch: int = 0
     dataset: str = ""
     accuracy: float | None = None
     message: Message | None = None
-    """Why it is unreadable, or how it failed."""
+    """Why the run is unreadable, or what it said at its end."""
 
 
 class Run:
@@ -58,7 +58,7 @@ class Run:
         return self.path / "log.txt"
 
     def config(self) -> RunConfig:
-        """Raises `Problem`."""
+        """Load the run's configuration. Raises `Problem`."""
         try:
             if self.path.is_symlink():
                 raise OSError(f"{self.path} is a link")
@@ -70,7 +70,7 @@ class Run:
         return EventReader(self.events_path)
 
     def log_tail(self, lines: int = 20) -> list[str]:
-        """The end of what the worker's libraries printed."""
+        """Return the last lines of the worker's log; none if it cannot be read."""
         try:
             with files.open_regular(self.log_path) as file:
                 size = file.seek(0, os.SEEK_END)
@@ -79,10 +79,10 @@ class Run:
         except OSError:
             return []
 
-    # Asking it to stop
+    # Stop requests
 
     def request_stop(self) -> None:
-        """Raises `Problem`."""
+        """Ask the run's worker to stop. Raises `Problem`."""
         try:
             os.close(os.open(self.path / "stop", os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644))
         except OSError as error:
@@ -92,18 +92,18 @@ class Run:
         return os.path.lexists(self.path / "stop")
 
     def withdraw_stop(self) -> None:
-        """Whoever resumes a run wants it to go on."""
+        """Remove any stop request, so that a resumed run does not stop at once."""
         with suppress(OSError):
             (self.path / "stop").unlink()
 
-    # How it is
+    # Progress and state
 
     def has_started(self) -> bool:
-        """Tell whether it came as far as the first batch."""
+        """Return True if the run has reached its first batch."""
         return self.first_start() is not None
 
     def first_start(self) -> RunStarted | None:
-        """Return what it said at its first batch; None where it never came so far."""
+        """Return the run's first start event; None if it never reached its first batch."""
         reader = self.reader()
         while events := reader.read_new(1 << 14):
             for event in events:
@@ -115,7 +115,7 @@ class Run:
         return self.summary().state
 
     def summary(self) -> Summary:
-        """Read what the list of runs says of it, from the tail of its events. A damaged run is `unreadable`."""
+        """Summarise the run from the tail of its events. A damaged run is `unreadable`."""
         try:
             config = self.config()
             created = (self.path / "config.json").lstat().st_mtime
@@ -140,7 +140,7 @@ class Run:
         )
 
     def _tail(self) -> Record:
-        """Fold the end of its events, after its first start. Raises `OSError`."""
+        """Return the run's record, from the tail of its events where that is enough. Raises `OSError`."""
         record = Record(keep_losses=False)
         try:
             events = last_events(self.events_path)
@@ -151,7 +151,7 @@ class Run:
         elif any(isinstance(event, Progress | Evaluated) for event in events):  # far into a long run
             started = self.first_start()
             record.apply([started, *events] if started else events)
-        else:  # nothing in it says how far the run is
+        else:  # the tail does not say how far the run is
             whole = FollowedRun(self, keep_losses=False)
             whole.read()
             record = whole.record
@@ -166,7 +166,7 @@ class Run:
 
 
 class FollowedRun:
-    """A run whose events are read as they come, and the record of what it has said so far."""
+    """A run whose events are read as they arrive, and its record so far."""
 
     def __init__(self, run: Run, *, keep_losses: bool = True) -> None:
         self.run = run
@@ -174,17 +174,17 @@ class FollowedRun:
         self._reader = run.reader()
 
     def read(self) -> None:
-        """Fold in whatever is new."""
+        """Fold all new events into the record."""
         while events := self.read_chunk():
             self.record.apply(events)
 
     def read_chunk(self) -> list[Event]:
-        """Return the next new events, not yet folded in; an empty list means that nothing is new."""
+        """Return the next new events without folding them in; an empty list means nothing new."""
         return self._reader.read_new()
 
 
 def create(runs_dir: Path, config: RunConfig) -> Run:
-    """A new run directory with its configuration. Raises `Problem`."""
+    """Create a run directory with its configuration. Raises `Problem`."""
     class_name = config.model.rpartition(":")[2]
     stem = re.sub(r"(?<=rn)_(?=\d)|[^a-z0-9_]", "", class_name.lower())[:40] or "net"
     try:
@@ -214,12 +214,12 @@ def create(runs_dir: Path, config: RunConfig) -> Run:
 
 
 def discard(run: Run) -> None:
-    """Remove a run that never began."""
+    """Remove the directory of a run that never started."""
     shutil.rmtree(run.path, ignore_errors=True)
 
 
 def find(runs_dir: Path, run_id: str | None = None) -> Run:
-    """Find the run of this id, or without one the newest. Raises `Problem`."""
+    """Return the run with this id, or the newest run if no id is given. Raises `Problem`."""
     if run_id is None:
         newest = max(_directories(runs_dir), key=lambda run: _number(run.id), default=None)
         if newest is None:
@@ -234,14 +234,14 @@ def find(runs_dir: Path, run_id: str | None = None) -> Run:
 
 
 class Listing:
-    """The summaries of every run in a folder; those of runs that did not change are not read again."""
+    """The summaries of every run in a folder; runs that have not changed are not read again."""
 
     def __init__(self, runs_dir: Path) -> None:
         self._runs_dir = runs_dir
         self._kept: dict[str, tuple[object, Summary]] = {}
 
     def read(self) -> list[Summary]:
-        """The oldest first. Raises `Problem`."""
+        """Return the summaries, oldest run first. Raises `Problem`."""
         kept, self._kept = self._kept, {}
         for run in _directories(self._runs_dir):
             version = (_version(run.events_path), _version(lease.path(run.path)))
@@ -278,7 +278,7 @@ def _directories(runs_dir: Path) -> list[Run]:
 
 
 def check_resumable(run: Run) -> None:
-    """Raises `Problem` with the reason where a run cannot go on."""
+    """Raise `Problem` with the reason if a run cannot be resumed."""
     state = run.state()
     if state in RESUMABLE:
         return

@@ -1,4 +1,4 @@
-"""What a run says: one JSON object a line, appended to its `events.jsonl`."""
+"""The events of a run: one JSON object per line, appended to its `events.jsonl`."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ from core.messages import Message
 Status = Literal["done", "stopped", "diverged", "failed"]
 
 MAX_LINE = 4 << 20
-"""Bytes: a longer line is none of ours, and is passed over."""
+"""Longest line in bytes; a longer one is not ours and is skipped."""
 _MAX_PENDING = 32 << 20
 
-# What a line may say: none that says otherwise is ours, and no reader's arithmetic overflows on those that do.
+# Limits on the values in an event: a line that exceeds them is not ours, and within them no reader's arithmetic
+# overflows.
 Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 _Item = TypeVar("_Item")
@@ -35,19 +36,19 @@ def _snake_case(name: str) -> str:
 
 class _Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=_snake_case):
     time: float = msgspec.field(default_factory=time.time)
-    """Seconds since the epoch."""
+    """Seconds since the Unix epoch."""
 
 
 class Notice(_Event, frozen=True):
-    """Something to tell while a run prepares or goes on: a download, a fallback, a full disk."""
+    """Information while a run prepares or trains: a download, a fallback, a full disk."""
 
     message: Message
     fraction: Share | None = None
-    """Of the work that the message is about, 0 to 1, where it has a length."""
+    """Completed fraction of the work that the message describes, from 0 to 1; None if its length is unknown."""
 
 
 class RunStarted(_Event, frozen=True):
-    """The first batch is next. A resumed run says it again, from where it goes on."""
+    """The start of training, just before the first batch. A resumed run repeats it, from where it continues."""
 
     config: RunConfig
     device: str
@@ -55,7 +56,7 @@ class RunStarted(_Event, frozen=True):
     torch_version: str
     threads: Count
     dataset: str
-    """The name in `catalogue.DATA_SET_NAMES`; `sample` must be labelled wherever a result is shown."""
+    """Name in `catalogue.DATA_SET_NAMES`; `sample` must be labelled wherever a result is shown."""
     dataset_title: str
     class_names: Classes[str]
     train_size: Count
@@ -64,40 +65,40 @@ class RunStarted(_Event, frozen=True):
     steps_per_epoch: Count
     epoch: Count = 1
     step: Count = 0
-    """Batches of `epoch` (counted from 1) that are behind it: not 0 when it resumes."""
+    """Completed batches of `epoch`, which is counted from 1; not 0 if the run resumes."""
     macs: Count | None = None
-    """Multiply–accumulates per image, forward; None where they are not known."""
+    """Multiply–accumulates per image in the forward pass; None if unknown."""
     validation_size: Count = 0
-    """Images held out of the training set, and not counted in `train_size`."""
+    """Images held out of the training set, not counted in `train_size`."""
 
 
 class Progress(_Event, frozen=True):
     epoch: Count
     step: Count
     loss: float | None
-    """The running loss: the mean over the epoch so far. None: not finite."""
+    """Running loss, the mean over the epoch so far; None if not finite."""
     losses: tuple[float | None, ...]
-    """Of the batches since the last `progress`, the last one being that of `step`."""
+    """Losses of the batches since the last `progress`, up to that of `step`; None for each that is not finite."""
     images_per_s: float
     elapsed_s: float
-    """Training time, that before a resumption included."""
+    """Training time in seconds, including that before a resumption."""
 
 
 class EpochEnded(_Event, frozen=True):
     epoch: Count
     loss: float
-    """`running_loss / len(train_loader)`."""
+    """Mean loss of the epoch, the exam's `running_loss / len(train_loader)`."""
     seconds: float
 
 
 class Validated(_Event, frozen=True):
-    """What the network makes, after an epoch, of the images held out of the training set."""
+    """The network's result on the held-out training images after an epoch."""
 
     epoch: Count
     loss: float | None
-    """The mean over the images. None: not finite."""
+    """Mean loss over the images; None if not finite."""
     accuracy: Share
-    """0 to 1."""
+    """Fraction from 0 to 1."""
 
 
 class CheckpointSaved(_Event, frozen=True):
@@ -109,10 +110,10 @@ class Evaluated(_Event, frozen=True):
     correct: Count
     total: Count
     accuracy: Share
-    """0 to 1."""
+    """Fraction from 0 to 1."""
     test_loss: float | None
     confusion: Classes[Classes[Count]]
-    """`confusion[label][predicted]`: numbers of test images."""
+    """Numbers of test images, as `confusion[label][predicted]`."""
 
 
 class RunEnded(_Event, frozen=True):
@@ -128,17 +129,17 @@ _decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 
 
 def finite(value: float) -> float | None:
-    """`value`, or None where JSON has no number for it."""
+    """Return `value`, or None if it is not finite: JSON has no number for it."""
     return value if math.isfinite(value) else None
 
 
 def encode(event: Event) -> bytes:
-    """One line of JSON, with its newline."""
+    """Return the event as a line of JSON, newline included."""
     return _encoder.encode(event) + b"\n"
 
 
 def decode(line: bytes) -> Event | None:
-    """None where the line is damaged, or of a type that this version does not know."""
+    """Return the event on a line; None if it is damaged or of a type unknown to this version."""
     try:
         return _decoder.decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError):
@@ -146,7 +147,7 @@ def decode(line: bytes) -> Event | None:
 
 
 class EventReader:
-    """Reads the events of a run as they are appended."""
+    """A reader of a run's events as they are appended."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -154,22 +155,22 @@ class EventReader:
         self._torn = b""
         self._too_long = False
         self.skipped = 0
-        """Lines that could not be read."""
+        """Number of lines that could not be read."""
 
     def read_new(self, limit: int = 4 << 20) -> list[Event]:
-        """The events since the last call, of at most `limit` bytes: an empty list means that nothing is new."""
+        """Return the next events since the last call, at most `limit` bytes; an empty list means nothing new."""
         events: list[Event] = []
         try:
             with open_regular(self._path) as file:
                 file.seek(self._offset)
-                while not events:  # a stretch without one readable event is not the end
+                while not events:  # a chunk without a readable event is not the end
                     chunk = file.read(limit)
                     if not chunk:
                         break
                     self._offset += len(chunk)
                     events = self._events(chunk)
         except OSError:
-            pass  # not there yet, or no file that can be read: the run's state says which
+            pass  # not created yet, or not readable: the run's state says which
         return events
 
     def _events(self, chunk: bytes) -> list[Event]:
@@ -187,27 +188,27 @@ class EventReader:
 
 
 def last_events(path: Path, span: int = 1 << 16) -> Sequence[Event]:
-    """The events in the last `span` bytes of a file. Raises `OSError`."""
+    """Return the events in the last `span` bytes of a file. Raises `OSError`."""
     with open_regular(path) as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - span))
         lines = file.read(span).split(b"\n")
     if size > span:
-        del lines[0]  # begins in the middle
+        del lines[0]  # its beginning is cut off
     return [event for line in lines if line and (event := decode(line)) is not None]
 
 
 class EventWriter:
-    """Appends events; what a full disk refuses is kept and written when there is room again."""
+    """An appending writer; events that a full disk refuses are kept and written once there is room again."""
 
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
         size = os.fstat(self._file).st_size
-        # A killed writer may have left half a line: it must not swallow our first one.
+        # A killed writer may have left half a line, which must not swallow our first event.
         self._pending = b"" if size == 0 or os.pread(self._file, 1, size - 1) == b"\n" else b"\n"
 
     def write(self, event: Event) -> OSError | None:
-        """Returns why nothing could be written, if so."""
+        """Append an event; return the error if nothing could be written."""
         self._pending += encode(event)
         try:
             written = os.write(self._file, self._pending)

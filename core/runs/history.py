@@ -1,4 +1,4 @@
-"""What a run measures, in bounded memory: a reader's memory and a chart's cost do not grow with the run."""
+"""The measurements of a run in bounded memory: a reader's memory and a chart's cost do not grow with the run."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import NamedTuple, cast
 
 _LONGEST_S = 1e12
 _LAST_STEP = 1 << 53
-"""No run gets here, and beyond it a float no longer tells one step from the next."""
+"""Largest step: no run gets there, and beyond it a float cannot tell one step from the next."""
 
 
 class Column(NamedTuple):
-    """The finite values of a range of steps."""
+    """A summary of the finite values in a range of steps."""
 
     low: float
     high: float
@@ -23,39 +23,40 @@ class Column(NamedTuple):
 
 
 class Curve:
-    """Values by step. Kept in at most `capacity` buckets of neighbouring steps, each with its least, greatest and mean
-    value; when they are full, pairs of neighbours are merged and the stride doubles. Values that are not finite are
-    only counted: they never reach least, greatest or mean.
+    """Values by step, in at most `capacity` buckets of neighbouring steps.
+
+    Each bucket has the minimum, maximum and mean of its finite values; the others are only counted. When the buckets
+    are full, neighbours are merged in pairs and the stride doubles.
     """
 
     def __init__(self, capacity: int = 4096) -> None:
         assert capacity >= 2
         self._capacity = capacity
         self._stride = 1
-        self._low = array("d")  # +inf, -inf and 0 where a bucket has no finite value
+        self._low = array("d")  # low, high and mean are +inf, -inf and 0 in a bucket without a finite value
         self._high = array("d")
         self._mean = array("d")
         self._count = array("q")
         self._not_finite = array("q")
         self.end = 0
-        """The step after the last one known."""
+        """One past the last known step."""
         self.version = 0
-        """Changes whenever the curve does."""
+        """Counter that grows with every change to the curve."""
 
     def __len__(self) -> int:
-        """Buckets in use: never more than the capacity."""
+        """Return the number of buckets in use, never more than the capacity."""
         return len(self._low)
 
     def add(self, step: int, value: float | None) -> None:
         self.extend(step, (value,))
 
     def extend(self, first_step: int, values: Sequence[float | None]) -> None:
-        """The values of the steps from `first_step` on, counted from 0. None stands for a value that is not finite."""
+        """Add the values of the steps from `first_step` on, counted from 0; None means a value that is not finite."""
         stop = first_step + len(values)
         if not values or first_step < 0 or stop > _LAST_STEP:
             return
         try:
-            numbers = array("d", cast(Sequence[float], values))  # a None among them is a TypeError
+            numbers = array("d", cast(Sequence[float], values))  # raises TypeError if one is None
         except (TypeError, OverflowError):
             numbers = array("d", map(_number, values))
         self._make_room(stop)
@@ -64,8 +65,9 @@ class Curve:
         self.version += 1
 
     def truncate(self, step: int) -> None:
-        """Forget everything from `step` on. Of a bucket that `step` cuts in two nothing is kept, so that no forgotten
-        value lives on in it.
+        """Forget everything from `step` on.
+
+        A bucket that `step` cuts in two is dropped whole, so that no forgotten value lives on in it.
         """
         if step >= self.end:
             return
@@ -76,13 +78,15 @@ class Curve:
         self.version += 1
 
     def columns(self, edges: Sequence[float]) -> list[Column | None]:
-        """One column between each two neighbouring `edges`, which are steps in rising order: the values of the buckets
-        that begin there; None where there are no finite ones. The cost is that of the capacity, not of the run.
+        """Return a column for each two neighbouring `edges`, which are steps in rising order.
+
+        A column summarises the buckets that begin between its edges; it is None if they have no finite values. The
+        cost depends on the capacity, not on the length of the run.
         """
         return [self._column(begin, end) for begin, end in self._ranges(edges)]
 
     def gaps(self, edges: Sequence[float]) -> list[int]:
-        """The numbers of the columns in which a value is not finite."""
+        """Return the indices of the columns that contain a value that is not finite."""
         if not any(self._not_finite):
             return []
         return [i for i, (begin, end) in enumerate(self._ranges(edges)) if any(self._not_finite[begin:end])]
@@ -156,12 +160,12 @@ class Curve:
 def _number(value: float | None) -> float:
     try:
         return math.nan if value is None else float(value)
-    except OverflowError:  # an integer that no float can hold
+    except OverflowError:  # an integer too large for a float
         return math.inf
 
 
 def _mean_of_both(mean: float, count: int, other_mean: float, other_count: int) -> float:
-    """Weighted before it is added: the sum of two means could overflow."""
+    """Return the mean of both groups, weighting before adding: the sum of two means could overflow."""
     if count == 0 or other_count == 0:
         return mean if other_count == 0 else other_mean
     total = count + other_count
@@ -169,8 +173,10 @@ def _mean_of_both(mean: float, count: int, other_mean: float, other_count: int) 
 
 
 class Clock:
-    """The seconds that a training has taken by step: straight between at most `capacity` known points. When there are
-    more, those that lie closest are dropped. Neither step nor time goes back: a point that does is passed over.
+    """The seconds that a training has taken by step, interpolated linearly between at most `capacity` known points.
+
+    When there are more, those closest together are thinned out. Neither steps nor time run backwards: a point that
+    does is ignored.
     """
 
     def __init__(self, capacity: int = 1024) -> None:
@@ -182,7 +188,7 @@ class Clock:
 
     @classmethod
     def mean(cls, clocks: Sequence[Clock], points: int = 128) -> Clock:
-        """Of several trainings at the same steps; one that has not come so far is taken to go on at its pace."""
+        """Return the mean of several clocks; a training that has not reached a step is taken to go on at its pace."""
         if len(clocks) == 1:
             return clocks[0]
         mean = cls(points + 1)
@@ -194,16 +200,16 @@ class Clock:
         return mean
 
     def __len__(self) -> int:
-        """Points that are kept: never more than the capacity."""
+        """Return the number of points kept, never more than the capacity."""
         return len(self._steps)
 
     @property
     def end(self) -> int:
-        """The last step whose time is known."""
+        """The last step with a known time."""
         return self._steps[-1]
 
     def add(self, step: int, seconds: float) -> None:
-        """`step` batches are behind the training after `seconds`."""
+        """Record that `step` batches were completed after `seconds`."""
         if not self._steps[-1] < step <= _LAST_STEP or not self._seconds[-1] <= seconds <= _LONGEST_S:
             return
         if len(self) > 1 and step - self._steps[-2] < self._stride:
@@ -221,14 +227,14 @@ class Clock:
         del self._steps[kept:], self._seconds[kept:]
 
     def seconds_at(self, step: float) -> float:
-        """After the last known step, at the pace until there."""
+        """Return the seconds taken until `step`; beyond the last known step, at the average pace until there."""
         last = self._steps[-1]
         if step >= last:
             return self._seconds[-1] * (step / last) if last else 0.0
         return _between(self._steps, self._seconds, step)
 
     def step_at(self, seconds: float) -> float:
-        """The end, where the training has not taken so long."""
+        """Return the step reached after `seconds`; the last known one if the training has not taken that long."""
         if seconds >= self._seconds[-1]:
             return self._steps[-1]
         return _between(self._seconds, self._steps, seconds)
@@ -244,7 +250,7 @@ class Clock:
 
 
 def _between(known: Sequence[float], values: Sequence[float], at: float) -> float:
-    """The value at a place within `known`, which rises, on the straight line between its neighbours."""
+    """Return the value at `at`, interpolated linearly between its neighbours in `known`, which rises."""
     right = bisect_right(known, max(at, known[0]))
     before, after = known[right - 1], known[right]
     share = (max(at, before) - before) / (after - before)
@@ -252,19 +258,19 @@ def _between(known: Sequence[float], values: Sequence[float], at: float) -> floa
 
 
 class LossHistory:
-    """What a chart shows of a run. Steps are batches, counted from 0 over the whole run."""
+    """The curves that a chart shows of a run. Steps are batches, counted from 0 over the whole run."""
 
     def __init__(self, capacity: int = 4096) -> None:
         self.batches = Curve(capacity)
-        """The loss of each batch."""
+        """Loss of each batch."""
         self.running = Curve(capacity)
-        """The mean loss over the epoch so far, known at some steps."""
+        """Mean loss over the epoch so far, known at some steps."""
         self.epochs = Curve(capacity)
-        """The loss of each epoch, at the step of its last batch."""
+        """Loss of each epoch, at the step of its last batch."""
         self.validation = Curve(capacity)
-        """The validation loss after each epoch, at the step of its last batch."""
+        """Validation loss after each epoch, at the step of its last batch."""
         self.accuracy = Curve(capacity)
-        """The validation accuracy, 0 to 1, in the same places."""
+        """Validation accuracy, from 0 to 1, at the same steps."""
         self.clock = Clock()
 
     def extend(self, first_step: int, losses: Sequence[float | None]) -> None:
@@ -281,23 +287,23 @@ class LossHistory:
         self.accuracy.add(last_step, accuracy)
 
     def add_seconds(self, steps: int, seconds: float) -> None:
-        """`steps` batches are behind the training after `seconds`."""
+        """Record that `steps` batches were completed after `seconds`."""
         self.clock.add(steps, seconds)
 
     def truncate(self, step: int) -> None:
-        """Forget everything from `step` on: a resumed run repeats it."""
+        """Forget everything from `step` on, which a resumed run repeats."""
         for curve in self._curves:
             curve.truncate(step)
         self.clock.truncate(step)
 
     @property
     def end(self) -> int:
-        """The step after the last one known."""
+        """One past the last known step."""
         return max(self.batches.end, self.running.end, self.epochs.end)
 
     @property
     def version(self) -> int:
-        """Changes whenever one of the curves does."""
+        """A counter that grows with every change to one of the curves."""
         return sum(curve.version for curve in self._curves)
 
     @property

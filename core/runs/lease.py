@@ -1,4 +1,4 @@
-"""Who trains a run, and whether that process lives."""
+"""The process that trains a run: its lock, its record on disk, and the check that it is alive."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from core import files
 from core.messages import Problem, reason
 
 SILENCE_S = 120.0
-"""Seconds of silence after which a worker on another host, which cannot be asked, is presumed dead."""
+"""Seconds of silence after which a worker on another host, which cannot be queried, is presumed dead."""
 
 
 class Worker(msgspec.Struct, frozen=True):
@@ -24,13 +24,13 @@ class Worker(msgspec.Struct, frozen=True):
     host: str
     pid: int
     process_start: float
-    """As the operating system counts it: with the pid it names one process for ever."""
+    """Start time as the operating system reports it; with the pid, it identifies one process forever."""
     started: float
 
 
 @contextmanager
 def hold(run_dir: Path) -> Iterator[None]:
-    """Hold the run's lock: the one process that trains it does. Raises `Problem` where another does, or none can."""
+    """Hold the run's lock, as only the process that trains it may. Raises `Problem` if the lock cannot be taken."""
     from filelock import FileLock, Timeout
 
     try:
@@ -44,7 +44,7 @@ def hold(run_dir: Path) -> Iterator[None]:
 
 
 def claim(run_dir: Path) -> None:
-    """Write down that this process trains the run. Raises `OSError`."""
+    """Record this process as the one that trains the run. Raises `OSError`."""
     import psutil
 
     worker = Worker(socket.gethostname(), os.getpid(), psutil.Process().create_time(), time.time())
@@ -52,12 +52,12 @@ def claim(run_dir: Path) -> None:
 
 
 def path(run_dir: Path) -> Path:
-    """Return where it is written down who trains a run."""
+    """Return the path of the file that records which process trains a run."""
     return run_dir / "worker.json"
 
 
 def read(run_dir: Path) -> Worker | None:
-    """Return who trains the run, or did last; None where that is not known."""
+    """Return the process that trains the run, or trained it last; None if unknown."""
     try:
         return msgspec.json.decode(files.read_small(path(run_dir)), type=Worker)
     except (OSError, ValueError, RecursionError):
@@ -65,7 +65,7 @@ def read(run_dir: Path) -> Worker | None:
 
 
 def is_alive(worker: Worker, events_path: Path) -> bool:
-    """Tell whether a process lives; on another host, whether it wrote an event not long ago."""
+    """Return True if the worker is alive or, on another host, if it wrote an event recently."""
     if worker.host != socket.gethostname():
         try:
             return time.time() - events_path.lstat().st_mtime < SILENCE_S

@@ -1,4 +1,4 @@
-"""What a finished run takes each test image for, read with distrust."""
+"""The predictions of a finished run for the test images, read defensively."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
 
 
 class Predictions(NamedTuple):
-    """One value for each test image."""
+    """The predictions of a run, as arrays with one value per test image."""
 
     label: Array
-    """int64, N."""
+    """True classes: int64, N."""
     predicted: Array
-    """int64, N."""
+    """Predicted classes: int64, N."""
     probability: Array
-    """float32, N: of the predicted class, 0 where it is not a number."""
+    """Probabilities of the predicted classes: float32, N; 0 in place of NaN."""
 
     @property
     def right(self) -> Array:
-        """bool, N."""
+        """Mask of the correct predictions: bool, N."""
         right: Array = self.label == self.predicted
         return right
 
 
 def read(run: Run) -> Predictions:
-    """Raises `Problem`."""
+    """Load the predictions of a finished run. Raises `Problem`."""
     import numpy
 
     try:

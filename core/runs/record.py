@@ -1,4 +1,4 @@
-"""The one fold of a run's events: everything that anybody asks of a run, in bounded memory.
+"""The one fold of a run's events: everything that a reader asks about a run, in bounded memory.
 
 A panel, the list of runs, the printed lines and a comparison read the same record, so they cannot disagree.
 """
@@ -27,37 +27,38 @@ LIVE: frozenset[State] = frozenset({"starting", "running"})
 RESUMABLE: frozenset[State] = frozenset({"stopped", "crashed", "failed"})
 
 MAX_LINES = 500
-"""Epochs whose lines are kept: the newest."""
+"""Number of newest epochs whose lines are kept."""
 
 
 class Record:
-    """What is known of a run after the events so far; the same for a live run and an old one.
+    """Everything known about a run from its events so far, the same for a live run and an old one.
 
     The events may begin at the tail of the file, after the run's first `RunStarted`: `position` and what follows from
-    it, the end and the result are then the same as from the whole. Without `keep_losses`, `history` stays empty.
+    it, the end and the result are then the same as from the whole file. Without `keep_losses`, `history` has only
+    the losses of whole epochs and the validations.
     """
 
     def __init__(self, *, keep_losses: bool = True) -> None:
         self.started: RunStarted | None = None
         self.progress: Progress | None = None
-        """The newest since the run was last started."""
+        """Latest progress since the run was last started."""
         self.evaluated: Evaluated | None = None
         self.ended: RunEnded | None = None
         self.notice: Notice | None = None
-        """The newest, until something else happens."""
+        """Latest notice, until the next progress, start or end."""
         self.history = LossHistory()
         self.epochs: deque[EpochEnded] = deque(maxlen=MAX_LINES)
-        """The newest epochs."""
+        """Newest epochs."""
         self.validations: deque[Validated] = deque(maxlen=MAX_LINES)
-        """The newest validations."""
+        """Newest validations."""
         self.epoch_losses = array("d")
-        """The loss of every epoch."""
+        """Loss of every epoch."""
         self.epoch_seconds = array("d")
-        """The seconds of every epoch."""
+        """Seconds of every epoch."""
         self._epoch_numbers = array("q")
         self._keep_losses = keep_losses
 
-    # What it was asked to do
+    # The task
 
     @property
     def is_sample(self) -> bool:
@@ -65,14 +66,14 @@ class Record:
 
     @property
     def total_steps(self) -> int:
-        """The batches of the whole training."""
+        """Number of batches in the whole training."""
         return self.started.config.epochs * self.started.steps_per_epoch if self.started else 0
 
-    # How far it is
+    # Progress
 
     @property
     def position(self) -> tuple[int, int]:
-        """The epoch, counted from 1, and the batches of it that are behind the training; 0, 0 before it started."""
+        """Current epoch, counted from 1, and its completed batches; 0, 0 before the run starts."""
         if self.started is None:
             return 0, 0
         if self.evaluated is not None:
@@ -82,17 +83,17 @@ class Record:
 
     @property
     def done_steps(self) -> int:
-        """The batches behind the training, of `total_steps`."""
+        """Number of completed batches, out of `total_steps`."""
         return self._steps_at(*self.position) if self.started else 0
 
     @property
     def share(self) -> float:
-        """How much of the training is done, 0 to 1."""
+        """Completed fraction of the training, from 0 to 1."""
         return min(1.0, self.done_steps / self.total_steps) if self.total_steps else 0.0
 
     @property
     def seconds_left(self) -> float | None:
-        """Seconds until the last batch, at the speed of the moment; None before the first progress."""
+        """Seconds until the last batch at the current speed; None before the first progress."""
         if self.started is None or self.progress is None:
             return None
         steps = max(0, self.total_steps - self.done_steps)
@@ -100,19 +101,20 @@ class Record:
 
     @property
     def seconds_of_all(self) -> float | None:
-        """Seconds that the whole training takes, at its pace so far; None before the first progress."""
+        """Seconds that the whole training takes at its pace so far; None before the first progress."""
         return self.progress.elapsed_s / self.share if self.progress is not None and self.share > 0 else None
 
     def state(self, *, is_alive: bool, attempt_began: float | None) -> State:
-        """Return the run's state, `crashed` or `running` where it has not ended.
+        """Return the status of the run's end or, if it has not ended, `running` or `crashed`.
 
-        `attempt_began`: when the newest process took the run on, in seconds since the epoch; an older end is not its.
+        `attempt_began` is when the newest process took the run on, in seconds since the Unix epoch; an older end
+        belongs to an earlier process.
         """
         if self.ended is not None and (attempt_began is None or self.ended.time >= attempt_began):
             return self.ended.status
         return "running" if is_alive else "crashed"
 
-    # The fold
+    # Folding in events
 
     def apply(self, events: Iterable[Event]) -> None:
         """Fold in the next events, in the order in which they were written."""

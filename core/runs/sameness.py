@@ -1,6 +1,6 @@
-"""When two runs are of one kind. There are two questions, and each is answered here alone.
+"""When two runs count as the same: if one can replace the other, and if they differ only in their seed.
 
-Both go by the settings as they took effect: what `auto` meant counts, not the word.
+Both questions are answered only here, from the settings that took effect: what `auto` meant counts, not the word.
 """
 
 from __future__ import annotations
@@ -12,42 +12,42 @@ import msgspec
 from core.config import RunConfig
 from core.runs.events import RunStarted
 
-_NEVER = frozenset({"data_dir"})
-"""Settings that have no part in anything: the data themselves are compared."""
-_BESIDE_SEED = _NEVER | {"seed"}
+_IRRELEVANT = frozenset({"data_dir"})
+"""Settings that never make a difference: the data themselves are compared."""
+_IRRELEVANT_OR_SEED = _IRRELEVANT | {"seed"}
 _TOOK_EFFECT = frozenset({"device", "dataset", "threads"})
-"""Settings whose meaning is known only when a run has started."""
+"""Settings whose effective value is known only once a run has started."""
 
 
 def as_it_took_effect(started: RunStarted) -> RunConfig:
-    """Return a run's settings with what `auto` meant in its place."""
+    """Return a run's settings with each `auto` replaced by what it meant."""
     return msgspec.structs.replace(
         started.config, device=started.device, dataset=started.dataset, threads=started.threads
     )
 
 
 def stands_for_key(config: RunConfig) -> Hashable:
-    """Return what two runs have in common when one may stand for the other: seed, threads and device included.
+    """Return a key that two runs share if one can replace the other: it includes seed, threads and device.
 
-    `config` has nothing left to choose: it is that of a plan, or `as_it_took_effect`.
+    `config` must have nothing left to choose: it comes from a plan, or from `as_it_took_effect`.
     """
-    return _fields(_without_idle_threads(config), _NEVER)
+    return _fields(_without_idle_threads(config), _IRRELEVANT)
 
 
 def could_stand_for_key(config: RunConfig) -> Hashable:
-    """Return a coarser `stands_for_key`, for a run of which only the configuration is known."""
-    return _fields(config, _NEVER | _TOOK_EFFECT)
+    """Return a coarser `stands_for_key` for a run of which only the configuration is known."""
+    return _fields(config, _IRRELEVANT | _TOOK_EFFECT)
 
 
 def same_but_for_seed_key(started: RunStarted) -> Hashable:
-    """Return what two runs have in common when they differ in nothing but their seed."""
+    """Return a key that two runs share if they differ only in their seed."""
     config = _without_idle_threads(as_it_took_effect(started))
     kind_of_device = config.device.partition(":")[0]
-    return _fields(msgspec.structs.replace(config, device=kind_of_device), _BESIDE_SEED), started.steps_per_epoch
+    return _fields(msgspec.structs.replace(config, device=kind_of_device), _IRRELEVANT_OR_SEED), started.steps_per_epoch
 
 
 def distinct_names(configs: Sequence[RunConfig]) -> list[str]:
-    """Return short names that tell networks apart: the file without its folder, and the settings where these differ."""
+    """Return short names that tell networks apart: the file without its folder, plus the settings that differ."""
     names = []
     for config in configs:
         short = config.model.rpartition("/")[2]
@@ -60,7 +60,7 @@ def distinct_names(configs: Sequence[RunConfig]) -> list[str]:
 
 
 def _without_idle_threads(config: RunConfig) -> RunConfig:
-    """Return `config` without its threads where another device than the CPU does the arithmetic."""
+    """Return `config` without its threads if a device other than the CPU does the arithmetic."""
     if config.device.partition(":")[0] in ("cuda", "mps"):
         return msgspec.structs.replace(config, threads=0)
     return config
@@ -71,8 +71,8 @@ def _fields(config: RunConfig, without: frozenset[str]) -> Hashable:
 
 
 def _differing(configs: Sequence[RunConfig]) -> list[str]:
-    """Return the settings that have a part in the result, and are not the same in all."""
-    fields = (field for field in RunConfig.__struct_fields__ if field not in _BESIDE_SEED | _TOOK_EFFECT)
+    """Return the settings that affect the result and are not the same in all of `configs`."""
+    fields = (field for field in RunConfig.__struct_fields__ if field not in _IRRELEVANT_OR_SEED | _TOOK_EFFECT)
     return [field for field in fields if len({getattr(config, field) for config in configs}) > 1]
 
 

@@ -1,4 +1,4 @@
-"""The same arithmetic in less time: what a training step does differently from the exam's, and what each part buys."""
+"""The same arithmetic in less time: how a training step differs from the exam's, and what each difference gains."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ from core.messages import Problem
 from core.networks.build import is_built_in
 from core.training import devices
 
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # from glibc's malloc.h
 
 
 def keep_freed_memory() -> None:
-    """Let the process keep what it frees. For the whole process: call it before the first tensors are made.
+    """Let the whole process keep the memory that it frees; call this before the first tensors are made.
 
-    glibc gives every large block back to the system, and each step of the training then faults its pages in anew:
-    without, `--exact` takes 1.5 times as long.
+    Otherwise glibc gives every large block back to the system, and each training step faults its pages in anew:
+    `--exact` then takes 1.5 times as long.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):
         return  # not glibc
-    mallopt(_MMAP_THRESHOLD, 1 << 30)  # the blocks of a batch of thousands are below it
+    mallopt(_MMAP_THRESHOLD, 1 << 30)  # larger than the blocks of a batch of thousands
     mallopt(_TRIM_THRESHOLD, (1 << 31) - 1)
 
 
 def load_what_training_needs() -> None:
-    """Load the libraries that the first run would otherwise wait seconds for: it is done once."""
+    """Load the libraries that the first run would otherwise wait seconds for; calling it again costs little."""
     import torchvision  # noqa: F401
 
-    optimizer = optim.Adam([nn.Parameter(torch.zeros(1))])  # loads torch's compiler, whatever it is asked for
+    optimizer = optim.Adam([nn.Parameter(torch.zeros(1))])  # loads torch's compiler, whatever its options
     optimizer.zero_grad()
 
 
 def fast_equivalent(network: nn.Module, device: torch.device, *, exact: bool) -> nn.Module:
-    """A network over the very same parameters that computes the same function in less time.
+    """Return a network over the very same parameters that computes the same function in less time.
 
-    Only of the exam's networks and their variants: following the forward of one's own (with `torch.fx`) would fix what
-    it decides anew at each call. With `exact`, what it computes is the same to the last digit, gradients included.
+    A custom network is returned as it is: tracing its forward (with `torch.fx`) would freeze what it decides anew in
+    each call. With `exact`, the results are the same to the last digit, gradients included.
     """
     if not is_built_in(network):
         return network
@@ -58,9 +58,9 @@ def fast_equivalent(network: nn.Module, device: torch.device, *, exact: bool) ->
 
 
 def prepare(device: torch.device, config: RunConfig) -> None:
-    """Arithmetic of the precision asked for, and the same at each run. Raises `Problem` where there is no TF32.
+    """Set the precision that `config` asks for, with reproducible arithmetic. Raises `Problem` if there is no TF32.
 
-    It is set for the whole process, as torch has it. `--exact` keeps what the exam's program would have.
+    torch applies these settings to the whole process. `--exact` keeps those that the exam's program would have.
     """
     on_gpu = device.type == "cuda"
     if config.precision == "tf32" and not (on_gpu and torch.cuda.get_device_capability(device) >= (8, 0)):
@@ -73,10 +73,10 @@ def prepare(device: torch.device, config: RunConfig) -> None:
 
 
 class CapturedStep:
-    """A training step as a CUDA graph: the GPU gets its kernels in one piece, not one by one from Python.
+    """A training step as a CUDA graph: the GPU gets its kernels all at once, not one by one from Python.
 
-    The first steps, those on batches of another size, and all where the GPU cannot capture, are carried out as they
-    are. Source: https://docs.pytorch.org/docs/stable/notes/cuda.html#whole-network-capture
+    The first steps, those on batches of another size, and every step if the GPU cannot capture are run directly.
+    Source: https://docs.pytorch.org/docs/stable/notes/cuda.html#whole-network-capture
     """
 
     _WARM_UP = 3
@@ -92,7 +92,7 @@ class CapturedStep:
         torch.cuda.set_stream(self._stream)
 
     def __call__(self, batch: Tensor) -> Tensor:
-        """The loss, on the device; the next call overwrites it."""
+        """Train on a batch and return its loss, on the device; the next call overwrites it."""
         if len(batch) != len(self._batch):
             return self._step(batch)
         if self._graph is None and self._uncaptured == 0:
@@ -117,9 +117,9 @@ class CapturedStep:
 
 
 def _pool_before_relu(traced: fx.GraphModule) -> None:
-    """The greatest of four values is the same before and after ReLU; found first, it leaves a quarter of the values.
+    """Move max pooling before ReLU: the maximum of four values is the same, and ReLU gets a quarter of the values.
 
-    A third of RN_2's step.
+    This saves a third of RN_2's step.
     """
     modules = dict(traced.named_modules())
     for pool in list(traced.graph.nodes):
@@ -155,8 +155,10 @@ def _join_linears(traced: fx.GraphModule) -> None:
 
 
 class _Perceptron(nn.Module):
-    """Linear layers with ReLU between them, by oneDNN: torch asks MKL, which on AMD takes nearly twice as long. As one
-    node of autograd, for each costs as much as a small product. A third of RN_1's step.
+    """Linear layers with ReLU between them, computed by oneDNN as one node of autograd.
+
+    torch would use MKL, which takes nearly twice as long on AMD, and each node of autograd costs as much as a small
+    product. This saves a third of RN_1's step.
     """
 
     def __init__(self, linears: Sequence[nn.Linear]) -> None:
@@ -175,7 +177,7 @@ class _Perceptron(nn.Module):
 class _LinearReluChain(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, dtype: torch.dtype, *parameters: Tensor) -> Tensor:
-        """`parameters`: all weights, then all biases."""
+        """Compute the outputs; `parameters` are all weights, then all biases."""
         first, *rest = (tensor.to(dtype) for tensor in (inputs, *parameters))
         weights, biases = rest[: len(rest) // 2], rest[len(rest) // 2 :]
         seen = [first]
@@ -189,15 +191,15 @@ class _LinearReluChain(torch.autograd.Function):
         (gradient,) = gradients
         number = len(ctx.saved_tensors) // 2
         weights, seen = ctx.saved_tensors[:number], ctx.saved_tensors[number:]
-        of_weights, of_biases = [], []
+        weight_gradients, bias_gradients = [], []
         for i in reversed(range(number)):
-            of_weights.append(_times_transposed(gradient.t(), seen[i].t(), None))
-            of_biases.append(gradient.sum(0))
+            weight_gradients.append(_times_transposed(gradient.t(), seen[i].t(), None))
+            bias_gradients.append(gradient.sum(0))
             if i or ctx.needs_input_grad[0]:
                 gradient = _times_transposed(gradient, weights[i].t(), None)
             if i:
                 gradient = torch.ops.aten.threshold_backward(gradient, seen[i], 0)
-        return gradient if ctx.needs_input_grad[0] else None, None, *of_weights[::-1], *of_biases[::-1]
+        return gradient if ctx.needs_input_grad[0] else None, None, *weight_gradients[::-1], *bias_gradients[::-1]
 
 
 def _times_transposed(left: Tensor, right: Tensor, bias: Tensor | None) -> Tensor:

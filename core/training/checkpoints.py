@@ -1,4 +1,4 @@
-"""A training state saved and loaded: atomically, and without trust in what the file holds."""
+"""Saving a training state atomically, and loading it without trusting the file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from core.training.loop import Checkpoint
 
 _VERSION = 1
 _MAY_CHANGE = frozenset({"device", "threads", "epochs", "dataset", "data_dir"})
-"""Settings that a resumed run may have otherwise; the data are known by their digest."""
+"""Settings that may differ in a resumed run; the data are identified by their digest."""
 _TYPES: dict[str, type | tuple[type, ...]] = {
     "network": dict,
     "optimizer": dict,
@@ -32,7 +32,7 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
 
 
 def save(path: Path, checkpoint: Checkpoint, config: RunConfig, data_digest: str) -> None:
-    """Replaces the older one only when the new one is whole. Raises `OSError`."""
+    """Save a checkpoint, replacing the older one only once the new one is complete. Raises `OSError`."""
     content = {"version": _VERSION, "config": _identity(config), "data_digest": data_digest, "state": checkpoint}
 
     def write(file: Any) -> None:
@@ -45,13 +45,13 @@ def save(path: Path, checkpoint: Checkpoint, config: RunConfig, data_digest: str
 
 
 def load(path: Path, config: RunConfig, data_digest: str) -> Checkpoint | None:
-    """None where there is none yet. Raises `Problem` where it is damaged, or of other data or settings."""
+    """Load a checkpoint; None if there is none yet. Raises `Problem` if it is damaged, or of other data or settings."""
     try:
         with files.open_regular(path) as file:
             content = torch.load(file, map_location="cpu", weights_only=True)
         state = content["state"]
         damaged = not all(isinstance(state[name], kind) for name, kind in _TYPES.items()) or state["epoch"] < 1
-        trained_with = _identity(RunConfig()) | content["config"]  # an older one lacks what was always the default
+        trained_with = _identity(RunConfig()) | content["config"]  # older ones lack settings left at their default
     except FileNotFoundError:
         return None
     except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, TypeError, LookupError) as error:
@@ -69,7 +69,7 @@ def load(path: Path, config: RunConfig, data_digest: str) -> Checkpoint | None:
 
 
 def _identity(config: RunConfig) -> dict[str, Any]:
-    """Return the settings that must be the same where a training goes on."""
+    """Return the settings that must stay the same when a training is resumed."""
     return {name: value for name, value in msgspec.structs.asdict(config).items() if name not in _MAY_CHANGE}
 
 

@@ -1,4 +1,4 @@
-"""Which devices there are, and what `auto` means; nothing else asks."""
+"""The available devices, and what `auto` means; only this module asks for them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from core.messages import Problem
 
 
 def available() -> list[DeviceInfo]:
-    """Every device, the best first: the first is what `auto` means."""
+    """Return every device, best first: the first is what `auto` means."""
     found = _gpus()
     if torch.backends.mps.is_available():
         found.append(DeviceInfo("mps", f"Apple {platform.machine()}"))
@@ -19,7 +19,7 @@ def available() -> list[DeviceInfo]:
 
 
 def resolve(name: str) -> torch.device:
-    """The device that a name stands for. Raises `Problem` naming what there is."""
+    """Return the device that a name stands for. Raises `Problem` with the names of the available devices."""
     there = [device.id for device in available()]
     wanted = there[0] if name == "auto" else "cuda:0" if name == "cuda" else name
     if wanted not in there:
@@ -34,7 +34,7 @@ def device_name(device: torch.device) -> str:
 
 
 def default_threads() -> int:
-    """Networks of this size gain nothing from more than four, and lose from many."""
+    """Return the default number of threads: small networks gain nothing from more than four, and lose from many."""
     return min(4, usable_cores())
 
 
@@ -49,7 +49,7 @@ def _gpus() -> list[DeviceInfo]:
 
 
 def _memory_and_use(index: int) -> tuple[int | None, int | None, float | None]:
-    """Asked of the driver: asking torch would open a context of some hundred megabytes on every GPU."""
+    """Ask the driver for free and total memory and use: torch would open a context of hundreds of MB on every GPU."""
     import pynvml
 
     try:

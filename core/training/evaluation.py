@@ -1,4 +1,4 @@
-"""What a trained network makes of the test set."""
+"""The evaluation of a network on labelled images."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ BATCH_SIZE = 1000
 
 @dataclass(frozen=True)
 class Evaluation:
-    """labels, predicted: int64, N; probability: float32, N, that of the predicted class; loss: mean cross-entropy."""
+    """The result of an evaluation on N images.
+
+    `labels` and `predicted` are int64, N; `probability` is float32, N, that of the predicted class; `loss` is the mean
+    cross-entropy.
+    """
 
     labels: torch.Tensor
     predicted: torch.Tensor
@@ -24,7 +28,7 @@ class Evaluation:
         return int((self.predicted == self.labels).sum())
 
     def confusion(self, num_classes: int) -> tuple[tuple[int, ...], ...]:
-        """`[label][predicted]`: numbers of images."""
+        """Return the numbers of images, as `[label][predicted]`."""
         pairs = self.labels * num_classes + self.predicted
         counts = torch.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
         return tuple(tuple(row) for row in counts.tolist())
@@ -32,7 +36,10 @@ class Evaluation:
 
 @torch.no_grad()
 def evaluate(network: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> Evaluation:
-    """`images`: float, N×1×28×28; `labels`: int64, N; both on the network's device."""
+    """Evaluate a network, and leave it in eval mode.
+
+    `images` are float, N×1×28×28, and `labels` int64, N; both on the network's device.
+    """
     network.eval()
     predicted, probability, losses = [], [], []
     for batch, expected in zip(torch.split(images, BATCH_SIZE), torch.split(labels, BATCH_SIZE), strict=True):

@@ -1,4 +1,4 @@
-"""What is at hand of a trained run: its network, and the data set that it was trained on."""
+"""Loading a trained run's network, and the data set that it was trained on."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MAX_WEIGHTS = 1 << 30
 
 
 class Datasets:
-    """The data sets of runs, each loaded once."""
+    """A cache of the data sets of runs, each loaded once."""
 
     def __init__(
         self,
@@ -27,12 +27,12 @@ class Datasets:
         progress: Callable[[Message, float], None],
         should_stop: Callable[[], bool],
     ) -> None:
-        """Those of `datasets.load`."""
+        """Take the callbacks of `datasets.load`."""
         self._notify, self._progress, self._should_stop = notify, progress, should_stop
         self._kept: dict[tuple[str, str], Dataset] = {}
 
     def of(self, run: Run) -> Dataset:
-        """As it is, whatever the run's settings do to it. Raises `Problem`."""
+        """Return a run's data set, before the run's settings change anything in it. Raises `Problem`."""
         config = run.config()
         started = run.first_start()
         if started is None:
@@ -50,7 +50,7 @@ class Datasets:
 
 
 def load_network(run: Run) -> nn.Module:
-    """The network of a run with its trained parameters, on the CPU. Raises `Problem`."""
+    """Load a run's network with its trained parameters, on the CPU, in eval mode. Raises `Problem`."""
     import safetensors.torch
     from safetensors import SafetensorError
 
@@ -71,5 +71,5 @@ def load_network(run: Run) -> nn.Module:
             "the weights of run {run} do not fit its network {model}", run=run.id, model=config.model
         ) from error
     if not config.exact:
-        network.to(memory_format=torch.channels_last)  # as it was trained; RN_2 then answers in a third of the time
+        network.to(memory_format=torch.channels_last)  # as in training; RN_2 then answers in a third of the time
     return network.eval()

@@ -1,4 +1,4 @@
-"""The training loop: the exam's second stage, as a stream of events."""
+"""The training loop, the exam's second stage, as a stream of events."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from core.training.optimizer import make_optimizer
 
 PROGRESS_INTERVAL_S = 0.1
 CHECKPOINT_INTERVAL_S = 5.0
-"""Between two within an epoch, at least."""
+"""Minimum seconds between checkpoints within an epoch."""
 CHECKPOINT_SHARE = 0.005
-"""Of the training time, at most, for all but the first and the last: an epoch may be a matter of milliseconds."""
+"""Maximum fraction of the training time for all but the first and last checkpoints: an epoch may take milliseconds."""
 
 
 class Checkpoint(TypedDict):
-    """All that the rest of a training depends on: from here it gives the same numbers as if it had never stopped."""
+    """Everything that the rest of a training depends on: once resumed, it gives the same numbers as without a stop."""
 
     network: dict[str, Any]
     optimizer: dict[str, Any]
@@ -40,7 +40,7 @@ class Checkpoint(TypedDict):
     elapsed_s: float
     epoch_elapsed_s: float
     order_state: torch.Tensor
-    """Of the generator, before it drew the order of the epoch's images."""
+    """State of the generator before it drew the order of the epoch's images."""
     rng_state: torch.Tensor
     cuda_rng_state: torch.Tensor | None
 
@@ -55,10 +55,10 @@ def train(
     save: Callable[[Checkpoint], None],
     should_stop: Callable[[], bool],
 ) -> Iterator[Event]:
-    """Train `network` in place. Ends early with `run_ended` when it is asked to stop or a loss is not finite.
+    """Train `network` in place and yield events; end early with `RunEnded` if asked to stop or a loss is not finite.
 
-    `save` keeps a checkpoint, and raises `OSError` when it cannot: the training goes on without.
-    Raises `Problem` where `resume_from` does not fit the network.
+    `save` stores a checkpoint, and raises `OSError` if it cannot: the training goes on without.
+    Raises `Problem` if `resume_from` does not fit the network.
     """
     training = _Training(network, dataset, config, device)
     meter = training.meter
@@ -102,7 +102,7 @@ def train(
 
 
 def diverged(epoch: int, step: int) -> RunEnded:
-    """Nothing that follows a loss that is not finite would be."""
+    """Return the end of a run whose loss is not finite: no later loss would be finite either."""
     return RunEnded(
         status="diverged",
         message=Message("the loss is no longer finite: epoch {epoch}, batch {step}", {"epoch": epoch, "step": step}),
@@ -111,18 +111,18 @@ def diverged(epoch: int, step: int) -> RunEnded:
 
 
 def normalise(images: torch.Tensor, dataset: Dataset) -> torch.Tensor:
-    """uint8, N×28×28, as the exam's transform makes them: float32, N×1×28×28, on the device of `images`."""
+    """Normalise uint8 images, N×28×28, as the exam's transform does: float32, N×1×28×28, on the same device."""
     pixels = images.to(torch.float32).div_(255)
     return pixels.sub_(dataset.mean).div_(dataset.std).unsqueeze_(1)
 
 
 def num_steps(dataset: Dataset, config: RunConfig) -> int:
-    """Batches per epoch, the last and smaller one included."""
+    """Return the number of batches per epoch, including a smaller last one."""
     return math.ceil(len(dataset.train_labels) / config.batch_size)
 
 
 def draw_order(size: int, generator: torch.Generator, *, exact: bool) -> torch.Tensor:
-    """The order of an epoch's images: int64, `size`; with `exact`, by the same draws as the exam's loader."""
+    """Draw the order of an epoch's images: int64, `size`; with `exact`, by the same draws as the exam's loader."""
     if not exact:
         return torch.randperm(size, generator=generator)
     indices = TensorDataset(torch.arange(size))
@@ -138,12 +138,12 @@ class _Training:
         acceleration.prepare(device, config)
         self._network = network.to(device)
         if not config.exact and device.type == "cpu":
-            network.to(memory_format=torch.channels_last)  # convolutions of the CPU need no copies then
+            network.to(memory_format=torch.channels_last)  # spares the CPU's convolutions their copies
         self._forward = acceleration.fast_equivalent(network, device, exact=config.exact)
         self._config = config
         self._device = device
         self._dataset = dataset
-        self._images = dataset.train_images.to(device)  # as bytes: a batch is normalised when its turn has come
+        self._images = dataset.train_images.to(device)  # as bytes: each batch is normalised when it is used
         self._labels = dataset.train_labels.to(device)
         self._validation_images = normalise(dataset.validation_images.to(device), dataset)
         self._validation_labels = dataset.validation_labels.to(device)
@@ -159,14 +159,14 @@ class _Training:
         if self._captures:
             self.step = acceleration.CapturedStep(self._step, config.batch_size, device)
             self._let_capture_optimizer()
-        # An order from the seed alone is the same for every network, and so makes pairs of their runs; but the exam's
-        # program draws it from the generator that initialised the network.
+        # An order drawn from the seed alone is the same for every network, so that their runs can be paired; but the
+        # exam's program draws it from the generator that initialised the network.
         self._generator = torch.default_generator if config.exact else torch.Generator().manual_seed(config.seed)
         self._order_state = self._generator.get_state()
         self.meter = _Meter(num_steps(dataset, config), config.batch_size, device)
 
     def draw_batches(self) -> tuple[torch.Tensor, ...]:
-        """The indices of each batch of the epoch that begins."""
+        """Draw the order of a new epoch and return the indices of each batch."""
         self._order_state = self._generator.get_state()
         order = draw_order(len(self._labels), self._generator, exact=self._config.exact).to(self._device)
         return torch.split(order, self._config.batch_size)
@@ -176,7 +176,7 @@ class _Training:
         self._forward.train()
 
     def _step(self, batch: torch.Tensor) -> torch.Tensor:
-        """One step of Adam on the images of these indices; the batch's loss stays on the device."""
+        """Take one step of Adam on the images with these indices; return the batch's loss, left on the device."""
         images = normalise(self._images.index_select(0, batch), self._dataset)
         labels = self._labels.index_select(0, batch)
         self._optimizer.zero_grad()
@@ -187,7 +187,7 @@ class _Training:
         return loss.detach()
 
     def validate(self, epoch: int) -> Validated:
-        """Leaves the training as it was: random numbers, running statistics, and the time that it took."""
+        """Validate without affecting the training's random numbers, running statistics or time."""
         devices = [self._device] if self._device.type == "cuda" else []
         with self.meter.paused(), torch.random.fork_rng(devices):
             evaluation = evaluate(self._forward, self._validation_images, self._validation_labels)
@@ -231,7 +231,7 @@ class _Training:
         self.meter.restore(checkpoint)
 
     def _let_capture_optimizer(self) -> None:
-        """Set anew after a checkpoint was loaded, which may come from another device."""
+        """Set the optimizer's `capturable`, also after loading a checkpoint, which may come from another device."""
         for group in self._optimizer.param_groups:
             group["capturable"] = self._captures
 
@@ -242,7 +242,7 @@ class _Training:
 
 
 class _Meter:
-    """Counts losses and time. The losses stay on the device until an event is due: reading one waits for the device."""
+    """Counts of losses and time. Losses stay on the device until an event is due: reading one waits for the device."""
 
     def __init__(self, num_steps: int, batch_size: int, device: torch.device) -> None:
         self.running_loss = 0.0
@@ -253,7 +253,7 @@ class _Meter:
         now = time.perf_counter()
         self._began = self._epoch_began = self._last_checkpoint = now
         self._last_progress = now
-        self._next_progress = now  # the very first batch is shown
+        self._next_progress = now  # the very first batch is reported
         self._checkpoint_cost = 0.0
 
     def restore(self, checkpoint: Checkpoint) -> None:
@@ -278,7 +278,7 @@ class _Meter:
         return time.perf_counter() >= self._next_progress
 
     def progress(self, epoch: int, step: int) -> Progress:
-        """The losses since the last one, up to `step` or to the first that is not finite."""
+        """Report the losses since the last progress, up to `step` or to the first that is not finite."""
         losses: list[float | None] = []
         for loss in self._losses[self._reported : step].tolist():
             losses.append(finite(loss))
@@ -306,7 +306,7 @@ class _Meter:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """What happens within is no part of the training's time."""
+        """Exclude what happens inside from the training's time."""
         began = time.perf_counter()
         yield
         pause = time.perf_counter() - began

@@ -1,4 +1,4 @@
-"""The optimizer of a training: the exam's Adam, as it is or in less time."""
+"""The optimizer of a training: the exam's Adam, digit for digit or in less time."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ def make_optimizer(network: nn.Module, config: RunConfig) -> optim.Optimizer:
 
 
 class FusedAdam(optim.Adam):
-    """`optim.Adam` with one kernel for all parameters, which gathers its lists once and not at every step, and counts
-    the steps of all parameters at once. 8 % of RN_1's step.
+    """`optim.Adam` with one kernel for all parameters.
+
+    It gathers its lists once instead of at every step, and counts the steps of all parameters at once. This saves 8 %
+    of RN_1's step.
     """
 
     def __init__(self, network: nn.Module, **options: Any) -> None:
@@ -51,7 +53,7 @@ class FusedAdam(optim.Adam):
         torch._fused_adam_(parameters, gradients, averages, squares, [], steps, amsgrad=False, maximize=False, **rest)
 
     def _gather(self, states: list[dict[str, Tensor]]) -> None:
-        """Unless a parameter has had no gradient yet, or they are not of one type."""
+        """Gather the lists, unless a parameter has had no gradient yet or the types differ."""
         if all(states) and len({state["exp_avg"].dtype for state in states}) == 1:
             self._counts = torch.stack([state["step"] for state in states])
             for state, count in zip(states, self._counts, strict=True):

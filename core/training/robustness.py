@@ -1,4 +1,4 @@
-"""Trained networks tested on harder images."""
+"""Tests of trained networks on harder images."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from core.training.loop import normalise
 
 
 def accuracy(network: nn.Module, dataset: Dataset, condition: Condition | None, *, permute: bool) -> float:
-    """Of a trained network, 0 to 1: the mean over the condition's directions or senses; None: the images as they are.
+    """Return a trained network's accuracy, from 0 to 1: the mean over the directions of a shift or a turn.
 
-    `permute`: whether it knows the pixels in another order.
+    If `condition` is None, the images are unmodified. `permute` says that the network was trained on reordered pixels.
     """
     device = next(network.parameters()).device
     labels = dataset.test_labels.to(device)
 
     def share_right(images: Tensor) -> float:
-        seen = permuted(images) if permute else images  # after the condition, as a digit comes to the eye
+        seen = permuted(images) if permute else images  # after the condition, which applies to the digit as seen
         return evaluate(network, normalise(seen.to(device), dataset), labels).correct / len(labels)
 
     images = [dataset.test_images] if condition is None else distorted(dataset.test_images, condition)
@@ -41,9 +41,10 @@ def robustness(
     device: torch.device,
     advance: Callable[[], None],
 ) -> Robustness:
-    """The run's accuracy on its own test images, as they are and under each condition; no training.
+    """Return a run's accuracy on its own test images, unmodified and under each condition, without training.
 
-    `advance` is called after each. Raises `Problem`: no weights, weights that do not fit, other data.
+    `advance` is called after each. Raises `Problem` if the weights are missing or do not fit, or the data cannot be
+    loaded.
     """
     network = load_network(run).to(device)
     config = run.config()

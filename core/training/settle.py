@@ -1,4 +1,4 @@
-"""What `auto` means: settings with nothing left to choose, so that the same question always means the same runs."""
+"""Resolving `auto`: settings with nothing left to choose, so that the same request always means the same runs."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def settle(
     progress: Callable[[Message, float], None],
     should_stop: Callable[[], bool],
 ) -> RunConfig:
-    """Return the settings of a comparison of `models` with device, threads and data set chosen; fetch the data once.
+    """Return the settings of a comparison of `models` with device, threads and data set chosen; download data once.
 
-    Raises `Problem` for whatever would fail in every run, `datasets.Cancelled` where a download is stopped.
+    Raises `Problem` for anything that would fail in every run, and `datasets.Cancelled` if a download is stopped.
     """
     device = str(devices.resolve(config.device))
     for model in models:
@@ -40,7 +40,7 @@ def settle(
 
 
 def threads_of_each(device: str) -> int:
-    """Return the threads of each run, by the machine alone, so that a comparison finds its runs again.
+    """Return the threads of each run, from the machine alone, so that a repeated comparison finds its runs again.
 
     Two runs side by side with one thread each do more in a second than one after the other with two.
     """
@@ -53,7 +53,7 @@ def _data_set(
     progress: Callable[[Message, float], None],
     should_stop: Callable[[], bool],
 ) -> str:
-    """Return the name of the data set that there is, fetched where it is not: once, before many runs ask for it."""
+    """Return the name of the data set to use, downloaded if missing: once, before many runs ask for it."""
     if config.dataset == "sample":
         return "sample"
     name = "mnist" if config.dataset == "auto" else config.dataset

@@ -1,4 +1,4 @@
-"""The worker process: `python -m core.worker RUN_DIR`, or `--standby` for a dashboard's."""
+"""The worker process: `python -m core.worker RUN_DIR`, or `--standby` for that of a dashboard."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from core.worker.standby import stand_by
 
 
 def main() -> None:
-    """Train the run of the directory given, or the one that a dashboard hands over."""
+    """Train the run in the given directory, or the one that a dashboard hands over."""
     signals = StopSignals()
     if sys.argv[1:] == [STANDBY]:
-        # Until it has a run, nothing is lost by ending at once; and its dashboard's end is its own.
+        # Until it has a run, nothing is lost if it ends at once. It ends with its dashboard, so it ignores SIGINT.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
             run_dir = stand_by()

@@ -1,4 +1,4 @@
-"""A run carried out from its configuration to its result; every event is written, then shown."""
+"""Carrying out a run, from its configuration to its result; every event is written, then shown."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ _CANNOT_WRITE = N_("the run directory cannot be written ({reason}): the training
 
 
 def carry_out(run: Run, show: Emit, should_stop: Callable[[], bool]) -> RunEnded:
-    """Train and test a run, from its checkpoint where it has one; every event is written, then shown.
+    """Train and test a run, from its checkpoint if it has one; write every event, then show it.
 
-    Raises `Problem` only where the run directory cannot be used at all.
+    Raises `Problem` only if the run is being trained already, or its directory cannot be used at all.
     """
     with lease.hold(run.path):
         try:
@@ -64,7 +64,7 @@ def carry_out(run: Run, show: Emit, should_stop: Callable[[], bool]) -> RunEnded
             ended = _failed(error)
         emit(ended)
         if ended.status == "stopped":
-            run.withdraw_stop()  # not at the start: one may be asked to stop while it loads its libraries
+            run.withdraw_stop()  # not at the start: a stop may be requested while the libraries load
         writer.close()
     return ended
 
@@ -111,7 +111,7 @@ def _train_and_test(run: Run, emit: Emit, should_stop: Callable[[], bool]) -> Ru
     try:
         _save_results(run, network, evaluation)
     except OSError as error:
-        # Not done: the last checkpoint is there, and a resumption tests again and saves what is missing.
+        # Not `done`: the last checkpoint is there, and resuming tests again and saves what is missing.
         return RunEnded(
             status="failed",
             message=Message("the predictions and weights could not be saved: {reason}", {"reason": reason(error)}),
@@ -155,7 +155,7 @@ def _evaluated(evaluation: Evaluation, dataset: Dataset) -> Evaluated:
 
 
 def _save_results(run: Run, network: torch.nn.Module, evaluation: Evaluation) -> None:
-    """Raises `OSError`."""
+    """Save the predictions and the weights. Raises `OSError`."""
     import numpy
     from safetensors.torch import save as serialised
 
@@ -175,7 +175,7 @@ def _save_results(run: Run, network: torch.nn.Module, evaluation: Evaluation) ->
 
 
 def _failed(error: Exception) -> RunEnded:
-    """What happened, in a line; the whole of it is in the log."""
+    """Return the end of a run that failed with `error`, described on one line; the log has the full traceback."""
     status: Status = "failed"
     if isinstance(error, Problem):
         advice = error.advice if error.advice.text else None
@@ -194,7 +194,7 @@ def _failed(error: Exception) -> RunEnded:
 
 
 class _StopWatch:
-    """Whether to stop: asked at every batch, so that the file system is not."""
+    """A check for stop requests that is cheap at every batch: it looks at the file system only now and then."""
 
     def __init__(self, run: Run, should_stop: Callable[[], bool]) -> None:
         self._run = run

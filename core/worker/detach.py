@@ -1,4 +1,4 @@
-"""What makes a process that trains independent of its terminal: its signals, and where its output goes."""
+"""What makes a training process independent of its terminal: its signals, and where its output goes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 class StopSignals:
-    """SIGINT and SIGTERM ask to stop, and are remembered; a second one ends the process at once. SIGHUP is ignored."""
+    """A stop request by SIGINT or SIGTERM; a second signal ends the process at once. SIGHUP is ignored."""
 
     def __init__(self) -> None:
         self.received: signal.Signals | None = None
@@ -29,7 +29,7 @@ class StopSignals:
 
 
 def redirect_output(log_path: Path) -> None:
-    """Everything that this process prints from now on goes to a run's log."""
+    """Send everything that this process prints from now on to a run's log."""
     log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
     for descriptor in (1, 2):
         os.dup2(log, descriptor)

@@ -1,4 +1,4 @@
-"""How a worker process is started: in a session of its own, so that the end of a terminal is not its end."""
+"""Starting worker processes, each in its own session, so that it outlives the terminal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ STANDBY = "--standby"
 
 
 def launch_run(run: Run) -> subprocess.Popen[bytes]:
-    """Start a process that trains a run; what it prints goes to the run's log. Raises `Problem`."""
+    """Start a process that trains a run; its output goes to the run's log. Raises `Problem`."""
     try:
         with run.log_path.open("ab") as log:
             return _launch(str(run.path), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
@@ -24,8 +24,8 @@ def launch_run(run: Run) -> subprocess.Popen[bytes]:
 def launch_standby(errors: IO[bytes]) -> subprocess.Popen[bytes]:
     """Start a process that answers questions until it is handed a run. Raises `Problem`.
 
-    It reads and writes the lines of `core.worker.protocol`; `errors` gets what else it prints: a worker must not
-    block, or end, because nobody reads that.
+    It reads and writes the lines of `core.worker.protocol`. Anything else that it prints goes to `errors`: a worker
+    must not block or end because nobody reads that.
     """
     try:
         return _launch(STANDBY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)
@@ -34,6 +34,6 @@ def launch_standby(errors: IO[bytes]) -> subprocess.Popen[bytes]:
 
 
 def _launch(argument: str, *, stdin: int, stdout: int | IO[bytes], stderr: IO[bytes]) -> subprocess.Popen[bytes]:
-    # -P: what lies in the user's current folder must not take the place of a library.
+    # -P: a file in the user's current folder must not replace a library.
     command = [sys.executable, "-P", "-m", "core.worker", argument]
     return subprocess.Popen(command, stdin=stdin, stdout=stdout, stderr=stderr, start_new_session=True)

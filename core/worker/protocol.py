@@ -1,4 +1,4 @@
-"""What a dashboard and its standby worker say to each other: a JSON object a line, on the worker's stdin and stdout."""
+"""The protocol between a dashboard and its standby worker: a JSON object per line, on the worker's stdin and stdout."""
 
 from __future__ import annotations
 
@@ -14,27 +14,29 @@ from core.networks.layer_table import LayerTable
 
 
 class Describe(msgspec.Struct, frozen=True, tag=True):
-    """Asks for the layer table of a network."""
+    """A request for the layer table of a network."""
 
     architecture: Architecture
 
 
 class Settle(msgspec.Struct, frozen=True, tag=True):
-    """Asks for the settings of a comparison of some networks with nothing left to choose; fetches the data."""
+    """A request to choose everything that the settings of a comparison leave open, and to download the data."""
 
     models: tuple[str, ...]
     config: RunConfig
 
 
 class Train(msgspec.Struct, frozen=True, tag=True):
-    """Hands over a run directory: from here on the worker goes its own way, whatever becomes of the dashboard."""
+    """The handover of a run directory: from here on the worker is independent of the dashboard."""
 
     run_dir: str
 
 
 class Browse(msgspec.Struct, frozen=True, tag=True):
-    """Asks for test images of a finished run: its errors, those of a cell of its confusion matrix, or, with another
-    run, those that one of the two gets wrong, or both.
+    """A request for test images of a finished run.
+
+    They are its errors, the images of a cell of its confusion matrix or, with another run, those that one of the two
+    runs gets wrong, or both.
     """
 
     run_dir: str
@@ -42,20 +44,21 @@ class Browse(msgspec.Struct, frozen=True, tag=True):
     label: int | None = None
     predicted: int | None = None
     which: Literal["wrong", "other_wrong", "both_wrong"] = "wrong"
-    """With another run: wrong in the first alone, in the other alone, in both."""
+    """Images to return if there is another run: wrong in the first only, in the other only, or in both."""
 
 
 class Recognise(msgspec.Struct, frozen=True, tag=True):
-    """Asks what finished runs make of a drawing: 784 pixels, row by row, ink bright."""
+    """A request for what finished runs make of a drawing: 784 pixels, row by row, with bright ink."""
 
     run_dirs: tuple[str, ...]
     pixels: bytes
 
 
 class Measure(msgspec.Struct, frozen=True, tag=True):
-    """Asks for the accuracy of a finished run under a condition; None: on the test images as they are.
+    """A request for the accuracy of a finished run under a condition, or on the unmodified test images if it is None.
 
-    One at a time, so that whoever asks can say how far it is, and leave off, and a run need not wait long.
+    Conditions are requested one at a time, so that the dashboard can show progress or cancel, and a run need not wait
+    long.
     """
 
     run_dir: str
@@ -67,10 +70,10 @@ Request: TypeAlias = Question | Train
 
 
 class Ready(msgspec.Struct, frozen=True, tag=True):
-    """The libraries are loaded: the next run starts at once."""
+    """The announcement that the libraries are loaded: the next run starts at once."""
 
     devices: tuple[DeviceInfo, ...]
-    """The best first: the one that `auto` means."""
+    """Available devices, best first: the first is what `auto` means."""
 
 
 class Described(msgspec.Struct, frozen=True, tag=True):
@@ -79,7 +82,7 @@ class Described(msgspec.Struct, frozen=True, tag=True):
 
 
 class Told(msgspec.Struct, frozen=True, tag=True):
-    """Says what it is at meanwhile: a download."""
+    """News of a request that is still being worked on, such as a download."""
 
     request: Settle
     message: Message
@@ -92,7 +95,7 @@ class Settled(msgspec.Struct, frozen=True, tag=True):
 
 
 class Refused(msgspec.Struct, frozen=True, tag=True):
-    """It cannot be done, and why."""
+    """The answer that a request cannot be carried out, and why."""
 
     request: Question
     message: Message
@@ -100,13 +103,13 @@ class Refused(msgspec.Struct, frozen=True, tag=True):
 
 
 class Digit(msgspec.Struct, frozen=True):
-    """A test image and what is made of it; 784 pixels, row by row."""
+    """A test image and its predictions; 784 pixels, row by row."""
 
     index: int
     label: int
     predicted: int
     probability: float
-    """Of what is predicted."""
+    """Probability of the predicted class."""
     pixels: bytes
     other_predicted: int | None = None
     other_probability: float | None = None
@@ -115,22 +118,22 @@ class Digit(msgspec.Struct, frozen=True):
 class Browsed(msgspec.Struct, frozen=True, tag=True):
     request: Browse
     digits: tuple[Digit, ...]
-    """The most confident errors first; not more than fit into a look."""
+    """Images, the most confident predictions first, and no more than can be looked through."""
     total: int
 
 
 class Recognised(msgspec.Struct, frozen=True, tag=True):
     request: Recognise
     pixels: bytes
-    """The drawing as the networks see it."""
+    """Drawing as the networks see it."""
     probabilities: dict[str, tuple[float, ...]]
-    """By run, of each class."""
+    """Probabilities of the classes, by run."""
 
 
 class Measured(msgspec.Struct, frozen=True, tag=True):
     request: Measure
     accuracy: float
-    """0 to 1."""
+    """Fraction from 0 to 1."""
 
 
 SideAnswer: TypeAlias = Told | Settled | Browsed | Recognised | Measured

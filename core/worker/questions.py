@@ -1,6 +1,4 @@
-"""The test images as runs see them: which they take for what, also under harder conditions, and what they say of a
-drawing.
-"""
+"""What finished runs make of test images, also under harder conditions, and of drawings."""
 
 from __future__ import annotations
 
@@ -27,18 +25,18 @@ _MAX_DIGITS = 100
 
 
 class Browser:
-    """Keeps the data and the networks that it was asked for. Nothing is downloaded, and no network's file executed."""
+    """Answers from the cached data and networks of runs. Nothing is downloaded, and no custom network is executed."""
 
     def __init__(self) -> None:
         self._datasets = Datasets(
             notify=lambda _message: None,
             progress=lambda _message, _share: None,
-            should_stop=lambda: True,  # what was there for the training is on disk: nothing is fetched for this
+            should_stop=lambda: True,  # the data of the training are on disk: nothing is downloaded for this
         )
         self._networks: dict[str, nn.Module] = {}
 
     def browse(self, request: Browse) -> Browsed:
-        """The images asked for, the most confident errors first. Raises `Problem`."""
+        """Return the requested images, the most confident predictions first. Raises `Problem`."""
         run = Run(Path(request.run_dir))
         images = self._dataset(run).test_images
         first = _predictions(run, len(images))
@@ -53,7 +51,7 @@ class Browser:
         return Browsed(request, digits, len(chosen))
 
     def recognise(self, request: Recognise) -> Recognised:
-        """What each network makes of a drawing, brought to MNIST's form. Raises `Problem`."""
+        """Return what each network makes of a drawing, converted to MNIST's form. Raises `Problem`."""
         pixels = torch.frombuffer(bytearray(request.pixels[: SIDE**2].ljust(SIDE**2, b"\0")), dtype=torch.uint8)
         image = drawing.mnist_form(pixels.reshape(SIDE, SIDE))
         found: dict[str, tuple[float, ...]] = {}
@@ -62,7 +60,7 @@ class Browser:
         return Recognised(request, image.numpy().tobytes(), found)
 
     def measure(self, request: Measure) -> Measured:
-        """Raises `Problem`."""
+        """Measure the accuracy of a run under a condition. Raises `Problem`."""
         run = Run(Path(request.run_dir))
         network, dataset = self._network(run), self._dataset(run)
         found = accuracy(network, dataset, request.condition, permute=run.config().permute)
@@ -91,7 +89,7 @@ class Browser:
 
 
 def _predictions(run: Run, size: int) -> Predictions:
-    """Of `size` images. Raises `Problem`."""
+    """Load a run's predictions, which must be for `size` images. Raises `Problem`."""
     found = predictions.read(run)
     if len(found.label) != size:
         raise Problem("the predictions of run {run} are not those of its test images", run=run.id)
@@ -99,7 +97,7 @@ def _predictions(run: Run, size: int) -> Predictions:
 
 
 def _chosen(request: Browse, first: Predictions, second: Predictions | None) -> Any:
-    """The indices of the images asked for."""
+    """Return the indices of the requested images."""
     wrong = ~first.right
     if second is not None:
         other_wrong = ~second.right

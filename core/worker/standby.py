@@ -1,4 +1,4 @@
-"""A worker that waits, its libraries loaded, and answers a dashboard until it is handed a run."""
+"""A worker that waits with its libraries loaded, and answers a dashboard until it is handed a run."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from core.worker.questions import Browser
 
 
 def stand_by() -> Path | None:
-    """Answer the dashboard until it hands over a run, and return that run's directory; None where it ended without."""
+    """Answer the dashboard until it hands over a run; return that run's directory, or None if the dashboard ended."""
 
     def say(answer: protocol.Answer) -> None:
         os.write(answers, protocol.encode(answer) + b"\n")
 
-    # What a network of the user's own prints while it is described must not be taken for an answer.
+    # What a custom network prints while it is described must not be taken for an answer.
     answers = os.dup(1)
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 1)
@@ -46,7 +46,7 @@ def stand_by() -> Path | None:
                 say(_answer(request, browser))
         except Problem as problem:
             say(protocol.Refused(request, problem.message, problem.advice))
-        acceleration.load_what_training_needs()  # once the first question is answered there is time
+        acceleration.load_what_training_needs()  # there is time once the first question is answered
     return None
 
 
@@ -69,11 +69,11 @@ def _answer(request: protocol.Question, browser: Browser) -> protocol.Answer:
 
 
 def _settled(request: protocol.Settle, say: Callable[[protocol.Answer], None]) -> protocol.Settled:
-    """Settle the settings of a comparison, saying how far a download is. Raises `Problem`."""
+    """Settle the settings of a comparison, reporting the progress of a download. Raises `Problem`."""
 
     def tell(message: Message, fraction: float | None = None) -> None:
         say(protocol.Told(request, message, fraction))
 
-    # Whoever gives up waiting ends this process.
+    # No stop is needed: a dashboard that gives up waiting ends this process.
     settled = settle(request.config, request.models, notify=tell, progress=tell, should_stop=lambda: False)
     return protocol.Settled(request, settled)

@@ -1,4 +1,4 @@
-"""How many threads a run gets for its arithmetic on the CPU."""
+"""The number of CPU threads that a run gets for its arithmetic."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from core.training import devices
 
 
 def for_run(run: Run, config: RunConfig) -> int:
-    """Return the threads that the settings ask for, else those it had before, for the same numbers, else its share.
+    """Return the threads that the settings ask for, else those of the run's first start, else its share of the cores.
 
-    Threads that wait for each other beside a busy core lose far more time than a second thread gains.
+    With the same threads, a resumed run gives the same numbers. More than its share would lose time: if one core is
+    busy, the other threads wait for it, which costs far more than a second thread gains.
     """
     if config.threads:
         return config.threads
@@ -19,6 +20,6 @@ def for_run(run: Run, config: RunConfig) -> int:
 
 
 def share_of_cores(run: Run) -> int:
-    """Return a run's share of the cores beside the other runs in progress."""
+    """Return a run's share of the cores, given the other runs in progress."""
     others = [other for other in Listing(run.path.parent).read() if other.state == "running" and other.id != run.id]
     return max(1, devices.default_threads() // (1 + len(others)))
