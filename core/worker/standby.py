@@ -18,6 +18,8 @@ from core.training.settle import settle
 from core.worker import protocol, threads
 from core.worker.questions import Browser
 
+Say = Callable[[protocol.Answer], None]
+
 
 def stand_by() -> Path | None:
     """Answer the dashboard until it hands over a run; return that run's directory, or None if the dashboard ended."""
@@ -40,17 +42,14 @@ def stand_by() -> Path | None:
             os.dup2(null, 0)
             return Path(request.run_dir)
         try:
-            if isinstance(request, protocol.Settle):
-                say(_settled(request, say))
-            else:
-                say(_answer(request, browser))
+            say(_answer(request, browser, say))
         except Problem as problem:
             say(protocol.Refused(request, problem.message, problem.advice))
         acceleration.load_what_training_needs()  # there is time once the first question is answered
     return None
 
 
-def _answer(request: protocol.Question, browser: Browser) -> protocol.Answer:
+def _answer(request: protocol.Question, browser: Browser, say: Say) -> protocol.Answer:
     """Answer a question. Raises `Problem`."""
     match request:
         case protocol.Describe():
@@ -65,10 +64,10 @@ def _answer(request: protocol.Question, browser: Browser) -> protocol.Answer:
             torch.set_num_threads(threads.share_of_cores(Run(Path(request.run_dir))))
             return browser.measure(request)
         case protocol.Settle():
-            raise AssertionError("settling says what it is at meanwhile")
+            return _settled(request, say)
 
 
-def _settled(request: protocol.Settle, say: Callable[[protocol.Answer], None]) -> protocol.Settled:
+def _settled(request: protocol.Settle, say: Say) -> protocol.Settled:
     """Settle the settings of a comparison, reporting the progress of a download. Raises `Problem`."""
 
     def tell(message: Message, fraction: float | None = None) -> None:
