@@ -113,7 +113,7 @@ def _plain(text: str) -> str:
     """Return text that Markdown, and HTML within it, takes for nothing else: no addresses become links either."""
     escaped = re.sub(r"([\\`*_{}\[\]<>#|~&$])", r"\\\1", printable(text).strip())
     escaped = re.sub(r"(:)(?=//)|(?<=www)(\.)", r"\\\g<0>", escaped, flags=re.IGNORECASE)
-    return re.sub(r"^(\s*\d*)([-+=.)])", r"\1\\\2", escaped)  # at its start: a list, or a rule
+    return re.sub(r"^(\d+)(?=[.)](\s|$))|^(?=[-+=])", r"\1\\", escaped)  # at its start: a list, or a rule
 
 
 def _fenced(command: str) -> str:

@@ -40,7 +40,7 @@ _TICKS = 5
 _MOST_OWN_TICKS = 10
 _LABEL_SHARE = 0.05
 """How far apart two ticks of the x axis must be, at least, for their labels to have room."""
-_NAME_LENGTH = 24
+_NAME_LENGTH = 28
 """Characters of a name beside the axis."""
 _LEGEND_LENGTH = 64
 """Characters of a line of the legend."""
@@ -104,7 +104,7 @@ def dots(title: str, x_label: str, groups: Sequence[Group], x_format: Format) ->
             colour = COLOURS[row % len(COLOURS)]
             above, below = (row - 0.16, row + 0.16) if len(group.values) > 1 else (row, row)
             values = _drawable(group.values)
-            axes.plot(values, [above] * len(values), "o", color=colour, alpha=0.6, markeredgewidth=0)
+            axes.plot(values, [above] * len(values), "o", color=colour, alpha=0.6, markersize=6, markeredgewidth=0)
             if group.low is not None and group.high is not None:
                 axes.plot(_drawable([group.low, group.high]), [below, below], "|-", color=colour, markersize=7)
             if len(values) > 1:
@@ -213,12 +213,15 @@ def _shortened(name: str, most: int) -> str:
 
 @contextmanager
 def _drawing(title: str, height: float) -> Iterator[tuple[Figure, Axes]]:
-    """Give a figure and its axes, in our style whatever the user's is for other programs."""
+    """Give a figure and its axes, in our style whatever the user's is for other programs.
+
+    `title` makes the names within one picture others than those of its neighbours on a page.
+    """
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # its font cache and fonts are no news for the user
     import matplotlib.style
     from matplotlib.figure import Figure
 
-    with matplotlib.style.context(["default", {**_STYLE, "svg.hashsalt": title}]), warnings.catch_warnings():
+    with matplotlib.style.context(["default", {**_STYLE, "svg.hashsalt": _text(title)}]), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of letters that its fonts lack: the reader's may have them
         figure = Figure(figsize=(_WIDTH, height), layout="constrained")
         yield figure, figure.add_subplot()
