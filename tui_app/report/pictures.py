@@ -36,6 +36,7 @@ _MARKERS = "osD^vPX"
 _WIDTH, _HEIGHT = 5.4, 3.0
 """Inches, of 72 points."""
 _FIRST_ROW, _ROW_HEIGHT = 0.8, 0.5
+_LEGEND_ROW = 0.18
 _TICKS = 5
 _MOST_OWN_TICKS = 10
 _LABEL_SHARE = 0.05
@@ -78,14 +79,17 @@ def curves(
     title: str, x_label: str, y_label: str, traces: Sequence[Trace], x_format: Callable[[float], str], y_format: Format
 ) -> str:
     """Draw a line for each trace, within its band; where there are few values of x, each has its tick."""
-    with _drawing(title, _HEIGHT) as (figure, axes):
+    columns = max(1, _LEGEND_LENGTH // (4 + max((len(trace.name) for trace in traces), default=1)))
+    height = _HEIGHT + _LEGEND_ROW * (math.ceil(len(traces) / columns) - 1)
+    with _drawing(title, height) as (figure, axes):
         lines: list[Line2D] = []
         for number, trace in enumerate(traces):
             colour = COLOURS[number % len(COLOURS)]
-            marker = _MARKERS[number % len(_MARKERS)] if len(trace.x) <= 4 * _MOST_OWN_TICKS else ""
+            marker, apart = _MARKERS[number % len(_MARKERS)], math.ceil(len(trace.x) / _MOST_OWN_TICKS) or 1
             if trace.low:
                 axes.fill_between(trace.x, _drawable(trace.low), _drawable(trace.high), color=colour, alpha=0.2, lw=0)
-            lines += axes.plot(trace.x, _drawable(trace.y), color=colour, marker=marker)
+            y = _drawable(trace.y)
+            lines += axes.plot(trace.x, y, color=colour, marker=marker, markevery=apart, clip_on=False)
         y_ticks = _ticks([y for trace in traces for y in (*trace.y, *trace.low, *trace.high)])
         _label_ticks(axes, "y", y_ticks, y_format)
         x_ticks = _x_ticks(sorted({x for trace in traces for x in trace.x}))
@@ -93,7 +97,7 @@ def curves(
         axes.set_xlabel(_text(x_label))
         axes.set_ylabel(_text(y_label))
         axes.grid(visible=True, axis="y")
-        _add_legend(figure, lines, [trace.name for trace in traces])
+        _add_legend(figure, lines, [trace.name for trace in traces], columns)
         return _svg(figure, title)
 
 
@@ -104,11 +108,11 @@ def dots(title: str, x_label: str, groups: Sequence[Group], x_format: Format) ->
             colour = COLOURS[row % len(COLOURS)]
             above, below = (row - 0.16, row + 0.16) if len(group.values) > 1 else (row, row)
             values = _drawable(group.values)
-            axes.plot(values, [above] * len(values), "o", color=colour, alpha=0.6, markersize=6, markeredgewidth=0)
+            axes.plot(values, [above] * len(values), "o", color=colour, alpha=0.6, ms=6, mew=0, clip_on=False)
             if group.low is not None and group.high is not None:
-                axes.plot(_drawable([group.low, group.high]), [below, below], "|-", color=colour, markersize=7)
+                axes.plot(_drawable([group.low, group.high]), [below, below], "|-", color=colour, ms=7, clip_on=False)
             if len(values) > 1:
-                axes.plot(_drawable([group.mean]), [below], "D", color=colour, markersize=6)
+                axes.plot(_drawable([group.mean]), [below], "D", color=colour, ms=6, clip_on=False)
         x_ticks = _ticks([x for group in groups for x in (*group.values, group.low, group.high) if x is not None])
         _label_ticks(axes, "x", x_ticks, x_format)
         axes.set_yticks(range(len(groups)), labels=[_shortened(_text(group.name), _NAME_LENGTH) for group in groups])
@@ -184,8 +188,8 @@ def _divides(unit: float, step: float) -> bool:
     return abs(step / unit - round(step / unit)) < 1e-6
 
 
-def _add_legend(figure: Figure, lines: Sequence[Line2D], names: Sequence[str]) -> None:
-    """Name the lines above the axes, in as many columns as their names leave room for."""
+def _add_legend(figure: Figure, lines: Sequence[Line2D], names: Sequence[str], columns: int) -> None:
+    """Name the lines above the axes."""
     shown = [_shortened(_text(name), _LEGEND_LENGTH - 4) for name in names]
     columns = max(1, _LEGEND_LENGTH // (4 + max(map(len, shown), default=1)))
     legend = figure.legend(
