@@ -16,9 +16,22 @@ from core.messages import Problem
 from tests.core.test_comparison import config_of, finished, record
 from tui_app import i18n
 from tui_app.i18n import number
-from tui_app.report import compose, pictures
+from tui_app.report import pages, pictures
+from tui_app.report.compose import Content, Report, Section, compose
 
 HOSTILE = "/x/<b>|`$(x)`\x1b[31m&.py:Net"
+STRANGE = [
+    HOSTILE,
+    "_net.py:Net",
+    "$x^2$",
+    r"$\frac{$",
+    "日本\uffff\ud800\u202e",
+    "</svg><script>",
+    "#0072b2 url(#a)",
+    " ",
+]
+"""Names that matplotlib, XML or the page might take for something of theirs."""
+EXTREMES = [1.7976931348623157e308, -1e308, 5e-324, 0.0, float("inf"), float("-inf"), float("nan")]
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +41,7 @@ def _english_afterwards() -> Iterator[None]:
 
 
 @pytest.fixture
-def content(tmp_path: Path) -> compose.Content:
+def content(tmp_path: Path) -> Content:
     made = [
         finished(tmp_path, config_of(model, seed), range(10 + 5 * seed + extra))
         for model, extra in (("RN_1", 0), (HOSTILE, 7))
@@ -43,7 +56,7 @@ def content(tmp_path: Path) -> compose.Content:
         tested=(UnderCondition(None, 0.9), UnderCondition(Condition("shift", 1), 0.5)),
     )
     robustness = [(network.name, [tested]) for network in results.networks]
-    return compose.Content(results, "mnist-tui compare --models '```'", 2, robustness)
+    return Content(results, "mnist-tui compare --models '```'", 2, robustness)
 
 
 class Tags(HTMLParser):
@@ -56,22 +69,23 @@ class Tags(HTMLParser):
 
 
 @pytest.mark.parametrize("language", ["en", "fr"])
-def test_html_holds_only_our_tags(language: str, content: compose.Content, tmp_path: Path) -> None:
+def test_html_holds_only_our_tags(language: str, content: Content, tmp_path: Path) -> None:
     i18n.use(language)
-    assert compose.write(tmp_path / "r.html", content) == [tmp_path / "r.html"]
+    assert pages.write(tmp_path / "r.html", content) == [tmp_path / "r.html"]
     text = (tmp_path / "r.html").read_text()
     tags = Tags()
     tags.feed(text)
     assert "svg" in tags.found
     assert not tags.found & {"b", "script", "img"}
+    assert "//" not in re.sub(r"http://www\.w3\.org/\S*", "", text), "a page that needs nothing beside it"
     assert "\x1b" not in text
     for picture in re.findall(r"<svg.*?</svg>", text, re.DOTALL):
         xml.etree.ElementTree.fromstring(picture)
     assert number(98.75, 2) in text
 
 
-def test_markdown_has_its_pictures_beside_it(content: compose.Content, tmp_path: Path) -> None:
-    written = compose.write(tmp_path / "r.md", content)
+def test_markdown_has_its_pictures_beside_it(content: Content, tmp_path: Path) -> None:
+    written = pages.write(tmp_path / "r.md", content)
     assert [path.name for path in written] == ["r.md", "r-loss.svg", "r-accuracy.svg", "r-shift.svg"]
     text = written[0].read_text()
     assert "<b>" not in text
@@ -84,16 +98,29 @@ def test_markdown_has_its_pictures_beside_it(content: compose.Content, tmp_path:
 
 @pytest.mark.parametrize("start", ["- ", "1. ", "+ ", "=== ", "12) "])
 def test_a_name_at_the_start_of_a_line_makes_no_list(start: str) -> None:
-    page = compose._Markdown("r")
-    page.paragraph(start + "net.py:Net is more accurate")
-    assert not page.text().startswith(start)
-    assert page.text().replace("\\", "") == start + "net.py:Net is more accurate\n"
+    text = pages.markdown(report_on(start + "net.py:Net is more accurate"), "r")
+    assert not re.search("^" + re.escape(start), text, re.MULTILINE)
+    assert start + "net.py:Net is more accurate\n" in text.replace("\\", "")
+
+
+@pytest.mark.parametrize(
+    "name", ["https://x.org", "www.x.org", "<b>", "*a*", "a|b", "`a`", "[a](b)", "![a](b)", "&lt;"]
+)
+def test_markdown_shows_a_name_as_it_is(name: str) -> None:
+    text = pages.markdown(report_on(f"a {name}"), "r")
+    assert f" {name}" not in text
+    assert f"a {name}\n" in re.sub(r"\\(\W)", r"\1", text)
+
+
+def report_on(sentence: str) -> Report:
+    """A report that says no more than this."""
+    return Report("en", "t", [], [], [sentence], [], [], Section("again", command="c"))
 
 
 def test_one_seed_claims_no_spread(tmp_path: Path) -> None:
     made = [finished(tmp_path, config_of(model, 0), range(10 + extra)) for model, extra in (("RN_1", 0), ("RN_2", 7))]
     results = statistics.summarise([record(run) for run in made])
-    compose.write(tmp_path / "one.html", compose.Content(results, "mnist-tui compare", 1))
+    pages.write(tmp_path / "one.html", Content(results, "mnist-tui compare", 1))
     text = (tmp_path / "one.html").read_text()
     assert "One run of each is no answer" in text
     assert "mean" not in text
@@ -102,10 +129,39 @@ def test_one_seed_claims_no_spread(tmp_path: Path) -> None:
 
 def test_long_names_keep_their_end_in_a_picture() -> None:
     long = [pictures.Group("a" * 80 + f":Net{i}", [0.5], 0.5) for i in range(5)]
-    picture = pictures.dots("t", "y", long, str)
-    for group in long:
-        assert group.name not in picture
-        assert f":{group.name.rpartition(':')[2]}<" in picture
+    lines = [pictures.Trace(group.name, [0, 1], [0.5, 1]) for group in long]
+    for picture in (pictures.dots("t", "y", long, number), pictures.curves("t", "x", "y", lines, str, number)):
+        for group in long:
+            assert group.name not in picture
+            assert f":{group.name.rpartition(':')[2]}<" in picture
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", STRANGE)
+def test_a_name_stands_in_a_picture_as_it_is(name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    drawn = [
+        pictures.curves(name, name, name, [pictures.Trace(name, [0, 1], [0.5, 1])], str, number),
+        pictures.dots(name, name, [pictures.Group(name, [0.5, 1], 0.75, 0.25, 1)], number),
+    ]
+    same = "".join("�" if char in "\x1b\uffff\ud800\u202e" else char for char in name)
+    plain = pictures.curves("t", "t", "t", [pictures.Trace("t", [0, 1], [0.5, 1])], str, number)
+    for picture in (*drawn, *map(pictures.embedded, drawn)):
+        root = xml.etree.ElementTree.fromstring(picture)
+        texts = [element.text for element in root.iter() if element.tag.endswith("}text")]
+        assert texts.count(same) == (3 if picture in (drawn[0], pictures.embedded(drawn[0])) else 2)
+        assert {element.tag for element in root.iter()} == {
+            element.tag for element in xml.etree.ElementTree.fromstring(plain).iter()
+        }
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_picture_in_a_page_takes_its_colours_and_no_names_from_its_neighbours(content: Content) -> None:
+    page = pages.html(compose(content))
+    for colour in re.findall(r"var\((--[\w-]+)\)", page):
+        assert f"{colour}: #" in page
+    names = re.findall(r'\bid="([^"]*)"', page)
+    assert len(names) == len(set(names))
+    assert not re.search("<(line|path|text|use|rect)[^>]*#[0-9a-f]{6}", page)
 
 
 @pytest.mark.parametrize("name", ["r.pdf", "r", "folder.md", "missing/r.md", "file/r.html"])
@@ -113,15 +169,20 @@ def test_a_path_that_cannot_be_written_is_refused_before_the_training(name: str,
     (tmp_path / "folder.md").mkdir()
     (tmp_path / "file").touch()
     with pytest.raises(Problem, match=re.escape(name)):
-        compose.check(tmp_path / name)
-    compose.check(tmp_path / "good.md")
+        pages.check(tmp_path / name)
+    pages.check(tmp_path / "good.md")
     assert not (tmp_path / "good.md").exists()
 
 
-@pytest.mark.parametrize("values", [[0.0], [1.0, 1.0], [-5.0, 1e12], [1e-9, 2e-9], [float("nan"), 1.0], [0.5] * 3])
+@pytest.mark.parametrize(
+    "values", [[0.0], [1.0, 1.0], [-5.0, 1e12], [1e-9, 2e-9], [float("nan"), 1.0], [0.5] * 3, EXTREMES, EXTREMES[:2]]
+)
 def test_any_values_make_a_picture(values: list[float]) -> None:
-    finite = [value for value in values if value == value]
-    series = [pictures.Series("a", list(range(len(finite))), finite)]
-    xml.etree.ElementTree.fromstring(pictures.curves("t", "x", "y", series, str, str))
-    xml.etree.ElementTree.fromstring(pictures.dots("t", "y", [pictures.Group("a", finite, finite[0])], str))
-    assert len(pictures._ticks(values)) < 12
+    traces = [pictures.Trace("a", list(range(len(values))), values, values, values)]
+    groups = [pictures.Group("a", values, values[0], values[0], values[-1])]
+    for picture in (pictures.curves("t", "x", "y", traces, str, number), pictures.dots("t", "y", groups, number)):
+        root = xml.etree.ElementTree.fromstring(picture)
+        texts = [element.text or "" for element in root.iter() if element.tag.endswith("}text")]
+        assert 4 <= len(texts) < 12 + 2 * len(values)
+        assert "nan" not in picture
+        assert "inf" not in picture

@@ -13,7 +13,6 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from rich.cells import cell_len
-from textual.geometry import Region, Size
 
 from core.runs.history import Column
 from tui_app.charts.axes import Scale
@@ -30,8 +29,24 @@ _SGR = re.compile(r"\x1b\[([\d;]*)m")
 ASCII = str.maketrans("│┤├┊─┼┬┴└┘┌┐━⣿×…●◆┄", "||||-+++++++=:x~ov.")
 
 
+class CellSize(NamedTuple):
+    """Columns and rows of a terminal."""
+
+    width: int
+    height: int
+
+
+class CellArea(NamedTuple):
+    """A rectangle of a terminal's cells; `x` and `y` are those of its upper left one."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
 class Row(NamedTuple):
-    """A line of the widget: its characters, and for each character what it shows."""
+    """A line of the chart: its characters, and for each character what it shows."""
 
     text: str
     paint: str
@@ -63,33 +78,34 @@ class Row(NamedTuple):
 class Layout:
     """What has a place in a chart of a given size: the legend, then the axes, make way for the canvas."""
 
-    size: Size
+    size: CellSize
     margin: int
     """The width of the tick labels."""
     figures: int = 0
     """Rows of numbers between the legend and the canvas."""
+    wants_legend: bool = True
 
     @property
     def has_legend(self) -> bool:
-        return self.size.width >= 24 and self.size.height >= 5
+        return self.wants_legend and self.size.width >= 24 and self.size.height >= 5
 
     @property
     def has_axes(self) -> bool:
         return self.size.width >= 20 and self.size.height >= 4
 
     @property
-    def plot(self) -> Size:
+    def plot(self) -> CellSize:
         """Canvas, axes and tick labels."""
-        return Size(self.size.width, self.size.height - self.has_legend - self.figures)
+        return CellSize(self.size.width, self.size.height - self.has_legend - self.figures)
 
     @property
-    def canvas(self) -> Region:
+    def canvas(self) -> CellArea:
         left = self.margin + 1 if self.has_axes else 0
         top = self.has_legend + self.figures
-        return Region(left, top, self.size.width - left, self.plot.height - 2 * self.has_axes)
+        return CellArea(left, top, self.size.width - left, self.plot.height - 2 * self.has_axes)
 
 
-class Canvas:
+class ChartCanvas:
     """A plotext figure: whatever is drawn on it has coordinates from 0 to 1."""
 
     @staticmethod

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from rich.cells import cell_len, set_cell_size
-from textual.geometry import Region, Size
 
 from core.runs.history import Column
 from tui_app.charts.axes import Scale, Unit, fitting_scale, x_ticks
@@ -21,7 +20,9 @@ from tui_app.charts.canvas import (
     PLACEHOLDER,
     SERIES,
     VALIDATION,
-    Canvas,
+    CellArea,
+    CellSize,
+    ChartCanvas,
     Layout,
     Row,
 )
@@ -54,7 +55,7 @@ class Words:
 class View:
     """What is to be seen."""
 
-    size: Size
+    size: CellSize
     series: tuple[Series, ...] = ()
     """The first is on show, and lies on top."""
     planned_epochs: float | None = None
@@ -131,13 +132,13 @@ class Picture:
         rows[:0] = [self._figures(layout, each) for each in validating[: layout.figures]]
         if layout.has_legend:
             rows.insert(0, self._legend(layout, view))
-        rows += _blank(Size(view.size.width, view.size.height - len(rows)))
+        rows += _blank(CellSize(view.size.width, view.size.height - len(rows)))
         _mark_gaps(rows, layout.canvas, drawn)
         if is_empty:
             rows = _with_message(rows, self.words.no_macs if view.series and not drawn else view.placeholder)
         return [Row(row.text.translate(ASCII), row.paint) for row in rows] if self.plain else rows
 
-    def _layout(self, size: Size, figures: int) -> Layout:
+    def _layout(self, size: CellSize, figures: int) -> Layout:
         layout = Layout(size, max(6, *map(cell_len, self.words.x_labels.values())))
         if not layout.has_legend or not layout.has_axes:
             return layout
@@ -161,7 +162,7 @@ class Picture:
             self._scale = new
 
     def _draw(self, layout: Layout, unit: Unit, reach: float, drawn: Sequence[_Drawn]) -> list[Row]:
-        canvas, scale = Canvas(layout, self.plain), self._scale
+        canvas, scale = ChartCanvas(layout, self.plain), self._scale
         ticks = x_ticks(unit, reach, layout.canvas.width / _LABEL_WIDTHS[unit])
         canvas.axes(
             [(place, self._number(label)) for place, label in ticks],
@@ -248,7 +249,7 @@ def _reach(view: View, placed: Sequence[Placed | None]) -> float:
     return max(ends, default=0.0) or (1.0 if placed or view.unit != "epochs" else max(1.0, view.planned_epochs or 1.0))
 
 
-def _mark_gaps(rows: list[Row], canvas: Region, drawn: Sequence[_Drawn]) -> None:
+def _mark_gaps(rows: list[Row], canvas: CellArea, drawn: Sequence[_Drawn]) -> None:
     for each in reversed(drawn):
         for column in each.curves.gaps:
             x = canvas.x + column * canvas.width // each.curves.width
@@ -263,5 +264,5 @@ def _with_message(rows: list[Row], text: str) -> list[Row]:
     return [*rows[:y], message, *rows[y + 1 :]]
 
 
-def _blank(size: Size) -> list[Row]:
+def _blank(size: CellSize) -> list[Row]:
     return [Row.of([(" " * size.width, BLANK)])] * size.height

@@ -26,7 +26,8 @@ from tui_app.console.conditions_command import print_accuracies, test_under_cond
 from tui_app.console.status_line import StatusLine, Stopped
 from tui_app.console.training_command import say_loading
 from tui_app.i18n import _, printable, say
-from tui_app.report import compose
+from tui_app.report import pages
+from tui_app.report.compose import Content
 
 _POLL_S = 0.1
 
@@ -47,7 +48,7 @@ def compare(runs_dir: Path, request: Request) -> int:
     """Train what is not trained yet, and print what the runs say. Returns the exit code."""
     comparison.check_models(request.models)
     if request.report is not None:
-        compose.check(request.report)
+        pages.check(request.report)
     status = StatusLine(sys.stderr)
     signals = StopSignals()
     signals.install()
@@ -69,7 +70,7 @@ def compare(runs_dir: Path, request: Request) -> int:
     command = _command(request, settings)
     status.warn_of_sample([results.started.dataset])
     if request.report is not None:
-        for path in compose.write(request.report, compose.Content(results, command, at_once, tested)):
+        for path in pages.write(request.report, Content(results, command, at_once, tested)):
             status.note(_("Written: {path}").format(path=printable(str(path))))
     if request.json:
         print(_json(results, command, at_once, tested))

@@ -15,8 +15,8 @@ from core.runs.directory import Run
 from core.worker.detach import StopSignals
 from tui_app import comparison_text as view
 from tui_app import tables, terminal, wording
-from tui_app.charts import accuracy
-from tui_app.charts.accuracy import Curve
+from tui_app.charts import accuracy_chart
+from tui_app.charts.accuracy_chart import AccuracyCurve
 from tui_app.console.status_line import StatusLine, Stopped
 from tui_app.console.training_command import say_loading
 from tui_app.i18n import _, printable, say
@@ -98,9 +98,9 @@ def print_accuracies(named: Sequence[tuple[str, Sequence[Robustness]]]) -> None:
         drawn = []
         for position, (name, found) in enumerate(named):
             points = view.curve_points(((one.condition, one.accuracy) for run in found for one in run.tested), kind)
-            colour = accuracy.COLOURS[position % len(accuracy.COLOURS)]
-            drawn.append(Curve(printable(name), accuracy.marker(position, plain=plain), colour, points))
+            colour = accuracy_chart.COLOURS[position % len(accuracy_chart.COLOURS)]
+            drawn.append(AccuracyCurve(printable(name), accuracy_chart.marker(position, plain=plain), colour, points))
         strengths = [strength for strength, _accuracy in drawn[0].points]
-        curve = accuracy.draw(drawn, strengths, *_CURVE_SIZE, plain=plain)
+        curve = accuracy_chart.draw(drawn, strengths, *_CURVE_SIZE, plain=plain)
         title = f"{view.condition_kind(kind)} ({view.strength_unit(kind)})"
-        tables.print_texts(["", title, accuracy.legend(drawn), curve])
+        tables.print_texts(["", title, accuracy_chart.legend(drawn), curve])

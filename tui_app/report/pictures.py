@@ -1,29 +1,60 @@
-"""Small pictures for a report: curves and dots, as SVG written by hand. All text is escaped."""
+"""Small pictures for a report, drawn by matplotlib: curves, and dots with their mean. What comes back is SVG.
+
+Text stays text, so that it can be searched and read aloud, is set in the reader's own font, which may have letters that
+the fonts beside matplotlib lack, and takes the page's colours. No text is taken for mathematics.
+"""
 
 from __future__ import annotations
 
+import io
+import logging
 import math
-from collections.abc import Callable, Sequence
+import re
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from html import escape
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree
 
 from tui_app.i18n import printable
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#444444")
-"""Okabe and Ito's, which can be told apart whatever one's colour vision."""
+if TYPE_CHECKING:  # it takes long to load
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
-_WIDTH, _HEIGHT = 640, 360
-_LEFT, _RIGHT, _TOP, _BOTTOM = 72, 16, 40, 48
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#555555")
+"""Okabe and Ito's, which can be told apart whatever one's colour vision."""
+INK, FAINT, GRID, PAPER = "#1f2328", "#59636e", "#d8dde3", "#ffffff"
+_PAGE_COLOURS = {INK: "ink", FAINT: "faint", GRID: "grid", PAPER: "paper"} | {
+    colour: f"colour-{number}" for number, colour in enumerate(COLOURS)
+}
+"""The style sheet's names of the colours, which it has for a dark page too."""
+_MARKERS = "osD^vPX"
+
+_WIDTH, _HEIGHT = 5.4, 3.0
+"""Inches, of 72 points."""
+_FIRST_ROW, _ROW_HEIGHT = 0.8, 0.5
+_LEGEND_ROW = 0.18
 _TICKS = 5
 _MOST_OWN_TICKS = 10
-_CHARACTER = 7
-"""The width of one, about."""
+_LABEL_SHARE = 0.05
+"""How far apart two ticks of the x axis must be, at least, for their labels to have room."""
+_NAME_LENGTH = 28
+"""Characters of a name beside the axis."""
+_LEGEND_LENGTH = 64
+"""Characters of a line of the legend."""
+_LARGEST = 1e100
+"""What lies beyond is drawn at this: an axis cannot be longer than the greatest number there is."""
+_SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 
-Format = Callable[[float], str]
+Format = Callable[[float, int], str]
+"""A value with so many decimals; of a share in percent there are two less."""
 
 
 @dataclass(frozen=True)
-class Series:
+class Trace:
     """Values by x; `low` and `high` are the edges of a band around them, or empty."""
 
     name: str
@@ -35,7 +66,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Group:
-    """Dots above a name, and their mean with its interval where it has one."""
+    """Dots beside a name, and their mean with its interval where it has one."""
 
     name: str
     values: Sequence[float]
@@ -44,113 +75,227 @@ class Group:
     high: float | None = None
 
 
-def curves(title: str, x_label: str, y_label: str, series: Sequence[Series], x_format: Format, y_format: Format) -> str:
-    """A line for each series, within its band; where there are few values of x, each has its tick."""
-    xs = sorted({x for each in series for x in each.x})
-    ys = [y for each in series for y in (*each.y, *each.low, *each.high)]
-    axes = _Axes(xs if 2 <= len(xs) <= _MOST_OWN_TICKS else _ticks(xs), _ticks(ys))
-    body = [axes.frame(title, x_label, y_label, x_format, y_format)]
-    for position, each in enumerate(series):
-        colour = COLOURS[position % len(COLOURS)]
-        if each.low:
-            edge = [*zip(each.x, each.high, strict=True), *reversed(list(zip(each.x, each.low, strict=True)))]
-            body.append(f'<polygon points="{axes.points(edge)}" fill="{colour}" fill-opacity="0.2"/>')
-        line = list(zip(each.x, each.y, strict=True))
-        body.append(f'<polyline points="{axes.points(line)}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        body += [f'<circle cx="{axes.x(x):.1f}" cy="{axes.y(y):.1f}" r="2.5" fill="{colour}"/>' for x, y in line]
-        body.append(_legend(position, each.name, colour))
-    return _picture(title, body)
+def curves(
+    title: str, x_label: str, y_label: str, traces: Sequence[Trace], x_format: Callable[[float], str], y_format: Format
+) -> str:
+    """Draw a line for each trace, within its band; where there are few values of x, each has its tick."""
+    columns = max(1, _LEGEND_LENGTH // (4 + max((len(trace.name) for trace in traces), default=1)))
+    height = _HEIGHT + _LEGEND_ROW * (math.ceil(len(traces) / columns) - 1)
+    with _drawing(title, height) as (figure, axes):
+        lines: list[Line2D] = []
+        for number, trace in enumerate(traces):
+            colour = COLOURS[number % len(COLOURS)]
+            marker, apart = _MARKERS[number % len(_MARKERS)], math.ceil(len(trace.x) / _MOST_OWN_TICKS) or 1
+            if trace.low:
+                axes.fill_between(trace.x, _drawable(trace.low), _drawable(trace.high), color=colour, alpha=0.2, lw=0)
+            y = _drawable(trace.y)
+            lines += axes.plot(trace.x, y, color=colour, marker=marker, markevery=apart, clip_on=False)
+        y_ticks = _ticks([y for trace in traces for y in (*trace.y, *trace.low, *trace.high)])
+        _label_ticks(axes, "y", y_ticks, y_format)
+        x_ticks = _x_ticks(sorted({x for trace in traces for x in trace.x}))
+        axes.set_xticks(x_ticks, labels=[_text(x_format(tick)) for tick in x_ticks])
+        axes.set_xlabel(_text(x_label))
+        axes.set_ylabel(_text(y_label))
+        axes.grid(visible=True, axis="y")
+        _add_legend(figure, lines, [trace.name for trace in traces], columns)
+        return _svg(figure, title)
 
 
-def dots(title: str, y_label: str, groups: Sequence[Group], y_format: Format) -> str:
-    """A column of dots for each group, beside its mean and interval."""
-    ys = [y for group in groups for y in (*group.values, group.low, group.high) if y is not None]
-    axes = _Axes([0.0, float(len(groups))], _ticks(ys))
-    body = [axes.frame(title, "", y_label, None, y_format)]
-    for position, group in enumerate(groups):
-        colour = COLOURS[position % len(COLOURS)]
-        at, beside = axes.x(position + 0.5), axes.x(position + 0.5) + 24
-        for value in group.values:
-            body.append(f'<circle cx="{at:.1f}" cy="{axes.y(value):.1f}" r="4" fill="{colour}" fill-opacity="0.6"/>')
-        if group.low is not None and group.high is not None:
-            ends = f'y1="{axes.y(group.low):.1f}" y2="{axes.y(group.high):.1f}"'
-            body.append(f'<line x1="{beside:.1f}" x2="{beside:.1f}" {ends} stroke="{colour}" stroke-width="2"/>')
-        height = axes.y(group.mean)
-        ends = f'x1="{beside - 8:.1f}" x2="{beside + 8:.1f}" y1="{height:.1f}" y2="{height:.1f}"'
-        if len(group.values) > 1:
-            body.append(f'<line {ends} stroke="{colour}" stroke-width="3"/>')
-        room = (_WIDTH - _LEFT - _RIGHT) // len(groups)
-        body.append(_text(at, _HEIGHT - _BOTTOM + 20, _shortened(group.name, room), "middle"))
-    return _picture(title, body)
+def dots(title: str, x_label: str, groups: Sequence[Group], x_format: Format) -> str:
+    """Draw a row of dots for each group, above its mean and interval."""
+    with _drawing(title, _FIRST_ROW + _ROW_HEIGHT * len(groups)) as (figure, axes):
+        for row, group in enumerate(groups):
+            colour = COLOURS[row % len(COLOURS)]
+            above, below = (row - 0.16, row + 0.16) if len(group.values) > 1 else (row, row)
+            values = _drawable(group.values)
+            axes.plot(values, [above] * len(values), "o", color=colour, alpha=0.6, ms=6, mew=0, clip_on=False)
+            if group.low is not None and group.high is not None:
+                axes.plot(_drawable([group.low, group.high]), [below, below], "|-", color=colour, ms=7, clip_on=False)
+            if len(values) > 1:
+                axes.plot(_drawable([group.mean]), [below], "D", color=colour, ms=6, clip_on=False)
+        x_ticks = _ticks([x for group in groups for x in (*group.values, group.low, group.high) if x is not None])
+        _label_ticks(axes, "x", x_ticks, x_format)
+        axes.set_yticks(range(len(groups)), labels=[_shortened(_text(group.name), _NAME_LENGTH) for group in groups])
+        axes.set_ylim(len(groups) - 0.5, -0.5)
+        axes.set_xlabel(_text(x_label))
+        axes.grid(visible=True, axis="x")
+        return _svg(figure, title)
 
 
-class _Axes:
-    def __init__(self, x_ticks: list[float], y_ticks: list[float]) -> None:
-        self._x_ticks, self._y_ticks = x_ticks, y_ticks
+def embedded(svg: str) -> str:
+    """Return the picture for a page whose style sheet has the colours: it is as wide as there is room."""
+    root = ElementTree.fromstring(svg)
+    for element in root.iter():
+        style = element.get("style", "")
+        if style:
+            element.set("style", re.sub("#[0-9a-f]{6}", lambda colour: _page_colour(colour[0]), style))
+    for size in ("width", "height"):
+        root.attrib.pop(size)
+    return _written(root)
 
-    def x(self, value: float) -> float:
-        return _LEFT + _position(value, self._x_ticks) * (_WIDTH - _LEFT - _RIGHT)
 
-    def y(self, value: float) -> float:
-        return _HEIGHT - _BOTTOM - _position(value, self._y_ticks) * (_HEIGHT - _TOP - _BOTTOM)
+def _page_colour(colour: str) -> str:
+    return f"var(--{_PAGE_COLOURS[colour]})" if colour in _PAGE_COLOURS else colour
 
-    def points(self, points: Sequence[tuple[float, float]]) -> str:
-        return " ".join(f"{self.x(x):.1f},{self.y(y):.1f}" for x, y in points)
 
-    def frame(self, title: str, x_label: str, y_label: str, x_format: Format | None, y_format: Format) -> str:
-        parts = [_text(_LEFT, 18, title, "start", weight="bold")]
-        for tick in self._y_ticks:
-            height = self.y(tick)
-            ends = f'x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{height:.1f}" y2="{height:.1f}"'
-            parts.append(f'<line {ends} stroke="#ddd"/>')
-            parts.append(_text(_LEFT - 6, height + 4, y_format(tick), "end"))
-        for tick in self._x_ticks if x_format is not None else ():
-            parts.append(_text(self.x(tick), _HEIGHT - _BOTTOM + 20, x_format(tick) if x_format else "", "middle"))
-        parts.append(_text((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 8, x_label, "middle"))
-        middle = (_TOP + _HEIGHT - _BOTTOM) / 2
-        parts.append(_text(14, middle, y_label, "middle", turn=f"rotate(-90 14 {middle:.0f})"))
-        return "\n".join(parts)
+# The axes
+
+
+def _drawable(values: Sequence[float]) -> list[float]:
+    """Return the values as an axis can have them; what is no number leaves a gap."""
+    return [min(max(value, -_LARGEST), _LARGEST) if math.isfinite(value) else math.nan for value in values]
 
 
 def _ticks(values: Sequence[float]) -> list[float]:
-    """Round numbers, the outer ones around all the values."""
-    finite = [value for value in values if math.isfinite(value)] or [0.0, 1.0]
+    """Return round numbers, the outer ones around all the values."""
+    from matplotlib.ticker import MaxNLocator
+
+    finite = [value for value in _drawable(values) if math.isfinite(value)] or [0.0, 1.0]
     low, high = min(finite), max(finite)
-    if high - low <= 1e-9 * max(1.0, abs(high)):
+    if high - low <= 1e-9 * max(abs(low), abs(high), 1e-90):
         low, high = low - 0.5 * max(abs(low), 1e-3), high + 0.5 * max(abs(high), 1e-3)
-    rough = (high - low) / (_TICKS - 1)
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough * 0.999)
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [number * step for number in range(first, last + 1)]
+    locator = MaxNLocator(nbins=_TICKS, steps=[1, 2, 2.5, 5, 10])
+    return [float(tick) for tick in locator.tick_values(low, high)]
 
 
-def _position(value: float, ticks: list[float]) -> float:
-    return (value - ticks[0]) / (ticks[-1] - ticks[0])
+def _x_ticks(values: Sequence[float]) -> list[float]:
+    """Return every value that there is room for where they are few, else round ones among them."""
+    if len(values) > _MOST_OWN_TICKS:
+        return [tick for tick in _ticks(values) if values[0] <= tick <= values[-1]]
+    found: list[float] = []
+    for value in values:
+        if not found or value - found[-1] >= _LABEL_SHARE * (values[-1] - values[0]):
+            found.append(value)
+    return found
 
 
-def _legend(position: int, name: str, colour: str) -> str:
-    height = _TOP + 14 + 18 * position
-    square = f'<rect x="{_WIDTH - _RIGHT - 14}" y="{height - 10}" width="12" height="12" fill="{colour}"/>'
-    return square + _text(_WIDTH - _RIGHT - 20, height, _shortened(name, _WIDTH // 2), "end")
+def _label_ticks(axes: Axes, side: str, ticks: Sequence[float], format: Format) -> None:
+    """Label the ticks with as many decimals as tell them apart, and end the axis at the outer ones."""
+    step = ticks[1] - ticks[0]
+    digits = -math.floor(math.log10(step))
+    decimals = next((number for number in range(max(0, digits), digits + 3) if _divides(10.0**-number, step)), digits)
+    ours = max(map(abs, ticks)) < 1e7 and decimals <= 7
+    labels = [_text(format(tick, decimals)) if ours else f"{tick:.3g}" for tick in ticks]
+    if side == "x":
+        axes.set_xticks(ticks, labels=labels)
+        axes.set_xlim(ticks[0], ticks[-1])
+    else:
+        axes.set_yticks(ticks, labels=labels)
+        axes.set_ylim(ticks[0], ticks[-1])
 
 
-def _shortened(name: str, room: int) -> str:
-    """Its end, which tells networks apart, in so many pixels."""
-    most = max(2, room // _CHARACTER)
+def _divides(unit: float, step: float) -> bool:
+    return abs(step / unit - round(step / unit)) < 1e-6
+
+
+def _add_legend(figure: Figure, lines: Sequence[Line2D], names: Sequence[str], columns: int) -> None:
+    """Name the lines above the axes."""
+    shown = [_shortened(_text(name), _LEGEND_LENGTH - 4) for name in names]
+    columns = max(1, _LEGEND_LENGTH // (4 + max(map(len, shown), default=1)))
+    legend = figure.legend(
+        lines, [str(number) for number in range(len(lines))], loc="outside upper left", ncols=columns
+    )
+    for text, name in zip(legend.get_texts(), shown, strict=True):
+        text.set_text(name)  # only now: a legend leaves out what is named with a _ at its start
+
+
+# Text
+
+
+def _text(text: str) -> str:
+    """Return the text as XML can have it, and without control characters."""
+    return re.sub("[\ufffe\uffff]", "\ufffd", printable(text))
+
+
+def _shortened(name: str, most: int) -> str:
+    """Return the end of a name, which tells networks apart."""
     return name if len(name) <= most else "…" + name[1 - most :]
 
 
-def _text(x: float, y: float, text: str, anchor: str, weight: str = "normal", turn: str = "") -> str:
-    transform = f' transform="{turn}"' if turn else ""
-    place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-weight="{weight}"{transform}'
-    return f"<text {place}>{escape(printable(text))}</text>"
+# Matplotlib
 
 
-def _picture(title: str, body: Sequence[str]) -> str:
-    head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" height="{_HEIGHT}"'
-        ' role="img" font-family="sans-serif" font-size="12">'
-    )
-    background = f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="white"/>'
-    return "\n".join([head, f"<title>{escape(printable(title))}</title>", background, *body, "</svg>"]) + "\n"
+@contextmanager
+def _drawing(title: str, height: float) -> Iterator[tuple[Figure, Axes]]:
+    """Give a figure and its axes, in our style whatever the user's is for other programs.
+
+    `title` makes the names within one picture others than those of its neighbours on a page.
+    """
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # its font cache and fonts are no news for the user
+    import matplotlib.style
+    from matplotlib.figure import Figure
+
+    with matplotlib.style.context(["default", {**_STYLE, "svg.hashsalt": _text(title)}]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of letters that its fonts lack: the reader's may have them
+        figure = Figure(figsize=(_WIDTH, height), layout="constrained")
+        yield figure, figure.add_subplot()
+
+
+_STYLE = {
+    "svg.fonttype": "none",
+    "text.parse_math": False,
+    "text.usetex": False,
+    "font.family": ["sans-serif"],
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 9,
+    "text.color": INK,
+    "axes.labelcolor": FAINT,
+    "axes.edgecolor": FAINT,
+    "axes.facecolor": PAPER,
+    "figure.facecolor": PAPER,
+    "savefig.facecolor": PAPER,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.spines.left": False,
+    "axes.axisbelow": True,
+    "axes.formatter.useoffset": False,
+    "grid.color": GRID,
+    "grid.linewidth": 0.7,
+    "xtick.color": FAINT,
+    "ytick.color": FAINT,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "ytick.major.size": 0,
+    "lines.linewidth": 1.8,
+    "lines.markersize": 5,
+    "legend.frameon": False,
+    "legend.borderaxespad": 0.2,
+    "legend.handlelength": 1.8,
+}
+
+
+def _svg(figure: Figure, title: str) -> str:
+    """Return the figure as an SVG file without what is of matplotlib alone."""
+    out = io.StringIO()
+    figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Type": None, "Format": None})
+    root = ElementTree.fromstring(out.getvalue())
+    _drop(root, "metadata")
+    _drop(root.find(f"{{{_SVG}}}defs"), "style")
+    used = {name for element in root.iter() for value in element.attrib.values() for name in _referenced(value)}
+    for element in root.iter():
+        if element.get("id") not in used:
+            element.attrib.pop("id", None)
+        if "font-family" in element.get("style", ""):
+            element.set("style", re.sub(r"font-family: [^;]*;?", "", element.get("style", "")).strip())
+    root.attrib.update({"role": "img", "font-family": "system-ui, sans-serif", "stroke-linejoin": "round"})
+    heading = ElementTree.Element(f"{{{_SVG}}}title")
+    heading.text = _text(title)
+    root.insert(0, heading)
+    return _written(root)
+
+
+def _drop(parent: ElementTree.Element | None, name: str) -> None:
+    child = None if parent is None else parent.find(f"{{{_SVG}}}{name}")
+    if parent is not None and child is not None:
+        parent.remove(child)
+
+
+def _referenced(value: str) -> list[str]:
+    """Return the names of the elements that an attribute refers to."""
+    return [whole or within for whole, within in re.findall(r"^#(.+)$|url\(#([^)]+)\)", value)]
+
+
+def _written(root: ElementTree.Element) -> str:
+    ElementTree.register_namespace("", _SVG)
+    ElementTree.register_namespace("xlink", _XLINK)
+    return ElementTree.tostring(root, encoding="unicode") + "\n"

@@ -20,8 +20,8 @@ from core.messages import InvalidSetting
 from core.worker.protocol import Measure, Measured, Refused
 from tui_app import comparison_text as view
 from tui_app import terminal
-from tui_app.charts import accuracy
-from tui_app.charts.accuracy import Curve
+from tui_app.charts import accuracy_chart
+from tui_app.charts.accuracy_chart import AccuracyCurve
 from tui_app.dashboard.keys import conditions_keys
 from tui_app.dashboard.screens.side_screen import AskingScreen
 from tui_app.i18n import _, say
@@ -188,7 +188,7 @@ class ConditionsScreen(AskingScreen[None]):
     def _fill_table(self) -> None:
         plain = not terminal.has_utf8()
         headings = [
-            "\n".join((accuracy.marker(position, plain=plain), *subject.lines))
+            "\n".join((accuracy_chart.marker(position, plain=plain), *subject.lines))
             for position, subject in enumerate(self._subjects)
         ]
         rows = [
@@ -209,8 +209,8 @@ class ConditionsScreen(AskingScreen[None]):
         for position, subject in enumerate(self._subjects):
             values = [(condition, self._known.get(Measure(subject.run_dir, condition))) for condition in asked]
             points = view.curve_points(((one, value) for one, value in values if value is not None), kind)
-            mark = accuracy.marker(position, plain=not terminal.has_utf8())
-            drawn.append(Curve(subject.lines[0], mark, subject.colour, points))
+            mark = accuracy_chart.marker(position, plain=not terminal.has_utf8())
+            drawn.append(AccuracyCurve(subject.lines[0], mark, subject.colour, points))
         strengths = [0.0, *(condition.strength for condition in asked if condition is not None)]
         unit = view.strength_unit(kind)
         self.query_one(CurveView).show(drawn, strengths, unit)
@@ -221,11 +221,11 @@ class CurveView(Widget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._curves: Sequence[Curve] = ()
+        self._curves: Sequence[AccuracyCurve] = ()
         self._strengths: Sequence[float] = ()
         self._unit = ""
 
-    def show(self, drawn: Sequence[Curve], strengths: Sequence[float], unit: str) -> None:
+    def show(self, drawn: Sequence[AccuracyCurve], strengths: Sequence[float], unit: str) -> None:
         self._curves, self._strengths, self._unit = drawn, strengths, unit
         self.refresh()
 
@@ -233,5 +233,5 @@ class CurveView(Widget):
         if len(self._strengths) < 2:
             return Text(_("No strength is typed for this."), style="dim")
         width, height = self.content_size
-        drawn = accuracy.draw(self._curves, self._strengths, width, height - 1, plain=not terminal.has_utf8())
+        drawn = accuracy_chart.draw(self._curves, self._strengths, width, height - 1, plain=not terminal.has_utf8())
         return Text.assemble(drawn, "\n", self._unit.rjust(width), no_wrap=True)

@@ -30,7 +30,8 @@ from tui_app.charts.canvas import (
     PLACEHOLDER,
     SERIES,
     VALIDATION,
-    Canvas,
+    CellSize,
+    ChartCanvas,
     Row,
 )
 from tui_app.charts.curves import Series
@@ -132,7 +133,7 @@ class LossChart(Widget):
     async def _load_canvas(self) -> None:
         """It takes 0.2 s, a third of what the first painting of the screen would wait for."""
         with suppress(Exception):  # what is wrong will show when it draws
-            await asyncio.to_thread(Canvas.load)
+            await asyncio.to_thread(ChartCanvas.load)
         self._may_draw = True
         self._shown = None
         self.refresh_data()
@@ -151,7 +152,8 @@ class LossChart(Widget):
 
     def refresh_data(self) -> None:
         """Draw what is new: only the cells that changed are sent to the terminal."""
-        view = View(self.size, self._series, self._planned_epochs, self.x_unit, self.log_scale, self.placeholder)
+        size = CellSize(*self.size)
+        view = View(size, self._series, self._planned_epochs, self.x_unit, self.log_scale, self.placeholder)
         state = view, [series.versions for series in self._series]
         if state == self._shown or not self.size:
             return

@@ -1,0 +1,120 @@
+"""A chart of accuracy against the strength of a condition, as text: for the dashboard and for a terminal."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.text import Text
+
+from tui_app.charts.axes import Scale
+from tui_app.charts.canvas import ASCII, SERIES, CellSize, ChartCanvas, Layout, Row
+from tui_app.charts.curves import Point
+from tui_app.i18n import _, percent
+
+COLOURS = ("cyan", "yellow", "green", "magenta", "red", "blue")
+_MARKERS, _PLAIN_MARKERS = "●■▲◆▼○", "ox+*#@"
+_MARGIN = 6
+"""Columns of the accuracies at the y axis."""
+_MOST_TICKS = 10
+"""At the y axis, which covers 10 points of accuracy or more: whole percentages, mostly."""
+_RUN = re.compile(r"(.)\1*", re.DOTALL)
+"""Cells that show the same."""
+
+
+@dataclass(frozen=True)
+class AccuracyCurve:
+    """Accuracies, 0 to 1, by strength; `marker` is drawn at each, in `colour`."""
+
+    name: str
+    marker: str
+    colour: str
+    points: Sequence[tuple[float, float]]
+
+
+def marker(position: int, *, plain: bool) -> str:
+    """Return the marker of the curve at this position: curves are told apart without colours too."""
+    markers = _PLAIN_MARKERS if plain else _MARKERS
+    return markers[position % len(markers)]
+
+
+def legend(curves: Sequence[AccuracyCurve]) -> Text:
+    """Say which curve is whose."""
+    return Text("  ").join(Text(f"{curve.marker} {curve.name}", style=curve.colour) for curve in curves)
+
+
+def draw(curves: Sequence[AccuracyCurve], strengths: Sequence[float], width: int, height: int, *, plain: bool) -> Text:
+    """Draw the curves in `width` columns and `height` rows; nothing where they have no room. `plain`: in ASCII."""
+    layout = Layout(CellSize(width, height), _MARGIN, wants_legend=False)
+    columns, rows = layout.canvas.width, layout.canvas.height
+    if not layout.has_axes or columns < 2 * len(strengths) or rows < 3 or not strengths:
+        return Text()
+    canvas, scale = ChartCanvas(layout, plain), _scale(curves)
+    x_axis = _XAxis(max(strengths) or 1.0, columns, dots_per_column=1 if plain else 2)
+    canvas.axes(
+        x_axis.ticks(strengths),
+        [
+            (
+                canvas.y(fraction),
+                percent((scale.bottom + fraction * (scale.top - scale.bottom)) / 100, 0).rjust(_MARGIN),
+            )
+            for fraction, _label in scale.ticks(min(rows // 2, _MOST_TICKS))
+        ],
+    )
+    places = [x_axis.points(curve) for curve in curves]
+    for number, points in enumerate(places):
+        canvas.line(points, x_axis.num_dots, scale, SERIES + number, ".")
+    for number, (curve, points) in enumerate(zip(curves, places, strict=True)):
+        canvas.marks(points, x_axis.num_dots, scale, SERIES + number, curve.marker)
+    return Text("\n", no_wrap=True).join(_line(row, curves, plain=plain) for row in canvas.rows())
+
+
+def _scale(curves: Sequence[AccuracyCurve]) -> Scale:
+    """Return an axis in percent, so that its ticks are at round ones: to 100, from the tenth below all accuracies."""
+    lowest = min((y for curve in curves for _x, y in curve.points if math.isfinite(y)), default=0.0)
+    return Scale(10 * min(max(math.floor(10 * lowest), 0), 9), 100)
+
+
+@dataclass(frozen=True)
+class _XAxis:
+    """Strengths from 0 to `right`, in so many columns of the canvas."""
+
+    right: float
+    columns: int
+    dots_per_column: int
+
+    @property
+    def num_dots(self) -> int:
+        return self.columns * self.dots_per_column
+
+    def points(self, curve: AccuracyCurve) -> list[Point]:
+        """Return the dots of a curve; what is no number has none."""
+        known = [(x, y) for x, y in curve.points if math.isfinite(y)]
+        return [Point(self._dot(x), 100 * y, joined=i > 0) for i, (x, y) in enumerate(known)]
+
+    def ticks(self, strengths: Sequence[float]) -> list[tuple[float, str]]:
+        """Return a tick for each strength; where the labels of two would touch, the second is left out."""
+        ticks: list[tuple[float, str]] = []
+        end = -1
+        for strength in sorted(strengths):
+            column = self._dot(strength) // self.dots_per_column
+            label = f"{strength:g}".replace(".", _("."))
+            start = min(column - len(label) // 2, self.columns - len(label))
+            if start > end or not ticks:
+                ticks.append(((column + 0.5) / self.columns, label))
+                end = start + len(label)
+        return ticks
+
+    def _dot(self, strength: float) -> int:
+        return round(strength / self.right * (self.num_dots - 1))
+
+
+def _line(row: Row, curves: Sequence[AccuracyCurve], *, plain: bool) -> Text:
+    """Return a row of the canvas in the curves' colours."""
+    line = Text(no_wrap=True)
+    for run in _RUN.finditer(row.paint):
+        text, number = row.text[run.start() : run.end()], ord(run[1]) - SERIES
+        line.append(text.translate(ASCII) if plain else text, curves[number].colour if number >= 0 else "")
+    return line
