@@ -1,89 +1,43 @@
-"""The training, from a configuration to what a run directory holds of it."""
+"""The training loop: the exam's numbers, the events that it yields, and the same numbers after an interruption."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 
-from core.config import RunConfig
 from core.data import datasets
 from core.data.datasets import Dataset
 from core.messages import Problem
-from core.networks import exam
-from core.networks.build import built_in_class
-from core.runs import directory, lease
-from core.runs.directory import Run
-from core.runs.events import CheckpointSaved, EpochEnded, Evaluated, Event, Progress, RunEnded, RunStarted
+from core.networks.build import build_network, built_in_class
+from core.runs import directory
+from core.runs.events import CheckpointSaved, EpochEnded, Evaluated, Notice, Progress, RunEnded, RunStarted
 from core.runs.record import Record
-from core.training import devices
+from core.training import loop
 from core.worker.carry_out import carry_out
-from tests.core import exam_program
+from tests.core.training import exam_program
+from tests.core.training.sample_runs import after_batches, batch_losses, carried_out, configuration, events_of
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def sample() -> Dataset:
-    return datasets.load(
-        "sample", Path("/nowhere"), notify=lambda _m: None, progress=lambda _m, _f: None, should_stop=lambda: False
-    )
-
-
-def configuration(**settings: object) -> RunConfig:
-    return RunConfig(**{"dataset": "sample", "epochs": 2, "seed": 7, "threads": 1, "device": "cpu"} | settings)  # type: ignore[arg-type]
-
-
-def events_of(run: Run) -> list[Event]:
-    reader, found = run.reader(), []
-    while new := reader.read_new():
-        found += new
-    assert reader.skipped == 0
-    return found
-
-
-def carried_out(folder: Path, should_stop: Callable[[], bool] = lambda: False, **settings: object) -> Run:
-    run = directory.create(folder, configuration(**settings))
-    carry_out(run, lambda _event: None, should_stop)
-    return run
-
-
-def after_batches(number: int) -> Callable[[], bool]:
-    """Ask to stop once the training has come so far; asked once per batch."""
-    calls = iter(range(10**9))
-    return lambda: next(calls) >= number
-
-
-def batch_losses(run: Run) -> dict[tuple[int, int], float | None]:
-    """Of every batch, the last time that it was trained."""
-    losses: dict[tuple[int, int], float | None] = {}
-    for event in events_of(run):
-        if isinstance(event, Progress):
-            first = event.step - len(event.losses) + 1
-            losses |= {(event.epoch, step): loss for step, loss in enumerate(event.losses, first)}
-    return losses
-
-
-@pytest.mark.parametrize("model", ["RN_1", "RN_2"])
+@pytest.mark.parametrize(("model", "images"), [("RN_1", 4000), ("RN_2", 1280)])
 def test_exact_losses_are_those_of_the_exam_program_to_the_last_digit(
-    model: str, sample: Dataset, tmp_path: Path
+    model: str, images: int, sample: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Over two epochs; the convolutional network on fewer images, for it takes its time."""
+    data = replace(sample, train_images=sample.train_images[:images], train_labels=sample.train_labels[:images])
+    monkeypatch.setattr(datasets, "load", lambda *_arguments, **_options: data)
     run = carried_out(tmp_path, model=model, exact=True)
     exam = exam_program.run(
         built_in_class(model),
-        exam_program.ImageDataset(sample.train_images, sample.train_labels),
-        exam_program.ImageDataset(sample.test_images, sample.test_labels),
+        exam_program.ImageDataset(data.train_images, data.train_labels),
+        exam_program.ImageDataset(data.test_images, data.test_labels),
         seed=7,
         num_epochs=2,
     )
@@ -93,7 +47,7 @@ def test_exact_losses_are_those_of_the_exam_program_to_the_last_digit(
 
 
 @pytest.mark.parametrize("settings", [{"model": "RN_1"}, {"model": "RN_2", "epochs": 1}, {"precision": "bf16"}])
-def test_it_learns(settings: dict[str, object], tmp_path: Path) -> None:
+def test_it_learns(settings: dict[str, Any], tmp_path: Path) -> None:
     summary = carried_out(tmp_path, **settings).summary()
     assert summary.state == "done"
     assert summary.accuracy is not None
@@ -131,31 +85,10 @@ def test_epochs_of_milliseconds_do_not_each_pay_for_a_checkpoint(tmp_path: Path)
     assert len(saved) < 20
 
 
-def test_results_on_disk_agree_with_the_events(sample: Dataset, tmp_path: Path) -> None:
-    run = carried_out(tmp_path, epochs=1)
-    (result,) = [event for event in events_of(run) if isinstance(event, Evaluated)]
-    with np.load(run.path / "predictions.npz") as predictions:
-        labels, predicted = predictions["label"], predictions["predicted"]
-        probability = predictions["probability"]
-    assert labels.tolist() == sample.test_labels.tolist()
-    assert int((labels == predicted).sum()) == result.correct == round(result.accuracy * result.total)
-    assert [sum(row) for row in result.confusion] == np.bincount(labels, minlength=10).tolist()
-    assert sum(result.confusion[digit][digit] for digit in range(10)) == result.correct
-    assert probability.min() >= 0.1
-    assert probability.max() <= 1
-
-    network = exam.RN_1()
-    network.load_state_dict(load_file(run.path / "weights.safetensors"))
-    pixels = (sample.test_images[:200].float() / 255 - 0.1307) / 0.3081
-    with torch.no_grad():
-        again = network(pixels.unsqueeze(1)).argmax(1)
-    assert again.tolist() == predicted[:200].tolist()
-
-
 @pytest.mark.parametrize("settings", [{"exact": True}, {}, {"model": "RN_2", "epochs": 1}])
 @pytest.mark.parametrize("batches", [10, 62])
 def test_a_stopped_run_goes_on_to_the_numbers_of_one_that_was_not(
-    settings: dict[str, object], batches: int, tmp_path: Path
+    settings: dict[str, Any], batches: int, tmp_path: Path
 ) -> None:
     whole = carried_out(tmp_path, **settings)
     run = carried_out(tmp_path, after_batches(batches), **settings)
@@ -185,7 +118,7 @@ def test_dropout_draws_the_same_after_a_resumption(tmp_path: Path) -> None:
         "        super().__init__(nn.Flatten(), nn.Linear(784, 50), nn.BatchNorm1d(50), nn.ReLU(), nn.Dropout(0.5),\n"
         "                         nn.Linear(50, 10))\n"
     )
-    settings: dict[str, object] = {"model": f"{tmp_path / 'net.py'}:Net", "epochs": 1}
+    settings: dict[str, Any] = {"model": f"{tmp_path / 'net.py'}:Net", "epochs": 1}
     whole = carried_out(tmp_path / "runs", **settings)
     run = carried_out(tmp_path / "runs", after_batches(20), **settings)
     carry_out(run, lambda _event: None, lambda: False)
@@ -218,34 +151,54 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_leaves_the_last_good_checkpo
         directory.check_resumable(run)
 
 
-def test_resuming_on_other_data_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = carried_out(tmp_path, after_batches(20))
-    monkeypatch.setattr(Dataset, "digest", "another")
-    ended = carry_out(run, lambda _event: None, lambda: False)
-    assert ended.status == "failed"
-    assert "the data are not those" in str(ended.message)
-
-
-def test_a_device_that_is_not_there_is_named_with_what_is(tmp_path: Path) -> None:
-    ended = carry_out(directory.create(tmp_path, configuration(device="cuda:99")), lambda _event: None, lambda: False)
-    assert ended.status == "failed"
-    assert "cuda:99" in str(ended.message)
-    assert "cpu" in str(ended.message)
-
-
-def started(run: Run) -> RunStarted:
-    return [event for event in events_of(run) if isinstance(event, RunStarted)][-1]
-
-
-def test_runs_side_by_side_share_the_cores_and_a_resumed_one_keeps_its_threads(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_disk_that_is_full_is_told_once_and_once_again_when_it_fills_again(
+    sample: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(devices, "default_threads", lambda: 2)
-    run = carried_out(tmp_path, after_batches(5), threads=0)
-    assert started(run).threads == 2
-    other = directory.create(tmp_path, configuration())
-    lease.claim(other.path)  # as if this process trained it
-    assert other.state() == "running"
-    assert started(carried_out(tmp_path, after_batches(5), threads=0)).threads == 1
+    """Eight epochs, a checkpoint each; there is room for that of the fourth alone."""
+    monkeypatch.setattr(loop, "CHECKPOINT_SHARE", math.inf)
+    attempts: list[int] = []
+
+    def save(checkpoint: loop.Checkpoint) -> None:
+        attempts.append(checkpoint["epoch"])
+        if checkpoint["epoch"] != 4:
+            raise OSError(28, "No space left on device", f"file-{len(attempts)}")
+
+    config = configuration(epochs=8, batch_size=4000, width=0.1)
+    network = build_network(config.architecture)
+    cpu = torch.device("cpu")
+    events = list(loop.train(network, sample, config, cpu, save=save, should_stop=lambda: False))
+    assert attempts == [1, 2, 3, 4, 5, 6, 7, 8]
+    told = [event for event in events if isinstance(event, Notice | EpochEnded | CheckpointSaved)]
+    kinds = {EpochEnded: "epoch", Notice: "notice", CheckpointSaved: "saved"}
+    assert [kinds[type(event)] for event in told] == [
+        *("epoch", "notice", "epoch", "epoch", "epoch", "saved"),
+        *("epoch", "notice", "epoch", "epoch", "epoch"),
+    ]
+
+
+def test_a_checkpoint_within_an_epoch_loses_no_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed right after a checkpoint that came between two reports of progress."""
+    whole = carried_out(tmp_path, epochs=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "PROGRESS_INTERVAL_S", math.inf)
+        patch.setattr(loop, "CHECKPOINT_INTERVAL_S", 0)
+        patch.setattr(loop, "CHECKPOINT_SHARE", math.inf)
+        run = carried_out(tmp_path, _killed_at(30), epochs=1)
+    assert run.state() == "failed"
     carry_out(run, lambda _event: None, lambda: False)
-    assert started(run).threads == 2
+    assert [event.step for event in events_of(run) if isinstance(event, RunStarted)] == [0, 29]
+    assert batch_losses(run) == batch_losses(whole)
+    (ended,) = [event.loss for event in events_of(run) if isinstance(event, EpochEnded)]
+    assert [ended] == [event.loss for event in events_of(whole) if isinstance(event, EpochEnded)]
+
+
+def _killed_at(batch: int) -> Callable[[], bool]:
+    """Raise at this batch, where a run is asked whether to stop."""
+    calls = iter(range(1, 10**9))
+
+    def should_stop() -> bool:
+        if next(calls) == batch:
+            raise RuntimeError("killed")
+        return False
+
+    return should_stop
