@@ -1,5 +1,8 @@
-"""The command, run as `python -m tui_app`."""
+"""`python -m tui_app`: the command `mnist-tui`, wherever its script lies."""
+
+from __future__ import annotations
 
 from tui_app.cli import main
 
-main()
+if __name__ == "__main__":
+    main()

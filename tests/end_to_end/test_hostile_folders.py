@@ -30,7 +30,17 @@ from core.config import RunConfig
 from core.messages import Message, Problem
 from core.runs import directory
 from core.runs.directory import Run
-from core.runs.events import CheckpointSaved, EpochEnded, Evaluated, Notice, Progress, RunEnded, RunStarted, encode
+from core.runs.events import (
+    CheckpointSaved,
+    EpochEnded,
+    Evaluated,
+    Event,
+    Notice,
+    Progress,
+    RunEnded,
+    RunStarted,
+    encode,
+)
 from tests.end_to_end.terminal import Place, all_events, wait_for_event
 from tui_app import cli, i18n
 from tui_app.console import listing_commands, training_command
@@ -77,7 +87,7 @@ def _evaluated(**changed: Any) -> Evaluated:
     return Evaluated(**{**known, "time": 1.7e9, **changed})
 
 
-SOUND = (
+SOUND: tuple[Event, ...] = (
     _started(),
     _progress(),
     EpochEnded(epoch=1, loss=1.5, seconds=1.0, time=1.7e9),
@@ -312,7 +322,7 @@ def _replay_in_a_progress_bar(run: Run) -> None:
     _assert_harmless(err.getvalue().replace("\r\x1b[2K", ""))
 
 
-STRANGE = {
+STRANGE: dict[str, tuple[Event, ...]] = {
     "no steps": (_started(steps_per_epoch=0), _progress(), *SOUND[2:]),
     "negative steps": (_started(steps_per_epoch=-5), _progress(), *SOUND[2:]),
     "huge steps": (_started(steps_per_epoch=10**18), _progress(epoch=10**9, step=10**17), *SOUND[2:]),
@@ -391,21 +401,19 @@ def _endless_device(path: Path) -> None:
     path.symlink_to("/dev/zero")
 
 
-KINDS: dict[str, Callable[[Path], None]] = {
+KINDS: dict[str, Callable[[Path], object]] = {
     "missing": lambda _path: None,
     "folder": Path.mkdir,
     "fifo": _fifo,
     "link out": _link_out,
     "link to itself": _link_to_itself,
     "endless device": _endless_device,
-    "deep nesting": lambda path: path.write_text("[" * 50_000 + "]" * 50_000) and None,
-    "deep object": lambda path: path.write_text('{"message":' * 20_000) and None,
-    "huge line": lambda path: path.write_bytes(b'{"type":"' + b"x" * (9 << 20)) and None,
-    "many empty lines": lambda path: path.write_bytes(b"\n" * (5 << 20)) and None,
-    "unknown events": lambda path: (
-        path.write_text('{"type":"flight","time":1}\n{"type":7}\n[]\n1e999\nNaN\n' * 50) and None
-    ),
-    "utf-16": lambda path: path.write_bytes('{"type":"notice"}\n'.encode("utf-16")) and None,
+    "deep nesting": lambda path: path.write_text("[" * 50_000 + "]" * 50_000),
+    "deep object": lambda path: path.write_text('{"message":' * 20_000),
+    "huge line": lambda path: path.write_bytes(b'{"type":"' + b"x" * (9 << 20)),
+    "many empty lines": lambda path: path.write_bytes(b"\n" * (5 << 20)),
+    "unknown events": lambda path: path.write_text('{"type":"flight","time":1}\n{"type":7}\n[]\n1e999\nNaN\n' * 50),
+    "utf-16": lambda path: path.write_bytes('{"type":"notice"}\n'.encode("utf-16")),
 }
 
 
@@ -497,11 +505,12 @@ def test_malicious_checkpoint_is_not_executed(place: Place) -> None:
     lines = run.events_path.read_bytes().splitlines(keepends=True)
     run.events_path.write_bytes(b"".join(lines[:-1]))
     proof = place.folder / "executed"
-    for name, write in {
+    planted: dict[str, Callable[[], object]] = {
         "plain": lambda: run.checkpoint_path.write_bytes(pickle.dumps(_Evil(proof))),
         "torch": lambda: torch.save({"state": _Evil(proof)}, run.checkpoint_path),
         "garbage": lambda: run.checkpoint_path.write_bytes(random.Random(0).randbytes(10_000)),
-    }.items():
+    }
+    for name, write in planted.items():
         write()
         resumed = place.fork("resume", run.id, "--no-ui", "--lang", "en")
         assert resumed.wait() == 1, name

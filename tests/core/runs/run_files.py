@@ -22,7 +22,7 @@ PROGRESS = Progress(epoch=1, step=2, loss=0.5, losses=(0.75, 0.25), images_per_s
 
 
 def new_run(folder: Path, **settings: Any) -> Run:
-    return directory.create(folder, RunConfig(**settings))  # type: ignore[arg-type]
+    return directory.create(folder, RunConfig(**settings))
 
 
 def write(run: Run, *new: events.Event) -> None:
