@@ -12,7 +12,7 @@ from textual.widgets import Static
 from core.messages import Message
 from core.runs.events import CheckpointSaved, Event, Notice, Progress
 from core.runs.record import Record
-from tests.core.runs.run_files import new_run
+from tests.core.runs.run_files import new_run, write
 from tests.core.runs.test_record import crashed_and_resumed
 from tui_app.console import status_line
 from tui_app.console.printer import Printer
