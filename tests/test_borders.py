@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 
 LEVELS: tuple[tuple[str, ...], ...] = (
@@ -232,6 +234,7 @@ def test_no_library_brings_torch_along() -> None:
     assert not loaded & {"torch", "torchvision", "numpy"}
 
 
+@pytest.mark.slow
 def test_core_knows_neither_the_dashboard_nor_its_libraries() -> None:
     loaded = loaded_by(of_package("core"))
     assert "torch" in loaded

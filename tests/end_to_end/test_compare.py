@@ -19,6 +19,8 @@ from core.runs.events import EpochEnded, Evaluated, Progress
 from tests.end_to_end.forks import ForkServer
 from tests.end_to_end.terminal import Place, all_events, predictions, wait_for_event, wait_until
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = (
     "--seeds",
     "2",

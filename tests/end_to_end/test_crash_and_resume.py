@@ -23,6 +23,8 @@ from tests.end_to_end.terminal import (
     wait_until,
 )
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = ("--epochs", "3", "--seed", "5", "--batch-size", "100")
 STEPS = 40
 BALLAST = str(5_000_000)

@@ -6,7 +6,11 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 
+import pytest
+
 from tests.end_to_end.terminal import Place, Terminal
+
+pytestmark = pytest.mark.slow
 
 Point = tuple[int, int]
 """Column and row of a pixel, from 0 to 27."""

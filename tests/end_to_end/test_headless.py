@@ -20,6 +20,8 @@ from tests.end_to_end.terminal import (
     wait_for_event,
 )
 
+pytestmark = pytest.mark.slow
+
 TRAIN = ("--no-ui", "--dataset", "sample", "--threads", "1", "--epochs", "1", "--seed", "3")
 TRACEBACK = "Traceback"
 

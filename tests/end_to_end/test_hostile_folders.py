@@ -360,6 +360,7 @@ def test_strange_run(tmp_path: Path, name: str) -> None:
     _assert_lists_and_follows(tmp_path)
 
 
+@pytest.mark.slow
 async def test_dashboard_on_strange_runs(tmp_path: Path, no_standby: None) -> None:
     for number, name in enumerate(STRANGE):
         _make(tmp_path, b"".join(map(encode, STRANGE[name])), f"rn1-{number:04d}", log__txt=(EVIL * 3).encode())
@@ -372,6 +373,7 @@ def no_standby(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Dashboard, "_ensure_standby", lambda _self: None)
 
 
+@pytest.mark.slow
 @settings(ROUNDS, max_examples=1, phases=(Phase.explicit, Phase.generate))
 @given(contents=st.lists(_strange_events(), min_size=15, max_size=15))
 async def test_dashboard_on_random_values(contents: list[bytes]) -> None:
@@ -417,6 +419,7 @@ KINDS: dict[str, Callable[[Path], object]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ["config.json", "events.jsonl", "worker.json", "log.txt"])
 async def test_files_of_the_wrong_kind(tmp_path: Path, file: str, no_standby: None) -> None:
     """Listed, followed and shown; what a link points at is never read."""
@@ -495,6 +498,7 @@ class _Evil:
 EVIL_NETWORK = "import pathlib\npathlib.Path({path!r}).touch()\nfrom torch import nn\nclass Net(nn.Linear):\n    pass\n"
 
 
+@pytest.mark.slow
 def test_malicious_checkpoint_is_not_executed(place: Place) -> None:
     """Plain, and within a file as torch writes it: refused by the real command, in a line."""
     import torch
@@ -521,6 +525,7 @@ def test_malicious_checkpoint_is_not_executed(place: Place) -> None:
         assert not proof.exists()
 
 
+@pytest.mark.slow
 def test_showing_a_run_executes_nothing_of_it(place: Place) -> None:
     """A run's events may name any Python file as its network: looking at it must not import that."""
     proof = place.folder / "executed"
@@ -536,6 +541,7 @@ def test_showing_a_run_executes_nothing_of_it(place: Place) -> None:
     assert not proof.exists()
 
 
+@pytest.mark.slow
 def test_links_in_a_run_directory_are_not_written_through(place: Place) -> None:
     """Whoever resumes a run from elsewhere has no file of his overwritten."""
     for name in ("log.txt", "events.jsonl", "lock", "worker.json", "checkpoint.pt", "predictions.npz"):
@@ -550,6 +556,7 @@ def test_links_in_a_run_directory_are_not_written_through(place: Place) -> None:
         shutil.rmtree(run.path)
 
 
+@pytest.mark.slow
 def test_real_command_on_a_hostile_folder(place: Place) -> None:
     """Everything at once, in a real terminal: nothing from the folder steers it."""
     place.runs_dir.mkdir()
@@ -576,6 +583,7 @@ def test_real_command_on_a_hostile_folder(place: Place) -> None:
     assert terminal.wait_end() == 0
 
 
+@pytest.mark.slow
 def test_damage_under_a_dashboard(place: Place) -> None:
     """A folder that goes away while a run in it is watched, and comes back."""
     place.train("--epochs", "20", "--seed", "1", pause=0.02)

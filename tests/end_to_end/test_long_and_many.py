@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 import psutil
+import pytest
 
 from core.config import RunConfig
 from core.runs import directory
@@ -16,6 +17,8 @@ from core.runs.directory import Run
 from core.runs.events import EpochEnded, Evaluated, Progress, RunEnded, encode
 from tests.end_to_end.terminal import Place, Terminal
 from tests.recorded import started
+
+pytestmark = pytest.mark.slow
 
 STEPS = 63
 MIB = 1 << 20

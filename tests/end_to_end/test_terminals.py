@@ -12,6 +12,8 @@ import pytest
 from core.runs.events import Progress
 from tests.end_to_end.terminal import Place, Terminal, all_events, wait_for_event, wait_until
 
+pytestmark = pytest.mark.slow
+
 COLOURS = re.compile(rb"\x1b\[[\d;]*(?:3[0-79]|4[0-79]|38;|48;)[\d;]*m")
 
 

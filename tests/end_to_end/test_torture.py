@@ -11,6 +11,8 @@ import pytest
 from tests.end_to_end.forks import ForkServer
 from tests.end_to_end.torture import torture
 
+pytestmark = pytest.mark.slow
+
 
 def test_nothing_is_lost(tmp_path: Path, forks: Callable[[], ForkServer], capsys: pytest.CaptureFixture[str]) -> None:
     assert torture(2, 1, tmp_path / "place", forks()) == []

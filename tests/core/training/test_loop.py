@@ -26,6 +26,7 @@ from tests.core.training.sample_runs import after_batches, batch_losses, carried
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("model", "images"), [("RN_1", 4000), ("RN_2", 1280)])
 def test_exact_losses_are_those_of_the_exam_program_to_the_last_digit(
     model: str, images: int, sample: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -46,6 +47,7 @@ def test_exact_losses_are_those_of_the_exam_program_to_the_last_digit(
     assert [event.accuracy for event in events if isinstance(event, Evaluated)] == [exam.accuracy]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{"model": "RN_1"}, {"model": "RN_2", "epochs": 1}, {"precision": "bf16"}])
 def test_it_learns(settings: dict[str, Any], tmp_path: Path) -> None:
     summary = carried_out(tmp_path, **settings).summary()
@@ -85,6 +87,7 @@ def test_epochs_of_milliseconds_do_not_each_pay_for_a_checkpoint(tmp_path: Path)
     assert len(saved) < 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{"exact": True}, {}, {"model": "RN_2", "epochs": 1}])
 def test_a_stopped_run_goes_on_to_the_numbers_of_one_that_was_not(settings: dict[str, Any], tmp_path: Path) -> None:
     """Stopped early in an epoch, and before its last batch."""
