@@ -43,7 +43,9 @@ def test_a_digit_drawn_with_the_mouse_is_recognised_by_both_networks(place: Plac
     terminal.wait_for("━━ rn2-0002")
     _draw_the_digits(terminal)
     terminal.resize(80, 24)
-    terminal.wait_for("F2")
+    terminal.wait_for("Layers  Loss  Progress")  # the panels are tabs now
+    terminal.keys("f2", "f2")
+    terminal.wait_for("━━ rn2-0002")
     _draw_the_digits(terminal)
     terminal.keys("f10")
     assert terminal.wait_end() == 0

@@ -16,7 +16,7 @@ import shutil
 import sys
 import tempfile
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ from core.runs.events import (
     RunStarted,
     encode,
 )
+from core.worker.protocol import Answer, Question
 from tests.end_to_end.terminal import Place, all_events, wait_for_event
 from tui_app import cli, i18n
 from tui_app.console import listing_commands, training_command
@@ -178,9 +179,31 @@ def _assert_lists_and_follows(folder: Path, run_id: str = "rn1-0001") -> None:
             assert [entry["id"] for entry in json.loads(out)] == [run_id]
 
 
+class _IdleWorker:
+    """Stands for the process that waits for runs: there is nothing to train here."""
+
+    is_alive = True
+
+    def ask(self, question: Question) -> None:
+        pass
+
+    def hand_over(self, run: Run) -> None:
+        raise AssertionError("nothing is to be trained")
+
+    def close(self) -> None:
+        pass
+
+    def abandon(self) -> None:
+        pass
+
+    async def answers(self) -> AsyncIterator[Answer]:
+        for answer in list[Answer]():
+            yield answer
+
+
 async def _assert_dashboard_stands(folder: Path, *run_ids: str) -> str:
     """Opened on one run after the other, its keys pressed, and resized. Returns all that the screen said."""
-    app = MnistTui(folder, {"dataset": "sample"}, run_ids[0])
+    app = MnistTui(folder, {"dataset": "sample"}, run_ids[0], launch=_IdleWorker)
     said = []
     async with app.run_test(size=(120, 40)) as pilot:
         assert isinstance(app.screen, Dashboard)
@@ -361,24 +384,17 @@ def test_strange_run(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.slow
-async def test_dashboard_on_strange_runs(tmp_path: Path, no_standby: None) -> None:
+async def test_dashboard_on_strange_runs(tmp_path: Path) -> None:
     for number, name in enumerate(STRANGE):
         _make(tmp_path, b"".join(map(encode, STRANGE[name])), f"rn1-{number:04d}", log__txt=(EVIL * 3).encode())
     await _assert_dashboard_stands(tmp_path, *(f"rn1-{number:04d}" for number in range(len(STRANGE))))
-
-
-@pytest.fixture
-def no_standby(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the process that waits for runs: there is nothing to train here."""
-    monkeypatch.setattr(Dashboard, "_ensure_standby", lambda _self: None)
 
 
 @pytest.mark.slow
 @settings(ROUNDS, max_examples=1, phases=(Phase.explicit, Phase.generate))
 @given(contents=st.lists(_strange_events(), min_size=15, max_size=15))
 async def test_dashboard_on_random_values(contents: list[bytes]) -> None:
-    with pytest.MonkeyPatch.context() as patch, _fresh_folder() as folder:
-        patch.setattr(Dashboard, "_ensure_standby", lambda _self: None)
+    with _fresh_folder() as folder:
         for number, content in enumerate(contents):
             _make(folder, content, f"rn1-{number:04d}")
         await _assert_dashboard_stands(folder, *(f"rn1-{number:04d}" for number in range(len(contents))))
@@ -420,19 +436,21 @@ KINDS: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("file", ["config.json", "events.jsonl", "worker.json", "log.txt"])
-async def test_files_of_the_wrong_kind(tmp_path: Path, file: str, no_standby: None) -> None:
+async def test_files_of_the_wrong_kind(tmp_path: Path) -> None:
     """Listed, followed and shown; what a link points at is never read."""
-    for number, kind in enumerate(KINDS):
-        folder = tmp_path / str(number)
-        run = _make(folder, b"".join(map(encode, SOUND[:3])), f"rn1-{number:04d}")
-        (run.path / file).unlink(missing_ok=True)
-        KINDS[kind](run.path / file)
-        _assert_lists_and_follows(folder, run.id)
-        if file == "config.json":
-            assert run.state() == "unreadable"
-        run.path.rename(tmp_path / run.id)
-    said = await _assert_dashboard_stands(tmp_path, *(f"rn1-{number:04d}" for number in range(len(KINDS))))
+    ids = []
+    for file in ("config.json", "events.jsonl", "worker.json", "log.txt"):
+        for kind, put in KINDS.items():
+            folder = tmp_path / str(len(ids))
+            run = _make(folder, b"".join(map(encode, SOUND[:3])), f"rn1-{len(ids):04d}")
+            (run.path / file).unlink(missing_ok=True)
+            put(run.path / file)
+            _assert_lists_and_follows(folder, run.id)
+            if file == "config.json":
+                assert run.state() == "unreadable", kind
+            run.path.rename(tmp_path / run.id)
+            ids.append(run.id)
+    said = await _assert_dashboard_stands(tmp_path, *ids)
     assert "root:" not in said
 
 
