@@ -438,7 +438,7 @@ KINDS: dict[str, Callable[[Path], object]] = {
 @pytest.mark.slow
 async def test_files_of_the_wrong_kind(tmp_path: Path) -> None:
     """Listed, followed and shown; what a link points at is never read."""
-    ids = []
+    ids: list[str] = []
     for file in ("config.json", "events.jsonl", "worker.json", "log.txt"):
         for kind, put in KINDS.items():
             folder = tmp_path / str(len(ids))
