@@ -1,65 +1,253 @@
-"""What may not know of what: each module imported in a fresh interpreter."""
+"""What may know of what, read from the imports of every file, and confirmed in a few fresh interpreters."""
 
 from __future__ import annotations
 
-import re
+import ast
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
 
-WITH_TORCH = {
-    "core.acceleration",
-    "core.browsing",
-    "core.checkpoints",
-    "core.datasets",
-    "core.devices",
-    "core.distortions",
-    "core.drawing",
-    "core.evaluation",
-    "core.layers",
-    "core.macs",
-    "core.networks",
-    "core.preparation",
-    "core.trained",
-    "core.training",
-    "core.worker",
+LEVELS: tuple[tuple[str, ...], ...] = (
+    # What is said, files, the machine, where things lie: these know of nothing else here, nor of one another.
+    ("core.messages", "core.files", "core.machine", "core.paths"),
+    # The data sets and the built-in networks that there are.
+    ("core.catalogue",),
+    # All that a run needs to be told.
+    ("core.config",),
+    # What is on disk; the images; the networks.
+    ("core.runs", "core.data", "core.networks"),
+    # A network is trained on images.
+    ("core.training",),
+    # A process that does so, and what one says to it.
+    ("core.worker",),
+    # Several runs, side by side.
+    ("core.comparing",),
+    # From here on somebody looks on. The language, and the kind of terminal.
+    ("tui_app.i18n", "tui_app.terminal"),
+    # The words that both front ends say.
+    ("tui_app.wording",),
+    # Tables, and what a comparison comes to, in words.
+    ("tui_app.tables", "tui_app.comparison_text"),
+    # Curves in characters.
+    ("tui_app.charts",),
+    # A comparison as a document.
+    ("tui_app.report",),
+    # The screens.
+    ("tui_app.dashboard",),
+    # The commands: each may open any of these.
+    ("tui_app.console",),
+    # The way in.
+    ("tui_app.cli",),
+    ("tui_app.__main__",),
+)
+"""The rooms, from the ground up: a file imports its own room and lower levels, and no neighbour of its level."""
+
+LOADING_TORCH = {
+    "core.data.datasets",
+    "core.data.distortions",
+    "core.data.drawing",
+    "core.data.split_and_permute",
+    "core.networks.build",
+    "core.networks.exam",
+    "core.networks.macs",
+    "core.networks.own",
+    "core.networks.rehearsal",
+    "core.networks.tabulate",
+    "core.networks.variant",
+    "core.training.acceleration",
+    "core.training.checkpoints",
+    "core.training.devices",
+    "core.training.evaluation",
+    "core.training.load_trained",
+    "core.training.loop",
+    "core.training.robustness",
+    "core.training.settle",
+    "core.worker.__main__",
+    "core.worker.carry_out",
+    "core.worker.questions",
+    "core.worker.standby",
+    "core.worker.threads",
 }
+"""The modules that load torch when they are imported; all the others are there at once."""
 
 
-def modules(package: str) -> list[str]:
-    paths = sorted((ROOT / package).rglob("*.py"))
-    return [".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in paths]
+class Import(NamedTuple):
+    """One import of a module of ours, or of a library."""
+
+    of: str
+    at_once: bool
+    """When the file is loaded, and not within a function."""
+    for_types: bool
+    """For the type checker alone."""
+
+
+@cache
+def modules() -> Mapping[str, Path]:
+    """Return every file of the two packages by its module's name."""
+    paths = [path for package in ("core", "tui_app") for path in sorted((ROOT / package).rglob("*.py"))]
+    names = [".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in paths]
+    return dict(zip(names, paths, strict=True))
+
+
+def imports_in(nodes: list[ast.stmt], at_once: bool = True, for_types: bool = False) -> Iterator[Import]:
+    """Find the imports in these statements, those within functions and conditions included."""
+    for node in nodes:
+        match node:
+            case ast.Import():
+                yield from (Import(alias.name, at_once, for_types) for alias in node.names)
+            case ast.ImportFrom():
+                assert node.level == 0, "imports name the whole way"
+                for alias in node.names:
+                    within = f"{node.module}.{alias.name}"
+                    yield Import(within if within in modules() else str(node.module), at_once, for_types)
+            case ast.If(test=ast.Name(id="TYPE_CHECKING")):
+                yield from imports_in(node.body, at_once, for_types=True)
+                yield from imports_in(node.orelse, at_once, for_types)
+            case _:
+                is_function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+                inner = [child for child in ast.walk(node) if child is not node and isinstance(child, ast.stmt)]
+                direct = [child for child in inner if _holder(node, child)]
+                yield from imports_in(direct, at_once and not is_function, for_types)
+
+
+def _holder(node: ast.stmt, child: ast.stmt) -> bool:
+    """Tell whether `child` stands in `node` itself, in no statement between."""
+    blocks = [getattr(node, name, []) for name in ("body", "orelse", "finalbody")]
+    blocks += [part.body for name in ("handlers", "cases") for part in getattr(node, name, [])]
+    return any(child is statement for block in blocks for statement in block)
+
+
+@cache
+def imports() -> Mapping[str, tuple[Import, ...]]:
+    return {name: tuple(imports_in(ast.parse(path.read_text()).body)) for name, path in modules().items()}
+
+
+def level_and_room(name: str) -> tuple[int, str] | None:
+    """Return the level of a module and its room; None where it has no place, as the two packages themselves."""
+    for level, rooms in enumerate(LEVELS):
+        for room in rooms:
+            if name == room or name.startswith(room + "."):
+                return level, room
+    return None
+
+
+def test_every_file_has_its_level_and_every_level_its_files() -> None:
+    packages = {"core", "tui_app"}
+    assert [name for name in modules() if name not in packages and level_and_room(name) is None] == []
+    placed = {place[1] for name in modules() if (place := level_and_room(name))}
+    assert placed == {room for rooms in LEVELS for room in rooms}
+    assert [name for name in packages if modules()[name].read_text().strip()] == []  # nothing that they could import
+
+
+def test_no_import_runs_upward() -> None:
+    upward = []
+    for name, found in imports().items():
+        for one in found:
+            here, there = level_and_room(name), level_and_room(one.of)
+            if here and there and here[1] != there[1] and there[0] >= here[0]:
+                upward.append(f"{name} imports {one.of}")
+    assert upward == []
+
+
+def test_no_import_runs_in_a_circle() -> None:
+    """Neither when files are loaded, nor with what functions import later."""
+    at_once = {
+        name: [one.of for one in found if one.at_once and not one.for_types] for name, found in imports().items()
+    }
+    ever = {name: [one.of for one in found if not one.for_types] for name, found in imports().items()}
+    assert (circle(at_once), circle(ever)) == ([], [])
+
+
+def test_a_circle_is_found() -> None:
+    assert circle({"a": ["b"], "b": ["c", "d"], "c": [], "d": ["b"]}) == ["b", "d", "b"]
+
+
+def circle(graph: Mapping[str, list[str]]) -> list[str]:
+    """Return one way that leads back to where it began, if there is one."""
+    clear: set[str] = set()
+
+    def search(name: str, way: list[str]) -> list[str]:
+        if name in way:
+            return [*way[way.index(name) :], name]
+        if name not in clear:
+            for target in graph.get(name, []):
+                if found := search(target, [*way, name]):
+                    return found
+            clear.add(name)
+        return []
+
+    return next((found for name in graph if (found := search(name, []))), [])
+
+
+def test_no_class_has_the_name_of_another() -> None:
+    names = Counter(
+        node.name
+        for path in modules().values()
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.ClassDef)
+    )
+    assert [name for name, count in names.items() if count > 1] == []
+
+
+# Libraries
+
+
+def loaded_at_once(name: str) -> set[str]:
+    """Return all that is imported when this module is, of ours and of the libraries that ours name."""
+    found: set[str] = set()
+    open_names = [name]
+    while open_names:
+        this = open_names.pop()
+        if this not in found:
+            found.add(this)
+            open_names += [one.of for one in imports().get(this, ()) if one.at_once and not one.for_types]
+    return {part for each in found for part in (each, each.split(".")[0])}
+
+
+def test_what_needs_no_torch_does_not_load_it() -> None:
+    assert {name for name in modules() if "torch" in loaded_at_once(name)} == LOADING_TORCH
 
 
 def loaded_by(names: list[str]) -> set[str]:
+    """Return all modules that a fresh interpreter has loaded after importing these."""
     program = f"import sys, importlib; [importlib.import_module(n) for n in {names!r}]; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, cwd=ROOT)
     return set(done.stdout.split())
 
 
+def of_package(package: str) -> list[str]:
+    """Return the modules of a package that can be imported: to import the way in would be to run the command."""
+    return [name for name in modules() if name.split(".")[0] == package and name != "tui_app.__main__"]
+
+
+def test_no_library_brings_torch_along() -> None:
+    """Nor numpy, as soon as one of core's other modules is loaded: commands that only list are to be there at once."""
+    loaded = loaded_by([name for name in of_package("core") if name not in LOADING_TORCH])
+    assert not loaded & {"torch", "torchvision", "numpy"}
+
+
+@pytest.mark.slow
 def test_core_knows_neither_the_dashboard_nor_its_libraries() -> None:
-    loaded = loaded_by(modules("core"))
+    loaded = loaded_by(of_package("core"))
     assert "torch" in loaded
     assert not loaded & {"textual", "plotext", "typer", "rich"}
     assert not [name for name in loaded if name.split(".")[0] == "tui_app"]
 
 
 def test_the_dashboard_never_loads_torch() -> None:
-    loaded = loaded_by(modules("tui_app"))
+    loaded = loaded_by(of_package("tui_app"))
     assert "textual" in loaded
     assert not loaded & {"torch", "torchvision", "numpy", "plotext"}
 
 
-@pytest.mark.parametrize("name", sorted(set(modules("core")) - WITH_TORCH))
-def test_what_needs_no_torch_does_not_load_it(name: str) -> None:
-    assert "torch" not in loaded_by([name])
-
-
 def test_one_file_knows_plotext() -> None:
-    files = [path for package in ("core", "tui_app") for path in (ROOT / package).rglob("*.py")]
-    importing = [path.stem for path in files if re.search(r"^\s*(import|from) plotext", path.read_text(), re.MULTILINE)]
-    assert importing == ["chart_canvas"]
+    knowing = [name for name, found in imports().items() if any(one.of.split(".")[0] == "plotext" for one in found)]
+    assert knowing == ["tui_app.charts.canvas"]

@@ -124,7 +124,7 @@ class Run:
         except OSError:
             created = 0.0
         try:
-            record = self._tail()
+            record = self.tail()
         except OSError as error:
             message = Message("run {run} is unreadable: {reason}", {"run": self.id, "reason": reason(error)})
             return Summary(id=self.id, state="unreadable", message=message)
@@ -139,7 +139,7 @@ class Run:
             message=record.ended.message if record.ended else None,
         )
 
-    def _tail(self) -> Record:
+    def tail(self) -> Record:
         """Return the run's record, from the tail of its events where that is enough. Raises `OSError`."""
         record = Record(keep_losses=False)
         try:

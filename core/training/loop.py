@@ -78,24 +78,25 @@ def train(
         for step, batch in enumerate(batches[first_step:], first_step + 1):
             meter.add(step, training.step(batch))
             stop = should_stop()
-            if meter.progress_due() or stop or step == len(batches):
+            # A checkpoint holds the losses reported so far: they are reported before it.
+            save_now = stop or meter.checkpoint_due(CHECKPOINT_INTERVAL_S)
+            if meter.progress_due() or save_now or step == len(batches):
                 progress = meter.progress(epoch, step)
                 yield progress
                 if progress.loss is None:
                     yield diverged(epoch, progress.step)
                     return
-            if stop or meter.checkpoint_due(CHECKPOINT_INTERVAL_S):
-                if step < len(batches):
-                    yield training.checkpoint(epoch, step, save)
-                if stop:
-                    break
+            if save_now and step < len(batches):
+                yield from training.checkpoint(epoch, step, save)
+            if stop:
+                break
         first_step = 0
         if step == len(batches):
             yield meter.epoch_ended(epoch)
             if len(dataset.validation_labels):
                 yield training.validate(epoch)
             if stop or epoch == config.epochs or meter.checkpoint_due():
-                yield training.checkpoint(epoch, step, save)
+                yield from training.checkpoint(epoch, step, save)
         if stop:
             yield RunEnded(status="stopped")
             return
@@ -164,6 +165,7 @@ class _Training:
         self._generator = torch.default_generator if config.exact else torch.Generator().manual_seed(config.seed)
         self._order_state = self._generator.get_state()
         self.meter = _Meter(num_steps(dataset, config), config.batch_size, device)
+        self._is_save_failing = False
 
     def draw_batches(self) -> tuple[torch.Tensor, ...]:
         """Draw the order of a new epoch and return the indices of each batch."""
@@ -194,16 +196,26 @@ class _Training:
         accuracy = evaluation.correct / len(evaluation.labels)
         return Validated(epoch=epoch, loss=finite(evaluation.loss), accuracy=accuracy)
 
-    def checkpoint(self, epoch: int, step: int, save: Callable[[Checkpoint], None]) -> Event:
+    def checkpoint(self, epoch: int, step: int, save: Callable[[Checkpoint], None]) -> Iterator[Event]:
+        """Save a checkpoint. Why that fails is said once, and again only when one was saved in between."""
         with self.meter.checkpointing():
-            if not all(bool(parameter.isfinite().all()) for parameter in self._network.parameters()):
-                return Notice(message=Message("no checkpoint: the parameters are no longer finite"))
-            try:
-                save(self._capture(epoch, step))
-            except OSError as error:
-                text = N_("the checkpoint could not be saved ({reason}): the training goes on without")
-                return Notice(message=Message(text, {"reason": reason(error)}))
-        return CheckpointSaved(epoch=epoch, step=step)
+            failure = self._save(epoch, step, save)
+        if failure is None:
+            yield CheckpointSaved(epoch=epoch, step=step)
+        elif not self._is_save_failing:
+            yield Notice(message=failure)
+        self._is_save_failing = failure is not None
+
+    def _save(self, epoch: int, step: int, save: Callable[[Checkpoint], None]) -> Message | None:
+        """Return why there is no checkpoint, if there is none."""
+        if not all(bool(parameter.isfinite().all()) for parameter in self._network.parameters()):
+            return Message("no checkpoint: the parameters are no longer finite")
+        try:
+            save(self._capture(epoch, step))
+        except OSError as error:
+            text = N_("the checkpoint could not be saved ({reason}): the training goes on without")
+            return Message(text, {"reason": reason(error)})
+        return None
 
     def _capture(self, epoch: int, step: int) -> Checkpoint:
         on_gpu = self._device.type == "cuda"

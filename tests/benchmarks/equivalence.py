@@ -73,7 +73,7 @@ def _train(spec: dict[str, Any], seed: int, epochs: int) -> Result:
 def _run_exam(spec: Spec, seed: int, epochs: int) -> Result:
     from core.networks.build import built_in_class
     from tests.benchmarks.trainer import exam_data
-    from tests.core import exam_program
+    from tests.core.training import exam_program
 
     result = exam_program.run(built_in_class(spec.model), *exam_data(spec), seed=seed, num_epochs=epochs)
     return result.epoch_losses[-1], result.accuracy

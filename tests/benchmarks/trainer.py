@@ -147,7 +147,7 @@ def _train_exam(spec: Spec, answers: IO[str]) -> None:
     import torch
 
     from core.networks.build import built_in_class
-    from tests.core import exam_program as exam
+    from tests.core.training import exam_program as exam
 
     if spec.threads:
         torch.set_num_threads(spec.threads)
@@ -170,7 +170,7 @@ def exam_data(spec: Spec) -> tuple[Any, Any]:
     """Training and test set as the exam's program reads them: image by image, through PIL and the transform."""
     from torchvision import datasets, transforms
 
-    from tests.core.exam_program import ImageDataset
+    from tests.core.training.exam_program import ImageDataset
 
     if spec.dataset == "mnist":
         transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.1307,), (0.3081,))])

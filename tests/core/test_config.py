@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -33,6 +34,10 @@ def test_the_seed_is_drawn_and_written_out() -> None:
         ("device", "cuda:1", "cuda:1"),
         ("dataset", "fashion-mnist", "fashion-mnist"),
         ("model", "RN_2", "RN_2"),
+        ("dropout", "0,5", 0.5),
+        ("dropout", "0", 0.0),
+        ("width", "0.25", 0.25),
+        ("width", "4", 4),
     ],
 )
 def test_what_can_be_typed(field: str, text: str, value: object) -> None:
@@ -48,6 +53,8 @@ def test_what_can_be_typed(field: str, text: str, value: object) -> None:
         *(("seed", text) for text in ("-1", "9223372036854775808")),
         *(("device", text) for text in ("", "gpu", "cuda:", "cuda:x", "CPU")),
         *(("dataset", text) for text in ("", "cifar")),
+        *(("dropout", text) for text in ("", "1", "-0.1", "nan", "inf", "half")),
+        *(("width", text) for text in ("", "0", "-1", "4.1", "nan", "inf", "wide")),
         *(("precision", text) for text in ("fp8", "")),
         *(("model", text) for text in ("", "RN_3", "net.py", ":Net", "net.py:1x", "/no/such/file.py:Net")),
     ],
@@ -81,3 +88,39 @@ def test_a_stored_configuration_is_checked_too(change: dict[str, object]) -> Non
     content = msgspec.json.encode(msgspec.to_builtins(RunConfig()) | change)
     with pytest.raises(msgspec.ValidationError):
         msgspec.json.decode(content, type=RunConfig)
+
+
+@pytest.mark.parametrize("option", [{"dropout": 0.5}, {"batch_norm": True}, {"width": 2.0}])
+def test_a_network_of_ones_own_brings_its_own_remedies(option: dict[str, Any]) -> None:
+    with pytest.raises(InvalidSetting, match="RN_1, RN_2 only") as caught:
+        RunConfig(model="net.py:Net", **option)
+    assert caught.value.field in option
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "field"),
+    [
+        ({"exact": True, "validate": True}, "validate"),
+        ({"exact": True, "permute": True}, "permute"),
+        ({"batch_norm": True, "batch_size": 1}, "batch_norm"),
+    ],
+)
+def test_settings_that_exclude_each_other(settings: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidSetting) as caught:
+        RunConfig(**settings)
+    assert caught.value.field == field
+
+
+def test_a_configuration_from_before_there_were_remedies_still_reads() -> None:
+    old = (
+        b'{"model": "RN_2", "device": "cpu", "epochs": 3, "batch_size": 64, "lr": 0.001, "seed": 1, "dataset": "mnist"}'
+    )
+    config = msgspec.json.decode(old, type=RunConfig)
+    assert (config.dropout, config.batch_norm, config.width, config.validate, config.permute) == (
+        0,
+        False,
+        1,
+        False,
+        False,
+    )

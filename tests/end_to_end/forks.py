@@ -107,9 +107,9 @@ def _carry_out(program: str, arguments: list[str], env: dict[str, str], out: str
 
             code = tui_app.cli.run(arguments)
         else:
-            import core.worker.carry_out
+            import core.worker.__main__
 
-            core.worker.main()
+            core.worker.__main__.main()
             code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1

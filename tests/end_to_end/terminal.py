@@ -23,7 +23,8 @@ from core.runs.directory import Run
 from core.runs.events import Event, Progress
 from tests.end_to_end.forks import ForkServer
 
-COMMAND = str(Path(sys.executable).with_name("mnist-tui"))
+COMMAND = (sys.executable, "-P", "-m", "tui_app")
+"""`mnist-tui`, wherever its script lies; nothing beside a run is imported in place of a library."""
 MARKER = "MNIST_TUI_TEST_MARKER"
 TIMEOUT = 60.0
 """Seconds: far more than anything here takes on a quiet machine."""
@@ -74,7 +75,7 @@ class Slow(nn.Module):
 _Found = TypeVar("_Found")
 
 
-def wait_until(condition: Callable[[], _Found], what: object = "", timeout: float = TIMEOUT) -> _Found:
+def wait_until(condition: Callable[[], _Found | None], what: object = "", timeout: float = TIMEOUT) -> _Found:
     """What `condition` returns, once that is true. `what` is said, or called for what to say, when it never is."""
     deadline = time.monotonic() + timeout
     while not (found := condition()):
@@ -258,14 +259,14 @@ class Place:
 
     def terminal(self, *arguments: str, columns: int = 120, rows: int = 40, **env: str) -> Terminal:
         """The real command in a terminal."""
-        started = Terminal([COMMAND, *arguments], self.environment(**env), columns, rows, self.folder)
+        started = Terminal([*COMMAND, *arguments], self.environment(**env), columns, rows, self.folder)
         self._terminals.append(started)
         return started
 
     def command(self, *arguments: str, timeout: float = TIMEOUT, **env: str) -> Finished:
         """The real command, from its start to its end."""
         ended = subprocess.run(
-            [COMMAND, *arguments],
+            [*COMMAND, *arguments],
             env=self.environment(**env),
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -280,7 +281,7 @@ class Place:
         out, err = self._files()
         with out.open("wb") as out_file, err.open("wb") as err_file:
             process = subprocess.Popen(
-                [*prefix, COMMAND, *arguments],
+                [*prefix, *COMMAND, *arguments],
                 env=self.environment(**env),
                 stdin=subprocess.DEVNULL,
                 stdout=out_file,

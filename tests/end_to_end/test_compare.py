@@ -19,6 +19,8 @@ from core.runs.events import EpochEnded, Evaluated, Progress
 from tests.end_to_end.forks import ForkServer
 from tests.end_to_end.terminal import Place, all_events, predictions, wait_for_event, wait_until
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = (
     "--seeds",
     "2",
@@ -47,8 +49,11 @@ def event(run: Run, kind: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory: pytest.TempPathFactory, forks: Callable[[], ForkServer]) -> tuple[Place, dict[str, Any]]:
-    """A place with a finished comparison, and its JSON."""
+    """A place with a finished comparison, and its JSON. It found three of its four runs, and trained one."""
     place = Place(tmp_path_factory.mktemp("compared"), forks)
+    for seed, model in (("0", "RN_1"), ("0", ""), ("1", "RN_1")):
+        options = ("--epochs", "1", "--seed", seed, "--batch-size", "256", "--device", "cpu")
+        assert place.train(*options, model=model).wait() == 0
     ended = place.fork(*compare(place, "--json", "--report", "report.html"))
     assert ended.wait() == 0, ended.err
     return place, json.loads(ended.out)
@@ -121,10 +126,14 @@ def test_conditions_of_trained_runs(compared: tuple[Place, dict[str, Any]]) -> N
         assert plain["accuracy"] > small["accuracy"] > large["accuracy"]
 
 
+def _slow_run(place: Place) -> Path:
+    return wait_until(lambda: next(iter(place.runs_dir.glob("slow-*")), None), "a slow run")
+
+
 def test_killed_and_continued(place: Place) -> None:
     """The command by force, and one of its workers too: the same command finishes what they were at."""
     killed = place.fork(*compare(place, "--seeds", "1"), PAUSE="0.2")
-    slow = wait_until(lambda: next(iter(place.runs_dir.glob("slow-*")), None), "a slow run")
+    slow = _slow_run(place)
     wait_for_event(Run(slow), Progress)
     killed.kill()
     worker = lease.read(slow)
@@ -139,7 +148,7 @@ def test_killed_and_continued(place: Place) -> None:
 
 def test_stopped_by_a_signal_every_run_saves_a_checkpoint(place: Place) -> None:
     stopped = place.fork(*compare(place), PAUSE="0.2")
-    slow = wait_until(lambda: next(iter(place.runs_dir.glob("slow-*")), None), "a slow run")
+    slow = _slow_run(place)
     wait_for_event(Run(slow), Progress)
     stopped.signal(signal.SIGTERM)
     assert stopped.wait() == 143

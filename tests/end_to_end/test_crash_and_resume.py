@@ -23,6 +23,8 @@ from tests.end_to_end.terminal import (
     wait_until,
 )
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = ("--epochs", "3", "--seed", "5", "--batch-size", "100")
 STEPS = 40
 BALLAST = str(5_000_000)
@@ -60,19 +62,28 @@ def test_killed_at_random_moments(place: Place, reference: dict[str, Any], seed:
         batches = moments.randrange(1, 2 * STEPS)
         seen = len(all_events(run))
         goal = min((started.epoch - 1) * STEPS + started.step + batches, 3 * STEPS - 5)
-        wait_until(
-            lambda seen=seen, goal=goal: any(
-                isinstance(event, Progress) and (event.epoch - 1) * STEPS + event.step >= goal
-                for event in all_events(run)[seen:]
-            ),
-            "the moment",
-        )
+        _wait_for_batch(run, goal, seen)
         worker.kill()
         assert run.state() == "crashed"
         worker = _resume(place, run, PAUSE="0.004")
-        wait_until(lambda known=started: _newest_start(run) != known, "the resumption")
+        _wait_for_start_after(run, started)
     assert worker.wait() == 0
     assert _outcome(run) == reference
+
+
+def _wait_for_batch(run: Run, goal: int, seen: int) -> None:
+    """Until so many batches are behind the training, by what it has said after its first `seen` events."""
+    wait_until(
+        lambda: any(
+            isinstance(event, Progress) and (event.epoch - 1) * STEPS + event.step >= goal
+            for event in all_events(run)[seen:]
+        ),
+        "the moment",
+    )
+
+
+def _wait_for_start_after(run: Run, known: RunStarted) -> None:
+    wait_until(lambda: _newest_start(run) != known, "the resumption")
 
 
 def _newest_start(run: Run) -> RunStarted | None:
@@ -105,14 +116,12 @@ def test_killed_in_the_middle_of_a_save(place: Place) -> None:
     for _ in range(5):
         before = run.checkpoint_path.stat().st_mtime_ns
         worker.signal(signal.SIGINT)  # it saves, then ends
-        half_written = wait_until(
-            lambda worker=worker: _unfinished_save(run) or (worker.poll() is not None and run.path / "too late"),
-            "a save in progress",
-        )
+        half_written = _wait_for_unfinished_save(run, worker)
         worker.kill()
-        if half_written.exists():
+        if half_written is not None and half_written.exists():
             break
         worker = _resume(place, run, BALLAST=BALLAST)  # too late: once more
+    assert half_written is not None
     assert half_written.exists()
     assert run.checkpoint_path.stat().st_mtime_ns >= before
     assert half_written.stat().st_size < run.checkpoint_path.stat().st_size
@@ -125,6 +134,18 @@ def test_killed_in_the_middle_of_a_save(place: Place) -> None:
     wait_until(lambda: len([e for e in all_events(run) if isinstance(e, EpochEnded)]) > ended, "another epoch")
     resumed.signal(signal.SIGINT)
     assert resumed.wait() == 130
+
+
+def _wait_for_unfinished_save(run: Run, worker: Background) -> Path | None:
+    """Return the file that is being written; None where the worker's end was faster."""
+    found: list[Path] = []
+
+    def is_writing() -> bool:
+        found.extend(filter(None, [_unfinished_save(run)]))
+        return bool(found) or worker.poll() is not None
+
+    wait_until(is_writing, "a save in progress")
+    return found[0] if found else None
 
 
 def _unfinished_save(run: Run) -> Path | None:

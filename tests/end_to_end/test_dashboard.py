@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from core.runs.events import Evaluated, Progress, RunEnded
 from tests.end_to_end.terminal import Place, all_events, batch_losses, wait_for_event
+
+pytestmark = pytest.mark.slow
 
 OPTIONS = ("--dataset", "sample", "--threads", "1", "--lang", "en")
 TABS = re.compile(r"Run\s+Layers\s+Loss\s+Progress\s+Result\s+Runs")

@@ -16,6 +16,8 @@ from core.runs.directory import Run
 from core.runs.events import CheckpointSaved, EpochEnded, Notice, Progress, RunEnded
 from tests.end_to_end.terminal import Place, all_events, batch_losses, predictions, wait_for_event, wait_until
 
+pytestmark = pytest.mark.slow
+
 RAISING_NETWORK = """
 import torch
 from torch import nn

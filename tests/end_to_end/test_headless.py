@@ -20,6 +20,8 @@ from tests.end_to_end.terminal import (
     wait_for_event,
 )
 
+pytestmark = pytest.mark.slow
+
 TRAIN = ("--no-ui", "--dataset", "sample", "--threads", "1", "--epochs", "1", "--seed", "3")
 TRACEBACK = "Traceback"
 
@@ -126,7 +128,7 @@ def test_terminal_that_hangs_up_does_not_stop_it(place: Place) -> None:
 
 
 def test_reader_that_leaves_early_does_not_lose_the_run(place: Place) -> None:
-    line = f"{shlex.quote(COMMAND)} {shlex.join(TRAIN)} --epochs 3 --model RN_1 --json | head -1"
+    line = f"{shlex.join(COMMAND)} {shlex.join(TRAIN)} --epochs 3 --model RN_1 --json | head -1"
     ended = _shell(place, line)
     assert json.loads(ended.stdout)["type"]
     assert TRACEBACK not in ended.stderr
@@ -137,7 +139,7 @@ def test_reader_that_leaves_early_does_not_lose_the_run(place: Place) -> None:
 def test_a_follower_ends_with_its_reader(place: Place) -> None:
     run = place.train("--epochs", "99", pause=0.02)
     wait_for_event(place.run(), EpochEnded)
-    ended = _shell(place, f"{shlex.quote(COMMAND)} follow --lang en | head -1")
+    ended = _shell(place, f"{shlex.join(COMMAND)} follow --lang en | head -1")
     assert ended.stdout.startswith("Epoch 1/99, Loss: ")
     assert TRACEBACK not in ended.stderr
     assert run.poll() is None
@@ -150,20 +152,21 @@ def test_without_a_terminal_it_says_so(place: Place) -> None:
     assert run.wait() == 0
     assert run.err.startswith("No terminal")
     assert run.out.splitlines()[-1].startswith("Result: ")
-    closed = _shell(place, f"exec 0<&- 1>&- 2>&-; exec {COMMAND} {shlex.join(TRAIN[1:])} --model {place.slow}")
+    command = shlex.join([*COMMAND, *TRAIN[1:], "--model", place.slow])
+    closed = _shell(place, f"exec 0<&- 1>&- 2>&-; exec {command}")
     assert closed.returncode == 0
     assert place.run("slow-0002").state() == "done"
 
 
 @pytest.mark.parametrize("closed", ["0<&-", "1>&-", "2>&-"])
 def test_closed_stream(place: Place, closed: str) -> None:
-    ended = _shell(place, f"{shlex.quote(COMMAND)} runs {closed}")
+    ended = _shell(place, f"{shlex.join(COMMAND)} runs {closed}")
     assert ended.returncode == 0
     assert TRACEBACK not in ended.stdout + ended.stderr
 
 
 def test_full_stdout_is_no_reason_to_stop(place: Place) -> None:
-    ended = _shell(place, f"{shlex.quote(COMMAND)} {shlex.join(TRAIN)} --model {place.slow} > /dev/full")
+    ended = _shell(place, f"{shlex.join(COMMAND)} {shlex.join(TRAIN)} --model {place.slow} > /dev/full")
     assert ended.returncode == 0
     assert TRACEBACK not in ended.stderr
     assert place.run().state() == "done"
@@ -216,7 +219,7 @@ def test_bad_usage_gets_one_line(place: Place, arguments: tuple[str, ...], code:
 def test_any_command_into_a_pipe_that_closes(place: Place, command: tuple[str, ...]) -> None:
     run = place.train("--epochs", "1")
     assert run.wait() == 0
-    ended = _shell(place, f"{shlex.quote(COMMAND)} {shlex.join(command)} | true")
+    ended = _shell(place, f"{shlex.join(COMMAND)} {shlex.join(command)} | true")
     assert TRACEBACK not in ended.stderr
     assert "Exception ignored" not in ended.stderr
     assert "Broken" not in ended.stderr

@@ -16,7 +16,7 @@ import shutil
 import sys
 import tempfile
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,18 @@ from core.config import RunConfig
 from core.messages import Message, Problem
 from core.runs import directory
 from core.runs.directory import Run
-from core.runs.events import CheckpointSaved, EpochEnded, Evaluated, Notice, Progress, RunEnded, RunStarted, encode
+from core.runs.events import (
+    CheckpointSaved,
+    EpochEnded,
+    Evaluated,
+    Event,
+    Notice,
+    Progress,
+    RunEnded,
+    RunStarted,
+    encode,
+)
+from core.worker.protocol import Answer, Question
 from tests.end_to_end.terminal import Place, all_events, wait_for_event
 from tui_app import cli, i18n
 from tui_app.console import listing_commands, training_command
@@ -77,7 +88,7 @@ def _evaluated(**changed: Any) -> Evaluated:
     return Evaluated(**{**known, "time": 1.7e9, **changed})
 
 
-SOUND = (
+SOUND: tuple[Event, ...] = (
     _started(),
     _progress(),
     EpochEnded(epoch=1, loss=1.5, seconds=1.0, time=1.7e9),
@@ -168,9 +179,31 @@ def _assert_lists_and_follows(folder: Path, run_id: str = "rn1-0001") -> None:
             assert [entry["id"] for entry in json.loads(out)] == [run_id]
 
 
+class _IdleWorker:
+    """Stands for the process that waits for runs: there is nothing to train here."""
+
+    is_alive = True
+
+    def ask(self, question: Question) -> None:
+        pass
+
+    def hand_over(self, run: Run) -> None:
+        raise AssertionError("nothing is to be trained")
+
+    def close(self) -> None:
+        pass
+
+    def abandon(self) -> None:
+        pass
+
+    async def answers(self) -> AsyncIterator[Answer]:
+        for answer in list[Answer]():
+            yield answer
+
+
 async def _assert_dashboard_stands(folder: Path, *run_ids: str) -> str:
     """Opened on one run after the other, its keys pressed, and resized. Returns all that the screen said."""
-    app = MnistTui(folder, {"dataset": "sample"}, run_ids[0])
+    app = MnistTui(folder, {"dataset": "sample"}, run_ids[0], launch=_IdleWorker)
     said = []
     async with app.run_test(size=(120, 40)) as pilot:
         assert isinstance(app.screen, Dashboard)
@@ -312,7 +345,7 @@ def _replay_in_a_progress_bar(run: Run) -> None:
     _assert_harmless(err.getvalue().replace("\r\x1b[2K", ""))
 
 
-STRANGE = {
+STRANGE: dict[str, tuple[Event, ...]] = {
     "no steps": (_started(steps_per_epoch=0), _progress(), *SOUND[2:]),
     "negative steps": (_started(steps_per_epoch=-5), _progress(), *SOUND[2:]),
     "huge steps": (_started(steps_per_epoch=10**18), _progress(epoch=10**9, step=10**17), *SOUND[2:]),
@@ -350,23 +383,18 @@ def test_strange_run(tmp_path: Path, name: str) -> None:
     _assert_lists_and_follows(tmp_path)
 
 
-async def test_dashboard_on_strange_runs(tmp_path: Path, no_standby: None) -> None:
+@pytest.mark.slow
+async def test_dashboard_on_strange_runs(tmp_path: Path) -> None:
     for number, name in enumerate(STRANGE):
         _make(tmp_path, b"".join(map(encode, STRANGE[name])), f"rn1-{number:04d}", log__txt=(EVIL * 3).encode())
     await _assert_dashboard_stands(tmp_path, *(f"rn1-{number:04d}" for number in range(len(STRANGE))))
 
 
-@pytest.fixture
-def no_standby(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the process that waits for runs: there is nothing to train here."""
-    monkeypatch.setattr(Dashboard, "_ensure_standby", lambda _self: None)
-
-
+@pytest.mark.slow
 @settings(ROUNDS, max_examples=1, phases=(Phase.explicit, Phase.generate))
 @given(contents=st.lists(_strange_events(), min_size=15, max_size=15))
 async def test_dashboard_on_random_values(contents: list[bytes]) -> None:
-    with pytest.MonkeyPatch.context() as patch, _fresh_folder() as folder:
-        patch.setattr(Dashboard, "_ensure_standby", lambda _self: None)
+    with _fresh_folder() as folder:
         for number, content in enumerate(contents):
             _make(folder, content, f"rn1-{number:04d}")
         await _assert_dashboard_stands(folder, *(f"rn1-{number:04d}" for number in range(len(contents))))
@@ -391,37 +419,38 @@ def _endless_device(path: Path) -> None:
     path.symlink_to("/dev/zero")
 
 
-KINDS: dict[str, Callable[[Path], None]] = {
+KINDS: dict[str, Callable[[Path], object]] = {
     "missing": lambda _path: None,
     "folder": Path.mkdir,
     "fifo": _fifo,
     "link out": _link_out,
     "link to itself": _link_to_itself,
     "endless device": _endless_device,
-    "deep nesting": lambda path: path.write_text("[" * 50_000 + "]" * 50_000) and None,
-    "deep object": lambda path: path.write_text('{"message":' * 20_000) and None,
-    "huge line": lambda path: path.write_bytes(b'{"type":"' + b"x" * (9 << 20)) and None,
-    "many empty lines": lambda path: path.write_bytes(b"\n" * (5 << 20)) and None,
-    "unknown events": lambda path: (
-        path.write_text('{"type":"flight","time":1}\n{"type":7}\n[]\n1e999\nNaN\n' * 50) and None
-    ),
-    "utf-16": lambda path: path.write_bytes('{"type":"notice"}\n'.encode("utf-16")) and None,
+    "deep nesting": lambda path: path.write_text("[" * 50_000 + "]" * 50_000),
+    "deep object": lambda path: path.write_text('{"message":' * 20_000),
+    "huge line": lambda path: path.write_bytes(b'{"type":"' + b"x" * (9 << 20)),
+    "many empty lines": lambda path: path.write_bytes(b"\n" * (5 << 20)),
+    "unknown events": lambda path: path.write_text('{"type":"flight","time":1}\n{"type":7}\n[]\n1e999\nNaN\n' * 50),
+    "utf-16": lambda path: path.write_bytes('{"type":"notice"}\n'.encode("utf-16")),
 }
 
 
-@pytest.mark.parametrize("file", ["config.json", "events.jsonl", "worker.json", "log.txt"])
-async def test_files_of_the_wrong_kind(tmp_path: Path, file: str, no_standby: None) -> None:
+@pytest.mark.slow
+async def test_files_of_the_wrong_kind(tmp_path: Path) -> None:
     """Listed, followed and shown; what a link points at is never read."""
-    for number, kind in enumerate(KINDS):
-        folder = tmp_path / str(number)
-        run = _make(folder, b"".join(map(encode, SOUND[:3])), f"rn1-{number:04d}")
-        (run.path / file).unlink(missing_ok=True)
-        KINDS[kind](run.path / file)
-        _assert_lists_and_follows(folder, run.id)
-        if file == "config.json":
-            assert run.state() == "unreadable"
-        run.path.rename(tmp_path / run.id)
-    said = await _assert_dashboard_stands(tmp_path, *(f"rn1-{number:04d}" for number in range(len(KINDS))))
+    ids: list[str] = []
+    for file in ("config.json", "events.jsonl", "worker.json", "log.txt"):
+        for kind, put in KINDS.items():
+            folder = tmp_path / str(len(ids))
+            run = _make(folder, b"".join(map(encode, SOUND[:3])), f"rn1-{len(ids):04d}")
+            (run.path / file).unlink(missing_ok=True)
+            put(run.path / file)
+            _assert_lists_and_follows(folder, run.id)
+            if file == "config.json":
+                assert run.state() == "unreadable", kind
+            run.path.rename(tmp_path / run.id)
+            ids.append(run.id)
+    said = await _assert_dashboard_stands(tmp_path, *ids)
     assert "root:" not in said
 
 
@@ -487,6 +516,7 @@ class _Evil:
 EVIL_NETWORK = "import pathlib\npathlib.Path({path!r}).touch()\nfrom torch import nn\nclass Net(nn.Linear):\n    pass\n"
 
 
+@pytest.mark.slow
 def test_malicious_checkpoint_is_not_executed(place: Place) -> None:
     """Plain, and within a file as torch writes it: refused by the real command, in a line."""
     import torch
@@ -497,11 +527,12 @@ def test_malicious_checkpoint_is_not_executed(place: Place) -> None:
     lines = run.events_path.read_bytes().splitlines(keepends=True)
     run.events_path.write_bytes(b"".join(lines[:-1]))
     proof = place.folder / "executed"
-    for name, write in {
+    planted: dict[str, Callable[[], object]] = {
         "plain": lambda: run.checkpoint_path.write_bytes(pickle.dumps(_Evil(proof))),
         "torch": lambda: torch.save({"state": _Evil(proof)}, run.checkpoint_path),
         "garbage": lambda: run.checkpoint_path.write_bytes(random.Random(0).randbytes(10_000)),
-    }.items():
+    }
+    for name, write in planted.items():
         write()
         resumed = place.fork("resume", run.id, "--no-ui", "--lang", "en")
         assert resumed.wait() == 1, name
@@ -512,6 +543,7 @@ def test_malicious_checkpoint_is_not_executed(place: Place) -> None:
         assert not proof.exists()
 
 
+@pytest.mark.slow
 def test_showing_a_run_executes_nothing_of_it(place: Place) -> None:
     """A run's events may name any Python file as its network: looking at it must not import that."""
     proof = place.folder / "executed"
@@ -527,6 +559,7 @@ def test_showing_a_run_executes_nothing_of_it(place: Place) -> None:
     assert not proof.exists()
 
 
+@pytest.mark.slow
 def test_links_in_a_run_directory_are_not_written_through(place: Place) -> None:
     """Whoever resumes a run from elsewhere has no file of his overwritten."""
     for name in ("log.txt", "events.jsonl", "lock", "worker.json", "checkpoint.pt", "predictions.npz"):
@@ -541,6 +574,7 @@ def test_links_in_a_run_directory_are_not_written_through(place: Place) -> None:
         shutil.rmtree(run.path)
 
 
+@pytest.mark.slow
 def test_real_command_on_a_hostile_folder(place: Place) -> None:
     """Everything at once, in a real terminal: nothing from the folder steers it."""
     place.runs_dir.mkdir()
@@ -567,6 +601,7 @@ def test_real_command_on_a_hostile_folder(place: Place) -> None:
     assert terminal.wait_end() == 0
 
 
+@pytest.mark.slow
 def test_damage_under_a_dashboard(place: Place) -> None:
     """A folder that goes away while a run in it is watched, and comes back."""
     place.train("--epochs", "20", "--seed", "1", pause=0.02)

@@ -12,6 +12,8 @@ import pytest
 from core.runs.events import Progress, RunEnded
 from tests.end_to_end.terminal import Place, Terminal, all_events, wait_for_event, wait_until
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = ("--dataset", "sample", "--threads", "1", "--lang", "en", "--seed", "2")
 LEFT_ALTERNATE_SCREEN = b"\x1b[?1049l"
 CURSOR_SHOWN = b"\x1b[?25h"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import shutil
 import time
 from pathlib import Path
 
 import msgspec
 import psutil
+import pytest
 
 from core.config import RunConfig
 from core.runs import directory
@@ -15,6 +17,8 @@ from core.runs.directory import Run
 from core.runs.events import EpochEnded, Evaluated, Progress, RunEnded, encode
 from tests.end_to_end.terminal import Place, Terminal
 from tests.recorded import started
+
+pytestmark = pytest.mark.slow
 
 STEPS = 63
 MIB = 1 << 20
@@ -79,17 +83,18 @@ def test_result_of_a_long_run_on_the_sample_is_labelled(tmp_path: Path) -> None:
 
 
 def test_thousand_runs_are_listed_at_once(place: Place) -> None:
-    """By the reader and by the command; a second look costs next to nothing."""
-    for number in range(1, 1001):
-        _write(place.runs_dir, f"rn1-{number:04d}", 3)
+    """By the reader and by the command; a second look costs next to nothing. In processor time: others may be busy."""
+    first = _write(place.runs_dir, "rn1-0001", 3)
+    for number in range(2, 1001):
+        shutil.copytree(first.path, place.runs_dir / f"rn1-{number:04d}")
     listing = directory.Listing(place.runs_dir)
-    began = time.monotonic()
+    began = time.process_time()
     assert len(listing.read()) == 1000
-    first_s = time.monotonic() - began
+    first_s = time.process_time() - began
     assert first_s < 5
-    began = time.monotonic()
+    began = time.process_time()
     assert {summary.state for summary in listing.read()} == {"done"}
-    assert time.monotonic() - began < 2
+    assert time.process_time() - began < 2
     listed = place.command("runs")
     assert listed.code == 0
     assert listed.out.count("done") == 1000

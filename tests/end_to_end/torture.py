@@ -226,7 +226,7 @@ def torture(rounds: int, seed: int, folder: Path, forks: ForkServer) -> list[str
     try:
         moments = random.Random(seed)
         place.train(*OPTIONS, "--seed", "1", BALLAST=BALLAST).wait()
-        reference = {"losses": batch_losses(place.run()), "predictions": predictions(place.run())}
+        reference: dict[str, Any] = {"losses": batch_losses(place.run()), "predictions": predictions(place.run())}
         assert len(reference["losses"]) == EPOCHS * STEPS
         counts: Counter[str] = Counter()
         came_back, batches, losses = 0, 0, []

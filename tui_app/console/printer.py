@@ -5,7 +5,17 @@ from __future__ import annotations
 from typing import TextIO
 
 from core.runs import events
-from core.runs.events import EpochEnded, Evaluated, Event, Notice, Progress, RunEnded, RunStarted, Validated
+from core.runs.events import (
+    CheckpointSaved,
+    EpochEnded,
+    Evaluated,
+    Event,
+    Notice,
+    Progress,
+    RunEnded,
+    RunStarted,
+    Validated,
+)
 from core.runs.record import Record
 from tui_app import i18n, wording
 from tui_app.console.status_line import StatusLine, bar
@@ -36,6 +46,8 @@ class Printer:
         match event:
             case Notice():
                 self._show_notice(event)
+            case CheckpointSaved():
+                self._said.clear()  # a disk that is full once more is worth a word
             case RunStarted():
                 self._show_start(event)
             case Progress():

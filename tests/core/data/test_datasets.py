@@ -235,6 +235,7 @@ def test_old_torchvision_cache_is_not_read(put: Put) -> None:
     assert len(load("mnist", data_dir).train_images) == 60_000
 
 
+@pytest.mark.slow
 def test_digest_tells_one_pixel_and_one_label(put: Put) -> None:
     data_dir = put()
     whole = load("mnist", data_dir).digest

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from core.training.acceleration import fast_equivalent
 from core.training.optimizer import FusedAdam
 from core.worker.carry_out import carry_out
 from tests.built import built
-from tests.core.test_training import after_batches, batch_losses, carried_out
+from tests.core.training.sample_runs import after_batches, batch_losses, carried_out
 
 on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 GPU_SETTINGS = [{"model": "RN_1"}, {"model": "RN_2"}, {"model": "RN_1", "dropout": 0.2}, {"precision": "bf16"}]
@@ -119,7 +120,7 @@ def test_tf32_without_a_gpu_fails_with_one_line(tmp_path: Path) -> None:
 
 @on_gpu
 @pytest.mark.parametrize("settings", GPU_SETTINGS)
-def test_on_a_gpu_a_stopped_run_goes_on_to_the_same_losses(settings: dict[str, object], tmp_path: Path) -> None:
+def test_on_a_gpu_a_stopped_run_goes_on_to_the_same_losses(settings: dict[str, Any], tmp_path: Path) -> None:
     whole = carried_out(tmp_path, device="cuda", **settings)
     stopped = carried_out(tmp_path, after_batches(40), device="cuda", **settings)
     carry_out(stopped, lambda _event: None, lambda: False)

@@ -1,0 +1,206 @@
+"""Comparisons: which runs are found again, and what is begun."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psutil
+import pytest
+
+from core import files, machine
+from core.comparing import comparison
+from core.comparing.comparison import Comparison, plan
+from core.messages import InvalidSetting, Message
+from core.runs import directory
+from core.runs.directory import Run
+from core.runs.events import Progress, RunEnded
+from core.runs.lease import Worker
+from core.training import settle
+from tests.core.comparing.finished_runs import SETTINGS, config_of, finished, write
+from tests.recorded import started
+
+
+class Worked:
+    """Stands for the process of a worker; it has ended when `code` is set."""
+
+    def __init__(self, command: list[str], **_options: object) -> None:
+        self.run = Run(Path(command[-1]))
+        self.code: int | None = None
+
+    def poll(self) -> int | None:
+        return self.code
+
+
+@pytest.fixture
+def launched(monkeypatch: pytest.MonkeyPatch) -> list[Worked]:
+    """The processes begun."""
+    begun: list[Worked] = []
+
+    def begin(command: list[str], **options: object) -> Worked:
+        begun.append(Worked(command, **options))
+        return begun[-1]
+
+    monkeypatch.setattr(subprocess, "Popen", begin)
+    return begun
+
+
+# The plan
+
+
+def test_the_same_command_always_means_the_same_runs() -> None:
+    configs = plan(("RN_1", "RN_2"), 2, SETTINGS)
+    assert [(config.model, config.seed) for config in configs] == [("RN_1", 0), ("RN_2", 0), ("RN_1", 1), ("RN_2", 1)]
+    assert plan(("RN_1", "RN_2"), 2, SETTINGS) == configs
+    assert plan(("RN_1", "RN_2"), 3, SETTINGS)[:4] == configs
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1", "1001", "five", "2.5", "²", "9" * 30])
+def test_a_number_of_seeds_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(InvalidSetting, match="number of seeds"):
+        comparison.check_seeds(text)
+
+
+@pytest.mark.parametrize(("models", "said"), [(("RN_1",), "two networks"), (("RN_1", "RN_2", "RN_1"), "RN_1 is there")])
+def test_networks_that_cannot_be_compared_are_refused(models: tuple[str, ...], said: str) -> None:
+    with pytest.raises(InvalidSetting, match=said):
+        plan(models, 2, SETTINGS)
+
+
+def test_two_runs_at_once_on_two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    for cores, threads, together in ((1, 1, 1), (2, 1, 2), (8, 1, 8), (16, 2, 8), (128, 4, 32)):
+        monkeypatch.setattr(machine, "usable_cores", lambda cores=cores: cores)
+        assert settle.threads_of_each("cpu") == threads
+        assert comparison.at_once("cpu", threads) == together
+    assert comparison.at_once("cuda:0", 0) == 1
+
+
+# Runs that are there already
+
+
+def test_finished_runs_are_not_trained_again_and_others_are_made(tmp_path: Path, launched: list[Worked]) -> None:
+    old = finished(tmp_path, config_of("RN_1", 0, data_dir="/elsewhere"), range(20))
+    made = Comparison(tmp_path, plan(("RN_1", "RN_2"), 1, SETTINGS), at_once=2)
+    assert [part.state for part in made.parts] == ["done", "waiting"]
+    assert made.parts[0].followed is not None
+    assert made.parts[0].followed.run.id == old.id
+    assert made.advance()
+    (new,) = launched
+    assert new.run.config() == config_of("RN_2", 0)
+
+
+def test_what_auto_meant_counts_and_not_the_word(tmp_path: Path, launched: list[Worked]) -> None:
+    finished(tmp_path, config_of("RN_1", 0, dataset="auto", device="auto", threads=0), range(20), threads=1)
+    finished(tmp_path, config_of("RN_2", 0, dataset="auto"), range(20), dataset="mnist")
+    made = Comparison(tmp_path, plan(("RN_1", "RN_2"), 1, SETTINGS), at_once=1)
+    assert [part.state for part in made.parts] == ["done", "waiting"]
+
+
+@pytest.mark.parametrize(
+    "change", [{"epochs": 3}, {"lr": 0.01}, {"batch_size": 32}, {"precision": "bf16"}, {"threads": 2}, {"width": 0.5}]
+)
+def test_a_run_with_other_settings_is_not_taken(change: dict[str, Any], tmp_path: Path) -> None:
+    finished(tmp_path, config_of("RN_1", 0, **change), range(20))
+    made = Comparison(tmp_path, plan(("RN_1", "RN_2"), 1, SETTINGS), at_once=1)
+    assert made.count("waiting") == 2
+
+
+def test_a_network_that_was_edited_since_is_trained_again(tmp_path: Path) -> None:
+    network = tmp_path / "net.py"
+    network.write_text("")
+    config = config_of(f"{network}:Net", 0)
+    finished(tmp_path / "runs", config, range(20))
+    configs = [config, config_of("RN_1", 0)]
+    os.utime(network, (1.0, 1.0))
+    assert Comparison(tmp_path / "runs", configs, 1).parts[0].state == "done"
+    os.utime(network, (time.time() + 60, time.time() + 60))
+    assert Comparison(tmp_path / "runs", configs, 1).parts[0].state == "waiting"
+
+
+def test_stopped_and_crashed_runs_go_on(tmp_path: Path, launched: list[Worked]) -> None:
+    stopped, crashed = (directory.create(tmp_path, config_of(model, 0)) for model in ("RN_1", "RN_2"))
+    write(stopped, started(stopped.config()), RunEnded(status="stopped"))
+    stopped.request_stop()
+    write(crashed, started(crashed.config()))
+    os.utime(crashed.path / "config.json", (1.0, 1.0))
+    made = Comparison(tmp_path, plan(("RN_1", "RN_2"), 1, SETTINGS), at_once=2)
+    made.advance()
+    assert [process.run.id for process in launched] == [stopped.id, crashed.id]
+    assert not stopped.stop_requested()
+    assert made.count("running") == 2
+
+
+def test_a_run_in_progress_is_waited_for_and_taken_over_when_its_process_dies(
+    tmp_path: Path, launched: list[Worked]
+) -> None:
+    run = directory.create(tmp_path, config_of("RN_1", 0))
+    worker = Worker(socket.gethostname(), os.getpid(), psutil.Process().create_time(), time.time())
+    files.replace(run.path / "worker.json", lambda file: file.write(msgspec.json.encode(worker)))
+    write(run, started(run.config()))
+    made = Comparison(tmp_path, [run.config()], at_once=1)
+    assert made.advance()
+    assert not launched
+    dead = msgspec.structs.replace(worker, process_start=1.0)
+    files.replace(run.path / "worker.json", lambda file: file.write(msgspec.json.encode(dead)))
+    assert made.advance()
+    assert [process.run.id for process in launched] == [run.id]
+
+
+def test_no_more_at_once_than_there_is_room_for(tmp_path: Path, launched: list[Worked]) -> None:
+    made = Comparison(tmp_path, plan(("RN_1", "RN_2"), 2, SETTINGS), at_once=2)
+    assert made.advance()
+    assert made.advance()
+    assert len(launched) == 2
+    launched[0].code = 0
+    write(launched[0].run, started(SETTINGS), RunEnded(status="done"))
+    assert made.advance()
+    assert [part.state for part in made.parts] == ["done", "running", "running", "waiting"]
+
+
+def test_progress_over_the_whole(tmp_path: Path, launched: list[Worked]) -> None:
+    made = Comparison(tmp_path, plan(("RN_1", "RN_2"), 1, SETTINGS), at_once=2)
+    made.advance()
+    assert (made.share, made.seconds_left()) == (0, None)
+    for process, elapsed in zip(launched, (1.0, 3.0), strict=True):
+        progress = Progress(epoch=1, step=63, loss=0.5, losses=(), images_per_s=1.0, elapsed_s=elapsed)
+        write(process.run, started(process.run.config()), progress)
+    made.advance()
+    assert made.share == pytest.approx(0.5)
+    assert made.seconds_left() == pytest.approx(3.0)
+
+
+def test_a_stop_reaches_every_run_in_progress(tmp_path: Path, launched: list[Worked]) -> None:
+    made = Comparison(tmp_path, plan(("RN_1", "RN_2"), 2, SETTINGS), at_once=2)
+    made.advance()
+    made.stop()
+    assert all(process.run.stop_requested() for process in launched)
+    for process in launched:
+        process.code = 0
+        write(process.run, started(SETTINGS), RunEnded(status="stopped"))
+    assert not made.advance()
+    assert [part.state for part in made.parts] == ["stopped", "stopped", "waiting", "waiting"]
+
+
+@pytest.mark.parametrize("status", ["failed", "diverged"])
+def test_a_run_that_fails_is_left_out_with_the_reason(status: Any, tmp_path: Path, launched: list[Worked]) -> None:
+    made = Comparison(tmp_path, [config_of("RN_1", 0)], at_once=1)
+    made.advance()
+    launched[0].code = 0
+    write(launched[0].run, RunEnded(status=status, message=Message("no more room")))
+    assert not made.advance()
+    (part,) = made.parts
+    assert (part.state, part.status, str(part.why)) == ("left_out", status, "no more room")
+
+
+def test_a_worker_that_dies_is_left_out_with_its_last_words(tmp_path: Path, launched: list[Worked]) -> None:
+    made = Comparison(tmp_path, [config_of("RN_1", 0)], at_once=1)
+    made.advance()
+    launched[0].code = -9
+    launched[0].run.log_path.write_text("first\nSegmentation fault\n")
+    assert not made.advance()
+    assert "Segmentation fault" in str(made.parts[0].why)

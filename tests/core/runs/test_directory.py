@@ -1,0 +1,76 @@
+"""Run directories, read with distrust."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from core.messages import Problem
+from core.runs import directory
+from core.runs.directory import Listing
+from core.runs.events import RunEnded
+from tests.core.runs.run_files import new_run, write
+
+
+def test_ids_are_short_sortable_and_never_given_twice(tmp_path: Path) -> None:
+    made = [new_run(tmp_path, model=model).id for model in ("RN_1", "RN_2", "/x/my_net.py:Big_Net", "RN_2")]
+    assert made == ["rn1-0001", "rn2-0002", "big_net-0003", "rn2-0004"]
+    assert directory.find(tmp_path).id == "rn2-0004"
+    assert directory.find(tmp_path, "rn1-0001").config().model == "RN_1"
+
+
+@pytest.mark.parametrize("name", ["../rn1-0001", "rn1-0002", "", ".", "rn1-0001/../rn1-0001", "rn1-0001\x1b[31m"])
+def test_an_id_that_is_none_is_refused(name: str, tmp_path: Path) -> None:
+    new_run(tmp_path / "inner")
+    with pytest.raises(Problem, match="there is no run"):
+        directory.find(tmp_path / "inner", name)
+
+
+def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
+    outside = new_run(tmp_path / "outside")
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "rn1-0005").symlink_to(outside.path)
+    with pytest.raises(Problem):
+        directory.find(tmp_path / "runs", "rn1-0005")
+    assert [summary.state for summary in Listing(tmp_path / "runs").read()] == ["unreadable"]
+    run = new_run(tmp_path / "runs")
+    (run.path / "config.json").unlink()
+    (run.path / "config.json").symlink_to(outside.path / "config.json")
+    assert run.state() == "unreadable"
+
+
+def test_a_run_that_nobody_took_up_has_crashed(tmp_path: Path) -> None:
+    run = new_run(tmp_path)
+    os.utime(run.path / "config.json", (1.0, 1.0))
+    assert run.state() == "crashed"
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\x00" * 100, b'{"epochs": -1}', b'{"model": 3}', b"[" * 50_000, b"x" * 10**6]
+)
+def test_a_damaged_configuration_makes_a_run_unreadable(content: bytes, tmp_path: Path) -> None:
+    run = new_run(tmp_path)
+    (run.path / "config.json").write_bytes(content)
+    (summary,) = Listing(tmp_path).read()
+    assert summary.state == "unreadable"
+    assert summary.message is not None
+    with pytest.raises(Problem):
+        directory.check_resumable(run)
+
+
+def test_a_listing_reads_again_what_has_changed(tmp_path: Path) -> None:
+    run = new_run(tmp_path)
+    listing = Listing(tmp_path)
+    assert [summary.state for summary in listing.read()] == ["starting"]
+    write(run, RunEnded(status="done"))
+    assert [summary.state for summary in listing.read()] == ["done"]
+    write(run, RunEnded(status="stopped"))
+    assert [summary.state for summary in listing.read()] == ["stopped"]
+
+
+def test_a_folder_that_cannot_be_written_is_named_with_the_way_out(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(Problem, match="--runs-dir"):
+        new_run(tmp_path / "file" / "runs")
