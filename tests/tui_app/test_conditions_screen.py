@@ -18,7 +18,7 @@ from core.runs import directory
 from core.runs.directory import Run
 from core.training.load_trained import Datasets
 from core.worker.carry_out import carry_out
-from tests.tui_app.test_dashboard import NARROW, WIDE, accuracy_on_show, dashboard, shown, until
+from tests.tui_app.driving import NARROW, WIDE, accuracy_on_show, dashboard, shown, until
 from tui_app import i18n
 from tui_app.dashboard.app import MnistTui
 from tui_app.dashboard.screens.conditions_screen import ConditionsScreen

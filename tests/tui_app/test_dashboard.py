@@ -1,67 +1,21 @@
-"""The dashboard, driven as its user drives it, with a real worker on the embedded sample."""
+"""The dashboard, driven as its user drives it, with workers that load no torch."""
 
 from __future__ import annotations
 
-import asyncio
-import html
 import re
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from textual.events import Resize
 from textual.geometry import Size
-from textual.pilot import Pilot
-from textual.widgets import Checkbox, Digits, Input, RadioSet
+from textual.widgets import Checkbox, Input, RadioSet
 
-from core.config import RunConfig
 from core.runs import directory
 from core.runs.events import Evaluated, Validated
-from core.worker.carry_out import carry_out
+from tests.tui_app.driving import NARROW, WIDE, accuracy_on_show, dashboard, shown, until
 from tui_app import i18n
-from tui_app.dashboard.app import MnistTui
 from tui_app.dashboard.widgets.loss_chart import LossChart
-
-WIDE, NARROW = (120, 40), (80, 24)
-CHARACTER_WIDTH = 12.2
-"""In a screenshot."""
-QUICK: dict[str, Any] = {"dataset": "sample", "epochs": 2, "threads": 1, "seed": 5}
-
-
-def shown(app: MnistTui) -> str:
-    """What stands on the screen."""
-    svg = app.export_screenshot()
-    rows: dict[float, str] = {}
-    for x, y, text in re.findall(r'<text[^>]* x="([\d.]+)" y="([\d.]+)"[^>]*>([^<]*)</text>', svg):
-        column = round(float(x) / CHARACTER_WIDTH)
-        rows[float(y)] = rows.get(float(y), "").ljust(column) + html.unescape(text).replace("\xa0", " ")
-    return "\n".join(row for _y, row in sorted(rows.items()))
-
-
-async def until(pilot: Pilot[int], condition: Callable[[], bool], timeout_s: float = 60) -> None:
-    """Let the program go on until something holds."""
-    try:
-        async with asyncio.timeout(timeout_s):
-            while not condition():
-                await pilot.pause(0.05)
-    except TimeoutError:
-        pytest.fail(f"never came:\n{shown(pilot.app)}")  # type: ignore[arg-type]
-
-
-@asynccontextmanager
-async def dashboard(
-    runs_dir: Path, size: tuple[int, int] = WIDE, run_id: str | None = None, **settings: Any
-) -> AsyncIterator[tuple[MnistTui, Pilot[int]]]:
-    app = MnistTui(runs_dir, QUICK | settings, run_id)
-    async with app.run_test(size=size) as pilot:
-        await pilot.pause()
-        yield app, pilot
-
-
-def accuracy_on_show(app: MnistTui) -> str:
-    return app.screen.query_one("#accuracy", Digits).value
 
 
 async def test_choose_train_and_read_the_result(language: str, tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ import pytest
 from textual.widgets import Input
 
 from core.runs import directory
-from tests.tui_app.test_dashboard import NARROW, WIDE, accuracy_on_show, dashboard, shown, until
+from tests.tui_app.driving import NARROW, WIDE, accuracy_on_show, dashboard, shown, until
 from tui_app.dashboard.app import MnistTui
-from tui_app.dashboard.widgets.drawing_canvas import Canvas
+from tui_app.dashboard.widgets.drawing_canvas import DrawingCanvas
 from tui_app.dashboard.widgets.result_panel import ConfusionMatrix
 
 
@@ -68,10 +68,10 @@ async def test_a_digit_drawn_with_the_mouse_is_recognised(finished: Path) -> Non
         await until(pilot, lambda: accuracy_on_show(app) != "–")
         await pilot.press("f12")
         await until(pilot, lambda: "Draw a digit" in shown(app))
-        await pilot.mouse_down(Canvas, offset=(14, 2))
+        await pilot.mouse_down(DrawingCanvas, offset=(14, 2))
         for row in range(3, 12):
-            await pilot.hover(Canvas, offset=(14, row))
-        await pilot.mouse_up(Canvas, offset=(14, 11))
+            await pilot.hover(DrawingCanvas, offset=(14, row))
+        await pilot.mouse_up(DrawingCanvas, offset=(14, 11))
         await pilot.pause()
         if "1 ███" not in shown(app):  # a driver that reports no button while the mouse moves draws no line
             await pilot.press("space", *["up"] * 18)
