@@ -1,4 +1,4 @@
-"""Workers without torch and without a process: they answer from what was recorded, and train as far as a test lets them."""
+"""Workers without torch and without a process: they answer from what was recorded, and train as far as a test says."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ class FakeWorkers:
         self.refusals: dict[str, Problem] = {}
         """What is said instead of an answer, by the run's id or the network's name."""
         self.started: list[FakeWorker] = []
+        self.asked: list[Question] = []
 
     def __call__(self) -> FakeWorker:
         self.started.append(FakeWorker(self))
@@ -70,6 +71,7 @@ class FakeWorker:
 
     def ask(self, question: Question) -> None:
         self._check_alive()
+        self._workers.asked.append(question)
         if isinstance(question, self._workers.holds):
             self._held.append(question)
         else:
@@ -144,6 +146,25 @@ class FakeWorker:
                 done = stage.epochs
                 await asyncio.sleep(0)
             writer.close()
+
+
+class FakeProcess:
+    """The process that a comparison starts for one of its runs: the run is trained when it is looked after first."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    def poll(self) -> int:
+        """Return the exit code."""
+        if self._run.state() == "starting":
+            with lease.hold(self._run.path):
+                lease.claim(self._run.path)
+                writer = EventWriter(self._run.events_path)
+                for stage in training(self._run):
+                    for event in stage.events:
+                        writer.write(event)
+                writer.close()
+        return 0
 
 
 def _names(question: Question) -> list[str]:

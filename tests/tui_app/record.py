@@ -17,6 +17,7 @@ from core import files
 from core.config import Architecture, RunConfig
 from core.networks import tabulate
 from core.networks.build import build_network
+from core.networks.layer_table import LayerTable
 from core.runs import directory
 from core.runs.events import EpochEnded, Event, Progress, RunStarted, encode
 from core.worker.carry_out import carry_out
@@ -32,7 +33,7 @@ def tables() -> list[Recorded]:
     return [Recorded(architecture, _table(architecture)) for architecture in ARCHITECTURES]
 
 
-def _table(architecture: Architecture) -> tabulate.LayerTable:
+def _table(architecture: Architecture) -> LayerTable:
     return tabulate.layer_table(build_network(architecture), architecture.model)
 
 
