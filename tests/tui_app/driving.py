@@ -20,6 +20,7 @@ from textual.widgets import DataTable, Digits
 from tests.tui_app.fake_worker import FakeWorkers
 from tui_app.dashboard.app import MnistTui
 from tui_app.dashboard.widgets.loss_chart import LossChart
+from tui_app.dashboard.worker_link import Launch
 
 WIDE, NARROW = (120, 40), (80, 24)
 QUICK: dict[str, Any] = {"dataset": "sample", "epochs": 2, "threads": 1, "seed": 5}
@@ -31,7 +32,7 @@ async def dashboard(
     size: tuple[int, int] = WIDE,
     run_id: str | None = None,
     *,
-    workers: FakeWorkers | None = None,
+    workers: Launch | None = None,
     notifications: bool = False,
     **settings: Any,
 ) -> AsyncIterator[tuple[MnistTui, Pilot[int]]]:

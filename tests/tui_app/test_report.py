@@ -13,7 +13,7 @@ import pytest
 from core.comparing import statistics
 from core.data.conditions import Condition, Robustness, UnderCondition
 from core.messages import Problem
-from tests.core.test_comparison import config_of, finished, record
+from tests.core.comparing.finished_runs import config_of, finished, record
 from tui_app import i18n
 from tui_app.i18n import number
 from tui_app.report import compose, pictures

@@ -150,24 +150,20 @@ def written(app: MnistTui) -> str:
 
 
 def runs(strip: Strip, names: dict[str, str]) -> list[str]:
-    """Return where each style of a row begins, and what it is; the colour of a text that is blank is none."""
+    """Return where each style of a row begins, and what it is; a blank on the same ground goes on with the last."""
     found: list[tuple[int, str]] = []
     column = 0
     for segment in strip:
-        style = described(segment.style or Style(), names, is_blank=not segment.text.strip())
-        if segment.text and (not found or found[-1][1] != style):
-            found.append((column, style))
+        style = segment.style or Style()
+        ground = f"/{named(style.bgcolor, names)}"
+        attributes = "".join(f" {name}" for name in ATTRIBUTES if getattr(style, name))
+        is_blank = not segment.text.strip() and not style.underline and not style.reverse
+        words = ground if is_blank else named(style.color, names) + ground + attributes
+        goes_on = found and (found[-1][1] == words or (is_blank and re.search(rf"{ground}\b", found[-1][1])))
+        if segment.text and not goes_on:
+            found.append((column, words))
         column += segment.cell_length
-    return [f"{start} {style}" for start, style in found]
-
-
-def described(style: Style, names: dict[str, str], *, is_blank: bool) -> str:
-    """Return a style in words."""
-    on = named(style.bgcolor, names)
-    if is_blank and not style.underline and not style.reverse:
-        return f"/{on}"
-    attributes = "".join(f" {name}" for name in ATTRIBUTES if getattr(style, name))
-    return f"{named(style.color, names)}/{on}{attributes}"
+    return [f"{start} {words}" for start, words in found]
 
 
 def named(colour: Color | None, names: dict[str, Any]) -> str:
