@@ -243,7 +243,7 @@ async def test_quitting_asks_while_a_run_is_live(tmp_path: Path) -> None:
 
 
 async def test_stop_and_resume(tmp_path: Path) -> None:
-    workers = FakeWorkers(epochs=1.25)
+    workers = FakeWorkers(epochs=1.5)
     async with dashboard(tmp_path, workers=workers, epochs=300) as (app, pilot):
         await pilot.press("f5")
         await until(pilot, lambda: "images/s" in shown(app))
