@@ -48,7 +48,7 @@ async def until(pilot: Pilot[Any], condition: Callable[[], bool], timeout_s: flo
     try:
         async with asyncio.timeout(timeout_s):
             while not condition():
-                await pilot.pause(0.01)
+                await pilot.pause(0.03)
     except TimeoutError:
         pytest.fail(f"never came:\n{shown(pilot.app)}")
 

@@ -107,7 +107,7 @@ async def test_screen_is_as_it_was(
         await until(pilot, opened)
         for field in app.screen.query(Input):
             field.cursor_blink = False
-        if request.config.getoption("renew_snapshots"):
+        if request.config.getoption("renew_snapshots", False):
             await pilot.pause(1)
             path.parent.mkdir(exist_ok=True)
             path.write_text(await snapshot(app, pilot), encoding="utf-8")
@@ -119,7 +119,7 @@ async def test_screen_is_as_it_was(
 
 async def until_it_is(app: MnistTui, pilot: Pilot[int], kept: str) -> None:
     """Wait a little for the screen of the snapshot; show what differs where it does not come."""
-    for _look in range(20):
+    for _look in range(50):
         now = await snapshot(app, pilot)
         if now == kept:
             return
