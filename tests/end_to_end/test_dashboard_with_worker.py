@@ -24,6 +24,8 @@ from tui_app import i18n
 from tui_app.dashboard.widgets.loss_chart import LossChart
 from tui_app.dashboard.worker_link import StandbyProcess
 
+pytestmark = pytest.mark.slow
+
 NETWORK = (
     "from torch import nn\nclass Net(nn.Sequential):\n    def __init__(self):\n"
     "        super().__init__(nn.Flatten(), nn.Linear(784, 10))\n"

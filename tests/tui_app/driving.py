@@ -43,7 +43,7 @@ async def dashboard(
         yield app, pilot
 
 
-async def until(pilot: Pilot[Any], condition: Callable[[], bool], timeout_s: float = 30) -> None:
+async def until(pilot: Pilot[Any], condition: Callable[[], bool], timeout_s: float = 60) -> None:
     """Let the program go on until something holds."""
     try:
         async with asyncio.timeout(timeout_s):
