@@ -9,11 +9,12 @@ import pytest
 
 from core.config import RunConfig
 from core.runs import directory
-from core.worker.carry_out import carry_out
 
 
 @pytest.fixture(scope="session")
 def _trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from core.worker.carry_out import carry_out  # here: it loads torch, which the dashboard's tests do without
+
     folder = tmp_path_factory.mktemp("trained")
     for model in ("RN_1", "RN_2"):
         config = RunConfig(model=model, dataset="sample", epochs=2, threads=1, seed=1)

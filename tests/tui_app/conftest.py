@@ -1,13 +1,19 @@
-"""What the tests of the dashboard share."""
+"""What the tests of the dashboard share. They load no torch: what they need of it is recorded."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.tui_app import recorded
 from tui_app import i18n
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--renew-snapshots", action="store_true", help="write the snapshots of the screens anew")
 
 
 @pytest.fixture(autouse=True)
@@ -18,8 +24,21 @@ def _calm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MNIST_TUI_DATA", str(tmp_path / "data"))
 
 
+@pytest.fixture(autouse=True)
+def _no_torch() -> Iterator[None]:
+    was_loaded = "torch" in sys.modules  # by tests of another folder
+    yield
+    assert was_loaded or "torch" not in sys.modules
+
+
 @pytest.fixture(params=["en", "fr"])
 def language(request: pytest.FixtureRequest) -> Iterator[str]:
     i18n.use(request.param)
     yield request.param
     i18n.use("en")
+
+
+@pytest.fixture
+def finished(tmp_path: Path) -> Path:
+    """A folder with two finished runs, rn1-0001 and rn2-0002: two epochs on the sample, seed 1."""
+    return recorded.copy_runs(tmp_path / "runs")

@@ -1,34 +1,33 @@
-"""The screen that tests trained networks under harder conditions, with a real worker."""
+"""The screen that tests trained networks under harder conditions."""
 
 from __future__ import annotations
 
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
+from textual.pilot import Pilot
 from textual.widgets import Input
 
 from core.config import RunConfig
 from core.data.conditions import Condition
-from core.data.distortions import robustness
+from core.messages import Problem
 from core.runs import directory
 from core.runs.directory import Run
-from core.training.load_trained import Datasets
-from core.worker.carry_out import carry_out
-from tests.tui_app.test_dashboard import NARROW, WIDE, accuracy_on_show, dashboard, shown, until
+from core.runs.events import RunEnded, encode
+from core.worker.protocol import Measure
+from tests.tui_app import fake_answers
+from tests.tui_app.driving import NARROW, WIDE, accuracy_on_show, dashboard, dot, shown, tick, until
+from tests.tui_app.fake_worker import FakeProcess, FakeWorkers
 from tui_app import i18n
 from tui_app.dashboard.app import MnistTui
 from tui_app.dashboard.screens.conditions_screen import ConditionsScreen
 
 
 def accuracies(run: Run, *conditions: Condition) -> list[str]:
-    """As the table shows them."""
-    kept = Datasets(lambda _m: None, lambda _m, _f: None, lambda: False)
-    found = robustness(run, conditions, kept, torch.device("cpu"), lambda: None)
-    return [i18n.percent(tested.accuracy) for tested in found.tested]
+    """Return them as the table shows them, that on the images as they are first."""
+    return [i18n.percent(fake_answers.accuracy_under(run, condition)) for condition in (None, *conditions)]
 
 
 def rows(app: MnistTui) -> dict[str, list[str]]:
@@ -41,11 +40,13 @@ def rows(app: MnistTui) -> dict[str, list[str]]:
     return found
 
 
-async def open_screen(app: MnistTui, pilot: Any, *overlaid: str) -> ConditionsScreen:
+async def open_screen(
+    app: MnistTui, pilot: Pilot[int], *overlaid: str, ticked: tuple[str, ...] = ()
+) -> ConditionsScreen:
+    """Lay runs over the chart, and open the screen when they have been read; `ticked`: those with nothing to read."""
     await until(pilot, lambda: accuracy_on_show(app) != "–")
-    for run_id in overlaid:
-        app.screen._toggle_overlay(run_id)  # type: ignore[attr-defined]
-    await until(pilot, lambda: all(each.replay.ended for each in app.screen._book.shown))  # type: ignore[attr-defined]
+    await tick(app, pilot, *overlaid, *ticked)
+    await until(pilot, lambda: all(dot(app, run_id) for run_id in overlaid))
     await pilot.press("shift+f6")
     await until(pilot, lambda: isinstance(app.screen, ConditionsScreen))
     assert isinstance(app.screen, ConditionsScreen)
@@ -118,55 +119,52 @@ async def test_strengths_are_typed_and_what_is_known_stays(finished: Path) -> No
 
 
 async def test_runs_that_cannot_be_tested_get_one_line_each(finished: Path, tmp_path: Path) -> None:
-    folder = Path(shutil.copytree(finished, tmp_path / "runs"))
-    net = tmp_path / "my_net.py"
-    net.write_text(
-        "from torch import nn\nclass Net(nn.Sequential):\n    def __init__(self):\n"
-        "        super().__init__(nn.Flatten(), nn.Linear(784, 10))\n"
-    )
     settings: dict[str, Any] = {"dataset": "sample", "epochs": 1, "threads": 1, "seed": 1}
-    carry_out(directory.create(folder, RunConfig(model=f"{net}:Net", **settings)), lambda _event: None, lambda: False)
-    carry_out(directory.create(folder, RunConfig(model="RN_1", **settings)), lambda _event: None, lambda: True)
-    net.write_text(f"open({str(tmp_path / 'sprung')!r}, 'w')")
-    (folder / "rn2-0002" / "weights.safetensors").write_bytes(b"\0" * 64)
-    async with dashboard(folder, NARROW, "rn1-0001") as (app, pilot):
-        screen = await open_screen(app, pilot, "rn2-0002", "net-0003", "rn1-0004")
-        text = "the weights of run rn2-0002 cannot be read"
+    own = directory.create(finished, RunConfig(model=f"{tmp_path}/my_net.py:Net", **settings))
+    FakeProcess(own).poll()
+    unfinished = directory.create(finished, RunConfig(model="RN_1", **settings))
+    unfinished.events_path.write_bytes(encode(RunEnded(status="stopped")))
+    workers = FakeWorkers()
+    text = "the weights of run rn2-0002 cannot be read"
+    workers.refusals["rn2-0002"] = Problem("{reason}", reason=text)
+    async with dashboard(finished, NARROW, "rn1-0001", workers=workers) as (app, pilot):
+        screen = await open_screen(app, pilot, "rn2-0002", "net-0003", ticked=("rn1-0004",))
         await until(pilot, lambda: not screen.is_waiting and text in shown(app))
-        await until(pilot, lambda: "–" not in rows(app).get("shifted by 1 px", "–")[:1])
+        await until(pilot, lambda: "–" not in rows(app).get("shifted by 1 px", ["–"])[:1])
         assert shown(app).count("rn2-0002 cannot") == 1
         assert "net-0003 has a network of its own file: mnist-tui conditions net-0003" in shown(app)
         assert "rn1-0004 is not finished" in shown(app)
         assert "SAMPLE: 5,000 images" in shown(app)
-    assert not (tmp_path / "sprung").exists()
+    asked = {Path(question.run_dir).name for question in workers.asked if isinstance(question, Measure)}
+    assert asked == {"rn1-0001", "rn2-0002"}  # nobody executes the file of net-0003
 
 
 async def test_without_a_finished_run_it_says_so(tmp_path: Path) -> None:
-    app = MnistTui(tmp_path, {"dataset": "sample"})
-    async with app.run_test(size=WIDE, notifications=True) as pilot:
+    async with dashboard(tmp_path, notifications=True) as (app, pilot):
         await pilot.press("shift+f6")
         await until(pilot, lambda: "no run to test yet" in shown(app))
 
 
-async def test_leaving_ends_the_tests_and_a_run_starts_at_once(finished: Path, tmp_path: Path) -> None:
-    folder = Path(shutil.copytree(finished, tmp_path / "runs"))
-    async with dashboard(folder, run_id="rn2-0002") as (app, pilot):
+async def test_leaving_ends_the_tests_and_a_run_starts_at_once(finished: Path) -> None:
+    workers = FakeWorkers(holds=(Measure,))
+    async with dashboard(finished, run_id="rn2-0002", workers=workers) as (app, pilot):
         screen = await open_screen(app, pilot)
-        before = app._dashboard._standby
-        assert before is not None
+        before = workers.newest
+        assert before.is_alive
         assert screen.is_waiting
         await pilot.press("escape")
-        await until(pilot, lambda: before.process.poll() is not None)
+        await until(pilot, lambda: not before.is_alive)
         await pilot.press("f5")
         await until(pilot, lambda: "Result of rn1-0003" in shown(app) and accuracy_on_show(app) != "–")
 
 
 async def test_a_worker_that_is_killed_is_replaced_when_asked(finished: Path) -> None:
-    async with dashboard(finished, run_id="rn1-0001") as (app, pilot):
+    workers = FakeWorkers(holds=(Measure,))
+    async with dashboard(finished, run_id="rn1-0001", workers=workers) as (app, pilot):
         screen = await open_screen(app, pilot)
-        assert app._dashboard._standby is not None
-        app._dashboard._standby.process.kill()
+        workers.newest.kill()
         await until(pilot, lambda: "stopped; F5 goes on" in shown(app))
+        workers.holds = ()
         await pilot.press("f5")
         await until(pilot, lambda: not screen.is_waiting and rows(app)["noise 0.5"] != ["–"])
 

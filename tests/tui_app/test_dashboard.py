@@ -1,67 +1,25 @@
-"""The dashboard, driven as its user drives it, with a real worker on the embedded sample."""
+"""The dashboard, driven as its user drives it, with workers that load no torch."""
 
 from __future__ import annotations
 
-import asyncio
-import html
 import re
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from textual.events import Resize
 from textual.geometry import Size
-from textual.pilot import Pilot
-from textual.widgets import Checkbox, Digits, Input, RadioSet
+from textual.widgets import Checkbox, Input, RadioSet
 
-from core.config import RunConfig
+from core.config import Architecture
+from core.messages import Message, Problem
+from core.networks.layer_table import Layer, LayerTable
 from core.runs import directory
 from core.runs.events import Evaluated, Validated
-from core.worker.carry_out import carry_out
+from tests.tui_app.driving import NARROW, WIDE, accuracy_on_show, dashboard, shown, until
+from tests.tui_app.fake_worker import FakeWorkers
 from tui_app import i18n
-from tui_app.dashboard.app import MnistTui
 from tui_app.dashboard.widgets.loss_chart import LossChart
-
-WIDE, NARROW = (120, 40), (80, 24)
-CHARACTER_WIDTH = 12.2
-"""In a screenshot."""
-QUICK: dict[str, Any] = {"dataset": "sample", "epochs": 2, "threads": 1, "seed": 5}
-
-
-def shown(app: MnistTui) -> str:
-    """What stands on the screen."""
-    svg = app.export_screenshot()
-    rows: dict[float, str] = {}
-    for x, y, text in re.findall(r'<text[^>]* x="([\d.]+)" y="([\d.]+)"[^>]*>([^<]*)</text>', svg):
-        column = round(float(x) / CHARACTER_WIDTH)
-        rows[float(y)] = rows.get(float(y), "").ljust(column) + html.unescape(text).replace("\xa0", " ")
-    return "\n".join(row for _y, row in sorted(rows.items()))
-
-
-async def until(pilot: Pilot[int], condition: Callable[[], bool], timeout_s: float = 60) -> None:
-    """Let the program go on until something holds."""
-    try:
-        async with asyncio.timeout(timeout_s):
-            while not condition():
-                await pilot.pause(0.05)
-    except TimeoutError:
-        pytest.fail(f"never came:\n{shown(pilot.app)}")  # type: ignore[arg-type]
-
-
-@asynccontextmanager
-async def dashboard(
-    runs_dir: Path, size: tuple[int, int] = WIDE, run_id: str | None = None, **settings: Any
-) -> AsyncIterator[tuple[MnistTui, Pilot[int]]]:
-    app = MnistTui(runs_dir, QUICK | settings, run_id)
-    async with app.run_test(size=size) as pilot:
-        await pilot.pause()
-        yield app, pilot
-
-
-def accuracy_on_show(app: MnistTui) -> str:
-    return app.screen.query_one("#accuracy", Digits).value
 
 
 async def test_choose_train_and_read_the_result(language: str, tmp_path: Path) -> None:
@@ -188,7 +146,14 @@ async def test_an_older_size_told_last_does_not_stay(tmp_path: Path) -> None:
 
 
 async def test_settings_fill_the_form(tmp_path: Path) -> None:
-    settings = {"model": "RN_2", "epochs": 7, "batch_size": 128, "lr": 0.01, "precision": "bf16", "device": "cpu"}
+    settings: dict[str, Any] = {
+        "model": "RN_2",
+        "epochs": 7,
+        "batch_size": 128,
+        "lr": 0.01,
+        "precision": "bf16",
+        "device": "cpu",
+    }
     async with dashboard(tmp_path, **settings) as (app, pilot):
         await until(pilot, lambda: "421,642" in shown(app))
         text = shown(app)
@@ -198,8 +163,7 @@ async def test_settings_fill_the_form(tmp_path: Path) -> None:
         await until(pilot, lambda: bool(directory.Listing(tmp_path).read()))
         config = directory.find(tmp_path).config()
         assert {name: getattr(config, name) for name in settings} == settings
-        await until(pilot, lambda: app.screen.live_runs() == [] or bool(app.screen.live_runs()))  # type: ignore[attr-defined]
-        directory.find(tmp_path).request_stop()
+        await until(pilot, lambda: re.search(r"rn2-0001 +done", shown(app)) is not None)
 
 
 @pytest.mark.parametrize(
@@ -231,13 +195,17 @@ async def test_a_wrong_value_is_marked_while_it_is_typed(field: str, text: str, 
 
 async def test_a_network_of_ones_own(tmp_path: Path) -> None:
     path = tmp_path / "my_net.py"
-    path.write_text("from torch import nn\nclass Net(nn.Sequential):\n    def __init__(self):\n        ")
-    async with dashboard(tmp_path / "runs", model=f"{path}:Net") as (app, pilot):
-        await until(pilot, lambda: "my_net.py:5" in "".join(shown(app).split()) or "IndentationError" in shown(app))
-        path.write_text(
-            "from torch import nn\nclass Net(nn.Sequential):\n    def __init__(self):\n"
-            "        super().__init__(nn.Flatten(), nn.Linear(784, 10))\n"
-        )
+    path.touch()
+    architecture = Architecture(model=f"{path}:Net")
+    workers = FakeWorkers()
+    workers.refusals[architecture.model] = Problem(
+        "{file}:{line}: {what}", file="my_net.py", line=5, what="IndentationError"
+    )
+    async with dashboard(tmp_path / "runs", workers=workers, model=architecture.model) as (app, pilot):
+        await until(pilot, lambda: shown(app).count("my_net.py:5:") == 2)  # by the form, and in the panel
+        workers.refusals.clear()
+        linear = Layer("1", "Linear", Message("linear"), Message("784 → 10"), (10,), 7850, "784×10 + 10", "")
+        workers.tables[architecture] = LayerTable(architecture.model, (linear,), 7850, 7850)
         model = app.screen.query_one("#model", Input)
         model.value = f"{path}:Ne"
         await pilot.pause()
@@ -259,7 +227,7 @@ async def test_help_lists_every_key_and_the_log_can_be_read(finished: Path) -> N
 
 
 async def test_quitting_asks_while_a_run_is_live(tmp_path: Path) -> None:
-    async with dashboard(tmp_path, epochs=1000) as (app, pilot):
+    async with dashboard(tmp_path, workers=FakeWorkers(epochs=1.5), epochs=1000) as (app, pilot):
         await pilot.press("f5")
         await until(pilot, lambda: "/1,000 · batch" in shown(app))
         await pilot.press("f10")
@@ -275,17 +243,30 @@ async def test_quitting_asks_while_a_run_is_live(tmp_path: Path) -> None:
 
 
 async def test_stop_and_resume(tmp_path: Path) -> None:
-    async with dashboard(tmp_path, epochs=300) as (app, pilot):
+    workers = FakeWorkers(epochs=1.5)
+    async with dashboard(tmp_path, workers=workers, epochs=300) as (app, pilot):
         await pilot.press("f5")
         await until(pilot, lambda: "images/s" in shown(app))
         await pilot.press("f6")
-        await until(pilot, lambda: "stopped · epoch" in shown(app))
-        epoch = directory.find(tmp_path).summary().epoch
+        await until(pilot, lambda: "stopped · epoch 2/300" in shown(app))
         await pilot.press("f7")
-        await until(pilot, lambda: bool(re.search(r"running · epoch", shown(app))))
-        assert directory.find(tmp_path).summary().epoch >= epoch
+        await until(pilot, lambda: "running · epoch 3/300" in shown(app))
         await pilot.press("f6")
-        await until(pilot, lambda: "stopped · epoch" in shown(app))
+        await until(pilot, lambda: "stopped · epoch 3/300" in shown(app))
+
+
+async def test_a_run_is_followed_while_it_trains(tmp_path: Path) -> None:
+    workers = FakeWorkers(epochs=1)
+    async with dashboard(tmp_path, workers=workers, epochs=3) as (app, pilot):
+        await pilot.press("f5")
+        await until(pilot, lambda: "running · epoch 1/3 · batch 63/63 · 33%" in shown(app))
+        assert len(re.findall(r"Epoch \d/3, Loss: ", shown(app))) == 1
+        workers.advance(1)
+        await until(pilot, lambda: "running · epoch 2/3 · batch 63/63 · 67%" in shown(app))
+        assert len(re.findall(r"Epoch \d/3, Loss: ", shown(app))) == 2
+        assert accuracy_on_show(app) == "–"
+        workers.advance()
+        await until(pilot, lambda: "done · epoch 3/3" in shown(app) and accuracy_on_show(app) != "–")
 
 
 async def test_remedies_change_the_layer_table_and_are_checked_while_they_are_typed(
@@ -330,11 +311,11 @@ async def test_a_box_that_cannot_be_ticked_is_marked(name: str, also: dict[str, 
 
 async def test_validation_is_drawn_beside_the_running_loss_and_told_line_by_line(language: str, tmp_path: Path) -> None:
     settings: dict[str, Any] = {"model": "RN_1", "validate": True, "permute": True, "dropout": 0.25, "width": 0.25}
-    run = directory.create(tmp_path, RunConfig(**QUICK | settings))
-    carry_out(run, lambda _event: None, lambda: False)
-    validations = [event for event in run.reader().read_new() if isinstance(event, Validated)]
-    async with dashboard(tmp_path, run_id=run.id) as (app, pilot):
+    async with dashboard(tmp_path, **settings) as (app, pilot):
+        await pilot.press("f5")
         await until(pilot, lambda: accuracy_on_show(app) != "–")
+        run = directory.find(tmp_path)
+        validations = [event for event in run.reader().read_new() if isinstance(event, Validated)]
         await until(pilot, lambda: "dropout3" in shown(app))
         text = shown(app)
         assert f"━◆ {i18n._('validation loss')}" in text

@@ -1,4 +1,4 @@
-"""The screens that look at images, with a real worker."""
+"""The screens that look at images and compare networks."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from textual.widgets import Input
 
+from core.comparing import comparison
 from core.runs import directory
-from tests.tui_app.test_dashboard import NARROW, WIDE, accuracy_on_show, dashboard, shown, until
-from tui_app.dashboard.app import MnistTui
-from tui_app.dashboard.widgets.drawing_canvas import Canvas
+from tests.tui_app.driving import NARROW, WIDE, accuracy_on_show, dashboard, shown, until
+from tests.tui_app.fake_worker import FakeProcess
+from tui_app.dashboard.widgets.drawing_canvas import DrawingCanvas
 from tui_app.dashboard.widgets.result_panel import ConfusionMatrix
 
 
@@ -68,10 +69,10 @@ async def test_a_digit_drawn_with_the_mouse_is_recognised(finished: Path) -> Non
         await until(pilot, lambda: accuracy_on_show(app) != "–")
         await pilot.press("f12")
         await until(pilot, lambda: "Draw a digit" in shown(app))
-        await pilot.mouse_down(Canvas, offset=(14, 2))
+        await pilot.mouse_down(DrawingCanvas, offset=(14, 2))
         for row in range(3, 12):
-            await pilot.hover(Canvas, offset=(14, row))
-        await pilot.mouse_up(Canvas, offset=(14, 11))
+            await pilot.hover(DrawingCanvas, offset=(14, row))
+        await pilot.mouse_up(DrawingCanvas, offset=(14, 11))
         await pilot.pause()
         if "1 ███" not in shown(app):  # a driver that reports no button while the mouse moves draws no line
             await pilot.press("space", *["up"] * 18)
@@ -90,13 +91,13 @@ async def test_a_digit_drawn_with_the_keyboard_is_recognised_in_a_small_terminal
 
 
 async def test_without_a_finished_run_there_is_nothing_to_look_at(tmp_path: Path) -> None:
-    app = MnistTui(tmp_path, {"dataset": "sample"})
-    async with app.run_test(size=WIDE, notifications=True) as pilot:
+    async with dashboard(tmp_path, notifications=True) as (app, pilot):
         await pilot.press("f12")
         await until(pilot, lambda: "no network to ask yet" in shown(app))
 
 
-async def test_networks_are_compared_on_the_runs_there_are(finished: Path) -> None:
+async def test_networks_are_compared_on_the_runs_there_are(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(comparison, "launch_run", FakeProcess)
     async with dashboard(finished, run_id="rn1-0001") as (app, pilot):
         await until(pilot, lambda: "Loading torch" not in shown(app))
         await pilot.press("shift+f5")
@@ -106,7 +107,7 @@ async def test_networks_are_compared_on_the_runs_there_are(finished: Path) -> No
         await until(pilot, lambda: "the number of seeds must be" in shown(app))
         app.screen.query_one("#seeds", Input).value = "2"
         await pilot.press("enter")
-        await until(pilot, lambda: "4 of 4 runs" in shown(app) and "McNemar" in shown(app), timeout_s=120)
+        await until(pilot, lambda: "4 of 4 runs" in shown(app) and "McNemar" in shown(app))
         text = shown(app)
         await pilot.press("f9")
         await until(pilot, lambda: "RN_1 ×2 seeds" in shown(app) and "RN_2 ×2 seeds" in shown(app))
@@ -114,4 +115,5 @@ async def test_networks_are_compared_on_the_runs_there_are(finished: Path) -> No
     summaries = directory.Listing(finished).read()
     accuracies = [run.accuracy for run in summaries if run.config and run.config.model == "RN_2" and run.accuracy]
     assert len(summaries) == 4  # seed 1 was there already, of both networks
-    assert f"{100 * sum(accuracies[-2:]) / 2:.2f}%" in text
+    assert len(accuracies) == 2
+    assert f"{100 * sum(accuracies) / 2:.2f}%" in text

@@ -8,15 +8,12 @@ from typing import Any
 
 import msgspec
 import pytest
-from rich.style import Style
-from textual.geometry import Region
-from textual.widgets import DataTable
 
 from core.config import RunConfig
 from core.runs.directory import Run
 from core.runs.events import EpochEnded, Evaluated, Event, Progress, RunEnded, Validated, encode
 from tests.recorded import started
-from tests.tui_app.test_dashboard import NARROW, WIDE, dashboard, shown, until
+from tests.tui_app.driving import NARROW, WIDE, chart_lines, dashboard, dot, show_chart, shown, tick, until
 from tui_app.dashboard.app import MnistTui
 from tui_app.dashboard.widgets.loss_chart import LossChart
 
@@ -26,7 +23,8 @@ MACS = {"RN_1": 566_528, "RN_2": 4_240_128}
 
 def write(runs_dir: Path, number: int, seconds: float, *, macs: int | None = 0, **settings: Any) -> str:
     """A finished run of three epochs, as its worker would have written it; its id."""
-    config = RunConfig(**{"epochs": 3, "dataset": "sample", "data_dir": "/nowhere", "validate": True} | settings)
+    known: dict[str, Any] = {"epochs": 3, "dataset": "sample", "data_dir": "/nowhere", "validate": True}
+    config = RunConfig(**known | settings)
     run = Run(runs_dir / f"{config.model.lower().replace('_', '')}-{number:04d}")
     run.path.mkdir(parents=True)
     (run.path / "config.json").write_bytes(msgspec.json.encode(config))
@@ -64,38 +62,8 @@ def compared(tmp_path: Path) -> Path:
     return runs_dir
 
 
-def chart_lines(app: MnistTui) -> list[str]:
-    chart = app.screen.query_one(LossChart)
-    return [strip.text for strip in chart.render_lines(Region(0, 0, *chart.size))]
-
-
 def legend(app: MnistTui) -> str:
     return chart_lines(app)[0]
-
-
-async def tick(app: MnistTui, pilot: Any, *run_ids: str) -> None:
-    """With the keys of the list, which has the newest first."""
-    table = app.screen.query_one("#runs", DataTable)
-    await until(pilot, lambda: table.row_count > 0)
-    table.focus()
-    for run_id in run_ids:
-        ids = [str(table.get_cell_at((row, 1))) for row in range(table.row_count)]  # type: ignore[arg-type]
-        table.move_cursor(row=ids.index(run_id))
-        await pilot.press("space")
-
-
-def dot(app: MnistTui, run_id: str) -> str | Style:
-    """The colour of a run's dot in the list."""
-    table = app.screen.query_one("#runs", DataTable)
-    rows = [table.get_row_at(row) for row in range(table.row_count)]
-    return next(row[0].style for row in rows if str(row[1]) == run_id)
-
-
-async def show_chart(app: MnistTui, pilot: Any) -> None:
-    """Where the panels are tabs, that of the chart."""
-    while not app.screen.query_one(LossChart).size:
-        await pilot.press("f2")
-        await pilot.pause()
 
 
 @pytest.mark.parametrize("size", [WIDE, NARROW])

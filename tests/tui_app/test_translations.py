@@ -21,9 +21,9 @@ from textual.app import App
 import core
 import tui_app
 from core.catalogue import NETWORKS
+from core.config import Architecture
 from core.messages import N_, Message, Problem
-from core.networks.tabulate import layer_table
-from tests.built import built
+from tests.tui_app import recorded
 from tui_app import i18n, tables
 from tui_app.dashboard.keys import key_table
 
@@ -306,7 +306,7 @@ def test_english_needs_no_catalogue() -> None:
 def test_layer_table_fits_its_panel(language: str, model: str) -> None:
     i18n.use(language)
     console = Console(width=200)
-    grid = tables.layers(layer_table(built(model), model))
+    grid = tables.layers(recorded.layer_tables()[Architecture(model=model)])
     assert Measurement.get(console, console.options, grid).maximum <= 74
 
 

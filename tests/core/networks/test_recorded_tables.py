@@ -1,0 +1,11 @@
+"""The layer tables that the dashboard's tests are given are still those of the code."""
+
+from __future__ import annotations
+
+from tests.tui_app import record, recorded
+
+
+def test_recorded_layer_tables_are_those_of_today() -> None:
+    assert {each.architecture: each.table for each in record.tables()} == recorded.layer_tables(), (
+        "renew them with `python -m tests.tui_app.record`"
+    )

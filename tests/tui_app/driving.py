@@ -1,0 +1,110 @@
+"""The dashboard as its user drives it: started with fake workers, waited for, and read from its screen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.style import Style
+from textual._context import visible_screen_stack
+from textual.app import App
+from textual.geometry import Region
+from textual.pilot import Pilot
+from textual.strip import Strip
+from textual.widgets import DataTable, Digits
+
+from tests.tui_app.fake_worker import FakeWorkers
+from tui_app.dashboard.app import MnistTui
+from tui_app.dashboard.widgets.loss_chart import LossChart
+from tui_app.dashboard.worker_link import Launch
+
+WIDE, NARROW = (120, 40), (80, 24)
+QUICK: dict[str, Any] = {"dataset": "sample", "epochs": 2, "threads": 1, "seed": 5}
+
+
+@asynccontextmanager
+async def dashboard(
+    runs_dir: Path,
+    size: tuple[int, int] = WIDE,
+    run_id: str | None = None,
+    *,
+    workers: Launch | None = None,
+    notifications: bool = False,
+    **settings: Any,
+) -> AsyncIterator[tuple[MnistTui, Pilot[int]]]:
+    """Start the dashboard in a terminal of this size; `settings` fill the form, over those of a quick run."""
+    app = MnistTui(runs_dir, QUICK | settings, run_id, launch=workers or FakeWorkers())
+    async with app.run_test(size=size, notifications=notifications) as pilot:
+        await pilot.pause()
+        yield app, pilot
+
+
+async def until(pilot: Pilot[Any], condition: Callable[[], bool], timeout_s: float = 60) -> None:
+    """Let the program go on until something holds."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            while not condition():
+                await pilot.pause(0.03)
+    except TimeoutError:
+        pytest.fail(f"never came:\n{shown(pilot.app)}")
+
+
+def strips(app: App[Any]) -> list[Strip]:
+    """Return the rows of the screen, text and styles.
+
+    Textual hands a whole screen out as a picture only; the two names of its own that this needs are used nowhere else.
+    """
+    visible_screen_stack.set(app._background_screens)
+    return app.screen._compositor.render_strips()
+
+
+def shown(app: App[Any]) -> str:
+    """Return what stands on the screen, row by row."""
+    return "\n".join(strip.text.replace("\xa0", " ").rstrip() for strip in strips(app))
+
+
+# Parts of the dashboard
+
+
+def accuracy_on_show(app: App[Any]) -> str:
+    """Return the accuracy in large digits; – before there is one."""
+    return app.screen.query_one("#accuracy", Digits).value
+
+
+def chart_lines(app: App[Any]) -> list[str]:
+    """Return the rows of the loss chart: its legend, the curves and the x axis."""
+    chart = app.screen.query_one(LossChart)
+    return [strip.text for strip in chart.render_lines(Region(0, 0, *chart.size))]
+
+
+def dot(app: App[Any], run_id: str) -> str | Style:
+    """Return the colour of a run's dot in the list; empty before its curve is in the chart."""
+    table = app.screen.query_one("#runs", DataTable)
+    rows = [table.get_row_at(row) for row in range(table.row_count)]
+    style: str | Style = next(row[0].style for row in rows if str(row[1]) == run_id)
+    return style
+
+
+async def tick(app: App[Any], pilot: Pilot[Any], *run_ids: str) -> None:
+    """Lay runs over the chart, or take them away, with the keys of the list."""
+    table = app.screen.query_one("#runs", DataTable)
+    await until(pilot, lambda: table.row_count > 0)
+    while not table.size:  # where the panels are tabs
+        await pilot.press("f2")
+        await pilot.pause()
+    table.focus()
+    for run_id in run_ids:
+        ids = [str(table.get_row_at(row)[1]) for row in range(table.row_count)]
+        table.move_cursor(row=ids.index(run_id))
+        await pilot.press("space")
+
+
+async def show_chart(app: App[Any], pilot: Pilot[Any]) -> None:
+    """Turn to the chart where the panels are tabs."""
+    while not app.screen.query_one(LossChart).size:
+        await pilot.press("f2")
+        await pilot.pause()

@@ -1,0 +1,130 @@
+"""What a fake worker answers: recorded layer tables and predictions, and figures that anybody can work out again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy
+
+from core.config import Architecture
+from core.data.conditions import Condition
+from core.messages import Problem
+from core.networks.layer_table import LayerTable
+from core.runs import predictions
+from core.runs.directory import Run
+from core.runs.predictions import Predictions
+from core.worker.protocol import (
+    Answer,
+    Browse,
+    Browsed,
+    Describe,
+    Described,
+    Digit,
+    Measure,
+    Measured,
+    Question,
+    Recognise,
+    Recognised,
+    Settle,
+    Settled,
+)
+
+_MAX_DIGITS = 100
+_LOSS = {"shift": 0.08, "turn": 0.012, "noise": 0.4}
+"""Accuracy that a network loses to each unit of a condition's strength."""
+_SEGMENTS = ("abcdef", "bc", "abdeg", "abcdg", "bcfg", "acdfg", "acdefg", "abc", "abcdefg", "abcdfg")
+_STROKES = {
+    "a": (slice(4, 7), slice(8, 20)),
+    "b": (slice(4, 14), slice(17, 20)),
+    "c": (slice(14, 24), slice(17, 20)),
+    "d": (slice(21, 24), slice(8, 20)),
+    "e": (slice(14, 24), slice(8, 11)),
+    "f": (slice(4, 14), slice(8, 11)),
+    "g": (slice(12, 15), slice(8, 20)),
+}
+"""Rows and columns of the seven segments of a digit."""
+
+
+def answer(question: Question, tables: Mapping[Architecture, LayerTable]) -> Answer:
+    """Answer a question. Raises `Problem`."""
+    match question:
+        case Describe(architecture=architecture):
+            if architecture not in tables:
+                raise Problem("{reason}", reason=f"no table is recorded of {architecture}")
+            return Described(question, tables[architecture])
+        case Settle(config=config):
+            threads = config.threads or 1
+            settled = msgspec.structs.replace(config, device="cpu", threads=threads, dataset="sample", exact=False)
+            return Settled(question, settled)
+        case Browse():
+            return _browse(question)
+        case Recognise():
+            return _recognise(question)
+        case Measure():
+            return Measured(question, accuracy_under(Run(Path(question.run_dir)), question.condition))
+
+
+def accuracy_under(run: Run, condition: Condition | None) -> float:
+    """Return what a run's network makes of the test images under a condition: less, the harder it is."""
+    accuracy = run.summary().accuracy
+    assert accuracy is not None
+    if condition is None:
+        return accuracy
+    share = 0.5 if run.config().model == "RN_2" else 1.0
+    return max(0.1, accuracy - share * _LOSS[condition.kind] * condition.strength)
+
+
+def _browse(question: Browse) -> Browsed:
+    first = predictions.read(Run(Path(question.run_dir)))
+    second = predictions.read(Run(Path(question.other_dir))) if question.other_dir else None
+    chosen = _chosen(question, first, second)
+    confidence = first.probability if question.which != "other_wrong" or second is None else second.probability
+    chosen = chosen[numpy.argsort(-confidence[chosen], kind="stable")]
+    digits = tuple(_digit(int(index), first, second) for index in chosen[:_MAX_DIGITS])
+    return Browsed(question, digits, len(chosen))
+
+
+def _chosen(question: Browse, first: Predictions, second: Predictions | None) -> Any:
+    if second is not None:
+        masks = {
+            "wrong": ~first.right & second.right,
+            "other_wrong": first.right & ~second.right,
+            "both_wrong": ~first.right & ~second.right,
+        }
+        return numpy.flatnonzero(masks[question.which])
+    if question.label is None:
+        return numpy.flatnonzero(~first.right)
+    return numpy.flatnonzero((first.label == question.label) & (first.predicted == question.predicted))
+
+
+def _digit(index: int, first: Predictions, second: Predictions | None) -> Digit:
+    return Digit(
+        index=index,
+        label=int(first.label[index]),
+        predicted=int(first.predicted[index]),
+        probability=float(first.probability[index]),
+        pixels=drawn(int(first.label[index])),
+        other_predicted=int(second.predicted[index]) if second is not None else None,
+        other_probability=float(second.probability[index]) if second is not None else None,
+    )
+
+
+def drawn(digit: int) -> bytes:
+    """Return the picture of a digit: 784 pixels."""
+    pixels = numpy.zeros((28, 28), numpy.uint8)
+    for segment in _SEGMENTS[digit]:
+        pixels[_STROKES[segment]] = 220
+    return pixels.tobytes()
+
+
+def _recognise(question: Recognise) -> Recognised:
+    """Take whatever is much higher than wide for a 1, and all else for a 7."""
+    rows, columns = numpy.nonzero(numpy.frombuffer(question.pixels, numpy.uint8).reshape(28, 28))
+    if not len(rows):
+        return Recognised(question, question.pixels, {})
+    digit = 1 if numpy.ptp(rows) >= 2 * numpy.ptp(columns) else 7
+    found = tuple(0.91 if each == digit else 0.01 for each in range(10))
+    return Recognised(question, question.pixels, {Path(run_dir).name: found for run_dir in question.run_dirs})

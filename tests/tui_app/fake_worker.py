@@ -1,0 +1,177 @@
+"""Workers without torch and without a process: they answer from what was recorded, and train as far as a test says."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from core.config import Architecture
+from core.machine import DeviceInfo
+from core.messages import Problem
+from core.networks.layer_table import LayerTable
+from core.runs import lease
+from core.runs.directory import Run
+from core.runs.events import EventWriter
+from core.worker.protocol import Answer, Describe, Question, Ready, Refused, Settle
+from tests.tui_app import fake_answers, recorded
+from tests.tui_app.fake_training import STEPS, checkpointed, stopped, training
+
+_LOOK_S = 0.02
+"""Seconds between two looks at what a training that is held waits for."""
+
+
+class FakeWorkers:
+    """Starts fake workers: the `launch` of a dashboard. What is set here holds for each of them.
+
+    `epochs`: how far a run is trained without `advance`; `holds`: the questions that wait for `answer_held`.
+    """
+
+    def __init__(self, *, epochs: float = math.inf, holds: tuple[type, ...] = ()) -> None:
+        self.epochs = epochs
+        self.holds = holds
+        self.devices = (DeviceInfo("cpu", "A processor"),)
+        self.tables: dict[Architecture, LayerTable] = recorded.layer_tables()
+        self.refusals: dict[str, Problem] = {}
+        """What is said instead of an answer, by the run's id or the network's name."""
+        self.started: list[FakeWorker] = []
+        self.asked: list[Question] = []
+
+    def __call__(self) -> FakeWorker:
+        self.started.append(FakeWorker(self))
+        return self.started[-1]
+
+    @property
+    def newest(self) -> FakeWorker:
+        return self.started[-1]
+
+    def advance(self, epochs: float = math.inf) -> None:
+        """Let every run in progress train on, by so many epochs."""
+        for worker in self.started:
+            worker.advance(epochs)
+
+
+class FakeWorker:
+    """One of them."""
+
+    def __init__(self, workers: FakeWorkers) -> None:
+        self._workers = workers
+        self._answers: asyncio.Queue[Answer | None] = asyncio.Queue()
+        self._answers.put_nowait(Ready(workers.devices))
+        self._held: list[Question] = []
+        self._training: asyncio.Task[None] | None = None
+        self._epochs = 0.0
+        """How far the run may train, counted from where it was handed over."""
+        self._is_closed = self._is_killed = False
+
+    @property
+    def is_alive(self) -> bool:
+        return not self._training.done() if self._training is not None else not self._is_closed
+
+    def ask(self, question: Question) -> None:
+        self._check_alive()
+        self._workers.asked.append(question)
+        if isinstance(question, self._workers.holds):
+            self._held.append(question)
+        else:
+            self._answers.put_nowait(self._answer(question))
+
+    def hand_over(self, run: Run) -> None:
+        self._check_alive()
+        self._epochs = self._workers.epochs
+        self._training = asyncio.get_running_loop().create_task(self._train(run))
+        self.close()
+
+    def close(self) -> None:
+        self._is_closed = True
+        self._answers.put_nowait(None)
+
+    def abandon(self) -> None:
+        self.close()
+
+    async def answers(self) -> AsyncIterator[Answer]:
+        while (answer := await self._answers.get()) is not None:
+            yield answer
+        if self._is_killed:
+            raise Problem("the worker process ended: {reason}", reason="killed")
+
+    def _check_alive(self) -> None:
+        if self._is_closed:
+            raise Problem("the worker process ended: {reason}", reason="killed")
+
+    # What a test does to it
+
+    def answer_held(self) -> None:
+        """Answer the questions that wait for this."""
+        held, self._held = self._held, []
+        for question in held:
+            self._answers.put_nowait(self._answer(question))
+
+    def kill(self) -> None:
+        """End it, as somebody else does who ends the process."""
+        self._is_killed = True
+        self.close()
+
+    def advance(self, epochs: float) -> None:
+        """Let its run train on, by so many epochs."""
+        self._epochs += epochs
+
+    # What it does
+
+    def _answer(self, question: Question) -> Answer:
+        try:
+            for name in _names(question):
+                if name in self._workers.refusals:
+                    raise self._workers.refusals[name]
+            return fake_answers.answer(question, self._workers.tables)
+        except Problem as problem:
+            return Refused(question, problem.message, problem.advice)
+
+    async def _train(self, run: Run) -> None:
+        await asyncio.sleep(0)
+        with lease.hold(run.path):
+            lease.claim(run.path)
+            writer = EventWriter(run.events_path)
+            begun_at = done = checkpointed(run) / STEPS
+            for stage in training(run):
+                while stage.epochs - begun_at > self._epochs and not run.stop_requested():
+                    await asyncio.sleep(_LOOK_S)
+                events = stopped(done) if run.stop_requested() else stage.events
+                for event in events:
+                    writer.write(event)
+                if run.stop_requested():
+                    run.withdraw_stop()
+                    break
+                done = stage.epochs
+                await asyncio.sleep(0)
+            writer.close()
+
+
+class FakeProcess:
+    """The process that a comparison starts for one of its runs: the run is trained when it is looked after first."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    def poll(self) -> int:
+        """Return the exit code."""
+        if self._run.state() == "starting":
+            with lease.hold(self._run.path):
+                lease.claim(self._run.path)
+                writer = EventWriter(self._run.events_path)
+                for stage in training(self._run):
+                    for event in stage.events:
+                        writer.write(event)
+                writer.close()
+        return 0
+
+
+def _names(question: Question) -> list[str]:
+    """Return the runs or the networks that a question is about."""
+    if isinstance(question, Describe):
+        return [question.architecture.model]
+    if isinstance(question, Settle):
+        return list(question.models)
+    run_dirs = question.run_dirs if hasattr(question, "run_dirs") else (question.run_dir,)
+    return [Path(run_dir).name for run_dir in run_dirs]

@@ -1,0 +1,79 @@
+"""Records what the dashboard's tests need of torch: `python -m tests.tui_app.record`, which takes half a minute.
+
+Two finished runs, their times made even and this machine's name taken out, and the layer tables of some networks.
+"""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+import numpy
+
+from core import files
+from core.config import Architecture, RunConfig
+from core.networks import tabulate
+from core.networks.build import build_network
+from core.networks.layer_table import LayerTable
+from core.runs import directory
+from core.runs.events import EpochEnded, Event, Progress, RunStarted, encode
+from core.worker.carry_out import carry_out
+from tests.tui_app.recorded import ARCHITECTURES, FOLDER, TABLES, Recorded
+
+_BEGAN = 1_700_000_000.0
+_STEP_S = 0.01
+_IMAGES_PER_S = 64 / _STEP_S
+
+
+def tables() -> list[Recorded]:
+    """Return the layer tables as the code of today makes them."""
+    return [Recorded(architecture, _table(architecture)) for architecture in ARCHITECTURES]
+
+
+def _table(architecture: Architecture) -> LayerTable:
+    return tabulate.layer_table(build_network(architecture), architecture.model)
+
+
+def _record_run(config: RunConfig, place: Path) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        run = directory.create(Path(folder), config)
+        carry_out(run, lambda _event: None, lambda: False)
+        lines = b"".join(encode(event) for event in _even(run.reader().read_new()))
+        with numpy.load(run.path / "predictions.npz") as arrays:
+            predictions = dict(arrays)
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "config.json").write_bytes(msgspec.json.format(msgspec.json.encode(config), indent=2) + b"\n")
+    (place / "events.jsonl").write_bytes(lines)
+    content = io.BytesIO()
+    numpy.savez_compressed(content, allow_pickle=False, **predictions)
+    files.replace(place / "predictions.npz", lambda file: file.write(content.getvalue()))
+
+
+def _even(events: Iterable[Event]) -> Iterable[Event]:
+    """Yield events as a machine without a name would have written them, every step taking as long."""
+    steps = elapsed_s = 0.0
+    for event in events:
+        changes: dict[str, object] = {}
+        if isinstance(event, RunStarted):
+            steps = event.steps_per_epoch
+            changes = {"device_name": "A processor", "torch_version": "2.9"}
+        elif isinstance(event, Progress):
+            elapsed_s = round(_STEP_S * (steps * (event.epoch - 1) + event.step), 6)
+            changes = {"elapsed_s": elapsed_s, "images_per_s": _IMAGES_PER_S}
+        elif isinstance(event, EpochEnded):
+            changes = {"seconds": round(_STEP_S * steps, 6)}
+        yield msgspec.structs.replace(event, time=_BEGAN + elapsed_s, **changes)
+
+
+def main() -> None:
+    TABLES.write_bytes(msgspec.json.format(msgspec.json.encode(tables()), indent=2) + b"\n")
+    for number, model in enumerate(("RN_1", "RN_2"), start=1):
+        config = RunConfig(model=model, dataset="sample", epochs=2, threads=1, seed=1, data_dir="/nowhere")
+        _record_run(config, FOLDER / f"rn{number}-{number:04d}")
+
+
+if __name__ == "__main__":
+    main()

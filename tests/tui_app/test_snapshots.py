@@ -1,0 +1,173 @@
+"""The six main screens at two sizes, as text and colours: `pytest tests/tui_app/test_snapshots.py --renew-snapshots`.
+
+Each file has the rows of the screen, then for every row its colours: `column foreground/background attributes`, by
+their names in the theme where they have one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.color import Color
+from rich.style import Style
+from textual.pilot import Pilot
+from textual.strip import Strip
+from textual.widgets import Input
+
+from core.comparing import comparison
+from tests.tui_app.driving import NARROW, WIDE, accuracy_on_show, dashboard, dot, shown, strips, tick, until
+from tests.tui_app.fake_worker import FakeProcess
+from tui_app.dashboard.app import MnistTui
+
+FOLDER = Path(__file__).parent / "snapshots"
+BRAILLE = re.compile("[\u2801-\u28ff]")
+NAMES = (
+    "foreground",
+    "background",
+    "surface",
+    "panel",
+    "primary",
+    "secondary",
+    "accent",
+    "success",
+    "warning",
+    "error",
+)
+ATTRIBUTES = ("bold", "dim", "italic", "underline", "reverse", "strike")
+
+Opened = Callable[[], bool]
+Open = Callable[[MnistTui, Pilot[int]], Awaitable[Opened]]
+"""Opens a screen, and returns what tells that everything is on it."""
+
+
+async def open_dashboard(app: MnistTui, pilot: Pilot[int]) -> Opened:
+    if app.size == NARROW:
+        await pilot.press("f2")  # from the list of runs to the form
+    return lambda: "Epochs" in shown(app) and accuracy_on_show(app) != "–"
+
+
+async def open_compare(app: MnistTui, pilot: Pilot[int]) -> Opened:
+    await pilot.press("shift+f5")
+    await until(pilot, lambda: "Each run: 2 epochs" in shown(app))
+    app.screen.query_one("#seeds", Input).value = "2"
+    await pilot.press("enter")
+    return lambda: "4 of 4 runs" in shown(app) and "Test accuracy" in shown(app)
+
+
+async def open_digits(app: MnistTui, pilot: Pilot[int]) -> Opened:
+    await pilot.press("f3")
+    return lambda: "1 to " in shown(app) and "▀" * 28 in shown(app)
+
+
+async def open_draw(app: MnistTui, pilot: Pilot[int]) -> Opened:
+    await pilot.press("f12")
+    await until(pilot, lambda: "Draw a digit" in shown(app))
+    await pilot.press(*["up"] * 9, "space", *["down"] * 18)
+    return lambda: shown(app).count("1 ███") == 2
+
+
+async def open_conditions(app: MnistTui, pilot: Pilot[int]) -> Opened:
+    await pilot.press("shift+f6")
+    return lambda: "Mean accuracy over the directions" in shown(app)
+
+
+async def open_help(app: MnistTui, pilot: Pilot[int]) -> Opened:
+    await pilot.press("f1")
+    return lambda: "Start a run" in shown(app)
+
+
+SCREENS: dict[str, Open] = {
+    "dashboard": open_dashboard,
+    "compare": open_compare,
+    "digits": open_digits,
+    "draw": open_draw,
+    "conditions": open_conditions,
+    "help": open_help,
+}
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=lambda size: "{}x{}".format(*size))
+@pytest.mark.parametrize("name", SCREENS)
+async def test_screen_is_as_it_was(
+    name: str, size: tuple[int, int], finished: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(comparison, "launch_run", FakeProcess)
+    monkeypatch.setenv("MNIST_TUI_DATA", "/data")
+    path = FOLDER / f"{name}-{size[0]}x{size[1]}.txt"
+    async with dashboard(finished, size, "rn2-0002") as (app, pilot):
+        await until(pilot, lambda: accuracy_on_show(app) != "–" and "Loading torch" not in shown(app))
+        await tick(app, pilot, "rn1-0001")
+        await until(pilot, lambda: bool(dot(app, "rn1-0001")))
+        opened = await SCREENS[name](app, pilot)
+        await until(pilot, opened)
+        for field in app.screen.query(Input):
+            field.cursor_blink = False
+        if request.config.getoption("renew_snapshots", False):
+            await pilot.pause(1)
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(await snapshot(app, pilot), encoding="utf-8")
+        kept = path.read_text(encoding="utf-8")
+        await until_it_is(app, pilot, kept)
+    if name in ("dashboard", "conditions"):
+        assert len(BRAILLE.findall(kept)) > 20  # a chart without curves is none
+
+
+async def until_it_is(app: MnistTui, pilot: Pilot[int], kept: str) -> None:
+    """Wait a little for the screen of the snapshot; show what differs where it does not come."""
+    for _look in range(50):
+        now = await snapshot(app, pilot)
+        if now == kept:
+            return
+        await pilot.pause(0.1)
+    lines = difflib.unified_diff(kept.splitlines(), now.splitlines(), "as it was", "as it is", lineterm="", n=1)
+    pytest.fail("\n".join(lines), pytrace=False)
+
+
+async def snapshot(app: MnistTui, pilot: Pilot[int]) -> str:
+    """Return the screen; of the dashboard where its panels are tabs, one after the other."""
+    if app.screen.query("#tabs") and app.screen.query_one("#tabs").display:
+        found = []
+        for _panel in range(6):
+            found.append(written(app))
+            await pilot.press("f2")
+            await pilot.pause()
+        return "\n".join(found)
+    return written(app)
+
+
+def written(app: MnistTui) -> str:
+    """Return the rows of the screen, and the colours of each."""
+    names = {app.theme_variables[name].upper(): name for name in reversed(NAMES)}
+    rows = strips(app)
+    text = [strip.text.replace("\xa0", " ").rstrip() for strip in rows]
+    colours = [f"{number:2}  {'  '.join(runs(strip, names))}" for number, strip in enumerate(rows)]
+    return "\n".join([*text, "", *colours, ""])
+
+
+def runs(strip: Strip, names: dict[str, str]) -> list[str]:
+    """Return where each style of a row begins, and what it is; a blank on the same ground goes on with the last."""
+    found: list[tuple[int, str]] = []
+    column = 0
+    for segment in strip:
+        style = segment.style or Style()
+        ground = f"/{named(style.bgcolor, names)}"
+        attributes = "".join(f" {name}" for name in ATTRIBUTES if getattr(style, name))
+        is_blank = not segment.text.strip() and not style.underline and not style.reverse
+        words = ground if is_blank else named(style.color, names) + ground + attributes
+        goes_on = found and (found[-1][1] == words or (is_blank and re.search(rf"{ground}\b", found[-1][1])))
+        if segment.text and not goes_on:
+            found.append((column, words))
+        column += segment.cell_length
+    return [f"{start} {words}" for start, words in found]
+
+
+def named(colour: Color | None, names: dict[str, Any]) -> str:
+    if colour is None or colour.triplet is None:
+        return "-"
+    value = colour.triplet.hex
+    return str(names.get(value.upper(), value))
