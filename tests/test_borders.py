@@ -32,8 +32,8 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("core.comparing",),
     # From here on somebody looks on. The language, and the kind of terminal.
     ("tui_app.i18n", "tui_app.terminal"),
-    # The words that both front ends say.
-    ("tui_app.wording",),
+    # The words that both front ends say, and what is said of each setting.
+    ("tui_app.wording", "tui_app.settings"),
     # Tables, and what a comparison comes to, in words.
     ("tui_app.tables", "tui_app.comparison_text"),
     # Curves in characters.
@@ -68,6 +68,7 @@ LOADING_TORCH = {
     "core.training.evaluation",
     "core.training.load_trained",
     "core.training.loop",
+    "core.training.optimizer",
     "core.training.robustness",
     "core.training.settle",
     "core.worker.__main__",

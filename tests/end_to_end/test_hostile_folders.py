@@ -48,6 +48,7 @@ from tui_app.console import listing_commands, training_command
 from tui_app.console.printer import Printer
 from tui_app.dashboard.app import MnistTui
 from tui_app.dashboard.screens.dashboard_screen import Dashboard
+from tui_app.dashboard.widgets.runs_panel import RunsPanel
 
 EVIL = "\x1b[31m\x1b]0;owned\x07\x1b[2J\r\n\u202e\u2028\x9b5nevil"
 ROUNDS = settings(
@@ -208,7 +209,7 @@ async def _assert_dashboard_stands(folder: Path, *run_ids: str) -> str:
     async with app.run_test(size=(120, 40)) as pilot:
         assert isinstance(app.screen, Dashboard)
         for run_id in run_ids:
-            app.screen.show_run(run_id)
+            app.screen.post_message(RunsPanel.Picked(run_id))
             await _settle(app, pilot, run_id)
             said.append(_screen(app))
         await pilot.press("f8", "f4", "escape")
