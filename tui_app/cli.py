@@ -1,4 +1,4 @@
-"""The command `mnist-tui`: prepares the process, runs a command, turns what it raises into a line and an exit code."""
+"""The command `mnist-tui`: it prepares the process, runs a command, and reports errors as a line and an exit code."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tui_app import i18n
 from tui_app.i18n import _
 
 _USAGE_TEXTS = (
-    # What the command line library says in English, and how we say it.
+    # The command line library's English errors, and our wording of each.
     (r"No such option: (?P<name>\S+).*", N_("there is no option {name}")),
     (r"No such command '(?P<name>.*)'.*", N_("there is no command {name}")),
     (r"Missing argument '(?P<name>.*)'.*", N_("{name} is missing")),
@@ -26,13 +26,13 @@ def main() -> None:
     for output in (sys.stdout, sys.stderr):
         try:
             output.flush()
-        except OSError:  # its reader is gone: at exit the rest would be tried again, and the failure printed
+        except OSError:  # the reader is gone: at exit Python would flush again, and print the failure
             os.dup2(os.open(os.devnull, os.O_WRONLY), output.fileno())
     sys.exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:
-    """The exit code."""
+    """Run a command line and return its exit code."""
     _open_standard_streams()
     language = _language_of(arguments)
     i18n.use(language if language in i18n.LANGUAGES else i18n.from_locale())
@@ -74,7 +74,7 @@ def _usage(text: str) -> str:
 
 
 def _language_of(arguments: Sequence[str]) -> str | None:
-    """What `--lang` says: the texts of the command line itself depend on it."""
+    """Return the value of `--lang` before the command line is parsed: its own texts depend on it."""
     for position, argument in enumerate(arguments):
         if argument == "--lang":
             return arguments[position + 1] if position + 1 < len(arguments) else ""
@@ -84,7 +84,7 @@ def _language_of(arguments: Sequence[str]) -> str | None:
 
 
 def _open_standard_streams() -> None:
-    """A closed stream would give its number to the next file opened, which would then be printed into."""
+    """Open closed standard streams: otherwise the next file opened would take their number and be printed into."""
     for descriptor, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         try:
             os.fstat(descriptor)
