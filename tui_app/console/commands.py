@@ -1,4 +1,4 @@
-"""The command line: its commands and options, each text in the language in use."""
+"""The command line: its commands and options, with every text in the current language."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class _Command(typer.core.TyperCommand):
 
 
 def _translate(formatter: Any) -> None:
-    """The library's own words in the help."""
+    """Translate the words that the library itself puts into the help."""
     words = {
         "Usage:": _("Usage:"),
         "Arguments:": _("Arguments:"),
@@ -232,7 +232,7 @@ def _runs_dir(given: str | None) -> Path:
 
 
 def _no_dashboard() -> bool:
-    """Whether there is no terminal to draw on; if so, says it."""
+    """Tell if the dashboard cannot be drawn here, and print why."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         print(_("No terminal: training in text, as with --no-ui."), file=sys.stderr)
         return True
