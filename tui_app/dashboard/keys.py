@@ -1,4 +1,4 @@
-"""Every key of the dashboard: one table for the bindings, the footer and the help."""
+"""Every key of the dashboard, in one table for the bindings, the footer and the help."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ ARROWS = (
     Binding("left", "move(0, -1)", show=False),
     Binding("right", "move(0, 1)", show=False),
 )
-"""For a widget with rows and columns."""
+"""Arrow bindings for a widget with rows and columns."""
 
 
 @dataclass(frozen=True)
 class Key:
-    """`keys` as Textual writes them, the first being the one on show; `in_footer`: the essentials."""
+    """An action with its keys, in Textual's spelling; the first is displayed. `in_footer` marks the essential ones."""
 
     keys: str
     action: str
@@ -30,7 +30,7 @@ class Key:
 
     @property
     def names(self) -> list[str]:
-        """As they stand on a keyboard."""
+        """Key names as printed on a keyboard."""
         return [_name(key) for key in self.keys.split(",")]
 
 
@@ -48,7 +48,7 @@ def _name(key: str) -> str:
 
 
 def bind(bindings: BindingsMap, table: Iterable[Key]) -> None:
-    """Have keys do what a table says; the footer shows the first of each."""
+    """Bind the keys of a table; the footer shows the first key of each action."""
     for key in table:
         first, *others = key.keys.split(",")
         bindings.bind(first, key.action, key.text, show=key.in_footer, key_display=key.names[0])
@@ -57,7 +57,7 @@ def bind(bindings: BindingsMap, table: Iterable[Key]) -> None:
 
 
 def key_table() -> tuple[Key, ...]:
-    """In the language in use."""
+    """Return the dashboard's keys, with their texts in the current language."""
     return (
         Key("f5,ctrl+t", "screen.train", _("Train"), _("Start a run with what the form says")),
         Key("f6,s", "screen.stop", _("Stop"), _("Ask the run on show to stop; it saves a checkpoint first")),
@@ -91,7 +91,7 @@ def key_table() -> tuple[Key, ...]:
     )
 
 
-# Of the screens beside the dashboard
+# Keys of the side screens
 
 
 def _back() -> Key:

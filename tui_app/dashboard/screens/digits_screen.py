@@ -1,4 +1,4 @@
-"""The test images behind a result: those of a cell of the confusion matrix, or on which two runs differ."""
+"""The screen of test images behind a result: a cell of the confusion matrix, or images on which two runs differ."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from tui_app.i18n import _, ngettext, number, percent
 _CARD_WIDTH, _CARD_HEIGHT = 30, 17
 
 Cell = tuple[int, int]
-"""A label, and the class that its images are taken for."""
+"""A label and a predicted class: a cell of the confusion matrix."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A set of images to look at, and what it is called."""
+    """A set of images to look at, with its name."""
 
     name: str
     request: Browse
 
 
 class DigitsScreen(AskingScreen[None]):
-    """A page of images. `ask` gets a request answered, by `show`."""
+    """Pages of test images. `ask` sends a request, whose answer comes to `show`."""
 
     ASKS = Browse
 
@@ -95,7 +95,7 @@ class DigitsScreen(AskingScreen[None]):
 
 
 class DigitCard(Vertical):
-    """An image and what is made of it."""
+    """An image with its predictions."""
 
     def __init__(self, digit: Digit, runs: Sequence[str]) -> None:
         super().__init__()

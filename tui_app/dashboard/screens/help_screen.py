@@ -1,4 +1,4 @@
-"""The help: what the panels show, and every key."""
+"""The help: the panels explained, and every key."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tui_app.i18n import _
 
 
 class HelpScreen(ModalScreen[None]):
-    """Scrolls; escape leaves it. `keys`: those of a screen beside the dashboard."""
+    """The help in a dialog that scrolls and that Escape closes. `keys` are those of a side screen, if any."""
 
     BINDINGS = [Binding("escape,f1,question_mark,q", "dismiss", show=False)]  # noqa: RUF012
 

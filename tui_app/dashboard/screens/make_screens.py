@@ -1,4 +1,4 @@
-"""Makes the screens that ask trained networks: what can be asked of the runs in hand."""
+"""Factories of the screens that query trained networks: they choose which of the given runs to query."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tui_app.dashboard.screens.draw_screen import DrawScreen
 from tui_app.i18n import _, printable
 
 MAX_DRAWN = 3
-"""Runs that have room beside a drawing."""
+"""Maximum number of runs that fit beside a drawing."""
 
 
 def digits_screen(runs: Sequence[FollowedRun], cell: Cell | None, ask: Callable[[Browse], None]) -> DigitsScreen:
-    """Of the first run its errors, or those of a cell (label, predicted); with a second, where the two differ.
+    """Make the screen of the first run's errors, of a cell (label, predicted), and of a second run's differences.
 
-    Raises `Problem` where there is no finished run.
+    Raises `Problem` if the first run is not finished.
     """
     finished = [each.run for each in runs if each.record.evaluated is not None]
     if not finished or finished[0] is not runs[0].run:
@@ -47,9 +47,9 @@ def digits_screen(runs: Sequence[FollowedRun], cell: Cell | None, ask: Callable[
 
 
 def draw_screen(runs: Sequence[FollowedRun], ask: Callable[[Recognise], None]) -> DrawScreen:
-    """For the finished ones among `runs`. Raises `Problem` where there is none.
+    """Make the screen for the finished runs among `runs`. Raises `Problem` if there are none.
 
-    Only the exam's networks are asked: another one's file would be executed, whoever put the run into the folder.
+    Only built-in networks are queried: a custom network's file would be executed, whoever put the run there.
     """
     chosen = [each for each in runs if each.record.evaluated is not None and _is_built_in(each.record)][:MAX_DRAWN]
     if not chosen:
@@ -68,9 +68,9 @@ def conditions_screen(
     ask: Callable[[Measure], None],
     known: Mapping[Measure, float],
 ) -> ConditionsScreen:
-    """For the finished ones among `runs`, `colours` by id. Raises `Problem` where there is none, or none of the exam's.
+    """Make the screen for the finished runs among `runs`, with `colours` by run id.
 
-    As for drawing: no other one's file is executed.
+    Raises `Problem` if no finished run has a built-in network: as for drawing, no custom network's file is executed.
     """
     subjects, notes = [], []
     for each in runs:

@@ -1,4 +1,4 @@
-"""The question before the program ends while runs are in progress."""
+"""The question asked before quitting while runs are in progress."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tui_app.i18n import _, ngettext
 
 
 class QuitScreen(ModalScreen[bool | None]):
-    """True: stop the runs; False: leave them running; None: stay."""
+    """A dialog dismissed with True to stop the runs, False to leave them running, None to stay."""
 
     BINDINGS = [  # noqa: RUF012
         Binding("escape", "dismiss(None)", show=False),
