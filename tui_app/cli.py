@@ -7,17 +7,27 @@ import re
 import sys
 from collections.abc import Sequence
 
-from core.messages import N_, InvalidSetting, Problem
+from core.messages import N_, InvalidSetting, Problem, fill
 from tui_app import i18n
 from tui_app.i18n import _
 
+_MISSING = N_("missing argument: {name}")
 _USAGE_TEXTS = (
-    # The command line library's English errors, and our wording of each.
-    (r"No such option: (?P<name>\S+).*", N_("there is no option {name}")),
-    (r"No such command '(?P<name>.*)'.*", N_("there is no command {name}")),
-    (r"Missing argument '(?P<name>.*)'.*", N_("{name} is missing")),
-    (r"Option '(?P<name>\S+)' requires an argument.*", N_("the option {name} needs a value")),
-    (r"Got unexpected extra arguments? \((?P<name>.*)\)", N_("what is {name}? It is one word too many")),
+    # The command line library's English errors, and our wording of each. A name with a quote in it is in double quotes.
+    (
+        r"""No such command (['"])(?P<name>.*)\1\. Did you mean (?P<others>.*)\?""",
+        N_("there is no command '{name}'; did you mean {others}?"),
+    ),
+    (r"""No such command (['"])(?P<name>.*)\1\.?""", N_("there is no command '{name}'")),
+    (
+        r"No such option: (?P<name>\S+) \(Possible options: (?P<others>.*)\)",
+        N_("there is no option {name}; did you mean {others}?"),
+    ),
+    (r"No such option: (?P<name>\S+)", N_("there is no option {name}")),
+    (r"Missing argument '(?P<name>.*)'\..*", _MISSING),
+    (r"Option '(?P<name>\S+)' requires an argument\.", N_("the option {name} needs a value")),
+    (r"Option '(?P<name>\S+)' does not take a value\.", N_("the option {name} takes no value")),
+    (r"Got unexpected extra arguments?(?:\(s\))? \((?P<name>.*)\)", N_("unexpected argument: {name}")),
 )
 
 
@@ -58,7 +68,7 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:
         if os.environ.get("MNIST_TUI_DEBUG"):
             raise
-        return fail(f"{type(error).__name__}: {error} " + _("(set MNIST_TUI_DEBUG=1 to see where)"), 1)
+        return fail(f"{type(error).__name__}: {error} " + _("(set MNIST_TUI_DEBUG=1 for a traceback)"), 1)
 
 
 def fail(text: str, code: int) -> int:
@@ -69,8 +79,18 @@ def fail(text: str, code: int) -> int:
 def _usage(text: str) -> str:
     for pattern, ours in _USAGE_TEXTS:
         if match := re.fullmatch(pattern, text, re.DOTALL):
-            text = _(ours).replace("{name}", match["name"])
-    return text + " " + _("(mnist-tui --help shows what there is)")
+            text = _in_our_words(ours, match.groupdict())
+            break
+    return text + " " + _("(see mnist-tui --help)")
+
+
+def _in_our_words(text: str, names: dict[str, str]) -> str:
+    if text == _MISSING and names["name"] == _("RUN"):
+        return _("the id of a run is missing")
+    if "others" in names:  # as in `'follow', 'stop'` or `--epochs, --seed`
+        others = re.sub("'([^']*)'", lambda other: fill(_("'{name}'"), {"name": other[1]}), names["others"])
+        names["others"] = others.replace(", ", _(" or "))
+    return fill(_(text), names)
 
 
 def _language_of(arguments: Sequence[str]) -> str | None:

@@ -58,11 +58,13 @@ def notes(results: Results) -> list[str]:
     """Return the notes needed to read the grid of networks."""
     found = []
     if any(len(network.runs) > 1 for network in results.networks):
-        found.append(_("±: half of Student's 95% interval of the mean over the seeds."))
+        found.append(_("±: half-width of Student's 95% interval of the mean over the seeds."))
     if any(len(network.runs) == 1 for network in results.networks):
-        found.append(_("One seed has no interval: how much a result depends on the seed is not known."))
+        found.append(_("One seed gives no interval: how much a result depends on the seed is unknown."))
     total = results.networks[0].runs[0].total
-    found.append(_("Errors of {total} test images; times with the runs side by side.").format(total=number(total)))
+    found.append(
+        _("Errors out of {total} test images; times measured with the runs in parallel.").format(total=number(total))
+    )
     if len(results.pairs) > 1:
         found.append(
             _("Each interval holds for its own pair, not for all {pairs} at once.").format(pairs=len(results.pairs))
@@ -144,7 +146,7 @@ def _signed(fraction: float) -> str:
 
 
 def condition_kind(kind: str) -> str:
-    return {"shift": _("Shifted"), "turn": _("Turned"), "noise": _("Noise")}[kind]
+    return {"shift": _("Shifted"), "turn": _("Rotated"), "noise": _("Noise")}[kind]
 
 
 def condition_name(condition: Condition | None) -> str:
@@ -152,7 +154,11 @@ def condition_name(condition: Condition | None) -> str:
     if condition is None:
         return _("as they are")
     strength = i18n.short(condition.strength)
-    texts = {"shift": _("shifted by {strength} px"), "turn": _("turned by {strength}°"), "noise": _("noise {strength}")}
+    texts = {
+        "shift": _("shifted by {strength} px"),
+        "turn": _("rotated by {strength}°"),
+        "noise": _("noise {strength}"),
+    }
     return texts[condition.kind].format(strength=strength)
 
 
@@ -187,7 +193,7 @@ def curve_points(tested: Iterable[tuple[Condition | None, float]], kind: str) ->
 
 
 def strength_unit(kind: str) -> str:
-    return {"shift": _("pixels"), "turn": _("degrees"), "noise": _("standard deviation, of white")}[kind]
+    return {"shift": _("pixels"), "turn": _("degrees"), "noise": _("standard deviation, 1 = white")}[kind]
 
 
 def kinds_of(runs: Sequence[Robustness]) -> list[str]:

@@ -82,8 +82,6 @@ def _sentence(message: Message) -> str:
 def _value(value: str | float) -> str:
     if isinstance(value, str):
         return printable(_(value) if value in _SYSTEM_REASONS else value)
-    if isinstance(value, int) and abs(value) < 10_000:
-        return str(value)
     return number(value, 0 if isinstance(value, int) else 4)
 
 

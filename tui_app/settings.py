@@ -103,9 +103,9 @@ def all_settings() -> tuple[Setting, ...]:
             "data_dir",
             "typed",
             _("Data folder"),
-            _("Where the data are."),
+            _("Folder of the data."),
             _("FOLDER"),
-            default=_("MNIST_TUI_DATA, or yours"),
+            default=_("MNIST_TUI_DATA, or your user folder"),
         ),
     )
 

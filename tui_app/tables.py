@@ -11,10 +11,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from core.messages import fill
 from core.networks.layer_table import Layer, LayerTable
 from core.runs import directory as core_runs
 from tui_app import i18n, wording
-from tui_app.i18n import _, number, printable, say
+from tui_app.i18n import _, number, printable, say, short
 
 
 def layers(table: LayerTable, title: str = "") -> Table:
@@ -37,8 +38,20 @@ def layers(table: LayerTable, title: str = "") -> Table:
     for layer in table.layers:
         remark = layer.remark()
         parameters = f"({say(remark)}) {count(layer)}" if remark else count(layer)
-        grid.add_row(printable(layer.name), say(layer.kind), say(layer.specification), shape(layer), parameters)
+        grid.add_row(printable(layer.name), say(layer.kind), _specification(layer), shape(layer), parameters)
     return grid
+
+
+def _specification(layer: Layer) -> str:
+    """Return a layer's specification: sizes without separators, as in the sums, and words for its letters."""
+    message = layer.specification
+    values = {name: short(value) if isinstance(value, float) else value for name, value in message.values.items()}
+    parts = printable(fill(_(message.text), values)).split(", ")
+    texts = {"s": _("s {stride}"), "p": _("p {padding}")}
+    for position, (letter, _space, value) in enumerate(part.partition(" ") for part in parts):
+        if letter in texts and not value.startswith("="):
+            parts[position] = texts[letter].format(stride=value, padding=value)
+    return ", ".join(parts)
 
 
 def shape(layer: Layer) -> str:
@@ -53,13 +66,18 @@ def count(layer: Layer) -> str:
 
 def derivations(table: LayerTable) -> list[str]:
     """Return the calculation of each output size, a line per layer that has one."""
-    return [f"{printable(layer.name)}: {layer.output_derivation}" for layer in table.layers if layer.output_derivation]
+    text = _("{name}: {calculation}")
+    return [
+        text.format(name=printable(layer.name), calculation=layer.output_derivation)
+        for layer in table.layers
+        if layer.output_derivation
+    ]
 
 
 def runs(summaries: Sequence[core_runs.Summary]) -> Table:
     """Lay out the list of runs."""
     grid = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    for heading in (_("Run"), _("State"), _("Network"), _("Data"), _("Epoch"), _("Accuracy"), _("Begun")):
+    for heading in (_("Run"), _("State"), _("Network"), _("Data"), _("Epoch"), _("Accuracy"), _("Started")):
         grid.add_column(heading, no_wrap=True)
     for summary in summaries:
         config = summary.config

@@ -32,7 +32,7 @@ def result_line(event: Evaluated) -> str:
 
 
 def sample_warning() -> str:
-    return _("THE EMBEDDED SAMPLE: 5,000 images of MNIST, not the whole of it. Results are not MNIST's.")
+    return _("EMBEDDED SAMPLE: 5,000 images of MNIST, not all of it. Results are not MNIST's.")
 
 
 def network_name(network: RunConfig | Architecture, *, folder: bool = True) -> str:

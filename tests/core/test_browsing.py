@@ -84,7 +84,7 @@ def test_an_empty_drawing_is_nothing(trained: list[Run]) -> None:
 
 def test_runs_without_predictions_are_refused(tmp_path: Path) -> None:
     run = directory.create(tmp_path, RunConfig(dataset="sample"))
-    with pytest.raises(Problem, match="has not begun"):
+    with pytest.raises(Problem, match="has not started"):
         Browser().browse(Browse(str(run.path)))
 
 

@@ -223,7 +223,7 @@ def test_resuming_on_other_data_is_refused(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(Dataset, "digest", "another")
     ended = carry_out(run, lambda _event: None, lambda: False)
     assert ended.status == "failed"
-    assert "the data are not those" in str(ended.message)
+    assert "the data differ from those" in str(ended.message)
 
 
 def test_a_device_that_is_not_there_is_named_with_what_is(tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ async def test_without_a_finished_run_there_is_nothing_to_look_at(tmp_path: Path
     app = MnistTui(tmp_path, {"dataset": "sample"})
     async with app.run_test(size=WIDE, notifications=True) as pilot:
         await pilot.press("f12")
-        await until(pilot, lambda: "no network to ask yet" in shown(app))
+        await until(pilot, lambda: "no trained network yet" in shown(app))
 
 
 async def test_networks_are_compared_on_the_runs_there_are(finished: Path) -> None:

@@ -64,7 +64,7 @@ def compare(runs_dir: Path, request: Request) -> int:
             return _exit_code(made)
         tested = _test_all(made.finished, results, request.conditions, settings.device, status, signals)
     except Stopped:
-        status.note(_("Stopped. The same command goes on from here."))
+        status.note(_("Stopped. Run the same command again to continue."))
         return 128 + (signals.received or 2)
     command = _command(request, settings)
     status.warn_of_sample([results.started.dataset])
@@ -115,7 +115,7 @@ def _check_finished(made: Comparison) -> None:
 def _carry_out(made: Comparison, status: StatusLine, signals: StopSignals) -> bool:
     """Train until all runs have ended. Return False if they were asked to stop and did."""
     finished, left = made.count("done"), made.count("waiting", "running")
-    text = _("{runs} runs: {finished} finished before, {left} to train")
+    text = _("{runs} runs: {finished} already finished, {left} to train")
     status.note(text.format(runs=len(made.parts), finished=finished, left=left))
     told = {id(part) for part in made.parts if part.reused}
     asked = False

@@ -82,7 +82,7 @@ class Printer:
         self.note(text.format(**values))
         if event.validation_size:
             count = i18n.number(event.validation_size)
-            self.note(_("Held out of the training set, for validation: {count} images.").format(count=count))
+            self.note(_("Held out from the training set for validation: {count} images.").format(count=count))
         if event.dataset == "sample":
             self.note(wording.sample_warning())
         if (event.epoch, event.step) != (1, 0):
@@ -91,7 +91,7 @@ class Printer:
     def _show_end(self, event: RunEnded) -> None:
         self._status.erase()
         if event.status == "stopped":
-            self.note(_("Stopped. To go on: mnist-tui resume {run}").format(run=self._run_id))
+            self.note(_("Stopped. To continue: mnist-tui resume {run}").format(run=self._run_id))
         for message in (event.message, event.advice):
             if message is not None:
                 self.note(i18n.say(message))

@@ -93,6 +93,6 @@ def follow(run: Run, *, json: bool) -> int:
         printer.note(_("Run {run} crashed. The end of its log:").format(run=run.id))
         for line in run.log_tail():
             printer.note(f"  {i18n.printable(line)}")
-        printer.note(_("To go on: mnist-tui resume {run}").format(run=run.id))
+        printer.note(_("To continue: mnist-tui resume {run}").format(run=run.id))
     ended = printer.record.ended
     return EXIT_CODES[ended.status] if ended else 1

@@ -138,7 +138,7 @@ class MnistTui(App[int]):
             self.push_screen(HelpScreen(keys))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        yield SystemCommand(_("Theme"), _("Choose other colours"), self.action_change_theme)
+        yield SystemCommand(_("Theme"), _("Change the colours"), self.action_change_theme)
         for key in screen.keys if isinstance(screen, SideScreen) else key_table():
             yield SystemCommand(key.text, key.help, lambda action=key.action: self.call_later(self._run, action))
         yield SystemCommand(_("Screenshot"), _("Save a picture of the screen"), lambda: self.deliver_screenshot())
@@ -159,17 +159,17 @@ class MnistTui(App[int]):
 
     def action_help_quit(self) -> None:
         quit_key = next(key for key in key_table() if key.action == "app.quit")
-        self.notify(_("{key} ends the program.").format(key=quit_key.names[0]))
+        self.notify(_("{key} quits the program.").format(key=quit_key.names[0]))
 
     @on(events.DeliveryComplete)
     def _screenshot_saved(self, event: events.DeliveryComplete) -> None:
         event.prevent_default()
-        self.notify(_("The picture is in {path}.").format(path=event.path), markup=False)
+        self.notify(_("Screenshot saved to {path}.").format(path=event.path), markup=False)
 
     @on(events.DeliveryFailed)
     def _screenshot_not_saved(self, event: events.DeliveryFailed) -> None:
         event.prevent_default()
-        text = say(Message("the picture could not be saved: {reason}", {"reason": reason(event.exception)}))
+        text = say(Message("the screenshot could not be saved: {reason}", {"reason": reason(event.exception)}))
         self.notify(text, severity="error", markup=False)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:

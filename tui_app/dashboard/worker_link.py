@@ -81,7 +81,7 @@ class StandbyProcess:
         finally:
             transport.close()
         if self._process.stdin is not None and not self._process.stdin.closed:
-            raise Problem("the worker process ended: {reason}", reason=self._last_words())
+            raise Problem("the training process ended: {reason}", reason=self._last_words())
 
     def _send(self, request: Request) -> None:
         assert self._process.stdin is not None
@@ -89,7 +89,7 @@ class StandbyProcess:
             self._process.stdin.write(protocol.encode(request) + b"\n")
             self._process.stdin.flush()
         except (OSError, ValueError) as error:
-            raise Problem("the worker process ended: {reason}", reason=self._last_words()) from error
+            raise Problem("the training process ended: {reason}", reason=self._last_words()) from error
 
     def _last_words(self) -> str:
         self._errors.seek(0)

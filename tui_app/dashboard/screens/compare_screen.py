@@ -160,7 +160,7 @@ class CompareScreen(AskingScreen[list[str]]):
 
     def _leave(self, run_ids: list[str]) -> None:
         if self._made is not None:
-            self.app.notify(_("Runs in progress go on; the same comparison goes on from there."))
+            self.app.notify(_("Runs in progress continue; the same comparison will pick up from there."))
         self.dismiss(run_ids)
 
     # Progress
@@ -190,7 +190,7 @@ class CompareScreen(AskingScreen[list[str]]):
         if left is not None and self._made is not None:
             line += " · " + _("{left} left").format(left=duration(left))
         if self._made is None and self._is_stopping:
-            line += " · " + _("stopped; Compare goes on from here")
+            line += " · " + _("stopped; Compare continues from here")
         self._say(line)
         answer = self.query_one("#answer-text", Static)
         answer.update(_runs_table(made.parts) if message.results is None else _answer(message.results))

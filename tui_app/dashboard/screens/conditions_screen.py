@@ -64,10 +64,10 @@ class ConditionsScreen(AskingScreen[None]):
     def compose(self) -> ComposeResult:
         yield Header()
         with Horizontal(classes="field"):
-            for kind, label in (("shift", _("Shift px")), ("turn", _("Turn °")), ("noise", _("Noise 0–1"))):
+            for kind, label in (("shift", _("Shift px")), ("turn", _("Rotation °")), ("noise", _("Noise 0–1"))):
                 strengths = ",".join(f"{strength:g}" for strength in DEFAULTS[kind])  # type: ignore[index]
                 yield Label(label)
-                yield Input(strengths, id=kind, compact=True, tooltip=_("Strengths, with commas between them"))
+                yield Input(strengths, id=kind, compact=True, tooltip=_("Strengths, separated by commas"))
             yield Button(_("Test"), id="start", variant="primary", compact=True)
         yield ProgressBar(total=1, show_eta=False, show_percentage=False, id="conditions-progress")
         yield Static(id="conditions-state")
@@ -175,10 +175,10 @@ class ConditionsScreen(AskingScreen[None]):
         plan = self._plan
         done = sum(one in self._known or one.run_dir in self._refused for one in plan)
         if done == len(plan):
-            return _("Mean accuracy over the directions of each condition, without new training.")
+            return _("Mean accuracy over the directions of each condition, without retraining.")
         text = _("{done} of {total} tests").format(done=done, total=len(plan))
         if self._waiting is None:
-            return text + " · " + _("stopped; F5 goes on")
+            return text + " · " + _("stopped; F5 continues")
         run_id = self._waiting.run_dir.rpartition("/")[2]
         return f"{text} · {run_id}, {view.condition_name(self._waiting.condition)}"
 
@@ -231,7 +231,7 @@ class CurveView(Widget):
 
     def render(self) -> Text:
         if len(self._strengths) < 2:
-            return Text(_("No strength is typed for this."), style="dim")
+            return Text(_("No strengths entered."), style="dim")
         width, height = self.content_size
         drawn = accuracy.draw(self._curves, self._strengths, width, height - 1, plain=not terminal.has_utf8())
         return Text.assemble(drawn, "\n", self._unit.rjust(width), no_wrap=True)

@@ -61,7 +61,7 @@ class Dashboard(PanelScreen):
     def compose(self) -> ComposeResult:
         yield Header()
         yield from self.compose_panels(
-            (_("Run"), _("Layers"), _("Loss"), _("Progress"), _("Result"), _("Runs")),
+            (_("Settings"), _("Layers"), _("Loss"), _("Progress"), _("Result"), _("Runs")),
             (
                 RunForm(self._settings, id="form", classes="panel"),
                 ChartPanel(id="chart", classes="panel"),
@@ -71,7 +71,7 @@ class Dashboard(PanelScreen):
                 ResultPanel(id="result", classes="panel"),
             ),
         )
-        yield Static(_("mnist-tui needs 80 columns and 24 rows."), id="too-small")
+        yield Static(_("mnist-tui needs at least 80 columns and 24 rows."), id="too-small")
         yield Footer(compact=True)  # 80 columns are too few otherwise
 
     def on_mount(self) -> None:
@@ -204,7 +204,7 @@ class Dashboard(PanelScreen):
     def _say_when_disk_is_full(self, is_full: bool) -> None:
         """Warn once that the disk is full, which the runs themselves cannot record."""
         if is_full and not self._disk_was_full:
-            text = _("The disk of {path} is full: runs go on, but what they say is not kept until there is room.")
+            text = _("The disk of {path} is full: runs continue, but their events are not saved until there is space.")
             path = printable(str(self._book.runs_dir))
             self.notify(text.format(path=path), severity="error", timeout=30, markup=False)
         self._disk_was_full = is_full

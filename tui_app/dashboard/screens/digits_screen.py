@@ -85,7 +85,7 @@ class DigitsScreen(AskingScreen[None]):
         digits = self._answer.digits[first : first + self._per_page]
         text = ngettext("{total} image", "{total} images", self._answer.total).format(total=number(self._answer.total))
         if digits:
-            shown = _("{images}: {first} to {last} on show, the most confident first")
+            shown = _("{images}: showing {first} to {last}, most confident first")
             text = shown.format(images=text, first=number(first + 1), last=number(first + len(digits)))
         self.query_one("#digits-summary", Static).update(Content(text))
         container = self.query_one("#digits", Container)
@@ -112,7 +112,7 @@ class DigitCard(Vertical):
         ]
         if digit.other_predicted is not None and digit.other_probability is not None:
             answers = ((digit.predicted, digit.probability), (digit.other_predicted, digit.other_probability))
-            lines = [_("A {label}:").format(label=digit.label)]
+            lines = [_("Label {label}:").format(label=digit.label)]
             lines[0] += " " + ", ".join(
                 f"{run} {predicted} ({percent(probability, 0)})"
                 for run, (predicted, probability) in zip(self._runs, answers, strict=False)

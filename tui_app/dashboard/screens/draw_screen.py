@@ -42,7 +42,7 @@ class DrawScreen(AskingScreen[None]):
                 canvas_panel.border_title = _("Draw a digit")
                 yield DrawingCanvas()
             with Vertical(classes="panel", id="preview-panel") as preview_panel:
-                preview_panel.border_title = _("As they see it")
+                preview_panel.border_title = _("As the networks see it")
                 yield Pixels(plain=not terminal.has_grey(), id="preview")
             for run_id in self._run_dirs:
                 with Vertical(classes="panel") as answers:

@@ -25,7 +25,7 @@ def digits_screen(runs: Sequence[FollowedRun], cell: Cell | None, ask: Callable[
     """
     finished = [each.run for each in runs if each.record.evaluated is not None]
     if not finished or finished[0] is not runs[0].run:
-        raise Problem(N_("there are no images to look at before a run is finished"))
+        raise Problem(N_("there are no images to view until the run is finished"))
     first = finished[0]
     choices = []
     if cell is not None:
@@ -38,8 +38,8 @@ def digits_screen(runs: Sequence[FollowedRun], cell: Cell | None, ask: Callable[
         other = finished[1]
         names.append(other.id)
         for which, name in (
-            ("wrong", _("{run} alone is wrong").format(run=first.id)),
-            ("other_wrong", _("{run} alone is wrong").format(run=other.id)),
+            ("wrong", _("Only {run} is wrong").format(run=first.id)),
+            ("other_wrong", _("Only {run} is wrong").format(run=other.id)),
             ("both_wrong", _("Both are wrong")),
         ):
             choices.append(Choice(name, Browse(str(first.path), str(other.path), which=which)))  # type: ignore[arg-type]
@@ -53,7 +53,7 @@ def draw_screen(runs: Sequence[FollowedRun], ask: Callable[[Recognise], None]) -
     """
     chosen = [each for each in runs if each.record.evaluated is not None and _is_built_in(each.record)][:MAX_DRAWN]
     if not chosen:
-        raise Problem(N_("no network to ask yet: train one, or pick a finished run"))
+        raise Problem(N_("no trained network yet: train one, or pick a finished run"))
     names = {
         each.run.id: printable(each.record.started.config.model.rpartition(":")[2])
         for each in chosen
@@ -77,9 +77,9 @@ def conditions_screen(
         run, record = each.run, each.record
         started = record.started
         if started is None or record.evaluated is None:
-            notes.append(_("{run} is not finished, and so cannot be tested.").format(run=run.id))
+            notes.append(_("{run} is not finished and cannot be tested.").format(run=run.id))
         elif not _is_built_in(record):
-            text = _("{run} has a network of its own file: mnist-tui conditions {run} runs that, and tests it.")
+            text = _("{run} has a custom network: mnist-tui conditions {run} executes its file and tests it.")
             notes.append(text.format(run=run.id))
         else:
             lines = [run.id, *wording.network_name(started.config).split(", ")]
@@ -89,7 +89,7 @@ def conditions_screen(
     if not subjects:
         raise Problem("{reason}", reason=notes[0]) if notes else Problem(N_("no run to test yet: pick a finished one"))
     if any(each.record.is_sample for each in runs):
-        notes.insert(0, f"{_('SAMPLE')}: {_('5,000 images, not all of MNIST')}")
+        notes.insert(0, _("SAMPLE: 5,000 images, not all of MNIST"))
     return ConditionsScreen(subjects, notes, ask, known)
 
 

@@ -31,7 +31,7 @@ class QuitScreen(ModalScreen[bool | None]):
         text = ngettext("{runs} is in progress.", "{runs} are in progress.", len(self._run_ids))
         with Vertical(id="question", classes="dialog"):
             yield Label(text.format(runs=", ".join(self._run_ids)))
-            yield Label(_("Runs go on without the dashboard: mnist-tui shows them again."), classes="muted")
+            yield Label(_("Runs continue without the dashboard; mnist-tui shows them again."), classes="muted")
             with Horizontal(classes="buttons"):
                 yield Button(_("Leave running"), id="leave", variant="primary")
                 yield Button(_("Stop"), id="stop", variant="warning")

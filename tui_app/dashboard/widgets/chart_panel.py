@@ -31,7 +31,7 @@ class ChartPanel(Vertical):
         yield LossChart(
             _words(),
             plain=not terminal.has_utf8(),
-            placeholder=_("The loss of each batch, once a run has begun."),
+            placeholder=_("The loss of each batch, once a run has started."),
         )
 
     def show(self, series: tuple[Series, ...], planned_epochs: int | None) -> bool:
@@ -69,7 +69,7 @@ def _words() -> Words:
         running=_("running loss"),
         batch=_("batch losses"),
         validation=_("validation loss"),
-        no_macs=_("multiply–accumulates not known"),
+        no_macs=_("multiply–accumulates unknown"),
         failure=_("The chart cannot be drawn."),
         decimal_mark=_("."),
     )
@@ -80,6 +80,6 @@ def _unit_name(unit: Unit) -> str:
     names = {
         "epochs": _("epochs"),
         "seconds": _("seconds of training"),
-        "macs": _("multiply–accumulates, forward"),
+        "macs": _("multiply–accumulates (forward)"),
     }
-    return f"x: {names[unit]}"
+    return _("x: {unit}").format(unit=names[unit])

@@ -33,7 +33,7 @@ class LayerPanel(VerticalScroll):
 
     def compose(self) -> ComposeResult:
         self.border_title = _("Layers")
-        yield Static(_("The layer table comes with torch, in a moment…"), id="layer-table")
+        yield Static(_("The layer table appears once torch is loaded…"), id="layer-table")
         yield Static(id="derivations", classes="muted")
 
     def show(self, architecture: Architecture) -> None:

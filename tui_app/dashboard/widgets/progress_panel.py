@@ -104,8 +104,9 @@ def _planned_lines(record: Record) -> int:
 
 
 def _validation_line(event: Validated) -> str:
-    loss = "–" if event.loss is None else number(event.loss, 4)
-    return _("  validation {loss}, {accuracy}").format(loss=loss, accuracy=percent(event.accuracy))
+    # With a decimal point in every language, as in the exam's lines around it.
+    loss = "–" if event.loss is None else f"{event.loss:.4f}"
+    return _("  validation {loss}, {accuracy}%").format(loss=loss, accuracy=f"{100 * event.accuracy:.2f}")
 
 
 def _notice(record: Record, state: State) -> str:
@@ -116,9 +117,9 @@ def _notice(record: Record, state: State) -> str:
     if record.ended is not None and record.ended.message is not None and state not in LIVE:
         return say(record.ended.message, record.ended.advice)
     if state == "crashed":
-        return _("The worker is gone. Resume goes on from the last checkpoint; Log shows what it said.")
+        return _("The training process died. Resume continues from the last checkpoint; see the log.")
     if state == "stopped":
-        return _("Resume goes on from here.")
+        return _("Resume continues from here.")
     started = record.started
     if started is None:
         return ""

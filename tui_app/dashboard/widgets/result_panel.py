@@ -51,7 +51,7 @@ class ResultPanel(Vertical):
         result = record.evaluated
         if result is None or result.total <= 0:
             self.query_one("#accuracy", Digits).update("–")
-            self.query_one("#result-details", Static).update(_("The test accuracy, when the training is over."))
+            self.query_one("#result-details", Static).update(_("The test accuracy, once training is over."))
             self.query_one(ConfusionMatrix).show((), ())
             return
         self.query_one("#accuracy", Digits).update(number(100 * result.accuracy, 2))

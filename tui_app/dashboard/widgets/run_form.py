@@ -56,7 +56,7 @@ class RunForm(Vertical):
         self._table = {setting.field: setting for setting in all_settings()}
         self._devices: Sequence[DeviceInfo] = ()
         self._shown_network: Architecture | None = None
-        self.border_title = _("Run")
+        self.border_title = _("Settings")
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="fields", can_focus=False):
@@ -108,7 +108,7 @@ class RunForm(Vertical):
             for name in NETWORKS:
                 yield RadioButton(name, value=model == name)
             is_own = model not in NETWORKS
-            yield RadioButton(_("custom"), value=is_own, tooltip=_("A network from a file of yours"))
+            yield RadioButton(_("custom"), value=is_own, tooltip=_("A network from your own Python file"))
         own = model if is_own else ""
         yield _field("model", "", Input(own, placeholder=_("my_net.py:Net"), id="model", compact=True))
 
@@ -138,7 +138,7 @@ class RunForm(Vertical):
         if self._devices and device not in ("auto", *self._device_ids()):
             known = ", ".join(info.id for info in self._devices)
             raise InvalidSetting(
-                "device", "there is no device {device} here: there is {known}", device=device, known=known
+                "device", "there is no device {device} here; available: {known}", device=device, known=known
             )
         precision: Any = self.query_one("#precision", Select).value
         return RunConfig(
