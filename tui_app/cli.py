@@ -85,7 +85,7 @@ def _usage(text: str) -> str:
 
 
 def _in_our_words(text: str, names: dict[str, str]) -> str:
-    if text == _MISSING and names["name"] == _("RUN"):
+    if text == _MISSING and names["name"] in ("RUN", _("RUN")):
         return _("the id of a run is missing")
     if "others" in names:  # as in `'follow', 'stop'` or `--epochs, --seed`
         others = re.sub("'([^']*)'", lambda other: fill(_("'{name}'"), {"name": other[1]}), names["others"])
