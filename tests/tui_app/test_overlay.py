@@ -107,10 +107,10 @@ async def test_the_x_axis_is_changed_with_a_key_and_says_what_it_is(
         await until(pilot, lambda: bool(re.search("[\u2801-\u28ff]", "".join(chart_lines(app)[1:]))))
         french = language == "fr"
         expected = [
-            ("Époque 0" if french else "Epoch 0", "x: époques" if french else "x: epochs", "3"),
+            ("Époque 0" if french else "Epoch 0", "x\u202f: époques" if french else "x: epochs", "3"),
             ("Temps 0" if french else "Time 0", "secondes d'entraînement" if french else "seconds of training", "60 s"),
             ("MAC 0" if french else "MACs 0", "multiplications" if french else "multiply–accumulates (fo", "40 G"),
-            ("Époque 0" if french else "Epoch 0", "x: époques" if french else "x: epochs", "3"),
+            ("Époque 0" if french else "Epoch 0", "x\u202f: époques" if french else "x: epochs", "3"),
         ]
         for (label, name, last), key in zip(expected, ("x", "f11", "x", ""), strict=True):
             axis = chart_lines(app)[-1]
