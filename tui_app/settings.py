@@ -12,7 +12,7 @@ from core.config import DATASETS, PRECISIONS, RunConfig
 from tui_app.i18n import _, short
 
 Kind = Literal["network", "typed", "chosen", "flag"]
-"""How a setting is entered: typed, chosen from a list, or ticked; `network` has rows of its own in the form."""
+"""Way to enter a setting: typed, chosen from a list, or ticked; `network` has rows of its own in the form."""
 
 
 @dataclass(frozen=True)
