@@ -159,7 +159,7 @@ def check(path: Path, file: RawFile, entry: DataSource) -> None:
 
 def _fault(path: Path, file: RawFile, entry: DataSource) -> Message | None:
     if not path.exists():
-        return Message("{path} is a link to a file that is not there", {"path": str(path)})
+        return Message("{path} is a link to a missing file", {"path": str(path)})
     if not path.is_file():
         return Message("{path} is not a regular file", {"path": str(path)})
     with path.open("rb") as content:
@@ -173,7 +173,7 @@ def _fault(path: Path, file: RawFile, entry: DataSource) -> Message | None:
     if len(header) == len(file.header) and header != file.header:
         shape = struct.unpack_from(f">{len(file.shape)}I", header, 4)
         return Message(
-            "{path} says that it holds {found} values, expected {expected}",
+            "{path} claims to hold {found} values, expected {expected}",
             {"path": str(path), "found": "×".join(map(str, shape)), "expected": "×".join(map(str, file.shape))},
         )
     if found_bytes != file.num_bytes:

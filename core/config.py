@@ -132,21 +132,23 @@ def _check_together(config: RunConfig) -> None:
     if config.model not in catalogue.NETWORKS:
         known = built_in_names()
         if config.dropout:
-            text = N_("dropout is for {known} only: build it into your own network")
+            text = N_("dropout applies to {known} only: build it into your custom network")
             raise InvalidSetting("dropout", text, known=known)
         if config.batch_norm:
-            text = N_("batch norm is for {known} only: build it into your own network")
+            text = N_("batch norm applies to {known} only: build it into your custom network")
             raise InvalidSetting("batch_norm", text, known=known)
         if config.width != 1:
-            raise InvalidSetting("width", "the width is for {known} only: your own network has its own", known=known)
+            raise InvalidSetting(
+                "width", "the width applies to {known} only: a custom network sets its own", known=known
+            )
     if config.precision == "tf32" and config.device in ("cpu", "mps"):
-        text = N_("TF32 is arithmetic of NVIDIA's GPUs: choose fp32 or bf16 for {device}")
+        text = N_("TF32 exists only on NVIDIA GPUs: choose fp32 or bf16 for {device}")
         raise InvalidSetting("precision", text, device=config.device)
     if config.exact and config.validate:
-        text = N_("exact is the exam's program, which trains on all images: it leaves none to validate on")
+        text = N_("exact reproduces the exam's program, which trains on all images: none are left for validation")
         raise InvalidSetting("validate", text)
     if config.exact and config.permute:
-        raise InvalidSetting("permute", "exact is the exam's program, which leaves the pixels in their places")
+        raise InvalidSetting("permute", "exact reproduces the exam's program, which leaves the pixels in place")
     if config.batch_norm and config.batch_size == 1:
         raise InvalidSetting("batch_norm", "batch norm needs batches of at least 2 images")
 
@@ -229,5 +231,5 @@ def _own_network(model: str) -> str:
     name, _, class_name = model.rpartition(":")
     path = Path(name).expanduser().absolute()
     if not path.is_file():
-        raise InvalidSetting("model", "there is no file {path} to take a network from", path=str(path))
+        raise InvalidSetting("model", "there is no network file {path}", path=str(path))
     return f"{path}:{class_name}"

@@ -1,4 +1,4 @@
-"""The command `mnist-tui`: prepares the process, runs a command, turns what it raises into a line and an exit code."""
+"""The command `mnist-tui`: it prepares the process, runs a command, and reports errors as a line and an exit code."""
 
 from __future__ import annotations
 
@@ -7,17 +7,27 @@ import re
 import sys
 from collections.abc import Sequence
 
-from core.messages import N_, InvalidSetting, Problem
+from core.messages import N_, InvalidSetting, Problem, fill
 from tui_app import i18n
 from tui_app.i18n import _
 
+_MISSING = N_("missing argument: {name}")
 _USAGE_TEXTS = (
-    # What the command line library says in English, and how we say it.
-    (r"No such option: (?P<name>\S+).*", N_("there is no option {name}")),
-    (r"No such command '(?P<name>.*)'.*", N_("there is no command {name}")),
-    (r"Missing argument '(?P<name>.*)'.*", N_("{name} is missing")),
-    (r"Option '(?P<name>\S+)' requires an argument.*", N_("the option {name} needs a value")),
-    (r"Got unexpected extra arguments? \((?P<name>.*)\)", N_("what is {name}? It is one word too many")),
+    # The command line library's English errors, and our wording of each. A name with a quote in it is in double quotes.
+    (
+        r"""No such command (['"])(?P<name>.*)\1\. Did you mean (?P<others>.*)\?""",
+        N_("there is no command '{name}'; did you mean {others}?"),
+    ),
+    (r"""No such command (['"])(?P<name>.*)\1\.?""", N_("there is no command '{name}'")),
+    (
+        r"No such option: (?P<name>\S+) \(Possible options: (?P<others>.*)\)",
+        N_("there is no option {name}; did you mean {others}?"),
+    ),
+    (r"No such option: (?P<name>\S+)", N_("there is no option {name}")),
+    (r"Missing argument '(?P<name>.*)'\..*", _MISSING),
+    (r"Option '(?P<name>\S+)' requires an argument\.", N_("the option {name} needs a value")),
+    (r"Option '(?P<name>\S+)' does not take a value\.", N_("the option {name} takes no value")),
+    (r"Got unexpected extra arguments?(?:\(s\))? \((?P<name>.*)\)", N_("unexpected argument: {name}")),
 )
 
 
@@ -26,13 +36,13 @@ def main() -> None:
     for output in (sys.stdout, sys.stderr):
         try:
             output.flush()
-        except OSError:  # its reader is gone: at exit the rest would be tried again, and the failure printed
+        except OSError:  # the reader is gone: at exit Python would flush again, and print the failure
             os.dup2(os.open(os.devnull, os.O_WRONLY), output.fileno())
     sys.exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:
-    """The exit code."""
+    """Run a command line and return its exit code."""
     _open_standard_streams()
     language = _language_of(arguments)
     i18n.use(language if language in i18n.LANGUAGES else i18n.from_locale())
@@ -58,7 +68,7 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:
         if os.environ.get("MNIST_TUI_DEBUG"):
             raise
-        return fail(f"{type(error).__name__}: {error} " + _("(set MNIST_TUI_DEBUG=1 to see where)"), 1)
+        return fail(f"{type(error).__name__}: {error} " + _("(set MNIST_TUI_DEBUG=1 for a traceback)"), 1)
 
 
 def fail(text: str, code: int) -> int:
@@ -69,12 +79,22 @@ def fail(text: str, code: int) -> int:
 def _usage(text: str) -> str:
     for pattern, ours in _USAGE_TEXTS:
         if match := re.fullmatch(pattern, text, re.DOTALL):
-            text = _(ours).replace("{name}", match["name"])
-    return text + " " + _("(mnist-tui --help shows what there is)")
+            text = _in_our_words(ours, match.groupdict())
+            break
+    return text + " " + _("(see mnist-tui --help)")
+
+
+def _in_our_words(text: str, names: dict[str, str]) -> str:
+    if text == _MISSING and names["name"] in ("RUN", _("RUN")):
+        return _("the id of a run is missing")
+    if "others" in names:  # as in `'follow', 'stop'` or `--epochs, --seed`
+        others = re.sub("'([^']*)'", lambda other: fill(_("'{name}'"), {"name": other[1]}), names["others"])
+        names["others"] = others.replace(", ", _(" or "))
+    return fill(_(text), names)
 
 
 def _language_of(arguments: Sequence[str]) -> str | None:
-    """What `--lang` says: the texts of the command line itself depend on it."""
+    """Return the value of `--lang` before the command line is parsed: its own texts depend on it."""
     for position, argument in enumerate(arguments):
         if argument == "--lang":
             return arguments[position + 1] if position + 1 < len(arguments) else ""
@@ -84,7 +104,7 @@ def _language_of(arguments: Sequence[str]) -> str | None:
 
 
 def _open_standard_streams() -> None:
-    """A closed stream would give its number to the next file opened, which would then be printed into."""
+    """Open closed standard streams: otherwise the next file opened would take their number and be printed into."""
     for descriptor, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         try:
             os.fstat(descriptor)

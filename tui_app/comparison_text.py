@@ -1,4 +1,4 @@
-"""What a comparison says, as plain grids and sentences in the language in use: for a terminal, a report or a panel."""
+"""The results of a comparison as plain grids and sentences in the current language, for a terminal, report or panel."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tui_app.i18n import _, number, percent, printable, say
 
 
 class Grid(NamedTuple):
-    """A table: the first column names the rows, the others are numbers, or texts."""
+    """A table whose first column names the rows; the others hold numbers, or texts if `texts` is set."""
 
     heading: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -26,7 +26,7 @@ class Grid(NamedTuple):
 
 
 def networks(results: Results) -> Grid:
-    """A column for each network."""
+    """Tabulate the results, a column per network."""
     columns = [
         (
             number(network.parameters),
@@ -55,14 +55,16 @@ def networks(results: Results) -> Grid:
 
 
 def notes(results: Results) -> list[str]:
-    """What must be known to read the grid of the networks."""
+    """Return the notes needed to read the grid of networks."""
     found = []
     if any(len(network.runs) > 1 for network in results.networks):
-        found.append(_("±: half of Student's 95% interval of the mean over the seeds."))
+        found.append(_("±: half-width of Student's 95% interval of the mean over the seeds."))
     if any(len(network.runs) == 1 for network in results.networks):
-        found.append(_("One seed has no interval: how much a result depends on the seed is not known."))
+        found.append(_("One seed gives no interval: how much a result depends on the seed is unknown."))
     total = results.networks[0].runs[0].total
-    found.append(_("Errors of {total} test images; times with the runs side by side.").format(total=number(total)))
+    found.append(
+        _("Errors out of {total} test images; times measured with the runs in parallel.").format(total=number(total))
+    )
     if len(results.pairs) > 1:
         found.append(
             _("Each interval holds for its own pair, not for all {pairs} at once.").format(pairs=len(results.pairs))
@@ -71,7 +73,7 @@ def notes(results: Results) -> list[str]:
 
 
 def pair_title(pair: Pair) -> str:
-    """`RN_1 − RN_2: −2.31 points (−2.50 to −2.12)`."""
+    """Return a pair's names and difference: `RN_1 − RN_2: −2.31 points of accuracy (95% interval −2.50 to −2.12)`."""
     title = f"{printable(pair.first)} − {printable(pair.second)}"
     difference = pair.difference
     if difference is None:
@@ -84,7 +86,7 @@ def pair_title(pair: Pair) -> str:
 
 
 def mcnemar(pair: Pair) -> Grid:
-    """A row for each seed."""
+    """Tabulate a pair's McNemar tests, a row per seed."""
     first, second = printable(pair.first), printable(pair.second)
     heading = (
         _("Seed"),
@@ -111,7 +113,7 @@ def mcnemar(pair: Pair) -> Grid:
 
 
 def verdict(pair: Pair) -> str:
-    """The sentence, its fractions with two decimals."""
+    """Return the verdict on a pair as a sentence, fractions with two decimals."""
     values = {
         name: number(value, 2).replace("-", "−") if isinstance(value, float) else printable(str(value))
         for name, value in pair.verdict.values.items()
@@ -120,7 +122,7 @@ def verdict(pair: Pair) -> str:
 
 
 def left_out(part: LeftOut) -> str:
-    """`RN_2, seed 3 is left out: …`"""
+    """Explain why a run is left out: `RN_2, seed 3 is left out: …`."""
     text = _("{network}, seed {seed} is left out: {why}")
     return text.format(network=printable(part.model.rpartition("/")[2]), seed=part.seed, why=say(part.why))
 
@@ -135,8 +137,8 @@ def _estimate(value: Estimate, factor: float, decimals: int, sign: str = "") -> 
 
 
 def _signed(fraction: float) -> str:
-    """Percentage points with their sign."""
-    points = round(100 * fraction, 4)  # as in the sentence, so that both round alike
+    """Format a fraction as percentage points with their sign."""
+    points = round(100 * fraction, 4)  # as in the verdict, so that both round alike
     return ("+" if points > 0 else "−" if points < 0 else "") + number(abs(points), 2)
 
 
@@ -144,20 +146,24 @@ def _signed(fraction: float) -> str:
 
 
 def condition_kind(kind: str) -> str:
-    return {"shift": _("Shifted"), "turn": _("Turned"), "noise": _("Noise")}[kind]
+    return {"shift": _("Shifted"), "turn": _("Rotated"), "noise": _("Noise")}[kind]
 
 
 def condition_name(condition: Condition | None) -> str:
-    """`shifted by 2 px`, `turned by 15°`, `noise 0.3`."""
+    """Name a condition: `shifted by 2 px`, `rotated by 15°`, `noise 0.3`; None is the unchanged images."""
     if condition is None:
         return _("as they are")
     strength = i18n.short(condition.strength)
-    texts = {"shift": _("shifted by {strength} px"), "turn": _("turned by {strength}°"), "noise": _("noise {strength}")}
+    texts = {
+        "shift": _("shifted by {strength} px"),
+        "turn": _("rotated by {strength}°"),
+        "noise": _("noise {strength}"),
+    }
     return texts[condition.kind].format(strength=strength)
 
 
 def robustness(named: Sequence[tuple[str, Sequence[Robustness]]]) -> Grid:
-    """Accuracy under each condition: a column for each name, the mean over its runs."""
+    """Tabulate the accuracy under each condition: a column per name, with the mean over its runs."""
     conditions = [tested.condition for tested in named[0][1][0].tested]
     means = [
         [fmean(run.tested[position].accuracy for run in runs) for _name, runs in named]
@@ -169,7 +175,7 @@ def robustness(named: Sequence[tuple[str, Sequence[Robustness]]]) -> Grid:
 def by_condition(
     names: Sequence[str], rows: Sequence[tuple[Condition | None, Sequence[float | None]]], unknown: str = ""
 ) -> Grid:
-    """A row for each condition: the accuracies, 0 to 1, of those named; None as long as one is not known."""
+    """Tabulate accuracies from 0 to 1, a row per condition, a column per name; None stands for one not yet known."""
     cells = tuple(
         (condition_name(condition), *(unknown if value is None else percent(value) for value in values))
         for condition, values in rows
@@ -178,7 +184,7 @@ def by_condition(
 
 
 def curve_points(tested: Iterable[tuple[Condition | None, float]], kind: str) -> list[tuple[float, float]]:
-    """Strengths of one kind of condition and the mean accuracy under each, from the images as they are."""
+    """Return (strength, mean accuracy) for one kind of condition; strength 0 is the unchanged images."""
     points: dict[float, list[float]] = {}
     for condition, accuracy in tested:
         if condition is None or condition.kind == kind:
@@ -187,11 +193,11 @@ def curve_points(tested: Iterable[tuple[Condition | None, float]], kind: str) ->
 
 
 def strength_unit(kind: str) -> str:
-    return {"shift": _("pixels"), "turn": _("degrees"), "noise": _("standard deviation, of white")}[kind]
+    return {"shift": _("pixels"), "turn": _("degrees"), "noise": _("standard deviation, 1 = white")}[kind]
 
 
 def kinds_of(runs: Sequence[Robustness]) -> list[str]:
-    """The kinds of condition that they were tested under."""
+    """Return the kinds of condition that runs were tested under."""
     there = {tested.condition.kind for run in runs for tested in run.tested if tested.condition is not None}
     return [kind for kind in KINDS if kind in there]
 
@@ -200,7 +206,7 @@ def kinds_of(runs: Sequence[Robustness]) -> list[str]:
 
 
 def as_table(grid: Grid, colours: Sequence[str] = ()) -> Table:
-    """`colours`: of the headings after the first."""
+    """Lay out a grid; `colours` are those of the headings after the first."""
     table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0), pad_edge=False)
     for heading, colour in zip_longest(grid.heading, ("", *colours), fillvalue=""):
         table.add_column(Text(heading, style=colour), justify="right" if table.columns else "left")

@@ -1,4 +1,4 @@
-"""French and English: the texts, and the numbers as each language writes them."""
+"""The texts in each language, and numbers as each language writes them."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from core.messages import N_, Message, Problem, fill
 LOCALES = Path(__file__).with_name("locales")
 DOMAIN = "mnist_tui"
 LANGUAGES: tuple[str, ...] = ("en", *sorted(path.name for path in LOCALES.iterdir() if path.is_dir()))
-"""English, in which the texts are written, and every language that has a catalogue."""
+"""English, the language of the source texts, then every language that has a catalogue."""
 
 _SYSTEM_REASONS = frozenset(
-    # What an operating system says, in English, of a file that cannot be used.
+    # The operating system's English reasons for a file that cannot be used.
     {
         N_("Disk quota exceeded"),
         N_("File exists"),
@@ -40,7 +40,7 @@ _language: str = "en"
 
 
 def from_locale(environment: Mapping[str, str] = os.environ) -> str:
-    """The language of the locale where there is a translation, else English."""
+    """Return the locale's language if it is translated, else English."""
     for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
         if value := environment.get(name):
             return value[:2].lower() if value[:2].lower() in LANGUAGES else "en"
@@ -48,7 +48,7 @@ def from_locale(environment: Mapping[str, str] = os.environ) -> str:
 
 
 def use(language: str) -> None:
-    """Every text from now on is in this language."""
+    """Switch all texts to a language from now on."""
     global _translation, _language
     _language = language
     _translation = gettext.translation(DOMAIN, LOCALES, [language], fallback=language == "en")
@@ -59,7 +59,7 @@ def language() -> str:
 
 
 def _(text: str) -> str:
-    return _translation.gettext(text) if text else ""  # which gettext would take for the catalogue's header
+    return _translation.gettext(text) if text else ""  # gettext returns the catalogue's header for an empty text
 
 
 def ngettext(singular: str, plural: str, count: int) -> str:
@@ -67,7 +67,7 @@ def ngettext(singular: str, plural: str, count: int) -> str:
 
 
 def say(what: Message | Problem, advice: Message | None = None) -> str:
-    """A message or problem in the language in use; its values cannot do anything to a terminal."""
+    """Return a message or problem in the current language, with its values made safe to print on a terminal."""
     if isinstance(what, Problem):
         return say(what.message, what.advice)
     if advice is None or not advice.text:
@@ -82,19 +82,17 @@ def _sentence(message: Message) -> str:
 def _value(value: str | float) -> str:
     if isinstance(value, str):
         return printable(_(value) if value in _SYSTEM_REASONS else value)
-    if isinstance(value, int) and abs(value) < 10_000:
-        return str(value)
     return number(value, 0 if isinstance(value, int) else 4)
 
 
 def printable(text: str) -> str:
-    """`text` on one line, without control characters: what came from disk must not steer the terminal."""
+    """Put `text` on one line without control characters: text read from disk must not steer the terminal."""
     return "".join("�" if unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") else char for char in text)
 
 
 def printable_json(text: str) -> str:
-    """The same JSON, with every control character but its own newlines written as an escape."""
-    if text.isascii():  # JSON itself escapes those of ASCII
+    """Escape every control character in JSON except its own newlines."""
+    if text.isascii():  # JSON itself escapes ASCII control characters
         return text
     return "".join(char if char == "\n" or char == printable(char) else _json_escape(char) for char in text)
 
@@ -105,39 +103,39 @@ def _json_escape(char: str) -> str:
 
 
 def number(value: float, decimals: int = 0) -> str:
-    """`12,345.68` or `12 345,68`."""
+    """Format a number: `12,345.68` or `12 345,68`."""
     return _formatted(value, decimals)
 
 
 def percent(fraction: float, decimals: int = 2) -> str:
-    """`97.51%` or `97,51 %`."""
+    """Format a fraction as a percentage: `97.51%` or `97,51 %`."""
     return _formatted(fraction, decimals, percent_sign())
 
 
 def percent_sign() -> str:
-    """Return what stands after a percentage: `%`, after a narrow space in some languages."""
+    """Return the percent sign, with the narrow space that some languages put before it."""
     from babel import Locale
 
     pattern: str = Locale.parse(_language).percent_formats[None].pattern
-    return pattern.rpartition("0")[2].replace("\xa0", "\u202f")  # narrow, as between groups of digits
+    return pattern.rpartition("0")[2].replace("\xa0", "\u202f")  # narrow, like the space between digit groups
 
 
 def short(value: float) -> str:
-    """Write a number without trailing zeros, as a person would type it: `0.5` or `0,5`."""
+    """Format a number without trailing zeros, as a person would type it: `0.5` or `0,5`."""
     return f"{value:g}".replace(".", _("."))
 
 
 def _formatted(value: float, decimals: int, sign: str = "") -> str:
-    from babel.numbers import format_decimal  # takes a while, and not every command shows numbers
+    from babel.numbers import format_decimal  # slow to import, and not every command shows numbers
 
     pattern = f"#,##0.{'0' * decimals}".rstrip(".") + sign
-    # The numbers of a damaged run may have any length, and more digits than the context has are an error.
+    # A damaged run may hold numbers of any length, and more digits than the context allows are an error.
     with decimal.localcontext(prec=5000):
         return format_decimal(value, pattern, locale=_language)
 
 
 def duration(seconds: float) -> str:
-    """`42 s`, `3 min 05 s`, `2 h 07 min`."""
+    """Format a duration: `42 s`, `3 min 05 s`, `2 h 07 min`."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

@@ -1,4 +1,4 @@
-"""Every setting of a run as a person meets it: a field of the form, an option of the command line."""
+"""Every setting of a run as users see it: a field of the form, an option of the command line."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from core.config import DATASETS, PRECISIONS, RunConfig
 from tui_app.i18n import _, short
 
 Kind = Literal["network", "typed", "chosen", "flag"]
-"""How it is given: the network has rows of its own in the form; the others are typed, chosen from a list, or ticked."""
+"""Way to enter a setting: typed, chosen from a list, or ticked; `network` has rows of its own in the form."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A field of `RunConfig`, and what is said of it in the language in use."""
+    """A field of `RunConfig` with its texts in the current language."""
 
     field: str
     kind: Kind
     label: str
-    """The form's."""
+    """Label in the form."""
     help: str
-    """The command line's; where the form has room for a tooltip, also there."""
+    """Help text on the command line, and the tooltip of a flag in the form."""
     metavar: str = ""
-    """What stands for the value in the command line's help."""
+    """Placeholder for the value in the command line's help."""
     choices: tuple[str, ...] = ()
     default: str = ""
-    """What an empty field means, where that is no value of its own."""
+    """Meaning of an empty field, as text; without it the field must be filled in."""
     in_front: bool = False
-    """Always seen in the form; the others are folded under *More*."""
+    """Visibility in the form: always shown if true, folded under *More* if false."""
 
     @property
     def option(self) -> str:
-        """Its name on the command line."""
+        """Name on the command line."""
         return "--" + self.field.replace("_", "-")
 
     @property
@@ -51,7 +51,7 @@ class Setting:
 
 
 def all_settings() -> tuple[Setting, ...]:
-    """Return every setting, in the order of the form and of the command line's help."""
+    """Return every setting in the order of the form and of the command line's help."""
     networks = ", ".join(NETWORKS)
     network_help = _("{networks} or path/to/file.py:ClassName.").format(networks=networks)
     return (
@@ -103,15 +103,15 @@ def all_settings() -> tuple[Setting, ...]:
             "data_dir",
             "typed",
             _("Data folder"),
-            _("Where the data are."),
+            _("Folder of the data."),
             _("FOLDER"),
-            default=_("MNIST_TUI_DATA, or yours"),
+            default=_("MNIST_TUI_DATA, or your user folder"),
         ),
     )
 
 
 def default_of(field: str) -> Any:
-    """Return the value that a run has where nobody sets this field; each time another one for the seed."""
+    """Return the default value of a `RunConfig` field; the seed's is drawn anew on each call."""
     for known in msgspec.structs.fields(RunConfig):
         if known.name == field:
             return known.default if known.default is not msgspec.NODEFAULT else known.default_factory()
@@ -119,5 +119,5 @@ def default_of(field: str) -> Any:
 
 
 def written(value: object) -> str:
-    """Return a value as a person types it in the language in use."""
+    """Format a value as a person types it in the current language."""
     return short(value) if isinstance(value, float) else str(value)

@@ -1,4 +1,4 @@
-"""Tables as text: the same in the dashboard and on the command line."""
+"""Text tables, shared by the dashboard and the command line."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from core.messages import fill
 from core.networks.layer_table import Layer, LayerTable
 from core.runs import directory as core_runs
 from tui_app import i18n, wording
-from tui_app.i18n import _, number, printable, say
+from tui_app.i18n import _, number, printable, say, short
 
 
 def layers(table: LayerTable, title: str = "") -> Table:
-    """Annexe 1's table of a network; the total under it where it has a title."""
+    """Lay out a network's layers as in Annexe 1; with a title, the total comes below."""
     grid = Table(
         title=title or None,
         title_justify="left",
@@ -37,29 +38,46 @@ def layers(table: LayerTable, title: str = "") -> Table:
     for layer in table.layers:
         remark = layer.remark()
         parameters = f"({say(remark)}) {count(layer)}" if remark else count(layer)
-        grid.add_row(printable(layer.name), say(layer.kind), say(layer.specification), shape(layer), parameters)
+        grid.add_row(printable(layer.name), say(layer.kind), _specification(layer), shape(layer), parameters)
     return grid
 
 
+def _specification(layer: Layer) -> str:
+    """Return a layer's specification: sizes without separators, as in the sums, and words for its letters."""
+    message = layer.specification
+    values = {name: short(value) if isinstance(value, float) else value for name, value in message.values.items()}
+    parts = printable(fill(_(message.text), values)).split(", ")
+    texts = {"s": _("s {stride}"), "p": _("p {padding}")}
+    for position, (letter, _space, value) in enumerate(part.partition(" ") for part in parts):
+        if letter in texts and not value.startswith("="):
+            parts[position] = texts[letter].format(stride=value, padding=value)
+    return ", ".join(parts)
+
+
 def shape(layer: Layer) -> str:
-    """`32×28×28`."""
+    """Format a layer's output shape: `32×28×28`."""
     return "×".join(str(size) for size in layer.output_shape or ()) or "–"
 
 
 def count(layer: Layer) -> str:
-    """`32×1×3×3 + 32 = 320`, or nothing."""
+    """Format a layer's number of parameters: `32×1×3×3 + 32 = 320`, or `0`."""
     return f"{layer.parameter_sum} = {number(layer.parameters)}" if layer.parameters else "0"
 
 
 def derivations(table: LayerTable) -> list[str]:
-    """Where the output sizes come from: a line for each layer that has one."""
-    return [f"{printable(layer.name)}: {layer.output_derivation}" for layer in table.layers if layer.output_derivation]
+    """Return the calculation of each output size, a line per layer that has one."""
+    text = _("{name}: {calculation}")
+    return [
+        text.format(name=printable(layer.name), calculation=layer.output_derivation)
+        for layer in table.layers
+        if layer.output_derivation
+    ]
 
 
 def runs(summaries: Sequence[core_runs.Summary]) -> Table:
-    """The list of runs."""
+    """Lay out the list of runs."""
     grid = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    for heading in (_("Run"), _("State"), _("Network"), _("Data"), _("Epoch"), _("Accuracy"), _("Begun")):
+    for heading in (_("Run"), _("State"), _("Network"), _("Data"), _("Epoch"), _("Accuracy"), _("Started")):
         grid.add_column(heading, no_wrap=True)
     for summary in summaries:
         config = summary.config
@@ -76,7 +94,7 @@ def runs(summaries: Sequence[core_runs.Summary]) -> Table:
 
 
 def print_table(table: Table, notes: Sequence[str] = ()) -> None:
-    """On stdout, and notes under it."""
+    """Print a table on stdout, with notes below."""
     console = _console()
     console.print(table)
     if notes:
@@ -84,12 +102,12 @@ def print_table(table: Table, notes: Sequence[str] = ()) -> None:
 
 
 def print_texts(texts: Sequence[str | Text]) -> None:
-    """On stdout, wrapped at words where that is a terminal."""
+    """Print texts on stdout, wrapped at words if it is a terminal."""
     console = _console()
     for text in texts:
         console.print(Text(text) if isinstance(text, str) else text, soft_wrap=not console.is_terminal)
 
 
 def _console() -> Console:
-    """A pipe gets lines that are as long as they need to be."""
+    """Make a console for stdout: 160 columns wide if it is no terminal."""
     return Console(file=sys.stdout, width=None if sys.stdout.isatty() else 160, highlight=False)

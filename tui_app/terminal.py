@@ -1,4 +1,4 @@
-"""What the terminal can show."""
+"""The terminal's capabilities."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import TextIO
 
 
 def has_utf8() -> bool:
-    """Whether it takes more than ASCII."""
+    """Tell if the terminal takes more than ASCII."""
     return takes_utf8(sys.__stderr__)
 
 
 def takes_utf8(stream: TextIO | None) -> bool:
-    """Whether what is written there may be more than ASCII."""
+    """Tell if a stream takes more than ASCII."""
     encoding = getattr(stream, "encoding", None) or ""
     return encoding.lower().replace("-", "") == "utf8"
 
 
 def has_grey() -> bool:
-    """Whether it shows shades and block characters."""
+    """Tell if the terminal shows shades and block characters."""
     return has_utf8() and not os.environ.get("NO_COLOR")

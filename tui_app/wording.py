@@ -1,4 +1,4 @@
-"""The words that every front end says of a run: the exam's lines, names, states and warnings."""
+"""Wording shared by every front end: the exam's lines, and the names, states and warnings of runs."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from tui_app.i18n import _, printable, short
 
 
 def epoch_line(event: EpochEnded, config: RunConfig) -> str:
-    """The exam's line of an epoch."""
+    """Return the exam's line for an epoch."""
     return _("Epoch {epoch}/{epochs}, Loss: {loss}").format(
         epoch=event.epoch, epochs=config.epochs, loss=f"{event.loss:.4f}"
     )
 
 
 def validation_line(event: Validated, config: RunConfig) -> str:
-    """What an epoch gave on the images held out."""
+    """Return the line for an epoch's validation on the held-out images."""
     return _("Epoch {epoch}/{epochs}, validation: loss {loss}, accuracy {accuracy}").format(
         epoch=event.epoch,
         epochs=config.epochs,
@@ -27,16 +27,16 @@ def validation_line(event: Validated, config: RunConfig) -> str:
 
 
 def result_line(event: Evaluated) -> str:
-    """The exam's last line."""
+    """Return the exam's last line."""
     return _("Result: {accuracy}%").format(accuracy=f"{100 * event.accuracy:.2f}")
 
 
 def sample_warning() -> str:
-    return _("THE EMBEDDED SAMPLE: 5,000 images of MNIST, not the whole of it. Results are not MNIST's.")
+    return _("EMBEDDED SAMPLE: 5,000 images of MNIST, not all of it. Results are not MNIST's.")
 
 
 def network_name(network: RunConfig | Architecture, *, folder: bool = True) -> str:
-    """`RN_2`, or `RN_2, dropout 0.5, batch norm, width 0.5`."""
+    """Name a network with its options: `RN_2`, or `RN_2, dropout 0.5, batch norm, width 0.5`."""
     parts = [printable(network.model if folder else network.model.rpartition("/")[2])]
     if network.dropout:
         parts.append(_("dropout {p}").format(p=short(network.dropout)))
@@ -48,13 +48,13 @@ def network_name(network: RunConfig | Architecture, *, folder: bool = True) -> s
 
 
 def dataset_title(started: RunStarted) -> str:
-    """What a run was trained and tested on."""
+    """Name the data set that a run was trained and tested on."""
     title = printable(_(started.dataset_title))
     return f"{title}, {_('pixels permuted')}" if started.config.permute else title
 
 
 def state_name(state: State) -> str:
-    """The state of a run in a word."""
+    """Return a run's state in one word."""
     return {
         "starting": _("starting"),
         "running": _("running"),

@@ -57,7 +57,7 @@ class Part:
             model=self.config.model,
             seed=self.config.seed,
             status=self.status,
-            why=self.why or Message("no reason was given"),
+            why=self.why or Message("no reason given"),
         )
 
     @property
@@ -86,7 +86,9 @@ def check_models(models: Sequence[str]) -> None:
     """Raise `InvalidSetting` unless there are at least two networks, each only once."""
     for position, model in enumerate(models):
         if model in models[:position]:
-            raise InvalidSetting("model", "{model} is there twice: a network is not compared with itself", model=model)
+            raise InvalidSetting(
+                "model", "{model} is listed twice: a network cannot be compared with itself", model=model
+            )
     if len(models) < 2:
         raise InvalidSetting("model", "a comparison needs two networks or more, such as --models RN_1,RN_2")
 
@@ -253,7 +255,7 @@ def _leave_out(part: Part, status: str, why: Message) -> None:
 
 def _end_message(followed: FollowedRun) -> Message:
     ended = followed.record.ended
-    return ended.message if ended is not None and ended.message is not None else Message("no reason was given")
+    return ended.message if ended is not None and ended.message is not None else Message("no reason given")
 
 
 def _is_current(summary: Summary) -> bool:

@@ -155,7 +155,7 @@ def read_predictions(finished: FollowedRun) -> Predictions:
     found = predictions.read(finished.run)
     result = finished.record.evaluated
     if result is not None and int(found.right.sum()) != result.correct:
-        raise Problem("the predictions of run {run} are not those of its result", run=finished.run.id)
+        raise Problem("the predictions of run {run} do not match its result", run=finished.run.id)
     return found
 
 
@@ -248,29 +248,30 @@ def verdict(first: str, second: str, difference: Estimate | None, tests: Sequenc
     """Return a sentence on what the numbers say about two networks; fractions in its values are percentage points."""
     names: dict[str, str | int | float] = {"first": first, "second": second}
     if difference is None:
-        return Message("No seed has a finished run of both {first} and {second}: nothing can be said.", names)
+        return Message("No seed has a finished run of both {first} and {second}: no conclusion is possible.", names)
     if len(tests) == 1:
         return _verdict_of_one(first, second, difference.mean, tests[0].seed)
     values = {**names, "seeds": len(tests), "significant": sum(test.p < 1 - LEVEL for test in tests)}
     if difference.low is None or difference.high is None:
         text = N_(
-            "All {seeds} seeds give {first} and {second} the same difference, {difference} points: without a spread"
-            " there is no interval, and more seeds are needed."
+            "All {seeds} seeds show the same difference between {first} and {second}, {difference} points: without a"
+            " spread there is no interval, and more seeds are needed."
         )
         return Message(text, {**values, "difference": _points(difference.mean)})
     low, high = _points(difference.low), _points(difference.high)
     if difference.low <= 0 <= difference.high:
         text = N_(
-            "{seeds} seeds do not tell which of {first} and {second} is more accurate: the difference lies between"
-            " {low} and {high} points (95% interval), zero among them. McNemar's test tells the two apart"
-            " (p < 0.05) in {significant} of {seeds} seeds."
+            "With {seeds} seeds one cannot tell which of {first} and {second} is more accurate: the difference lies"
+            " between {low} and {high} points (95% interval), which includes zero. McNemar's test finds a significant"
+            " difference (p < 0.05) for {significant} of {seeds} seeds."
         )
         return Message(text, {**values, "low": low, "high": high})
     if difference.mean < 0:
         first, second, low, high = second, first, -high, -low
     text = N_(
-        "{better} is more accurate than {worse} on these test images: by {low} to {high} points (95% interval over"
-        " {seeds} seeds). McNemar's test tells the two apart (p < 0.05) in {significant} of {seeds} seeds."
+        "{better} is more accurate than {worse} on these test images, by {low} to {high} points (95% interval over"
+        " {seeds} seeds). McNemar's test finds a significant difference (p < 0.05) for {significant} of {seeds}"
+        " seeds."
     )
     return Message(text, {**values, "better": first, "worse": second, "low": low, "high": high})
 
@@ -278,14 +279,14 @@ def verdict(first: str, second: str, difference: Estimate | None, tests: Sequenc
 def _verdict_of_one(first: str, second: str, difference: float, seed: int) -> Message:
     if difference == 0:
         text = N_(
-            "One run of each is no answer: with seed {seed}, {first} and {second} are equally accurate, and another"
-            " seed may part them."
+            "One run of each proves nothing: with seed {seed}, {first} and {second} are equally accurate, and another"
+            " seed may separate them."
         )
         return Message(text, {"first": first, "second": second, "seed": seed})
     better, worse = (first, second) if difference > 0 else (second, first)
     text = N_(
-        "One run of each is no answer: with seed {seed}, {better} is {difference} points more accurate than {worse},"
-        " and another seed may turn that round."
+        "One run of each proves nothing: with seed {seed}, {better} is {difference} points more accurate than"
+        " {worse}, and another seed may reverse it."
     )
     return Message(text, {"better": better, "worse": worse, "difference": _points(abs(difference)), "seed": seed})
 

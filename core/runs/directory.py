@@ -205,8 +205,8 @@ def create(runs_dir: Path, config: RunConfig) -> Run:
             raise
     except OSError as error:
         raise Problem(
-            "cannot make a run in {path}: {reason}",
-            advice=N_("Choose a folder that can be written with --runs-dir or MNIST_TUI_RUNS."),
+            "cannot create a run in {path}: {reason}",
+            advice=N_("Choose a writable folder with --runs-dir or MNIST_TUI_RUNS."),
             path=str(runs_dir),
             reason=reason(error),
         ) from error
@@ -287,4 +287,4 @@ def check_resumable(run: Run) -> None:
         "diverged": N_("run {run} diverged, and would again: start a new one with a lower learning rate"),
         "unreadable": N_("run {run} is unreadable, and cannot be resumed"),
     }
-    raise Problem(texts.get(state, N_("run {run} is being trained already")), run=run.id)
+    raise Problem(texts.get(state, N_("run {run} is already being trained")), run=run.id)

@@ -36,7 +36,7 @@ def hold(run_dir: Path) -> Iterator[None]:
     try:
         held = FileLock(run_dir / "lock", timeout=0).acquire()
     except Timeout:
-        raise Problem("run {run} is being trained already", run=run_dir.name) from None
+        raise Problem("run {run} is already being trained", run=run_dir.name) from None
     except OSError as error:
         raise Problem("cannot write to {path}: {reason}", path=str(run_dir), reason=reason(error)) from error
     with held:

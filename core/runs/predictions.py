@@ -54,5 +54,5 @@ def read(run: Run) -> Predictions:
         text = N_("the predictions of run {run} cannot be read: {reason}")
         raise Problem(text, run=run.id, reason=reason(error)) from error
     if any(values.ndim != 1 or len(values) != len(found.label) for values in found):
-        raise Problem("the predictions of run {run} are not those of its test images", run=run.id)
+        raise Problem("the predictions of run {run} do not match its test images", run=run.id)
     return found

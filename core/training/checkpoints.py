@@ -60,11 +60,11 @@ def load(path: Path, config: RunConfig, data_digest: str) -> Checkpoint | None:
         raise _damaged(path)
     if content["data_digest"] != data_digest:
         raise Problem(
-            "the data are not those that the run was trained on so far",
+            "the data differ from those that the run was trained on so far",
             advice=N_("Give it the same data again with --data-dir, or start a new run."),
         )
     if trained_with != _identity(config):
-        raise Problem("the checkpoint {path} is of a run with other settings", path=str(path))
+        raise Problem("the checkpoint {path} belongs to a run with other settings", path=str(path))
     return cast(Checkpoint, state)
 
 

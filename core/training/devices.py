@@ -23,7 +23,7 @@ def resolve(name: str) -> torch.device:
     there = [device.id for device in available()]
     wanted = there[0] if name == "auto" else "cuda:0" if name == "cuda" else name
     if wanted not in there:
-        raise Problem("there is no device {device} here: there is {known}", device=name, known=", ".join(there))
+        raise Problem("there is no device {device} here; available: {known}", device=name, known=", ".join(there))
     return torch.device(wanted)
 
 

@@ -36,7 +36,7 @@ class Datasets:
         config = run.config()
         started = run.first_start()
         if started is None:
-            raise Problem("run {run} has not begun", run=run.id)
+            raise Problem("run {run} has not started", run=run.id)
         key = started.dataset, config.data_dir
         if key not in self._kept:
             self._kept[key] = datasets.load(

@@ -213,7 +213,7 @@ class _Training:
         try:
             save(self._capture(epoch, step))
         except OSError as error:
-            text = N_("the checkpoint could not be saved ({reason}): the training goes on without")
+            text = N_("the checkpoint could not be saved ({reason}): training continues without it")
             return Message(text, {"reason": reason(error)})
         return None
 

@@ -27,7 +27,7 @@ from core.worker import threads
 Emit = Callable[[Event], None]
 
 _STOP_FILE_INTERVAL_S = 0.25
-_CANNOT_WRITE = N_("the run directory cannot be written ({reason}): the training goes on")
+_CANNOT_WRITE = N_("cannot write to the run directory ({reason}): training continues")
 
 
 def carry_out(run: Run, show: Emit, should_stop: Callable[[], bool]) -> RunEnded:
@@ -115,7 +115,7 @@ def _train_and_test(run: Run, emit: Emit, should_stop: Callable[[], bool]) -> Ru
         return RunEnded(
             status="failed",
             message=Message("the predictions and weights could not be saved: {reason}", {"reason": reason(error)}),
-            advice=Message("Make room, then resume the run."),
+            advice=Message("Free some disk space, then resume the run."),
         )
     return RunEnded(status="done")
 
@@ -189,7 +189,7 @@ def _failed(error: Exception) -> RunEnded:
     return RunEnded(
         status=status,
         message=Message("{kind}: {reason}", {"kind": type(error).__name__, "reason": reason(error)}),
-        advice=Message("The run's log has the whole of it."),
+        advice=Message("See the run's log for the details."),
     )
 
 

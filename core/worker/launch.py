@@ -18,7 +18,7 @@ def launch_run(run: Run) -> subprocess.Popen[bytes]:
         with run.log_path.open("ab") as log:
             return _launch(str(run.path), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     except OSError as error:
-        raise Problem("the worker process could not start: {reason}", reason=reason(error)) from error
+        raise Problem("the training process could not start: {reason}", reason=reason(error)) from error
 
 
 def launch_standby(errors: IO[bytes]) -> subprocess.Popen[bytes]:
@@ -30,7 +30,7 @@ def launch_standby(errors: IO[bytes]) -> subprocess.Popen[bytes]:
     try:
         return _launch(STANDBY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)
     except OSError as error:
-        raise Problem("the worker process could not start: {reason}", reason=reason(error)) from error
+        raise Problem("the training process could not start: {reason}", reason=reason(error)) from error
 
 
 def _launch(argument: str, *, stdin: int, stdout: int | IO[bytes], stderr: IO[bytes]) -> subprocess.Popen[bytes]:

@@ -75,7 +75,7 @@ class Browser:
 
     def _network(self, run: Run) -> nn.Module:
         if not run.config().architecture.is_built_in:
-            raise Problem("the network of run {run} is a file, which is not executed to look at a run", run=run.id)
+            raise Problem("run {run} has a custom network: its file is not executed just to view a run", run=run.id)
         if run.id not in self._networks:
             self._networks[run.id] = load_network(run)
         return self._networks[run.id]
@@ -85,14 +85,14 @@ class Browser:
             return self._datasets.of(run)
         except Cancelled as error:
             folder = run.config().data_dir
-            raise Problem("the data of run {run} are not in {folder} any more", run=run.id, folder=folder) from error
+            raise Problem("the data of run {run} are no longer in {folder}", run=run.id, folder=folder) from error
 
 
 def _predictions(run: Run, size: int) -> Predictions:
     """Load a run's predictions, which must be for `size` images. Raises `Problem`."""
     found = predictions.read(run)
     if len(found.label) != size:
-        raise Problem("the predictions of run {run} are not those of its test images", run=run.id)
+        raise Problem("the predictions of run {run} do not match its test images", run=run.id)
     return found
 
 

@@ -152,7 +152,7 @@ def test_stopped_by_a_signal_every_run_saves_a_checkpoint(place: Place) -> None:
     wait_for_event(Run(slow), Progress)
     stopped.signal(signal.SIGTERM)
     assert stopped.wait() == 143
-    assert "The same command goes on" in stopped.err
+    assert "Run the same command again" in stopped.err
     assert Run(slow).state() == "stopped"
     assert Run(slow).checkpoint_path.exists()
     place.wait_alone()

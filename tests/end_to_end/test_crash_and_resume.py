@@ -177,7 +177,7 @@ def test_dashboard_shows_a_crash_with_its_log(place: Place) -> None:
         log.write("the last words of a library\n")
     worker.kill()
     terminal.wait_for("crashed", timeout=5)
-    terminal.wait_for("The worker is gone")
+    terminal.wait_for("The training process died")
     terminal.keys("f4")
     terminal.wait_for("the last words of a library")
     terminal.keys("escape")
@@ -219,7 +219,7 @@ def test_live_run_is_not_resumed(place: Place) -> None:
     for command in (("resume", run.id, "--no-ui"), ("resume", run.id)):
         refused = place.fork(*command)
         assert refused.wait() == 1
-        assert "being trained already" in refused.err
+        assert "already being trained" in refused.err
     assert run.state() == "running"
 
 
@@ -233,6 +233,6 @@ def test_two_resumptions_at_once(place: Place, reference: dict[str, Any]) -> Non
     codes = sorted(one.wait() for one in both)
     assert codes == [0, 1]
     refused = next(one for one in both if one.poll() == 1)
-    assert "being trained already" in refused.err
+    assert "already being trained" in refused.err
     assert refused.out == ""
     assert _outcome(run) == reference

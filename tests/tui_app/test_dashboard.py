@@ -324,5 +324,5 @@ async def test_validation_is_drawn_beside_the_running_loss_and_told_line_by_line
         assert re.search(f"◆ % +{accuracies} ", text)
         for event in validations:
             assert event.loss is not None
-            assert f"{i18n.number(event.loss, 4)}, {i18n.percent(event.accuracy)}" in text
+            assert f"{event.loss:.4f}, {100 * event.accuracy:.2f}%" in text
         assert i18n._("pixels permuted") in text

@@ -93,7 +93,7 @@ async def test_a_digit_drawn_with_the_keyboard_is_recognised_in_a_small_terminal
 async def test_without_a_finished_run_there_is_nothing_to_look_at(tmp_path: Path) -> None:
     async with dashboard(tmp_path, notifications=True) as (app, pilot):
         await pilot.press("f12")
-        await until(pilot, lambda: "no network to ask yet" in shown(app))
+        await until(pilot, lambda: "no trained network yet" in shown(app))
 
 
 async def test_networks_are_compared_on_the_runs_there_are(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,10 +75,10 @@ async def test_the_x_axis_is_changed_with_a_key_and_says_what_it_is(
         await until(pilot, lambda: bool(re.search("[\u2801-\u28ff]", "".join(chart_lines(app)[1:]))))
         french = language == "fr"
         expected = [
-            ("Époque 0" if french else "Epoch 0", "x: époques" if french else "x: epochs", "3"),
+            ("Époque 0" if french else "Epoch 0", "x\u202f: époques" if french else "x: epochs", "3"),
             ("Temps 0" if french else "Time 0", "secondes d'entraînement" if french else "seconds of training", "60 s"),
-            ("MAC 0" if french else "MACs 0", "multiplications" if french else "multiply–accumulates, fo", "40 G"),
-            ("Époque 0" if french else "Epoch 0", "x: époques" if french else "x: epochs", "3"),
+            ("MAC 0" if french else "MACs 0", "multiplications" if french else "multiply–accumulates (fo", "40 G"),
+            ("Époque 0" if french else "Epoch 0", "x\u202f: époques" if french else "x: epochs", "3"),
         ]
         for (label, name, last), key in zip(expected, ("x", "f11", "x", ""), strict=True):
             axis = chart_lines(app)[-1]
@@ -97,7 +97,7 @@ async def test_multiply_accumulates_that_a_run_does_not_know_are_said(tmp_path: 
         await until(pilot, lambda: bool(re.search("[\u2801-\u28ff]", "".join(chart_lines(app)[1:]))))
         app.set_focus(None)
         await pilot.press("x", "x")
-        await until(pilot, lambda: "multiply–accumulates not known" in "".join(chart_lines(app)[1:]))
+        await until(pilot, lambda: "multiply–accumulates unknown" in "".join(chart_lines(app)[1:]))
         assert not re.search("[\u2801-\u28ff◆●]", "".join(chart_lines(app)[2:]))
 
 

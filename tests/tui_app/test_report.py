@@ -122,7 +122,7 @@ def test_one_seed_claims_no_spread(tmp_path: Path) -> None:
     results = statistics.summarise([record(run) for run in made])
     pages.write(tmp_path / "one.html", Content(results, "mnist-tui compare", 1))
     text = (tmp_path / "one.html").read_text()
-    assert "One run of each is no answer" in text
+    assert "One run of each proves nothing" in text
     assert "mean" not in text
     assert "<td>10</td>" in text
 

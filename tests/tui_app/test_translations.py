@@ -208,7 +208,7 @@ def _name(node: ast.expr) -> str:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: "/".join(path.parts[-2:]))
 def test_every_text_said_is_marked(path: Path, french: Catalog) -> None:
-    if path.name == "problems.py":
+    if path.name == "messages.py":
         return  # where the messages themselves are defined
     texts = _Texts(ast.parse(path.read_text(encoding="utf-8")))
     known = {text for message in french if message.id for text in _strings(message.id)}
@@ -280,7 +280,7 @@ def test_sentences() -> None:
     problem = Problem("cannot read {path}: {reason}", path="a\x1b[2J", reason="Permission denied")
     assert i18n.say(problem) == "impossible de lire a�[2J\u202f: accès refusé"
     advice = Problem("the checkpoint {path} is damaged", advice=N_("Delete it to train from the beginning."), path="x")
-    assert i18n.say(advice) == "le point de reprise x est abîmé. Supprimez-le pour entraîner depuis le début."
+    assert i18n.say(advice) == "le point de reprise x est endommagé. Supprimez-le pour entraîner depuis le début."
     assert i18n.say(Message("")) == ""
     assert i18n.say(Message("a text of another version: {n}", {"n": 12345})) == "a text of another version: 12\u202f345"
 
@@ -325,5 +325,5 @@ def test_words_fit_their_columns(language: str) -> None:
     assert max(len(i18n._(label)) for label in (*labels, "Data folder")) <= 13
     states = ("starting", "running", "done", "stopped", "diverged", "failed", "crashed", "unreadable")
     assert max(len(i18n._(state)) for state in states) <= 10
-    tabs = ("Run", "Layers", "Loss", "Progress", "Result", "Runs")
+    tabs = ("Settings", "Layers", "Loss", "Progress", "Result", "Runs")
     assert sum(len(i18n._(tab)) + 2 for tab in tabs) <= 80

@@ -1,4 +1,4 @@
-"""The command line: its commands and options, each text in the language in use."""
+"""The command line: its commands and options, with every text in the current language."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class _Command(typer.core.TyperCommand):
 
 
 def _translate(formatter: Any) -> None:
-    """The library's own words in the help."""
+    """Translate the words that the library itself puts into the help."""
     words = {
         "Usage:": _("Usage:"),
         "Arguments:": _("Arguments:"),
@@ -54,13 +54,14 @@ app = typer.Typer(
     subcommand_metavar=_("COMMAND [ARGUMENTS]..."),
 )
 
-RunId = Annotated[str | None, typer.Argument(metavar=_("RUN"), help=_("A run's id; the newest without one."))]
+RunId = Annotated[str | None, typer.Argument(metavar=_("RUN"), help=_("A run's id (the newest if none is given)."))]
 RunIdNeeded = Annotated[str, typer.Argument(metavar=_("RUN"), help=_("A run's id."))]
 RunsDir = Annotated[
-    str | None, typer.Option(metavar=_("FOLDER"), help=_("Where the runs are. [default: MNIST_TUI_RUNS, or yours]"))
+    str | None,
+    typer.Option(metavar=_("FOLDER"), help=_("Folder of the runs. [default: MNIST_TUI_RUNS, or your user folder]")),
 ]
 Lang = Annotated[str | None, typer.Option(metavar="|".join(LANGUAGES), help=_("The language. [default: the locale's]"))]
-Json = Annotated[bool, typer.Option("--json", help=_("JSON on stdout instead of text."))]
+Json = Annotated[bool, typer.Option("--json", help=_("Print JSON on stdout instead of text."))]
 NoUi = Annotated[bool, typer.Option("--no-ui", help=_("Train in the foreground and print, without the dashboard."))]
 
 
@@ -143,7 +144,7 @@ def stop(context: typer.Context, run: RunIdNeeded, runs_dir: RunsDir = None, lan
     print(_("Run {run} will stop at its next batch.").format(run=found.id), file=sys.stderr)
 
 
-@app.command(cls=_Command, help=_("Go on with a run from its checkpoint."))
+@app.command(cls=_Command, help=_("Resume a run from its checkpoint."))
 def resume(
     context: typer.Context,
     run: RunIdNeeded,
@@ -162,7 +163,7 @@ def resume(
     return _open_dashboard(folder, {}, found.id, resume=True)
 
 
-@app.command(cls=_Command, help=_("Train networks on the same seeds, and tell which is better, and how surely."))
+@app.command(cls=_Command, help=_("Train networks on the same seeds, and tell which is better, and how confidently."))
 @takes_settings(without=("model", "seed", "exact"))
 def compare(
     context: typer.Context,
@@ -180,7 +181,8 @@ def compare(
     *,
     settings: dict[str, Any],
     conditions: Annotated[
-        bool, typer.Option("--conditions", help=_("Test under harder conditions too: shifted, turned, with noise."))
+        bool,
+        typer.Option("--conditions", help=_("Also test under harder conditions: shifted, rotated and noisy images.")),
     ] = False,
     report: Annotated[
         str | None,
@@ -205,15 +207,15 @@ def compare(
     return compare_command.compare(_runs_dir(runs_dir or context.obj), request)
 
 
-@app.command(cls=_Command, help=_("Test finished runs on shifted, turned and noisy digits: no new training."))
+@app.command(cls=_Command, help=_("Test finished runs on shifted, rotated and noisy digits, without retraining."))
 def conditions(
     context: typer.Context,
     run: Annotated[list[str], typer.Argument(metavar=_("RUN"), help=_("Ids of runs."))],
-    shift: Annotated[str | None, typer.Option(metavar="N,N,...", help=_("By pixels, 1 to 4."))] = None,
-    turn: Annotated[str | None, typer.Option(metavar="N,N,...", help=_("By degrees, 5 to 45."))] = None,
+    shift: Annotated[str | None, typer.Option(metavar="N,N,...", help=_("Shifts in pixels, 1 to 4."))] = None,
+    turn: Annotated[str | None, typer.Option(metavar="N,N,...", help=_("Rotations in degrees, 5 to 45."))] = None,
     noise: Annotated[
         str | None,
-        typer.Option(metavar="X,X,...", help=_("Its standard deviation, above 0 and up to 1, which is white.")),
+        typer.Option(metavar="X,X,...", help=_("Standard deviations of the noise, above 0 and at most 1 (1 = white).")),
     ] = None,
     json: Json = False,
     runs_dir: RunsDir = None,
@@ -232,12 +234,12 @@ def _runs_dir(given: str | None) -> Path:
 
 
 def _no_dashboard() -> bool:
-    """Whether there is no terminal to draw on; if so, says it."""
+    """Tell if the dashboard cannot be drawn here, and print why."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        print(_("No terminal: training in text, as with --no-ui."), file=sys.stderr)
+        print(_("No terminal: text mode, as with --no-ui."), file=sys.stderr)
         return True
     if os.environ.get("TERM", "dumb") in ("dumb", "unknown"):
-        print(_("This terminal cannot show the dashboard: text only, as with --no-ui."), file=sys.stderr)
+        print(_("This terminal cannot show the dashboard: text mode, as with --no-ui."), file=sys.stderr)
         return True
     return False
 

@@ -1,4 +1,4 @@
-"""`mnist-tui compare`: many runs trained, and what they say."""
+"""`mnist-tui compare`: trains many runs and prints their comparison."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _POLL_S = 0.1
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked of a comparison; `settings` are fields of `RunConfig`, those that were typed."""
+    """A request for a comparison; `settings` are the `RunConfig` fields given on the command line."""
 
     models: tuple[str, ...]
     seeds: int
@@ -45,7 +45,7 @@ class Request:
 
 
 def compare(runs_dir: Path, request: Request) -> int:
-    """Train what is not trained yet, and print what the runs say. Returns the exit code."""
+    """Train the missing runs, print the comparison, and return the exit code."""
     comparison.check_models(request.models)
     if request.report is not None:
         pages.check(request.report)
@@ -65,7 +65,7 @@ def compare(runs_dir: Path, request: Request) -> int:
             return _exit_code(made)
         tested = _test_all(made.finished, results, request.conditions, settings.device, status, signals)
     except Stopped:
-        status.note(_("Stopped. The same command goes on from here."))
+        status.note(_("Stopped. Run the same command again to continue."))
         return 128 + (signals.received or 2)
     command = _command(request, settings)
     status.warn_of_sample([results.started.dataset])
@@ -83,15 +83,15 @@ def compare(runs_dir: Path, request: Request) -> int:
 
 
 def _settle(request: Request, status: StatusLine, signals: StopSignals) -> RunConfig:
-    """Return the settings of all runs, with nothing left to choose. Raises `Problem`, `Stopped`."""
-    for model in request.models:  # before torch is loaded: what no run can have
+    """Return the settings of all runs, with every `auto` resolved. Raises `Problem` or `Stopped`."""
+    for model in request.models:  # reject invalid settings before torch is loaded
         RunConfig(**{**request.settings, "model": model, "seed": 0})
     say_loading()
     from core.data.datasets import Cancelled
     from core.training.settle import settle
 
     try:
-        with redirect_stdout(sys.stderr):  # whatever a network prints: stdout is for the answer
+        with redirect_stdout(sys.stderr):  # a network may print: stdout is for the results
             return settle(
                 RunConfig(**{**request.settings, "seed": 0}),
                 request.models,
@@ -106,7 +106,7 @@ def _settle(request: Request, status: StatusLine, signals: StopSignals) -> RunCo
 
 
 def _check_finished(made: Comparison) -> None:
-    """That what is finished already can be used: before the others are trained. Raises `Problem`."""
+    """Fail early if a finished run cannot be reused. Raises `Problem`."""
     if made.finished:
         statistics.check_comparable(made.finished)
     for finished in made.finished:
@@ -114,9 +114,9 @@ def _check_finished(made: Comparison) -> None:
 
 
 def _carry_out(made: Comparison, status: StatusLine, signals: StopSignals) -> bool:
-    """Until all runs have ended. False: they were asked to stop, and have."""
+    """Train until all runs have ended. Return False if they were asked to stop and did."""
     finished, left = made.count("done"), made.count("waiting", "running")
-    text = _("{runs} runs: {finished} finished before, {left} to train")
+    text = _("{runs} runs: {finished} already finished, {left} to train")
     status.note(text.format(runs=len(made.parts), finished=finished, left=left))
     told = {id(part) for part in made.parts if part.reused}
     asked = False
@@ -162,7 +162,7 @@ def _part_line(part: Part) -> str:
 
 
 def _exit_code(made: Comparison) -> int:
-    """As of a single run: 1 where one failed, else 3 where one diverged."""
+    """Return the exit code, as for a single run: 1 if one failed, else 3 if one diverged."""
     statuses = {part.status for part in made.parts if part.state == "left_out"}
     return 1 if "failed" in statuses else 3 if "diverged" in statuses else 0
 
@@ -175,7 +175,7 @@ def _test_all(
     status: StatusLine,
     signals: StopSignals,
 ) -> list[tuple[str, list[Robustness]]]:
-    """Each network's name and its tested runs; nothing where no condition is asked for."""
+    """Return each network's name with its tested runs; nothing if no conditions are requested."""
     if not asked:
         return []
     by_id = {one.run.id: one.run for one in finished}
@@ -200,7 +200,7 @@ def _print(results: Results, tested: Sequence[tuple[str, Sequence[Robustness]]])
 
 
 def _json(results: Results, command: str, at_once: int, tested: Sequence[tuple[str, Sequence[Robustness]]]) -> str:
-    """One object; the texts in English."""
+    """Return one JSON object, with its texts in English."""
     started = results.started
     content: dict[str, Any] = {
         "dataset": {
@@ -231,7 +231,7 @@ def _json(results: Results, command: str, at_once: int, tested: Sequence[tuple[s
 
 
 def _command(request: Request, settings: RunConfig) -> str:
-    """What gives the same comparison again: everything that has a part in its result."""
+    """Return the command that reproduces the comparison: every option that affects its result."""
     words = ["mnist-tui", "compare", "--models", ",".join(request.models), "--seeds", str(request.seeds)]
     always = ("epochs", "batch_size", "lr", "dataset", "precision")
     default = RunConfig(seed=0, data_dir="")

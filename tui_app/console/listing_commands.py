@@ -1,4 +1,4 @@
-"""What there is, printed: the layer tables and the list of runs."""
+"""The commands that print the layer tables and the list of runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tui_app.i18n import _
 
 
 def print_layers(described: Sequence[Architecture], *, json: bool) -> None:
-    """The layer tables of networks, for a person or a program."""
+    """Print the layer tables of networks, as text or as JSON."""
     import torch
 
     from core.networks import tabulate
@@ -35,7 +35,7 @@ def print_layers(described: Sequence[Architecture], *, json: bool) -> None:
 
 
 def print_runs(runs_dir: Path, *, json: bool) -> None:
-    """Every run, for a person or a program."""
+    """Print every run, as text or as JSON."""
     summaries = directory.Listing(runs_dir).read()
     if json:
         print(i18n.printable_json(msgspec.json.format(msgspec.json.encode(summaries)).decode()))

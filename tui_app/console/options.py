@@ -1,4 +1,4 @@
-"""The command line's options for the settings of a run, made from the one table of settings."""
+"""The command line's options for the settings of a run, built from the table of settings."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from tui_app.settings import Setting, all_settings
 
 
 def takes_settings(only: Iterable[str] = (), without: Iterable[str] = ()) -> Callable[..., Callable[..., Any]]:
-    """Give a command an option for each setting, in place of its parameter `settings`.
+    """Replace a command's `settings` parameter by an option per setting.
 
-    The command gets those that were given, as fields of `RunConfig`. A wrong value raises `InvalidSetting`.
+    The command receives the given ones as a dict of `RunConfig` fields. An invalid value raises `InvalidSetting`.
     """
     chosen = [each for each in all_settings() if (not only or each.field in only) and each.field not in without]
 

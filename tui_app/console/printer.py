@@ -1,4 +1,4 @@
-"""Events as lines for a person, or as JSON for a program."""
+"""A run's events as lines of text or as JSON."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from tui_app.i18n import _
 
 
 class Printer:
-    """Shows events: the exam's lines, or JSON, on `out`, and everything else on `err`.
+    """A printer of events: the exam's lines, or JSON, on `out`, and everything else on `err`.
 
-    A reader that is gone (a closed pipe, a terminal that hung up) is no reason to stop: it is written to no more.
+    A reader that goes away (a closed pipe, a terminal that hung up) does not stop the run: output to it just ends.
     """
 
     def __init__(self, run_id: str, out: TextIO, err: TextIO, *, json: bool) -> None:
@@ -65,18 +65,18 @@ class Printer:
 
     @property
     def is_read(self) -> bool:
-        """Whether there is still somebody who reads `out`."""
+        """False once the reader of `out` is gone."""
         return self._out is not None
 
     def note(self, text: str) -> None:
-        """A line for a person."""
+        """Print a line of text on `err`."""
         self._status.note(text)
 
     def _show_notice(self, event: Notice) -> None:
         text = i18n.say(event.message)
         if event.fraction is not None and self._status.has_bar:
             self._status.draw(f"{text} {bar(event.fraction)} {i18n.percent(event.fraction, 0)}")
-        elif text not in self._said:  # a disk that stays full is full at every checkpoint
+        elif text not in self._said:  # a full disk is reported again at every checkpoint
             self._said.add(text)
             self.note(text)
 
@@ -94,7 +94,7 @@ class Printer:
         self.note(text.format(**values))
         if event.validation_size:
             count = i18n.number(event.validation_size)
-            self.note(_("Held out of the training set, for validation: {count} images.").format(count=count))
+            self.note(_("Held out from the training set for validation: {count} images.").format(count=count))
         if event.dataset == "sample":
             self.note(wording.sample_warning())
         if (event.epoch, event.step) != (1, 0):
@@ -103,7 +103,7 @@ class Printer:
     def _show_end(self, event: RunEnded) -> None:
         self._status.erase()
         if event.status == "stopped":
-            self.note(_("Stopped. To go on: mnist-tui resume {run}").format(run=self._run_id))
+            self.note(_("Stopped. To continue: mnist-tui resume {run}").format(run=self._run_id))
         for message in (event.message, event.advice):
             if message is not None:
                 self.note(i18n.say(message))

@@ -1,4 +1,4 @@
-"""What is said on stderr while something is in progress."""
+"""Progress messages on stderr."""
 
 from __future__ import annotations
 
@@ -19,9 +19,7 @@ class Stopped(Exception):
 
 
 class StatusLine:
-    """Lines for a person and, where they go to a terminal, a bar below them. A reader that is gone is written to no
-    more.
-    """
+    """Lines of text and, on a terminal, a progress bar below them. Once the reader is gone, nothing more is written."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream: TextIO | None = stream
@@ -31,37 +29,37 @@ class StatusLine:
         self._next_drawing = 0.0
 
     def note(self, text: str) -> None:
-        """On a terminal wrapped at words."""
+        """Print a line, wrapped at words on a terminal."""
         self.erase()
         if self._is_terminal:
             text = textwrap.fill(text, self._columns() - 1, break_long_words=False, break_on_hyphens=False)
         self._write(text + "\n")
 
     def draw(self, text: str) -> None:
-        """In place of what was drawn last; a few times a second."""
+        """Draw the bar's line in place of the last one, at most four times a second."""
         if text and self.has_bar and time.monotonic() >= self._next_drawing:
             self._next_drawing = time.monotonic() + _INTERVAL_S
             self._drawn = text[: self._columns() - 1]
             self._write(f"\r\x1b[2K{self._drawn}")
 
     def draw_share(self, text: str, share: float, after: str = "") -> None:
-        """Draw how much of something is done, 0 to 1, between two texts."""
+        """Draw a bar for a share from 0 to 1, between two texts."""
         self.draw(f"{text} {bar(share)} {i18n.percent(share, 0)}  {after}".rstrip())
 
     def warn_of_sample(self, datasets: Iterable[str]) -> None:
-        """Say that results are the embedded sample's, where they are."""
+        """Print the sample's warning if a data set is the embedded sample."""
         if "sample" in datasets:
             self.note(wording.sample_warning())
 
     def erase(self) -> str:
-        """Returns what was drawn."""
+        """Erase the bar's line and return it."""
         drawn, self._drawn = self._drawn, ""
         if drawn:
             self._write("\r\x1b[2K")
         return drawn
 
     def restore(self, drawn: str) -> None:
-        """Draw again what `erase` returned."""
+        """Redraw the line that `erase` returned."""
         self._drawn = drawn
         self._write(drawn)
 
@@ -81,6 +79,6 @@ class StatusLine:
 
 
 def bar(share: float) -> str:
-    """How far something is, `share` from 0 to 1, in plain characters."""
+    """Return a bar in plain characters for a share from 0 to 1."""
     full = round(max(0.0, min(1.0, share)) * _WIDTH)
     return "[" + "#" * full + "." * (_WIDTH - full) + "]"

@@ -23,14 +23,14 @@ _FOLLOW_INTERVAL_S = 0.2
 
 
 def train(runs_dir: Path, config: RunConfig, *, json: bool) -> int:
-    """Make a run and carry it out in the foreground. Returns the exit code."""
+    """Create a run, train it in the foreground, and return the exit code."""
     signals = StopSignals()
     signals.install()
     say_loading()
     from core.networks.build import build_network
     from core.training import devices
 
-    # What would fail for sure leaves no run behind.
+    # Fail before the run is created: a certain failure leaves no run behind.
     devices.resolve(config.device)
     build_network(config.architecture)
     run = directory.create(runs_dir, config)
@@ -41,7 +41,7 @@ def train(runs_dir: Path, config: RunConfig, *, json: bool) -> int:
 
 
 def resume(run: Run, *, json: bool) -> int:
-    """Go on with a run in the foreground. Returns the exit code."""
+    """Resume a run in the foreground and return the exit code."""
     signals = StopSignals()
     signals.install()
     say_loading()
@@ -50,7 +50,7 @@ def resume(run: Run, *, json: bool) -> int:
 
 
 def say_loading() -> None:
-    """Tell a person at a terminal that torch is being loaded."""
+    """Print, on a terminal only, that torch is being loaded."""
     if sys.stderr.isatty():
         print(_("Loading torch…"), file=sys.stderr, flush=True)
 
@@ -61,10 +61,10 @@ def _carry_out(run: Run, signals: StopSignals, *, json: bool) -> int:
     out = os.fdopen(os.dup(1), "w", encoding=sys.stdout.encoding, errors="replace")
     err = os.fdopen(os.dup(2), "w", encoding=sys.stderr.encoding, errors="replace")
     printer = Printer(run.id, out, err, json=json)
-    redirect_output(run.log_path)  # stdout is for the exam's lines, whatever a network prints
+    redirect_output(run.log_path)  # a network may print: stdout is for the exam's lines
     try:
         ended = carry_out(run, printer.show, signals)
-    except Problem as problem:  # stderr is the log now
+    except Problem as problem:  # stderr now goes to the log
         printer.note(f"mnist-tui: {i18n.say(problem)}")
         return EXIT_CODES["failed"]
     if ended.status == "stopped" and signals.received is not None:
@@ -73,11 +73,11 @@ def _carry_out(run: Run, signals: StopSignals, *, json: bool) -> int:
 
 
 def follow(run: Run, *, json: bool) -> int:
-    """Print the events of a run, from its start until it ends or nobody reads on. Returns the exit code."""
+    """Print a run's events from its start until it ends or the reader is gone, and return the exit code."""
     printer = Printer(run.id, sys.stdout, sys.stderr, json=json)
     reader = run.reader()
     while True:
-        summary = run.summary()  # before reading: what it wrote before it ended is then read
+        summary = run.summary()  # before reading, so that everything written before the end is read
         state = summary.state
         if state == "unreadable" and summary.message is not None:
             raise Problem.of(summary.message)
@@ -93,6 +93,6 @@ def follow(run: Run, *, json: bool) -> int:
         printer.note(_("Run {run} crashed. The end of its log:").format(run=run.id))
         for line in run.log_tail():
             printer.note(f"  {i18n.printable(line)}")
-        printer.note(_("To go on: mnist-tui resume {run}").format(run=run.id))
+        printer.note(_("To continue: mnist-tui resume {run}").format(run=run.id))
     ended = printer.record.ended
     return EXIT_CODES[ended.status] if ended else 1

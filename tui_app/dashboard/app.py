@@ -1,4 +1,4 @@
-"""The application: what does not belong to one screen."""
+"""The application: everything that does not belong to a single screen."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from tui_app.dashboard.worker_link import Launch, StandbyProcess
 from tui_app.i18n import _, say
 
 WIDE = (120, 40)
-"""Columns and rows from which all panels are on one screen."""
+"""Minimum columns and rows to show all panels at once."""
 NARROW = (80, 24)
-"""Columns and rows from which they are tabs."""
+"""Minimum columns and rows to show the panels as tabs."""
 TERMINAL_CHECK_S = 1.0
 GC_DELAY_S = 1.0
 SIZE_CHECK_S = 1.0
 EXIT_TIMEOUT_S = 2.0
-"""A terminal that has stopped reading is not waited for any longer."""
+"""Maximum seconds to wait on exit for a terminal that has stopped reading."""
 
 
 def _leave_without_terminal() -> None:
@@ -44,7 +44,7 @@ def _leave_without_terminal() -> None:
 
 
 class MnistTui(App[int]):
-    """The dashboard on the runs of a folder; `settings` fill its form, `run_id` is opened at once."""
+    """The dashboard for a folder of runs; `settings` fill its form, `run_id` is opened at once."""
 
     CSS_PATH = "app.tcss"
     TITLE = "mnist-tui"
@@ -62,12 +62,12 @@ class MnistTui(App[int]):
     ) -> None:
         super().__init__()
         self._dashboard = Dashboard(runs_dir, settings, run_id, launch, resume=resume)
-        # Known from the start, they spare the first painting a second one: a tenth of a second.
+        # Setting the size classes up front saves painting the first screen twice: a tenth of a second.
         columns, rows = shutil.get_terminal_size()
         for size, breakpoints in ((columns, self.HORIZONTAL_BREAKPOINTS), (rows, self.VERTICAL_BREAKPOINTS)):
             self._dashboard.add_class(max((least, name) for least, name in breakpoints if least <= size)[1])
         bind(self._bindings, key_table())
-        # Textual has no other way to say in another language what its own key does.
+        # Textual offers no other way to translate the text of its own key.
         self._bindings.key_to_bindings[self.COMMAND_PALETTE_BINDING] = [
             Binding(
                 self.COMMAND_PALETTE_BINDING,
@@ -83,33 +83,33 @@ class MnistTui(App[int]):
         return self._dashboard
 
     def run_in_terminal(self) -> int:
-        """Returns the exit code."""
-        gc.disable()  # a tenth of the time to the first painting
+        """Run in the terminal and return the exit code."""
+        gc.disable()  # saves a tenth of the time to the first painting
         self.call_later(self.set_timer, GC_DELAY_S, gc.enable)
         self.call_later(self._watch_terminal)
         result = self.run()
         return result or self.return_code or 0
 
     def _watch_terminal(self) -> None:
-        """The terminal's end, or the system's, must find the program as a quit does, and leave it as one."""
+        """Exit cleanly when the terminal closes or the system shuts down, as on a quit."""
         for number in (signal.SIGHUP, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, self._leave, 128 + number)
-        # Not by the event loop: what is drawn on a terminal that is gone may block it for ever.
+        # Not on the event loop: drawing to a terminal that is gone may block it forever.
         threading.Thread(target=_leave_without_terminal, daemon=True).start()
 
     def on_mount(self) -> None:
         self.set_interval(SIZE_CHECK_S, self._check_size)
 
     def _check_size(self) -> None:
-        """Of sizes close together, Textual may tell an older one last: to the application, or to a screen."""
+        """Correct a stale size: after quick resizes Textual may report an older one last, to the app or a screen."""
         if tuple(self.size) != tuple(shutil.get_terminal_size()):
-            signal.raise_signal(signal.SIGWINCH)  # Textual looks again
+            signal.raise_signal(signal.SIGWINCH)  # makes Textual read the size again
         for screen in self.screen_stack:
             if screen.outer_size != self.size:
                 screen.post_message(events.Resize(self.size, self.size))
 
     def _leave(self, code: int) -> None:
-        """Nothing is lost by ending at once: whatever is known of a run is in its directory."""
+        """Exit at once: nothing is lost, since everything about a run is in its directory."""
         stalled = threading.Timer(EXIT_TIMEOUT_S, os._exit, (code,))
         stalled.daemon = True
         stalled.start()
@@ -138,7 +138,7 @@ class MnistTui(App[int]):
             self.push_screen(HelpScreen(keys))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        yield SystemCommand(_("Theme"), _("Choose other colours"), self.action_change_theme)
+        yield SystemCommand(_("Theme"), _("Change the colours"), self.action_change_theme)
         for key in screen.keys if isinstance(screen, SideScreen) else key_table():
             yield SystemCommand(key.text, key.help, lambda action=key.action: self.call_later(self._run, action))
         yield SystemCommand(_("Screenshot"), _("Save a picture of the screen"), lambda: self.deliver_screenshot())
@@ -146,7 +146,7 @@ class MnistTui(App[int]):
     async def _run(self, action: str) -> None:
         await self.run_action(action, self.screen)
 
-    # What Textual would say in English
+    # Texts that Textual has only in English
 
     def action_command_palette(self) -> None:
         if not isinstance(self.screen, CommandPalette):
@@ -159,21 +159,21 @@ class MnistTui(App[int]):
 
     def action_help_quit(self) -> None:
         quit_key = next(key for key in key_table() if key.action == "app.quit")
-        self.notify(_("{key} ends the program.").format(key=quit_key.names[0]))
+        self.notify(_("{key} quits the program.").format(key=quit_key.names[0]))
 
     @on(events.DeliveryComplete)
     def _screenshot_saved(self, event: events.DeliveryComplete) -> None:
         event.prevent_default()
-        self.notify(_("The picture is in {path}.").format(path=event.path), markup=False)
+        self.notify(_("Screenshot saved to {path}.").format(path=event.path), markup=False)
 
     @on(events.DeliveryFailed)
     def _screenshot_not_saved(self, event: events.DeliveryFailed) -> None:
         event.prevent_default()
-        text = say(Message("the picture could not be saved: {reason}", {"reason": reason(event.exception)}))
+        text = say(Message("the screenshot could not be saved: {reason}", {"reason": reason(event.exception)}))
         self.notify(text, severity="error", markup=False)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """A question must be answered before anything else is done."""
+        """Block other actions until an open question is answered."""
         from tui_app.dashboard.screens.quit_screen import QuitScreen
 
         if action in ("quit", "help") and isinstance(self.screen, QuitScreen):

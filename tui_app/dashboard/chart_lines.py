@@ -1,4 +1,4 @@
-"""What the chart shows of the runs: which of them are one line, with what name and colour."""
+"""The chart's lines: which runs share one, and each line's name and colour."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tui_app.i18n import ngettext, printable
 
 @dataclass(frozen=True)
 class Line:
-    """A run, or several that differ in nothing but their seed."""
+    """A run, or several that differ only in their seed."""
 
     key: str
     runs: tuple[ShownRun, ...]
@@ -26,8 +26,9 @@ class Line:
 
 
 def lines(book: RunBook) -> list[Line]:
-    """The run on show, then those that are ticked and have begun. Ticked runs that differ in nothing but their seed are
-    one line: the run on show among them, if it is ticked itself.
+    """Return the current run's line, then those of the ticked runs that have started.
+
+    Ticked runs that differ only in their seed share one line; the current run joins it only if it is ticked itself.
     """
     kinds: dict[str, dict[int, ShownRun]] = {}
     for followed in book.shown:
@@ -44,14 +45,14 @@ def lines(book: RunBook) -> list[Line]:
 
 
 def series(book: RunBook) -> tuple[Series, ...]:
-    """The lines as the chart wants them."""
+    """Return the lines as series for the chart."""
     shown = lines(book)
     names = _names(shown)
     return tuple(_series(line, name, book.colour(line.key)) for line, name in zip(shown, names, strict=True))
 
 
 def colours(book: RunBook) -> dict[str, str]:
-    """Of each run in the chart that of its line; none yet where it has not begun."""
+    """Map each charted run to its line's colour; empty until it starts."""
     known = {followed.run.id: book.colour(line.key) for line in lines(book) for followed in line.runs}
     return dict.fromkeys(book.overlaid, "") | known
 

@@ -1,4 +1,4 @@
-"""Every key of the dashboard: one table for the bindings, the footer and the help."""
+"""Every key of the dashboard, in one table for the bindings, the footer and the help."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ ARROWS = (
     Binding("left", "move(0, -1)", show=False),
     Binding("right", "move(0, 1)", show=False),
 )
-"""For a widget with rows and columns."""
+"""Arrow bindings for a widget with rows and columns."""
 
 
 @dataclass(frozen=True)
 class Key:
-    """`keys` as Textual writes them, the first being the one on show; `in_footer`: the essentials."""
+    """An action with its keys, in Textual's spelling; the first is displayed. `in_footer` marks the essential ones."""
 
     keys: str
     action: str
@@ -30,7 +30,7 @@ class Key:
 
     @property
     def names(self) -> list[str]:
-        """As they stand on a keyboard."""
+        """Key names as printed on a keyboard."""
         return [_name(key) for key in self.keys.split(",")]
 
 
@@ -48,7 +48,7 @@ def _name(key: str) -> str:
 
 
 def bind(bindings: BindingsMap, table: Iterable[Key]) -> None:
-    """Have keys do what a table says; the footer shows the first of each."""
+    """Bind the keys of a table; the footer shows the first key of each action."""
     for key in table:
         first, *others = key.keys.split(",")
         bindings.bind(first, key.action, key.text, show=key.in_footer, key_display=key.names[0])
@@ -57,41 +57,43 @@ def bind(bindings: BindingsMap, table: Iterable[Key]) -> None:
 
 
 def key_table() -> tuple[Key, ...]:
-    """In the language in use."""
+    """Return the dashboard's keys, with their texts in the current language."""
     return (
-        Key("f5,ctrl+t", "screen.train", _("Train"), _("Start a run with what the form says")),
-        Key("f6,s", "screen.stop", _("Stop"), _("Ask the run on show to stop; it saves a checkpoint first")),
-        Key("f7,r", "screen.resume", _("Resume"), _("Go on with the run on show from its checkpoint")),
-        Key("f8,l", "screen.toggle_log_scale", _("Log scale"), _("Losses on a logarithmic scale, or back")),
-        Key("f9,o", "screen.toggle_overlay", _("Overlay"), _("Lay the run under the list's cursor over the chart")),
+        Key("f5,ctrl+t", "screen.train", _("Train"), _("Start a run with the settings of the form")),
+        Key("f6,s", "screen.stop", _("Stop"), _("Ask the current run to stop; it saves a checkpoint first")),
+        Key("f7,r", "screen.resume", _("Resume"), _("Resume the current run from its checkpoint")),
+        Key(
+            "f8,l", "screen.toggle_log_scale", _("Log scale"), _("Switch between a linear and a logarithmic loss scale")
+        ),
+        Key("f9,o", "screen.toggle_overlay", _("Overlay"), _("Overlay the selected run on the chart, or remove it")),
         Key(
             "f11,x",
             "screen.next_x_unit",
             _("x axis"),
-            _("Losses by epoch, by seconds of training, or by multiply–accumulates"),
+            _("Plot losses by epoch, by seconds of training or by multiply–accumulates"),
             False,
         ),
         Key(
             "shift+f5,c", "screen.compare", _("Compare"), _("Train networks on the same seeds, and compare them"), False
         ),
-        Key("f3,d", "screen.show_digits", _("Digits"), _("Look at the images that the run on show gets wrong"), False),
-        Key("f12,w", "screen.draw", _("Draw"), _("Draw a digit, and see what the runs in the chart say of it"), False),
+        Key("f3,d", "screen.show_digits", _("Digits"), _("View the images that the current run gets wrong"), False),
+        Key("f12,w", "screen.draw", _("Draw"), _("Draw a digit, and see how the runs in the chart classify it"), False),
         Key(
             "shift+f6,h",
             "screen.test",
             _("Conditions"),
-            _("Test the runs in the chart on shifted, turned and noisy digits"),
+            _("Test the runs in the chart on shifted, rotated and noisy digits"),
             False,
         ),
-        Key("f4,v", "screen.show_log", _("Log"), _("Read the log of the run on show, tracebacks included"), False),
+        Key("f4,v", "screen.show_log", _("Log"), _("Read the log of the current run, tracebacks included"), False),
         Key("f2", "screen.next_panel", _("Next panel"), _("Go to the next panel"), False),
-        Key("shift+f2", "screen.previous_panel", _("Previous panel"), _("Go to the panel before"), False),
+        Key("shift+f2", "screen.previous_panel", _("Previous panel"), _("Go to the previous panel"), False),
         Key("f1,question_mark", "app.help", _("Help"), _("This help")),
-        Key("f10,q", "app.quit", _("Quit"), _("Leave; runs in progress may go on")),
+        Key("f10,q", "app.quit", _("Quit"), _("Quit; runs in progress can continue")),
     )
 
 
-# Of the screens beside the dashboard
+# Keys of the side screens
 
 
 def _back() -> Key:
@@ -100,7 +102,7 @@ def _back() -> Key:
 
 def compare_keys() -> tuple[Key, ...]:
     return (
-        Key("f5", "compare", _("Compare"), _("Train what is not trained yet, and compare")),
+        Key("f5", "compare", _("Compare"), _("Train the missing runs, and compare")),
         Key("f6", "stop", _("Stop"), _("Stop the runs in progress; each saves a checkpoint first")),
         Key("f9", "overlay", _("Curves"), _("Show the curves of all these runs in the chart")),
         _back(),
@@ -109,15 +111,15 @@ def compare_keys() -> tuple[Key, ...]:
 
 def digits_keys() -> tuple[Key, ...]:
     return (
-        Key("down,pagedown", "turn(1)", _("Next page"), _("Turn to the next page")),
-        Key("up,pageup", "turn(-1)", _("Page before"), _("Turn to the page before")),
+        Key("down,pagedown", "turn(1)", _("Next page"), _("Go to the next page")),
+        Key("up,pageup", "turn(-1)", _("Previous page"), _("Go to the previous page")),
         _back(),
     )
 
 
 def canvas_keys() -> tuple[Key, ...]:
     return (
-        Key("space", "toggle_pen", _("Pen"), _("Lower the pen, or lift it; the arrows move it")),
+        Key("space", "toggle_pen", _("Pen"), _("Lower or lift the pen; the arrows move it")),
         Key("c,delete,backspace", "clear", _("Clear"), _("Clear the drawing")),
     )
 
@@ -127,4 +129,4 @@ def draw_keys() -> tuple[Key, ...]:
 
 
 def conditions_keys() -> tuple[Key, ...]:
-    return (Key("f5", "test", _("Test"), _("Test under the conditions typed")), _back())
+    return (Key("f5", "test", _("Test"), _("Test under the conditions entered")), _back())

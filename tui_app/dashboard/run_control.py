@@ -1,4 +1,4 @@
-"""Starts, resumes and stops the runs of a dashboard."""
+"""Starting, resuming and stopping runs from the dashboard."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from tui_app.dashboard.worker_link import WorkerLink
 
 
 class RunControl:
-    """Hands the runs of a book over to workers. Whatever hinders is a `Problem`."""
+    """Control over the runs of a book, which it hands over to workers. Failures raise `Problem`."""
 
     def __init__(self, book: RunBook, link: WorkerLink) -> None:
         self._book = book
         self._link = link
 
     def start(self, config: RunConfig) -> str:
-        """Make a run and have it trained. Return its id."""
+        """Create a run, hand it over for training, and return its id."""
         return self._hand_over(directory.create(self._book.runs_dir, config))
 
     def resume(self, run_id: str) -> str:
-        """Have a run trained from its checkpoint. Return its id."""
+        """Hand a run over for training from its checkpoint, and return its id."""
         run = self._book.run(run_id)
         directory.check_resumable(run)
         run.withdraw_stop()

@@ -1,4 +1,4 @@
-"""Fills the panels with the current run, and the chart with those laid over it."""
+"""Display of the current run in the panels, and of the overlaid runs in the chart."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tui_app.dashboard.widgets.runs_panel import RunsPanel
 
 
 class RunDisplay:
-    """Shows in the panels of a screen what a book knows of its runs."""
+    """Display of a book's runs in the panels of a screen."""
 
     def __init__(self, screen: Screen[Any], book: RunBook, follower: RunFollower) -> None:
         self._screen = screen
@@ -28,17 +28,17 @@ class RunDisplay:
         self._follower = follower
         self._bindings_are_of: object = None
         self._table_is_of = ""
-        """The current run whose table was shown, before its user chose another network in the form."""
+        """Id of the run whose layer table was shown last; the form may have replaced it by another network's since."""
 
     def show_run(self, run_id: str) -> None:
-        """Fill the panels with a run, live or not."""
+        """Fill the panels with a run, in progress or not."""
         self._book.current_id, self._table_is_of = run_id, ""
         self._follower.follow(run_id)
         self._show_all()
         self.show_list()
 
     def toggle_overlay(self, run_id: str) -> None:
-        """Lay a run over the chart, or take it away."""
+        """Overlay a run on the chart, or remove it."""
         if run_id in self._book.overlaid:
             self._book.overlaid.remove(run_id)
         else:
@@ -48,14 +48,14 @@ class RunDisplay:
         self.show_list()
 
     def show_together(self, run_ids: Sequence[str]) -> None:
-        """Show these runs in the chart, and no others."""
+        """Show exactly these runs in the chart."""
         self._book.overlaid = list(run_ids)
         for run_id in run_ids:
             self._follower.follow(run_id)
         self.show_run(run_ids[0])
 
     def take(self, news: News) -> bool:
-        """Show what is new of a run. Return whether it has ended."""
+        """Show a run's news. Return True if it has just ended."""
         followed = self._book.followed[news.run_id]
         was, followed.state = followed.state, news.state
         if news.has_events or was != news.state:
@@ -68,7 +68,7 @@ class RunDisplay:
         return was in LIVE and news.state not in LIVE
 
     def show_list(self) -> None:
-        """Bring the list of runs up to date."""
+        """Update the list of runs."""
         book = self._book
         self._screen.query_one(RunsPanel).show_runs(book.summaries, book.current_id, self.line_colours())
 
@@ -98,4 +98,4 @@ class RunDisplay:
         started = current.record.started if current is not None else None
         planned_epochs = started.config.epochs if started is not None else None
         if self._screen.query_one(ChartPanel).show(chart_lines.series(self._book), planned_epochs):
-            self.show_list()  # its marks have the colours of the lines
+            self.show_list()  # its marks use the colours of the lines

@@ -1,4 +1,4 @@
-"""Reads runs, and the list of runs, as they change, and posts what is new to the screen."""
+"""Tasks that read runs, and the list of runs, as they change, and post the news to the screen."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LISTING_INTERVAL_S, BUSY_LISTING_INTERVAL_S = 2.0, 6.0
 
 
 class News(Message):
-    """A run has new events, or may have another state."""
+    """Sent when a run has new events or may have changed its state."""
 
     def __init__(self, run_id: str, state: State, *, has_events: bool) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class News(Message):
 
 
 class Listed(Message):
-    """The runs that there are."""
+    """Sent with the current list of runs."""
 
     def __init__(self, summaries: Sequence[Summary], *, disk_is_full: bool) -> None:
         super().__init__()
@@ -36,18 +36,18 @@ class Listed(Message):
 
 
 class RunFollower:
-    """Keeps the runs of a book up to date. `screen` gets `News` and `Listed`, and the failures of the tasks."""
+    """Follower that keeps a book's runs up to date. `screen` receives `News`, `Listed` and the tasks' failures."""
 
     def __init__(self, book: RunBook, screen: DOMNode) -> None:
         self._book = book
         self._screen = screen
 
     def list_runs(self) -> None:
-        """Look into the folder now, and from now on every few seconds."""
+        """Read the folder now, and every few seconds from now on."""
         self._screen.run_worker(self._list(), group="listing", exclusive=True, exit_on_error=False)
 
     def follow(self, run_id: str) -> None:
-        """Read a run until it has ended; again where another process went on with it."""
+        """Read a run until it ends, and again if another process has resumed it."""
         followed = self._book.follow(run_id)
         if not followed.is_read and (followed.state in LIVE or self._is_listed_otherwise(followed)):
             followed.is_read = True
@@ -69,7 +69,7 @@ class RunFollower:
     async def _read(self, followed: ShownRun) -> None:
         try:
             while True:
-                # First: what was written before the end is then read.
+                # Read the state first, so that everything written before the end is read.
                 state = await asyncio.to_thread(followed.current_state)
                 while events := await asyncio.to_thread(followed.read_chunk):
                     followed.record.apply(events)

@@ -1,4 +1,4 @@
-"""Opens the screens beside the dashboard, and brings them what the worker answers."""
+"""The side screens: opening them, and passing the worker's answers on to them."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 class SideScreens:
-    """The modules of the screens are loaded when they are opened: the first painting need not wait for them.
+    """Opener of the side screens. It imports each on first use, so that the first painting need not wait for them.
 
-    `complain` is told what hinders.
+    `complain` receives the problems.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class SideScreens:
         self._complain = complain
         self._accuracies: dict[Measure, float] = {}
 
-    # Opening them. Raises `Problem` where there is nothing to show.
+    # Opening screens: raises `Problem` if there is nothing to show
 
     def open_log(self) -> None:
         from tui_app.dashboard.screens.log_screen import LogScreen
@@ -63,19 +63,19 @@ class SideScreens:
 
     def _open(self, screen: AskingScreen[Any], then: Callable[[Any], None] = lambda _result: None) -> None:
         def closed(result: Any) -> None:
-            if screen.is_waiting:  # its answer may take a minute, for which the next run must not wait
+            if screen.is_waiting:  # the answer may take a minute, and the next run must not wait for it
                 self._trying(self._link.interrupt)
             then(result)
 
         self._dashboard.app.push_screen(screen, closed)
 
-    # What they ask, and what is answered
+    # Questions and answers
 
     def _ask(self, question: Question) -> None:
         self._trying(lambda: self._link.ask(question))
 
     def take(self, answer: SideAnswer | Refused) -> None:
-        """Bring an answer to the screen that asked."""
+        """Pass an answer on to the screen that asked."""
         if isinstance(answer, Measured):
             self._accuracies[answer.request] = answer.accuracy
         for screen in self._asking():
@@ -91,7 +91,7 @@ class SideScreens:
             screen.give_up()
 
     def _asking(self) -> list[AskingScreen[Any]]:
-        """Return the screen that asks the worker; the help may be on top of it."""
+        """Return the open screens that query the worker; the help may be on top of them."""
         return [screen for screen in self._dashboard.app.screen_stack if isinstance(screen, AskingScreen)]
 
     def _trying(self, act: Callable[[], object]) -> None:

@@ -1,4 +1,4 @@
-"""The dashboard's link to its worker: a process that waits, its libraries loaded, answers, and takes runs on."""
+"""The dashboard's link to its worker, a process that waits with its libraries loaded and takes questions and runs."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ from tui_app.i18n import _
 
 
 class StandbyWorker(Protocol):
-    """A worker that waits for the next run; it ends when the dashboard does, unless it was handed a run."""
+    """A worker that waits for the next run; it ends with the dashboard unless it was handed a run."""
 
     @property
     def is_alive(self) -> bool: ...
 
     def ask(self, question: Question) -> None:
-        """Have a question answered in `answers`. Raises `Problem` where the worker is gone."""
+        """Send a question, to be answered in `answers`. Raises `Problem` if the worker is gone."""
 
     def hand_over(self, run: Run) -> None:
-        """Let it carry out a run. Raises `Problem` where the worker is gone."""
+        """Hand a run over to the worker. Raises `Problem` if the worker is gone."""
 
     def close(self) -> None:
-        """Ask nothing more."""
+        """Stop sending requests: an idle worker ends."""
 
     def abandon(self) -> None:
-        """End it, whatever it is at."""
+        """End the worker, whatever it is doing."""
 
     def answers(self) -> AsyncIterator[Answer]:
-        """Yield what it says until it has a run, or ends. Raises `Problem` where it ended by itself."""
+        """Yield answers until the worker ends or is handed a run. Raises `Problem` if it ended by itself."""
 
 
 class StandbyProcess:
-    """The real one: a process in its own session."""
+    """A standby worker in a process and session of its own."""
 
     def __init__(self) -> None:
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
@@ -81,7 +81,7 @@ class StandbyProcess:
         finally:
             transport.close()
         if self._process.stdin is not None and not self._process.stdin.closed:
-            raise Problem("the worker process ended: {reason}", reason=self._last_words())
+            raise Problem("the training process ended: {reason}", reason=self._last_words())
 
     def _send(self, request: Request) -> None:
         assert self._process.stdin is not None
@@ -89,7 +89,7 @@ class StandbyProcess:
             self._process.stdin.write(protocol.encode(request) + b"\n")
             self._process.stdin.flush()
         except (OSError, ValueError) as error:
-            raise Problem("the worker process ended: {reason}", reason=self._last_words()) from error
+            raise Problem("the training process ended: {reason}", reason=self._last_words()) from error
 
     def _last_words(self) -> str:
         self._errors.seek(0)
@@ -99,17 +99,17 @@ class StandbyProcess:
 
 
 Launch = Callable[[], StandbyWorker]
-"""Starts a worker. Raises `Problem`."""
+"""A function that starts a worker, or raises `Problem`."""
 
 
 class WorkerLink:
-    """Keeps one worker waiting; what it answers comes to the screen as `Answered`."""
+    """Keeper of one waiting worker, whose answers are posted to the screen as `Answered`."""
 
     GROUP = "standby"
-    """The name of the tasks that listen, by which the screen knows their failures."""
+    """Group name of the listening tasks, by which the screen recognises their failures."""
 
     class Answered(Message):
-        """The worker said something."""
+        """Sent with an answer of the worker."""
 
         def __init__(self, answer: Answer) -> None:
             super().__init__()
@@ -122,20 +122,20 @@ class WorkerLink:
         self._gone: list[StandbyWorker] = []
 
     def start(self) -> StandbyWorker:
-        """Return the worker that waits, started where there is none. Raises `Problem` where it cannot be."""
+        """Return the waiting worker, started if necessary. Raises `Problem` if it cannot be started."""
         if self._waiting is None or not self._waiting.is_alive:
             self._waiting = self._launch()
             self._screen.run_worker(self._listen(self._waiting), group=self.GROUP, exit_on_error=False)
         return self._waiting
 
     def ask(self, question: Question) -> None:
-        """Have a question answered. Raises `Problem` where there is no worker."""
+        """Send a question to the worker. Raises `Problem` if there is none."""
         self.start().ask(question)
 
     def hand_over(self, run: Run) -> StandbyWorker:
-        """Let the worker carry out a run, and return it. Raises `Problem` where it is gone.
+        """Hand a run over to the worker, and return the worker. Raises `Problem` if it is gone.
 
-        The next one is started when no run needs the processor, or somebody needs it.
+        The next worker is started when no run is in progress any more, or when it is needed.
         """
         worker, self._waiting = self.start(), None
         worker.hand_over(run)
@@ -143,7 +143,7 @@ class WorkerLink:
         return worker
 
     def interrupt(self) -> None:
-        """Have the worker leave what it is at, so that the next run need not wait for it. Raises `Problem`."""
+        """Replace the worker, so that the next run need not wait for its current answer. Raises `Problem`."""
         if self._waiting is not None:
             self._waiting.abandon()
             self._gone.append(self._waiting)
@@ -151,11 +151,11 @@ class WorkerLink:
         self.start()
 
     def reap(self) -> None:
-        """Take the exit status of those that have ended: nothing of them is left behind."""
+        """Collect the exit status of ended workers, so that no zombie is left behind."""
         self._gone = [worker for worker in self._gone if worker.is_alive]
 
     def close(self) -> None:
-        """Ask nothing more: the worker ends."""
+        """Stop sending requests: the waiting worker ends."""
         if self._waiting is not None:
             self._waiting.close()
 

@@ -167,7 +167,7 @@ def test_a_name_without_a_class_says_how_to_write_it(model: str) -> None:
 
 def test_a_file_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Write) -> None:
     missing = tmp_path / "missing.py"
-    assert problem(f"{missing}:Net") == f"there is no file {missing} to take a network from"
+    assert problem(f"{missing}:Net") == f"there is no network file {missing}"
     assert problem(f"{tmp_path}:Net") == f"{tmp_path} is a folder, not a Python file"
     assert "cannot be read" in problem("a\0b.py:Net")
     assert "cannot be read" in problem("~no-such-user-here/net.py:Net")
@@ -302,5 +302,7 @@ def test_an_output_that_is_not_ten_logits_per_image(write: Write, body: str, cam
 
 def test_a_network_with_nothing_to_train(write: Write) -> None:
     frozen = NET.replace("784, 10)", "784, 10).requires_grad_(False)")
-    assert problem(write(frozen)).endswith("net.py has nothing to train")
-    assert "does not depend on a parameter" in problem(write(with_forward("self.fc(self.flatten(x)).detach()")))
+    assert problem(write(frozen)).endswith("net.py has no trainable parameters")
+    assert "does not depend on any trainable parameter" in problem(
+        write(with_forward("self.fc(self.flatten(x)).detach()"))
+    )

@@ -82,7 +82,7 @@ def test_an_empty_drawing_is_nothing(trained: list[Run]) -> None:
 
 def test_runs_without_predictions_are_refused(tmp_path: Path) -> None:
     run = directory.create(tmp_path, RunConfig(dataset="sample"))
-    with pytest.raises(Problem, match="has not begun"):
+    with pytest.raises(Problem, match="has not started"):
         Browser().browse(Browse(str(run.path)))
 
 
@@ -121,7 +121,7 @@ def test_data_that_are_gone_are_named(trained: list[Run], tmp_path: Path) -> Non
         (run.path / name).write_text(text.replace('"sample"', '"mnist"'))
     settings = json.loads((run.path / "config.json").read_text())
     (run.path / "config.json").write_text(json.dumps(settings | {"data_dir": str(tmp_path / "gone")}))
-    with pytest.raises(Problem, match=r"not in .*gone any more"):
+    with pytest.raises(Problem, match=r"no longer in .*gone"):
         Browser().measure(Measure(str(run.path), None))
 
 

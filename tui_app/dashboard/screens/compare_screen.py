@@ -1,4 +1,4 @@
-"""Networks trained on the same seeds and held against each other: which is better, and how surely."""
+"""The screen that trains networks on the same seeds and compares them."""
 
 from __future__ import annotations
 
@@ -34,14 +34,17 @@ _SEEDS = 5
 
 
 class CompareScreen(AskingScreen[list[str]]):
-    """`settings` are those of all runs; `ask` gets a question answered. Dismissed with ids of runs for the chart."""
+    """A comparison of networks. `settings` apply to all runs; `ask` sends a question, whose answer comes to `show`.
+
+    The screen is dismissed with the ids of the runs to show in the chart.
+    """
 
     ASKS = Settle
 
     AUTO_FOCUS = "#seeds"
 
     class Advanced(Message):
-        """The runs have come further, or there is an answer."""
+        """Sent when the runs have advanced, or with the results."""
 
         def __init__(self, made: Comparison, results: Results | None = None) -> None:
             super().__init__()
@@ -92,7 +95,7 @@ class CompareScreen(AskingScreen[list[str]]):
             dataset=settings.dataset,
         )
 
-    # What is asked
+    # Questions
 
     @on(Button.Pressed, "#compare")
     @on(Input.Submitted)
@@ -107,7 +110,7 @@ class CompareScreen(AskingScreen[list[str]]):
         except Problem as problem:
             self._complain(problem)
             return
-        # What `auto` means, and whether the networks can be built, is found out by the worker: that needs torch.
+        # The worker resolves `auto` and checks that the networks can be built: both need torch.
         self._asked = Settle(models, self._settings)
         self._say(_("Looking for the data and the device…"))
         self._ask(self._asked)
@@ -138,7 +141,7 @@ class CompareScreen(AskingScreen[list[str]]):
 
     @property
     def is_waiting(self) -> bool:
-        """The worker is at a question of this screen."""
+        """True while the worker is answering a question of this screen."""
         return self._asked is not None
 
     @on(Button.Pressed, "#stop-comparison")
@@ -157,10 +160,10 @@ class CompareScreen(AskingScreen[list[str]]):
 
     def _leave(self, run_ids: list[str]) -> None:
         if self._made is not None:
-            self.app.notify(_("Runs in progress go on; the same comparison goes on from there."))
+            self.app.notify(_("Runs in progress continue; the same comparison will pick up from there."))
         self.dismiss(run_ids)
 
-    # How it goes
+    # Progress
 
     @work(exit_on_error=False)
     async def _carry_out(self, made: Comparison) -> None:
@@ -187,7 +190,7 @@ class CompareScreen(AskingScreen[list[str]]):
         if left is not None and self._made is not None:
             line += " · " + _("{left} left").format(left=duration(left))
         if self._made is None and self._is_stopping:
-            line += " · " + _("stopped; Compare goes on from here")
+            line += " · " + _("stopped; Compare continues from here")
         self._say(line)
         answer = self.query_one("#answer-text", Static)
         answer.update(_runs_table(made.parts) if message.results is None else _answer(message.results))
@@ -208,7 +211,7 @@ class CompareScreen(AskingScreen[list[str]]):
 
 
 def _runs_table(parts: Sequence[Part]) -> RenderableType:
-    """While they are trained: a row for each run."""
+    """Lay out the progress, a row per run."""
     rows = []
     for part in parts:
         result = part.followed.record.evaluated if part.followed is not None else None

@@ -1,4 +1,4 @@
-"""Trained networks tested on harder images: their accuracy against the strength of a condition."""
+"""The screen that tests trained networks on harder images, and plots accuracy against strength."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tui_app.i18n import _, say
 
 @dataclass(frozen=True)
 class Subject:
-    """A finished run to test, and the lines and the colour that stand for it."""
+    """A finished run to test, with the lines and the colour that represent it."""
 
     run_dir: str
     lines: tuple[str, ...]
@@ -37,9 +37,9 @@ class Subject:
 
 
 class ConditionsScreen(AskingScreen[None]):
-    """`ask` gets a request answered, by `show`; `known` has what was measured before, and gets what is measured now.
+    """Accuracies of runs under harder conditions. `ask` sends a request, whose answer comes to `show`.
 
-    `notes`: what else is to be said of the runs.
+    `known` holds earlier measurements and receives the new ones; `notes` are remarks on the runs.
     """
 
     ASKS = Measure
@@ -64,10 +64,10 @@ class ConditionsScreen(AskingScreen[None]):
     def compose(self) -> ComposeResult:
         yield Header()
         with Horizontal(classes="field"):
-            for kind, label in (("shift", _("Shift px")), ("turn", _("Turn °")), ("noise", _("Noise 0–1"))):
+            for kind, label in (("shift", _("Shift px")), ("turn", _("Rotation °")), ("noise", _("Noise 0–1"))):
                 strengths = ",".join(f"{strength:g}" for strength in DEFAULTS[kind])  # type: ignore[index]
                 yield Label(label)
-                yield Input(strengths, id=kind, compact=True, tooltip=_("Strengths, with commas between them"))
+                yield Input(strengths, id=kind, compact=True, tooltip=_("Strengths, separated by commas"))
             yield Button(_("Test"), id="start", variant="primary", compact=True)
         yield ProgressBar(total=1, show_eta=False, show_percentage=False, id="conditions-progress")
         yield Static(id="conditions-state")
@@ -84,12 +84,12 @@ class ConditionsScreen(AskingScreen[None]):
     def on_mount(self) -> None:
         self._ask_next()
 
-    # What is asked
+    # Questions
 
     @on(Button.Pressed, "#start")
     @on(Input.Submitted)
     def action_test(self) -> None:
-        """Test what is typed; whatever is known stays known."""
+        """Test under the conditions entered; earlier measurements are kept."""
         try:
             self._conditions = self._typed()
         except InvalidSetting as invalid:
@@ -101,7 +101,7 @@ class ConditionsScreen(AskingScreen[None]):
 
     @on(Input.Changed)
     def _check(self) -> None:
-        """Mark what cannot be while it is typed."""
+        """Mark invalid input while it is typed."""
         wrong = None
         try:
             self._typed()
@@ -115,7 +115,7 @@ class ConditionsScreen(AskingScreen[None]):
             self._say(self._progress_text())
 
     def _typed(self) -> list[Condition]:
-        """A kind without strengths is not tested. Raises `InvalidSetting`."""
+        """Return the conditions entered; a kind without strengths is left out. Raises `InvalidSetting`."""
         found: list[Condition] = []
         for kind in DEFAULTS:
             text = self.query_one(f"#{kind}", Input).value
@@ -124,12 +124,12 @@ class ConditionsScreen(AskingScreen[None]):
 
     @property
     def _plan(self) -> list[Measure]:
-        """Condition by condition, so that the networks can be compared from the first row on."""
+        """Measurements condition by condition, so that networks can be compared from the first row on."""
         asked = (None, *self._conditions)
         return [Measure(subject.run_dir, condition) for condition in asked for subject in self._subjects]
 
     def _ask_next(self) -> None:
-        """One question at a time: whoever leaves keeps nobody waiting."""
+        """Send the next question: one at a time, so that leaving the screen keeps nobody waiting."""
         left = [one for one in self._plan if one not in self._known and one.run_dir not in self._refused]
         if left and self._waiting is None:
             self._waiting = left[0]
@@ -138,10 +138,10 @@ class ConditionsScreen(AskingScreen[None]):
 
     @property
     def is_waiting(self) -> bool:
-        """A test under a condition is in progress."""
+        """True while a test under a condition is in progress."""
         return self._waiting is not None
 
-    # How it goes
+    # Progress
 
     def show(self, answer: Measured) -> None:
         self._go_on_from(answer.request)
@@ -175,10 +175,10 @@ class ConditionsScreen(AskingScreen[None]):
         plan = self._plan
         done = sum(one in self._known or one.run_dir in self._refused for one in plan)
         if done == len(plan):
-            return _("Mean accuracy over the directions of each condition, without new training.")
+            return _("Mean accuracy over the directions of each condition, without retraining.")
         text = _("{done} of {total} tests").format(done=done, total=len(plan))
         if self._waiting is None:
-            return text + " · " + _("stopped; F5 goes on")
+            return text + " · " + _("stopped; F5 continues")
         run_id = self._waiting.run_dir.rpartition("/")[2]
         return f"{text} · {run_id}, {view.condition_name(self._waiting.condition)}"
 
@@ -217,7 +217,7 @@ class ConditionsScreen(AskingScreen[None]):
 
 
 class CurveView(Widget):
-    """Accuracy by strength."""
+    """A plot of accuracy by strength."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -231,7 +231,7 @@ class CurveView(Widget):
 
     def render(self) -> Text:
         if len(self._strengths) < 2:
-            return Text(_("No strength is typed for this."), style="dim")
+            return Text(_("No strengths entered."), style="dim")
         width, height = self.content_size
         drawn = accuracy_chart.draw(self._curves, self._strengths, width, height - 1, plain=not terminal.has_utf8())
         return Text.assemble(drawn, "\n", self._unit.rjust(width), no_wrap=True)

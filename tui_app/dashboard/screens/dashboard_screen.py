@@ -1,4 +1,4 @@
-"""The one screen that is always there: it shows what is known of the runs in its panels."""
+"""The main screen, which is always open: panels that show the runs."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ from tui_app.i18n import _, ngettext, printable, say
 
 
 class Dashboard(PanelScreen):
-    """The panels, and what is done on their keys.
+    """The main screen's panels and the actions of its keys.
 
-    `settings` fill the form; `run_id` is shown at once, and resumed if so asked; `launch` starts a standby worker.
+    `settings` fill the form; `run_id` is shown at once, and resumed if `resume` is set; `launch` starts a worker.
     """
 
     AUTO_FOCUS = ""
@@ -61,7 +61,7 @@ class Dashboard(PanelScreen):
     def compose(self) -> ComposeResult:
         yield Header()
         yield from self.compose_panels(
-            (_("Run"), _("Layers"), _("Loss"), _("Progress"), _("Result"), _("Runs")),
+            (_("Settings"), _("Layers"), _("Loss"), _("Progress"), _("Result"), _("Runs")),
             (
                 RunForm(self._settings, id="form", classes="panel"),
                 ChartPanel(id="chart", classes="panel"),
@@ -71,8 +71,8 @@ class Dashboard(PanelScreen):
                 ResultPanel(id="result", classes="panel"),
             ),
         )
-        yield Static(_("mnist-tui needs 80 columns and 24 rows."), id="too-small")
-        yield Footer(compact=True)  # else 80 columns do not hold it
+        yield Static(_("mnist-tui needs at least 80 columns and 24 rows."), id="too-small")
+        yield Footer(compact=True)  # 80 columns are too few otherwise
 
     def on_mount(self) -> None:
         self.query_one("HeaderIcon").tooltip = _("Open the command palette")
@@ -81,7 +81,7 @@ class Dashboard(PanelScreen):
         self._follower.list_runs()
 
     def on_screen_resume(self, event: ScreenResume) -> None:
-        """Spare another look at all widgets before the first painting: every one has its styles."""
+        """Skip a second styling of all widgets before the first painting: they have their styles already."""
         event.refresh_styles = self._is_painted
         self._is_painted = True
 
@@ -123,7 +123,7 @@ class Dashboard(PanelScreen):
     def _begin(self, run_id: str) -> None:
         self._display.show_run(run_id)
         self._follower.list_runs()
-        if self.panel_in_front == "form":  # where panels are tabs: what was asked for is to be seen elsewhere
+        if self.panel_in_front == "form":  # with panels as tabs, the new run is seen on another one
             self.turn_to("chart")
 
     def stop_runs(self, run_ids: Sequence[str]) -> None:
@@ -202,9 +202,9 @@ class Dashboard(PanelScreen):
         self._say_when_disk_is_full(message.disk_is_full)
 
     def _say_when_disk_is_full(self, is_full: bool) -> None:
-        """Say what the runs themselves cannot write."""
+        """Warn once that the disk is full, which the runs themselves cannot record."""
         if is_full and not self._disk_was_full:
-            text = _("The disk of {path} is full: runs go on, but what they say is not kept until there is room.")
+            text = _("The disk of {path} is full: runs continue, but their events are not saved until there is space.")
             path = printable(str(self._book.runs_dir))
             self.notify(text.format(path=path), severity="error", timeout=30, markup=False)
         self._disk_was_full = is_full
@@ -220,7 +220,7 @@ class Dashboard(PanelScreen):
         if self._resume_first:
             self.action_resume()
 
-    # The current run, and those laid over its chart
+    # The current run and the overlaid ones
 
     @on(RunsPanel.Picked)
     def _pick(self, message: RunsPanel.Picked) -> None:
@@ -236,7 +236,7 @@ class Dashboard(PanelScreen):
             self._display.toggle_overlay(run_id)
 
     def _show_together(self, run_ids: Sequence[str] | None) -> None:
-        """Show these runs in the chart, and no others."""
+        """Show exactly these runs in the chart."""
         if run_ids:
             self._display.show_together(run_ids)
             self.turn_to("chart")
@@ -249,7 +249,7 @@ class Dashboard(PanelScreen):
             if not self.live_runs():
                 self._trying(self._link.start)
 
-    # Trouble
+    # Failures
 
     @on(Worker.StateChanged)
     def _task_failed(self, event: Worker.StateChanged) -> None:
@@ -263,7 +263,7 @@ class Dashboard(PanelScreen):
                 self.notify(printable(f"{type(error).__name__}: {error}"), severity="error", markup=False)
 
     def _trying(self, act: Callable[[], object]) -> None:
-        """Do something, and say what hinders."""
+        """Do something, and notify the user of a problem."""
         try:
             act()
         except Problem as problem:

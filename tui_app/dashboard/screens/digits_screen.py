@@ -1,4 +1,4 @@
-"""The test images behind a result: those of a cell of the confusion matrix, or on which two runs differ."""
+"""The screen of test images behind a result: a cell of the confusion matrix, or images on which two runs differ."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from tui_app.i18n import _, ngettext, number, percent
 _CARD_WIDTH, _CARD_HEIGHT = 30, 17
 
 Cell = tuple[int, int]
-"""A label, and the class that its images are taken for."""
+"""A label and a predicted class: a cell of the confusion matrix."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A set of images to look at, and what it is called."""
+    """A set of images to look at, with its name."""
 
     name: str
     request: Browse
 
 
 class DigitsScreen(AskingScreen[None]):
-    """A page of images. `ask` gets a request answered, by `show`."""
+    """Pages of test images. `ask` sends a request, whose answer comes to `show`."""
 
     ASKS = Browse
 
@@ -85,7 +85,7 @@ class DigitsScreen(AskingScreen[None]):
         digits = self._answer.digits[first : first + self._per_page]
         text = ngettext("{total} image", "{total} images", self._answer.total).format(total=number(self._answer.total))
         if digits:
-            shown = _("{images}: {first} to {last} on show, the most confident first")
+            shown = _("{images}: showing {first} to {last}, most confident first")
             text = shown.format(images=text, first=number(first + 1), last=number(first + len(digits)))
         self.query_one("#digits-summary", Static).update(Content(text))
         container = self.query_one("#digits", Container)
@@ -95,7 +95,7 @@ class DigitsScreen(AskingScreen[None]):
 
 
 class DigitCard(Vertical):
-    """An image and what is made of it."""
+    """An image with its predictions."""
 
     def __init__(self, digit: Digit, runs: Sequence[str]) -> None:
         super().__init__()
@@ -112,7 +112,7 @@ class DigitCard(Vertical):
         ]
         if digit.other_predicted is not None and digit.other_probability is not None:
             answers = ((digit.predicted, digit.probability), (digit.other_predicted, digit.other_probability))
-            lines = [_("A {label}:").format(label=digit.label)]
+            lines = [_("Label {label}:").format(label=digit.label)]
             lines[0] += " " + ", ".join(
                 f"{run} {predicted} ({percent(probability, 0)})"
                 for run, (predicted, probability) in zip(self._runs, answers, strict=False)

@@ -1,4 +1,4 @@
-"""Draw a digit, and see what trained networks say of it while it is drawn."""
+"""The screen to draw a digit on, with the answers of trained networks as it is drawn."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _BAR_WIDTH = 12
 
 
 class DrawScreen(AskingScreen[None]):
-    """`run_dirs`: finished runs by id; `ask` gets a request answered, by `show`."""
+    """A canvas and the answers to it. `run_dirs` are finished runs by id; `ask` sends a request, answered in `show`."""
 
     ASKS = Recognise
     AUTO_FOCUS = "DrawingCanvas"
@@ -43,7 +43,7 @@ class DrawScreen(AskingScreen[None]):
                 canvas_panel.border_title = _("Draw a digit")
                 yield DrawingCanvas()
             with Vertical(classes="panel", id="preview-panel") as preview_panel:
-                preview_panel.border_title = _("As they see it")
+                preview_panel.border_title = _("As the networks see it")
                 yield Pixels(plain=not terminal.has_grey(), id="preview")
             for run_id in self._run_dirs:
                 with Vertical(classes="panel") as answers:
@@ -57,7 +57,7 @@ class DrawScreen(AskingScreen[None]):
 
     @on(DrawingCanvas.Changed)
     def _drawn(self, event: DrawingCanvas.Changed) -> None:
-        """One question at a time: the newest drawing is what the next is about."""
+        """Keep the newest drawing for the next question: only one is asked at a time."""
         self._next = event.pixels
         self._ask_next()
 

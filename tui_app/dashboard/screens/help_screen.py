@@ -1,4 +1,4 @@
-"""The help: what the panels show, and every key."""
+"""The help: the panels explained, and every key."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tui_app.i18n import _
 
 
 class HelpScreen(ModalScreen[None]):
-    """Scrolls; escape leaves it. `keys`: those of a screen beside the dashboard."""
+    """The help in a dialog that scrolls and that Escape closes. `keys` are those of a side screen, if any."""
 
     BINDINGS = [Binding("escape,f1,question_mark,q", "dismiss", show=False)]  # noqa: RUF012
 
@@ -33,25 +33,25 @@ class HelpScreen(ModalScreen[None]):
                 return
             yield Static(
                 _(
-                    "Choose a network, a device and the number of epochs, then press Train. The run trains in a "
-                    "process of its own: it goes on when this dashboard, its terminal or its connection ends, and is "
-                    "shown again the next time."
+                    "Choose a network, a device and the number of epochs, then press Train. The run has a process of"
+                    " its own: it continues when this dashboard, its terminal or its connection closes, and is shown"
+                    " again next time."
                 )
             )
             yield Static(_key_list(key_table()))
             yield Static(
                 _(
-                    "Tab and Shift+Tab go from field to field, the arrows move within one, Enter and Space choose. In "
-                    "the list of runs Enter shows a run and Space lays it over the chart. Ctrl+P opens the commands, "
-                    "themes among them."
+                    "Tab and Shift+Tab move between fields, the arrows within one; Enter and Space choose. In the"
+                    " list of runs, Enter shows a run and Space overlays it on the chart. Ctrl+P opens the command"
+                    " palette, which includes the themes."
                 )
             )
             yield Static(
                 _(
-                    "Runs laid over the chart that differ in nothing but their seed are drawn as one: their mean, and "
-                    "a band from the least to the greatest of them. The run on show is one of them where it is laid "
-                    "over the chart too. ◆ is the validation loss; its figures are the validation accuracies in %. "
-                    "Multiply–accumulates are those of the forward passes: the backward ones take about twice as many."
+                    "Overlaid runs that differ only in their seed are drawn as one: their mean with a min–max band."
+                    " The current run joins them if it is overlaid too. ◆ is the validation loss; its figures are the"
+                    " validation accuracies in %. Multiply–accumulates count the forward passes only: the backward"
+                    " passes take about twice as many."
                 )
             )
 

@@ -15,7 +15,7 @@ from tui_app.i18n import _, printable
 
 
 class LogScreen(ModalScreen[None]):
-    """Scrolls; escape leaves it."""
+    """The log in a dialog that scrolls and that Escape closes."""
 
     BINDINGS = [Binding("escape,f4,v,q", "dismiss", show=False)]  # noqa: RUF012
 

@@ -1,4 +1,4 @@
-"""Makes the screens that ask trained networks: what can be asked of the runs in hand."""
+"""Factories of the screens that query trained networks: they choose which of the given runs to query."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from tui_app.dashboard.screens.draw_screen import DrawScreen
 from tui_app.i18n import _, printable
 
 MAX_DRAWN = 3
-"""Runs that have room beside a drawing."""
+"""Maximum number of runs that fit beside a drawing."""
 
 
 def digits_screen(runs: Sequence[FollowedRun], cell: Cell | None, ask: Callable[[Browse], None]) -> DigitsScreen:
-    """Of the first run its errors, or those of a cell (label, predicted); with a second, where the two differ.
+    """Make the screen of the first run's errors, of a cell (label, predicted), and of a second run's differences.
 
-    Raises `Problem` where there is no finished run.
+    Raises `Problem` if the first run is not finished.
     """
     finished = [each.run for each in runs if each.record.evaluated is not None]
     if not finished or finished[0] is not runs[0].run:
-        raise Problem(N_("there are no images to look at before a run is finished"))
+        raise Problem(N_("there are no images to view until the run is finished"))
     first = finished[0]
     choices = []
     if cell is not None:
@@ -38,8 +38,8 @@ def digits_screen(runs: Sequence[FollowedRun], cell: Cell | None, ask: Callable[
         other = finished[1]
         names.append(other.id)
         for which, name in (
-            ("wrong", _("{run} alone is wrong").format(run=first.id)),
-            ("other_wrong", _("{run} alone is wrong").format(run=other.id)),
+            ("wrong", _("Only {run} is wrong").format(run=first.id)),
+            ("other_wrong", _("Only {run} is wrong").format(run=other.id)),
             ("both_wrong", _("Both are wrong")),
         ):
             choices.append(Choice(name, Browse(str(first.path), str(other.path), which=which)))  # type: ignore[arg-type]
@@ -47,13 +47,13 @@ def digits_screen(runs: Sequence[FollowedRun], cell: Cell | None, ask: Callable[
 
 
 def draw_screen(runs: Sequence[FollowedRun], ask: Callable[[Recognise], None]) -> DrawScreen:
-    """For the finished ones among `runs`. Raises `Problem` where there is none.
+    """Make the screen for the finished runs among `runs`. Raises `Problem` if there are none.
 
-    Only the exam's networks are asked: another one's file would be executed, whoever put the run into the folder.
+    Only built-in networks are queried: a custom network's file would be executed, whoever put the run there.
     """
     chosen = [each for each in runs if each.record.evaluated is not None and _is_built_in(each.record)][:MAX_DRAWN]
     if not chosen:
-        raise Problem(N_("no network to ask yet: train one, or pick a finished run"))
+        raise Problem(N_("no trained network yet: train one, or pick a finished run"))
     names = {
         each.run.id: printable(each.record.started.config.model.rpartition(":")[2])
         for each in chosen
@@ -68,18 +68,18 @@ def conditions_screen(
     ask: Callable[[Measure], None],
     known: Mapping[Measure, float],
 ) -> ConditionsScreen:
-    """For the finished ones among `runs`, `colours` by id. Raises `Problem` where there is none, or none of the exam's.
+    """Make the screen for the finished runs among `runs`, with `colours` by run id.
 
-    As for drawing: no other one's file is executed.
+    Raises `Problem` if no finished run has a built-in network: as for drawing, no custom network's file is executed.
     """
     subjects, notes = [], []
     for each in runs:
         run, record = each.run, each.record
         started = record.started
         if started is None or record.evaluated is None:
-            notes.append(_("{run} is not finished, and so cannot be tested.").format(run=run.id))
+            notes.append(_("{run} is not finished and cannot be tested.").format(run=run.id))
         elif not _is_built_in(record):
-            text = _("{run} has a network of its own file: mnist-tui conditions {run} runs that, and tests it.")
+            text = _("{run} has a custom network: mnist-tui conditions {run} executes its file and tests it.")
             notes.append(text.format(run=run.id))
         else:
             lines = [run.id, *wording.network_name(started.config).split(", ")]
@@ -89,7 +89,7 @@ def conditions_screen(
     if not subjects:
         raise Problem("{reason}", reason=notes[0]) if notes else Problem(N_("no run to test yet: pick a finished one"))
     if any(each.record.is_sample for each in runs):
-        notes.insert(0, f"{_('SAMPLE')}: {_('5,000 images, not all of MNIST')}")
+        notes.insert(0, _("SAMPLE: 5,000 images, not all of MNIST"))
     return ConditionsScreen(subjects, notes, ask, known)
 
 

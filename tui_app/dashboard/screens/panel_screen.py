@@ -1,4 +1,4 @@
-"""A screen of panels: all at once where there is room, else one at a time, as tabs."""
+"""A screen of panels: all at once if there is room, else one at a time, as tabs."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from textual.widgets import Tab, Tabs
 
 
 class PanelScreen(Screen[None]):
-    """`PANELS` are the ids of the panels in their order as tabs. The style sheet decides which are seen."""
+    """A screen of panels. `PANELS` are their ids in tab order; the style sheet decides which are visible."""
 
     PANELS: ClassVar[tuple[str, ...]]
 
     def compose_panels(self, names: tuple[str, ...], panels: tuple[Widget, ...]) -> ComposeResult:
-        """Make the tabs, called by `names`, and the place of the panels."""
+        """Yield the tabs, titled by `names`, and the container of the panels."""
         yield Tabs(*(Tab(name, id=f"tab-{panel}") for name, panel in zip(names, self.PANELS, strict=True)), id="tabs")
         yield Container(*panels, id="panels", classes=f"show-{self.PANELS[0]}")
 
     def turn_to(self, panel: str) -> None:
-        """Show a panel where one is shown at a time."""
+        """Switch to a panel's tab."""
         self.query_one("#tabs", Tabs).active = f"tab-{panel}"
 
     @property
     def panel_in_front(self) -> str:
-        """The panel that is shown where one is shown at a time."""
+        """Id of the panel whose tab is active."""
         return (self.query_one("#tabs", Tabs).active or f"tab-{self.PANELS[0]}").removeprefix("tab-")
 
     def action_next_panel(self) -> None:

@@ -1,4 +1,4 @@
-"""The question before the program ends while runs are in progress."""
+"""The question asked before quitting while runs are in progress."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tui_app.i18n import _, ngettext
 
 
 class QuitScreen(ModalScreen[bool | None]):
-    """True: stop the runs; False: leave them running; None: stay."""
+    """A dialog dismissed with True to stop the runs, False to leave them running, None to stay."""
 
     BINDINGS = [  # noqa: RUF012
         Binding("escape", "dismiss(None)", show=False),
@@ -31,7 +31,7 @@ class QuitScreen(ModalScreen[bool | None]):
         text = ngettext("{runs} is in progress.", "{runs} are in progress.", len(self._run_ids))
         with Vertical(id="question", classes="dialog"):
             yield Label(text.format(runs=", ".join(self._run_ids)))
-            yield Label(_("Runs go on without the dashboard: mnist-tui shows them again."), classes="muted")
+            yield Label(_("Runs continue without the dashboard; mnist-tui shows them again."), classes="muted")
             with Horizontal(classes="buttons"):
                 yield Button(_("Leave running"), id="leave", variant="primary")
                 yield Button(_("Stop"), id="stop", variant="warning")

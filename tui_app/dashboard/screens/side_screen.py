@@ -1,4 +1,4 @@
-"""What the screens beside the dashboard have in common."""
+"""The base classes of the side screens, which open over the dashboard."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Result = TypeVar("Result")
 
 
 class SideScreen(Screen[Result]):
-    """A screen whose footer, help and command palette show the keys that work on it; escape leaves it."""
+    """A screen whose footer, help and command palette list its own keys; Escape leaves it."""
 
     def __init__(self, keys: tuple[Key, ...]) -> None:
         super().__init__()
@@ -22,7 +22,7 @@ class SideScreen(Screen[Result]):
         bind(self._bindings, keys)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer nothing that only the dashboard can do."""
+        """Disable the actions that only the dashboard has."""
         return hasattr(self, f"action_{action}") and super().check_action(action, parameters)
 
     def action_leave(self) -> None:
@@ -30,24 +30,24 @@ class SideScreen(Screen[Result]):
 
 
 class AskingScreen(SideScreen[Result]):
-    """A screen that asks the standby worker."""
+    """A screen that queries the standby worker."""
 
     ASKS: ClassVar[type]
-    """The kind of its questions."""
+    """Type of the screen's questions."""
 
     @property
     def is_waiting(self) -> bool:
-        """The worker may be at a question of this screen for long."""
+        """True while the worker is busy with a question of this screen that may take long."""
         return False
 
     def show(self, answer: Any) -> None:
-        """Show what the worker says to one of them."""
+        """Show the answer to a question."""
         raise NotImplementedError
 
     def refuse(self, refused: Refused) -> None:
-        """Say why the last one cannot be answered."""
+        """Tell the user why the last question cannot be answered."""
         self.notify(say(refused.message, refused.advice), severity="error", timeout=10, markup=False)
         self.give_up()
 
     def give_up(self) -> None:
-        """Wait for the last answer no longer: the worker is gone."""
+        """Stop waiting for the last answer: the worker is gone."""

@@ -1,4 +1,4 @@
-"""The chart of losses in its panel: its words, its units, and how often it is drawn."""
+"""The panel of the loss chart: its words, its units and its drawing rate."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tui_app.i18n import _
 
 
 class ChartPanel(Vertical):
-    """Shows the series that it was given last; many runs may have news, and the chart is not drawn for each."""
+    """A panel with the loss chart, which may be drawn less often than its many runs have news."""
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
@@ -31,11 +31,11 @@ class ChartPanel(Vertical):
         yield LossChart(
             _words(),
             plain=not terminal.has_utf8(),
-            placeholder=_("The loss of each batch, once a run has begun."),
+            placeholder=_("The loss of each batch, once a run has started."),
         )
 
     def show(self, series: tuple[Series, ...], planned_epochs: int | None) -> bool:
-        """Draw the series now; the first is the current run's. Return whether they are others than before."""
+        """Draw the series now, the current run's first. Return True if they differ from the last ones."""
         if self._soon is not None:
             self._soon.stop()
             self._soon = None
@@ -48,7 +48,7 @@ class ChartPanel(Vertical):
         return True
 
     def draw_within(self, seconds: float, draw: Callable[[], None]) -> None:
-        """Have `draw` called after some seconds, unless the chart is drawn before."""
+        """Schedule `draw` after some seconds, unless the chart is drawn earlier."""
         if self._soon is None:
             self._soon = self.set_timer(seconds, draw)
 
@@ -69,17 +69,17 @@ def _words() -> Words:
         running=_("running loss"),
         batch=_("batch losses"),
         validation=_("validation loss"),
-        no_macs=_("multiply–accumulates not known"),
+        no_macs=_("multiply–accumulates unknown"),
         failure=_("The chart cannot be drawn."),
         decimal_mark=_("."),
     )
 
 
 def _unit_name(unit: Unit) -> str:
-    """Return what the x axis counts, after the key that changes it."""
+    """Name the unit of the x axis, after the key that changes it."""
     names = {
         "epochs": _("epochs"),
         "seconds": _("seconds of training"),
-        "macs": _("multiply–accumulates, forward"),
+        "macs": _("multiply–accumulates (forward)"),
     }
-    return f"x: {names[unit]}"
+    return _("x: {unit}").format(unit=names[unit])

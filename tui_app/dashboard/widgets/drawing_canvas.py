@@ -14,17 +14,17 @@ from tui_app.dashboard.keys import ARROWS, bind, canvas_keys
 from tui_app.dashboard.widgets.pixels import Pixels
 
 _BRUSH = ((0, 0, 255), (0, 1, 255), (1, 0, 255), (1, 1, 255), (-1, 0, 110), (0, -1, 110), (2, 0, 110), (0, 2, 110))
-"""Rows and columns from the point of the pen, and how much ink: strokes of MNIST's thickness."""
+"""Row and column offsets from the tip of the pen, with their ink: strokes as thick as MNIST's."""
 
 
 class DrawingCanvas(Pixels):
-    """Press and drag, or move with the arrows while the pen is down: space lowers and lifts it."""
+    """A canvas to draw on: press and drag, or move the pen with the arrows; Space lowers and lifts it."""
 
     can_focus = True
     BINDINGS: ClassVar[list[BindingType]] = [*ARROWS]
 
     class Changed(Message):
-        """There is more ink, or none."""
+        """Sent when the drawing has changed."""
 
         def __init__(self, pixels: bytes) -> None:
             super().__init__()
@@ -76,7 +76,7 @@ class DrawingCanvas(Pixels):
         self.release_mouse()
 
     def _move_to(self, row: int, column: int, *, draw: bool) -> None:
-        """In a straight line: a fast mouse is not seen at every pixel."""
+        """Move the pen in a straight line, since a fast mouse skips pixels."""
         row, column = (min(max(0, value), SIDE - 1) for value in (row, column))
         from_row, from_column = self._pen
         steps = max(abs(row - from_row), abs(column - from_column), 1)

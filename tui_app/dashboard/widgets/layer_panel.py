@@ -17,10 +17,10 @@ from tui_app.i18n import _, number, printable
 
 
 class LayerPanel(VerticalScroll):
-    """Keeps every table that it was given; scrolls where a network has many layers."""
+    """A panel that shows a network's table and keeps those it was given; it scrolls if there are many layers."""
 
     class TableWanted(Message):
-        """A table that it was not given yet."""
+        """Request for a table that the panel does not have yet."""
 
         def __init__(self, architecture: Architecture) -> None:
             super().__init__()
@@ -33,11 +33,11 @@ class LayerPanel(VerticalScroll):
 
     def compose(self) -> ComposeResult:
         self.border_title = _("Layers")
-        yield Static(_("The layer table comes with torch, in a moment…"), id="layer-table")
+        yield Static(_("The layer table appears once torch is loaded…"), id="layer-table")
         yield Static(id="derivations", classes="muted")
 
     def show(self, architecture: Architecture) -> None:
-        """Show a network's table, now or when it comes."""
+        """Show a network's table, now or as soon as it arrives."""
         self._wanted = architecture
         if architecture in self._tables:
             self._show_table(architecture, self._tables[architecture])
@@ -47,7 +47,7 @@ class LayerPanel(VerticalScroll):
     def show_of_run(self, architecture: Architecture) -> None:
         """Show the table of a run's network.
 
-        A run's files may name any Python file as its network: only the user's own word has it executed.
+        A run may name any Python file as its network: it is executed only at the user's own request.
         """
         if architecture.is_built_in or architecture in self._tables:
             self.show(architecture)
@@ -56,20 +56,20 @@ class LayerPanel(VerticalScroll):
             self._show_problem(printable(architecture.model))
 
     def take(self, architecture: Architecture, table: LayerTable) -> None:
-        """Keep a table, and show it where it is waited for."""
+        """Keep a table, and show it if it is the one awaited."""
         self._tables[architecture] = table
         if architecture == self._wanted:
             self._show_table(architecture, table)
 
     def refuse(self, architecture: Architecture, text: str) -> bool:
-        """Say why there is no table where it is waited for. Return whether it is."""
+        """Show why the awaited table cannot be made. Return False if another one is awaited."""
         if architecture != self._wanted:
             return False
         self._show_problem(text)
         return True
 
     def ask_again(self) -> None:
-        """Ask for the table that is waited for: whoever was asked is gone."""
+        """Request the awaited table again, since the worker asked before is gone."""
         if self._wanted is not None and self._wanted not in self._tables:
             self.post_message(self.TableWanted(self._wanted))
 
@@ -89,6 +89,6 @@ class LayerPanel(VerticalScroll):
 
 
 def _in_pairs(lines: list[str]) -> list[str]:
-    """Put two lines into one: five of them would not fit under ten layers."""
+    """Join lines in pairs: five single ones would not fit under ten layers."""
     width = max(map(len, lines), default=0) + 3
     return [f"{lines[i]:{width}}{lines[i + 1] if i + 1 < len(lines) else ''}" for i in range(0, len(lines), 2)]

@@ -1,4 +1,4 @@
-"""LineLog of text that come one after the other."""
+"""A log of text lines that arrive one by one."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _SCROLLBAR = 1
 
 
 class LineLog(ScrollView, can_focus=True):
-    """The newest is at the bottom, unless its user has scrolled up.
+    """A log that follows its newest line, unless the user has scrolled up.
 
-    As high from the start as all that are to come: else each of them would have the whole screen arranged anew, which
-    is half of what it costs to watch a quick run.
+    Its height is that of all planned lines from the start: otherwise each new line would lay out the whole screen
+    again, which is half of the cost of watching a quick run.
     """
 
     def __init__(self, *, id: str | None = None) -> None:
@@ -26,7 +26,7 @@ class LineLog(ScrollView, can_focus=True):
         self._follows = True
 
     def show(self, lines: Sequence[str], planned: int) -> None:
-        """All that there are, of so many."""
+        """Show all lines so far, out of `planned` ones."""
         if self._lines == list(lines):
             return
         self._lines = list(lines)
@@ -34,7 +34,7 @@ class LineLog(ScrollView, can_focus=True):
         self.virtual_size = Size(max(map(cell_len, lines), default=0) + _SCROLLBAR, max(planned, len(lines)))
         if follows:
             self._follow()
-            if self.virtual_size.height != height:  # how far it can scroll is known when it is arranged
+            if self.virtual_size.height != height:  # the scroll range is known only after the layout
                 self.call_after_refresh(self._follow)
         self.refresh()
 
@@ -53,7 +53,7 @@ class LineLog(ScrollView, can_focus=True):
 
     @property
     def _last_top(self) -> int:
-        """The line at the top when the last one is at the bottom."""
+        """Index of the top line when the last one is at the bottom."""
         return max(0, len(self._lines) - self.size.height)
 
     def _follow(self) -> None:

@@ -1,4 +1,4 @@
-"""The losses of one run, with those of others laid over them: what did not change is not sent to the terminal."""
+"""A chart of a run's losses with others overlaid, which sends only changed cells to the terminal."""
 
 from __future__ import annotations
 
@@ -48,12 +48,15 @@ _COMPONENTS = {
 }
 _BAND_OPACITY = 0.4
 _RUN = re.compile(r"(.)\1*", re.DOTALL)
-"""Cells that show the same."""
+"""Pattern of adjacent cells with the same paint."""
 
 
 class LossChart(Widget):
-    """Batch losses as a band, the running loss as a line, a mark per epoch, the validation loss as a second line, the
-    validation accuracies in figures; of other runs the running loss, the validation loss in dots and the figures.
+    """A chart of losses.
+
+    The current run has its batch losses as a band, its running loss as a line, a mark per epoch, its validation loss as
+    a second line and its validation accuracies as figures; others have the running loss, a dotted validation loss and
+    the figures.
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -104,7 +107,7 @@ class LossChart(Widget):
     log_scale: reactive[bool] = reactive(False)
     x_unit: reactive[Unit] = reactive[Unit]("epochs")
     placeholder: reactive[str] = reactive("")
-    """What stands in the chart while it is empty."""
+    """Text shown while the chart is empty."""
 
     def __init__(
         self,
@@ -131,7 +134,7 @@ class LossChart(Widget):
         self.call_after_refresh(self._load_canvas)
 
     async def _load_canvas(self) -> None:
-        """It takes 0.2 s, a third of what the first painting of the screen would wait for."""
+        """Load the canvas after the first painting: it takes 0.2 s, a third of what that would have to wait for."""
         with suppress(Exception):  # what is wrong will show when it draws
             await asyncio.to_thread(ChartCanvas.load)
         self._may_draw = True
@@ -139,7 +142,7 @@ class LossChart(Widget):
         self.refresh_data()
 
     def show(self, series: Sequence[Series], planned_epochs: float | None = None) -> None:
-        """The first is on show, and is planned to be so long; the others are laid over it."""
+        """Show series: the first is the current run's, planned for `planned_epochs`; the others are overlaid."""
         self._may_draw = True
         old, self._series = self._series, tuple(series[:MOST_SERIES])
         self._planned_epochs = planned_epochs
@@ -151,7 +154,7 @@ class LossChart(Widget):
         self.refresh_data()
 
     def refresh_data(self) -> None:
-        """Draw what is new: only the cells that changed are sent to the terminal."""
+        """Draw the new data, sending only changed cells to the terminal."""
         size = CellSize(*self.size)
         view = View(size, self._series, self._planned_epochs, self.x_unit, self.log_scale, self.placeholder)
         state = view, [series.versions for series in self._series]
@@ -188,7 +191,7 @@ class LossChart(Widget):
 
     def render_lines(self, crop: Region) -> list[Strip]:
         base = self.rich_style
-        if base != self._base_style:  # another theme, or another background behind the chart
+        if base != self._base_style:  # a new theme, or a new background behind the chart
             self._base_style = base
             self._styles_by_paint.clear()
             self._strips.clear()

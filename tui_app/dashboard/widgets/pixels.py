@@ -1,4 +1,4 @@
-"""Grey images in a terminal: two pixels to a cell, one above the other; plain characters where that cannot be."""
+"""Grey images in a terminal: two pixels per cell, one above the other, or plain characters."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _RAMP = " .:-=+*#%@"
 
 
 class Pixels(Static):
-    """A digit of 28×28 pixels in 28 columns and 14 rows; `plain` without colours and block characters."""
+    """A digit of 28×28 pixels in 28 columns and 14 rows; `plain` means without colours and block characters."""
 
     DEFAULT_CSS = """
     Pixels {
@@ -30,7 +30,7 @@ class Pixels(Static):
         self._styles: dict[tuple[int, int], Style] = {}
 
     def show(self, pixels: bytes, cursor: tuple[int, int] | None = None) -> None:
-        """`pixels`: 784 values from 0 to 255, row by row; `cursor`: a row and a column to point out."""
+        """Show 784 pixels from 0 to 255, row by row, and mark the `cursor` (row, column)."""
         text = Text(no_wrap=True)
         for row in range(0, SIDE, 2):
             upper, lower = pixels[row * SIDE : (row + 1) * SIDE], pixels[(row + 1) * SIDE : (row + 2) * SIDE]
@@ -48,7 +48,7 @@ class Pixels(Static):
             text.append("▀", self._style((pair[0] // 16, pair[1] // 16), cursor))
 
     def _style(self, levels: tuple[int, int], cursor: bool) -> Style:
-        """Sixteen greys are told apart; so few styles are kept, not made anew for each cell."""
+        """Return a cell's style: sixteen greys are few enough to keep every style instead of making one per cell."""
         key = (levels[0] + 16 * cursor, levels[1])
         if key not in self._styles:
             black, white = Color.parse("black"), Color.parse("white")

@@ -1,4 +1,4 @@
-"""How far a run is, and the exam's lines as they are printed."""
+"""The progress of a run, and the exam's lines as they are printed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tui_app.i18n import _, duration, number, percent, printable, say
 
 
 class _Bar(Widget):
-    """Textual's own draws itself every second, whether anything has changed or not."""
+    """A progress bar; Textual's own redraws itself every second even if nothing has changed."""
 
     share: reactive[float] = reactive(0.0)
 
@@ -28,7 +28,7 @@ class _Bar(Widget):
 
 
 class ProgressPanel(Horizontal):
-    """Every line has its place before there is anything to say."""
+    """A panel whose lines have their places before there is anything to show."""
 
     def compose(self) -> ComposeResult:
         self.border_title = _("Progress")
@@ -44,8 +44,8 @@ class ProgressPanel(Horizontal):
         self._lines_are_of: object = None
 
     def show_run(self, run_id: str, record: Record, state: State) -> None:
-        """Called at every news of the run, and when another one comes on show."""
-        if run_id != self._run_id:  # to say it again would draw the whole panel
+        """Show a run; called at each of its news, and when the current run changes."""
+        if run_id != self._run_id:  # setting it again would redraw the whole panel
             self._run_id = run_id
             self.border_title = _("Progress of {run}").format(run=run_id)
         self._show_numbers(record, state)
@@ -68,7 +68,7 @@ class ProgressPanel(Horizontal):
             left = record.seconds_left
             if state == "running" and left is not None:
                 speed += " · " + _("{left} left").format(left=duration(left))
-        # One line each, whatever it says: to arrange the whole screen anew costs more than a training can spare.
+        # Always one line each: laying out the whole screen again costs more than a training can spare.
         self.query_one("#progress-state", Static).update(Content(" · ".join(texts)), layout=False)
         self.query_one(_Bar).share = share
         self.query_one("#progress-speed", Static).update(Content(speed), layout=False)
@@ -86,7 +86,7 @@ class ProgressPanel(Horizontal):
 
 
 def _lines(record: Record) -> list[str]:
-    """The exam's: of each epoch, under it what the validation gave where there is one, and the result."""
+    """Return the exam's lines: each epoch's, followed by its validation if there is one, and the result."""
     if record.started is None:
         return []
     lines = {(event.epoch, 0): wording.epoch_line(event, record.started.config) for event in record.epochs}
@@ -96,7 +96,7 @@ def _lines(record: Record) -> list[str]:
 
 
 def _planned_lines(record: Record) -> int:
-    """As many as `_lines` will be at the end."""
+    """Return the final number of `_lines`."""
     if record.started is None:
         return 0
     config = record.started.config
@@ -104,21 +104,22 @@ def _planned_lines(record: Record) -> int:
 
 
 def _validation_line(event: Validated) -> str:
-    loss = "–" if event.loss is None else number(event.loss, 4)
-    return _("  validation {loss}, {accuracy}").format(loss=loss, accuracy=percent(event.accuracy))
+    # With a decimal point in every language, as in the exam's lines around it.
+    loss = "–" if event.loss is None else f"{event.loss:.4f}"
+    return _("  validation {loss}, {accuracy}%").format(loss=loss, accuracy=f"{100 * event.accuracy:.2f}")
 
 
 def _notice(record: Record, state: State) -> str:
-    """The one thing that a person should know now."""
+    """Return the one thing that the user should know now."""
     if record.notice is not None:
         text = say(record.notice.message)
         return text if record.notice.fraction is None else f"{text} {percent(record.notice.fraction, 0)}"
     if record.ended is not None and record.ended.message is not None and state not in LIVE:
         return say(record.ended.message, record.ended.advice)
     if state == "crashed":
-        return _("The worker is gone. Resume goes on from the last checkpoint; Log shows what it said.")
+        return _("The training process died. Resume continues from the last checkpoint; see the log.")
     if state == "stopped":
-        return _("Resume goes on from here.")
+        return _("Resume continues from here.")
     started = record.started
     if started is None:
         return ""

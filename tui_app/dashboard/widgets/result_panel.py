@@ -1,4 +1,4 @@
-"""The test of a trained network: its accuracy, and which digits it takes for which."""
+"""The test result of a trained network: its accuracy and its confusion matrix."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LABEL = 2
 
 
 class ResultPanel(Vertical):
-    """Its places are there before the first result."""
+    """A panel laid out in full before the first result."""
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="result-head"):
@@ -38,7 +38,7 @@ class ResultPanel(Vertical):
         self.show_run("", Record())
 
     def show_run(self, run_id: str, record: Record) -> None:
-        """Called at every news of the run: most change nothing here."""
+        """Show a run's result; called at each of its news, most of which change nothing here."""
         shown = run_id, record.started, record.evaluated
         if shown == self._shown:
             return
@@ -51,7 +51,7 @@ class ResultPanel(Vertical):
         result = record.evaluated
         if result is None or result.total <= 0:
             self.query_one("#accuracy", Digits).update("–")
-            self.query_one("#result-details", Static).update(_("The test accuracy, when the training is over."))
+            self.query_one("#result-details", Static).update(_("The test accuracy, once training is over."))
             self.query_one(ConfusionMatrix).show((), ())
             return
         self.query_one("#accuracy", Digits).update(number(100 * result.accuracy, 2))
@@ -74,7 +74,7 @@ def _details(result: Evaluated) -> str:
 
 
 class ConfusionMatrix(Static):
-    """Rows are the labels, columns what the network takes them for. A cell opens its images."""
+    """A confusion matrix: rows are labels, columns are predictions. Choosing a cell opens its images."""
 
     can_focus = True
     BINDINGS: ClassVar[list[BindingType]] = [*ARROWS, Binding("enter,space", "pick", show=False)]
@@ -87,7 +87,7 @@ class ConfusionMatrix(Static):
     }
 
     class Picked(Message):
-        """Show the images of a cell."""
+        """Request to show the images of a cell."""
 
         def __init__(self, label: int, predicted: int) -> None:
             super().__init__()
@@ -132,7 +132,7 @@ class ConfusionMatrix(Static):
 
     @property
     def _cell_width(self) -> int:
-        """Where there is room, four digits do not touch what is before them."""
+        """Width of a cell: with enough room, four digits do not touch the cell before."""
         return min(max((self.size.width - _LABEL) // NUM_CLASSES, _NARROWEST_CELL), _WIDEST_CELL)
 
     def _count(self, label: int, predicted: int) -> int:
@@ -158,6 +158,6 @@ class ConfusionMatrix(Static):
 
 
 def _short(class_names: tuple[str, ...], number: int) -> str:
-    """A class in two columns: its name where that fits, else its number."""
+    """Name a class in two columns: by its name if that fits, else by its number."""
     name = printable(class_names[number]) if number < len(class_names) else str(number)
     return name if len(name) <= 2 else str(number)

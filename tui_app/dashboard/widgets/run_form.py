@@ -1,4 +1,4 @@
-"""What to run: every setting of a run, checked while it is typed."""
+"""The form with every setting of a run, checked as it is typed."""
 
 from __future__ import annotations
 
@@ -22,33 +22,33 @@ from tui_app.i18n import _, number, percent, printable, say
 from tui_app.settings import Setting, all_settings, default_of, written
 
 _OF_THE_NETWORK = ("dropout", "width", "batch_norm")
-"""Fields beside `model` that the network is built from."""
+"""Fields, besides `model`, that the network is built from."""
 _BY_THEMSELVES = ("model", "device", "precision", "exact", "data_dir")
-"""Fields whose widgets are not read like the others: `exact` is a choice among the precisions."""
+"""Fields whose widgets are read in their own way: `exact`, for one, is among the precisions."""
 
 
 class RunForm(Vertical):
-    """Filled in from `settings`, the fields of a `RunConfig` that are known already."""
+    """A form filled in from `settings`, the `RunConfig` fields already known."""
 
     class NetworkChosen(Message):
-        """Another network than before."""
+        """Sent when another network is chosen."""
 
         def __init__(self, architecture: Architecture) -> None:
             super().__init__()
             self.architecture = architecture
 
     class Submitted(Message):
-        """Train with this."""
+        """Request to train with these settings."""
 
         def __init__(self, config: RunConfig) -> None:
             super().__init__()
             self.config = config
 
     class StopPressed(Message):
-        """Stop the run on show."""
+        """Request to stop the current run."""
 
     class ComparePressed(Message):
-        """Compare networks with these settings."""
+        """Request to compare networks with these settings."""
 
     def __init__(self, settings: dict[str, Any], **arguments: Any) -> None:
         super().__init__(**arguments)
@@ -56,7 +56,7 @@ class RunForm(Vertical):
         self._table = {setting.field: setting for setting in all_settings()}
         self._devices: Sequence[DeviceInfo] = ()
         self._shown_network: Architecture | None = None
-        self.border_title = _("Run")
+        self.border_title = _("Settings")
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="fields", can_focus=False):
@@ -72,7 +72,7 @@ class RunForm(Vertical):
             if setting.in_front:
                 yield from self._widgets(setting)
         collapsed = not self._has_more()
-        # The class, known from the start, spares its content a second look at the style sheets.
+        # Setting the class from the start saves styling the content twice.
         with Collapsible(title=_("More"), id="more", collapsed=collapsed, classes="-collapsed" if collapsed else ""):
             for setting in self._table.values():
                 if not setting.in_front:
@@ -108,7 +108,7 @@ class RunForm(Vertical):
             for name in NETWORKS:
                 yield RadioButton(name, value=model == name)
             is_own = model not in NETWORKS
-            yield RadioButton(_("custom"), value=is_own, tooltip=_("A network from a file of yours"))
+            yield RadioButton(_("custom"), value=is_own, tooltip=_("A network from your own Python file"))
         own = model if is_own else ""
         yield _field("model", "", Input(own, placeholder=_("my_net.py:Net"), id="model", compact=True))
 
@@ -117,28 +117,28 @@ class RunForm(Vertical):
         return _field(setting.field, setting.label, select)
 
     def _has_more(self) -> bool:
-        """Tell whether a value under *More* is not what a run has anyhow."""
+        """Tell if a value under *More* differs from its default."""
         folded = (name for name in self._given if not self._table[name].in_front)
         return any(name == "seed" or self._given[name] != default_of(name) for name in folded)
 
     def on_mount(self) -> None:
         self._choose_network()
 
-    # What it says
+    # The settings entered
 
     @property
     def model(self) -> str:
-        """The network as it stands, valid or not."""
+        """Network entered, valid or not."""
         chosen = self.query_one("#network", RadioSet).pressed_index
         return list(NETWORKS)[chosen] if 0 <= chosen < len(NETWORKS) else self._text("model")
 
     def config(self) -> RunConfig:
-        """Return the settings as they stand. Raises `InvalidSetting`."""
+        """Return the settings entered. Raises `InvalidSetting`."""
         device = str(self.query_one("#device", Select).value)
         if self._devices and device not in ("auto", *self._device_ids()):
             known = ", ".join(info.id for info in self._devices)
             raise InvalidSetting(
-                "device", "there is no device {device} here: there is {known}", device=device, known=known
+                "device", "there is no device {device} here; available: {known}", device=device, known=known
             )
         precision: Any = self.query_one("#precision", Select).value
         return RunConfig(
@@ -151,14 +151,14 @@ class RunForm(Vertical):
         )
 
     def architecture(self) -> Architecture:
-        """Return what the network is built from, whatever the other settings are. Raises `InvalidSetting`."""
+        """Return the architecture entered, even if other settings are invalid. Raises `InvalidSetting`."""
         return RunConfig(**self._network_settings()).architecture
 
     def _network_settings(self) -> dict[str, Any]:
         return {"model": setting_from_text("model", self.model), **self._values(_OF_THE_NETWORK)}
 
     def _values(self, names: Iterable[str]) -> dict[str, Any]:
-        """Return the values of fields; those left empty are missing. Raises `InvalidSetting`."""
+        """Return the values of fields, without the empty ones. Raises `InvalidSetting`."""
         found: dict[str, Any] = {}
         for name in names:
             setting = self._table[name]
@@ -177,10 +177,10 @@ class RunForm(Vertical):
         ids = [info.id for info in self._devices]
         return ["cuda", *ids] if "cuda:0" in ids else ids
 
-    # What there is to choose from
+    # The choices
 
     def show_devices(self, devices: Sequence[DeviceInfo]) -> None:
-        """The standby worker has found them."""
+        """Offer the devices that the standby worker has found."""
         self._devices = devices
         select: Select[str] = self.query_one("#device", Select)
         chosen = str(select.value)
@@ -198,13 +198,13 @@ class RunForm(Vertical):
             self.query_one("#device-name", Static).update(Content(_describe(info)))
 
     def show_problem(self, text: str) -> None:
-        """Something about the settings that only the worker could know."""
+        """Show a problem with the settings; an empty text clears it."""
         self.query_one("#form-message", Static).update(Content(text))
 
     def show_stoppable(self, stoppable: bool) -> None:
         self.query_one("#stop", Button).disabled = not stoppable
 
-    # While it is filled in
+    # Input
 
     @on(RadioSet.Changed)
     def _choose_network(self) -> None:
@@ -216,7 +216,7 @@ class RunForm(Vertical):
     @on(Select.Changed)
     @on(Checkbox.Changed)
     def _check(self) -> None:
-        """Mark what cannot be, and say why of the first."""
+        """Mark an invalid field and show why; the first one counts."""
         problem: InvalidSetting | None = None
         try:
             self.config()
@@ -234,7 +234,7 @@ class RunForm(Vertical):
     @on(Button.Pressed, "#train")
     @on(Input.Submitted)
     def submit(self) -> None:
-        """Start, or say what hinders."""
+        """Submit the form, or show why it cannot be."""
         try:
             config = self.config()
         except InvalidSetting as invalid:

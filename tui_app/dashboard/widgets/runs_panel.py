@@ -1,4 +1,4 @@
-"""Every run with its state: Enter shows one, Space lays it over the chart."""
+"""The list of runs with their states: Enter shows one, Space overlays it on the chart."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from tui_app.i18n import _, ngettext, number, percent
 
 
 class RunsPanel(Vertical):
-    """The newest first."""
+    """A list of runs, newest first."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("space", "tick", show=False)]
 
     class Picked(Message):
-        """Show this run."""
+        """Request to show a run."""
 
         def __init__(self, run_id: str) -> None:
             super().__init__()
             self.run_id = run_id
 
     class Ticked(Message):
-        """Lay this run over the chart, or take it away."""
+        """Request to overlay a run on the chart, or to remove it."""
 
         def __init__(self, run_id: str) -> None:
             super().__init__()
@@ -59,10 +59,10 @@ class RunsPanel(Vertical):
         return self._shown[row][1] if 0 <= row < len(self._shown) else None
 
     def show_runs(self, summaries: Iterable[Summary], on_show: str, ticked: dict[str, str]) -> None:
-        """`ticked`: the colour of each run in the chart."""
+        """Show runs; `ticked` maps each run in the chart to its colour."""
         newest_first = list(summaries)[::-1]
         rows = [_row(summary, on_show, ticked) for summary in newest_first]
-        if not self.border_subtitle or len(rows) != len(self._shown):  # to say it again would draw the whole panel
+        if not self.border_subtitle or len(rows) != len(self._shown):  # setting it again would redraw the whole panel
             self.border_subtitle = ngettext("{count} run", "{count} runs", len(rows)).format(count=number(len(rows)))
         if [row[1] for row in rows] != [row[1] for row in self._shown]:
             self._fill(rows)
