@@ -8,25 +8,24 @@ from __future__ import annotations
 import subprocess
 import sys
 import tomllib
-from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PLACE = ROOT / ".venv-floors"
 
 
-def floors(requirements: Sequence[str]) -> list[str]:
-    """Return requirements with each lower bound as the only version: `torch>=2.9` becomes `torch==2.9`."""
+def oldest_versions() -> list[str]:
+    """Return what the program and its tests need, each lower bound made the only version: `torch==2.9`."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    requirements = project["dependencies"] + project["optional-dependencies"]["test"]
     return [requirement.replace(">=", "==") for requirement in requirements]
 
 
 def main() -> int:
     """Install the oldest versions where they are not yet, and return the exit code of the tests."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    oldest = floors(project["dependencies"] + project["optional-dependencies"]["test"])
     subprocess.run([sys.executable, "-m", "venv", PLACE], check=True)
     constraints = PLACE / "constraints.txt"
-    constraints.write_text("\n".join(oldest) + "\n", encoding="utf-8")
+    constraints.write_text("\n".join(oldest_versions()) + "\n", encoding="utf-8")
     python = PLACE / "bin" / "python"
     subprocess.run([python, "-m", "pip", "install", "--quiet", "-c", constraints, "-e", f"{ROOT}[test]"], check=True)
     return subprocess.run([python, "-m", "pytest", *(sys.argv[1:] or ["-n", "2"])], cwd=ROOT).returncode
