@@ -120,5 +120,5 @@ async def test_runs_that_cannot_be_tested_get_one_line_each(finished: Path, tmp_
         await until(pilot, lambda: "the weights of run rn2-0002 cannot be read" in shown(app))
         await until(pilot, lambda: bool(re.search(r"as they are +\d+\.\d+%", shown(app))))
         assert shown(app).count("rn2-0002 cannot") == 1
-        assert "net-0003 has a network of its own file: mnist-tui conditions net-0003" in shown(app)
+        assert "net-0003 has a custom network: mnist-tui conditions net-0003" in shown(app)
     assert not (tmp_path / "sprung").exists()

@@ -70,7 +70,7 @@ async def test_accuracy_against_strength_of_all_runs_in_the_chart(
             ),
             strict=True,
         )
-        names = {"en": ("as they are", "shifted by 2 px", "turned by 30°")}
+        names = {"en": ("as they are", "shifted by 2 px", "rotated by 30°")}
         names["fr"] = ("telles quelles", "décalées de 2 px", "tournées de 30°")
         for name, values in zip(names[language], expected, strict=True):
             assert table[name] == [value.replace("\u202f", " ") for value in values]
@@ -105,7 +105,7 @@ async def test_strengths_are_typed_and_what_is_known_stays(finished: Path) -> No
             [quarter],
             [ninth],
         ]
-        assert "turned by 5°" not in table
+        assert "rotated by 5°" not in table
         screen.query_one("#noise", Input).value = "2"
         await until(pilot, lambda: "noise must be a number above 0" in shown(app))
         assert screen.query_one("#noise").has_class("wrong")
@@ -132,7 +132,7 @@ async def test_runs_that_cannot_be_tested_get_one_line_each(finished: Path, tmp_
         await until(pilot, lambda: not screen.is_waiting and text in shown(app))
         await until(pilot, lambda: "–" not in rows(app).get("shifted by 1 px", ["–"])[:1])
         assert shown(app).count("rn2-0002 cannot") == 1
-        assert "net-0003 has a network of its own file: mnist-tui conditions net-0003" in shown(app)
+        assert "net-0003 has a custom network: mnist-tui conditions net-0003" in shown(app)
         assert "rn1-0004 is not finished" in shown(app)
         assert "SAMPLE: 5,000 images" in shown(app)
     asked = {Path(question.run_dir).name for question in workers.asked if isinstance(question, Measure)}
@@ -163,7 +163,7 @@ async def test_a_worker_that_is_killed_is_replaced_when_asked(finished: Path) ->
     async with dashboard(finished, run_id="rn1-0001", workers=workers) as (app, pilot):
         screen = await open_screen(app, pilot)
         workers.newest.kill()
-        await until(pilot, lambda: "stopped; F5 goes on" in shown(app))
+        await until(pilot, lambda: "stopped; F5 continues" in shown(app))
         workers.holds = ()
         await pilot.press("f5")
         await until(pilot, lambda: not screen.is_waiting and rows(app)["noise 0.5"] != ["–"])

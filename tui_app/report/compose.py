@@ -94,7 +94,7 @@ def compose(content: Content) -> Report:
         left_out=[view.left_out(part) for part in results.left_out],
         sections=sections,
         details=[_settings(results), _machine(results.started, content.at_once)],
-        last=Section(_("To do it again"), command=content.command),
+        last=Section(_("To reproduce it"), command=content.command),
     )
 
 
@@ -153,7 +153,7 @@ def _machine(started: RunStarted, at_once: int) -> Section:
         (_("Processor"), f"{printable(machine.cpu_name())}, {cores}"),
         ("torch", printable(started.torch_version)),
         (_("Threads of each run"), number(started.threads)),
-        (_("Runs side by side"), number(at_once)),
+        (_("Runs in parallel"), number(at_once)),
         (_("Written"), datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %z")),
     ]
     return Section(_("Machine"), tables=[TitledGrid(Grid((_("What"), _("Value")), tuple(rows), texts=True))])
@@ -193,7 +193,7 @@ def loss_picture(results: Results) -> Illustration:
             )
         )
     short = _("Loss by epoch")
-    caption = _("Training loss by epoch: mean over the seeds, and from the least to the greatest")
+    caption = _("Training loss by epoch: mean over the seeds, with a min–max band")
     if not _has_several_seeds(results):
         caption = short
     svg = pictures.curves(caption, _("epoch"), _("loss"), traces, _whole, number)

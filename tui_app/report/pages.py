@@ -28,7 +28,7 @@ _TEMPLATES = Path(__file__).with_name("templates")
 def check(path: Path) -> None:
     """Make sure that a report can be written there: before hours of training, not after. Raises `Problem`."""
     if path.suffix.lower() not in ENDINGS:
-        raise InvalidSetting("report", "a report ends in .md or .html, not {path}", path=str(path))
+        raise InvalidSetting("report", "a report must end in .md or .html, not {path}", path=str(path))
     try:
         if path.is_dir():
             raise IsADirectoryError(21, N_("Is a directory"))

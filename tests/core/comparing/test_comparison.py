@@ -66,7 +66,7 @@ def test_a_number_of_seeds_that_is_none_is_refused(text: str) -> None:
         comparison.check_seeds(text)
 
 
-@pytest.mark.parametrize(("models", "said"), [(("RN_1",), "two networks"), (("RN_1", "RN_2", "RN_1"), "RN_1 is there")])
+@pytest.mark.parametrize(("models", "said"), [(("RN_1",), "two networks"), (("RN_1", "RN_2", "RN_1"), "is listed")])
 def test_networks_that_cannot_be_compared_are_refused(models: tuple[str, ...], said: str) -> None:
     with pytest.raises(InvalidSetting, match=said):
         plan(models, 2, SETTINGS)

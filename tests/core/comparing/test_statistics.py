@@ -70,14 +70,14 @@ def test_mcnemar_is_mlxtends_exact_for_few(only_first: int, only_second: int) ->
 def test_one_seed_is_no_answer_and_says_so(tmp_path: Path) -> None:
     results = results_of(tmp_path, {"RN_1": [30], "RN_2": [12]})
     assert results.networks[0].accuracy.low is None
-    assert str(results.pairs[0].verdict).startswith("One run of each is no answer")
+    assert str(results.pairs[0].verdict).startswith("One run of each proves nothing")
     assert "RN_2 is 1.8 points more accurate" in str(results.pairs[0].verdict)
 
 
 @pytest.mark.parametrize(
     ("errors", "said"),
     [
-        ({"RN_1": [20, 20], "RN_2": [19, 30]}, "do not tell which"),
+        ({"RN_1": [20, 20], "RN_2": [19, 30]}, "one cannot tell which"),
         ({"RN_1": [30, 35, 40], "RN_2": [20, 25, 30]}, "same difference"),
         ({"RN_1": [30], "RN_2": [30]}, "equally accurate"),
         ({"RN_1": [20, 21, 22], "RN_2": [90, 95, 89]}, "RN_1 is more accurate than RN_2"),

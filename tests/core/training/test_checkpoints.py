@@ -32,4 +32,4 @@ def test_resuming_on_other_data_is_refused(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(Dataset, "digest", "another")
     ended = carry_out(run, lambda _event: None, lambda: False)
     assert ended.status == "failed"
-    assert "the data are not those" in str(ended.message)
+    assert "the data differ from those" in str(ended.message)

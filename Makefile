@@ -1,0 +1,54 @@
+PYTHON := .venv/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test fast lint types translations snapshots pictures bench scale torture floors
+
+help: ## list these targets
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+setup: ## install this checkout and every tool into .venv
+	python3 -m venv .venv
+	$(PYTHON) -m pip install --quiet -e '.[dev]'
+
+run: ## open the dashboard
+	$(PYTHON) -m tui_app
+
+test: ## run the whole test suite
+	$(PYTHON) -m pytest -n 2
+
+fast: ## run the tests that are not marked slow
+	$(PYTHON) -m pytest -n 2 -m "not slow"
+
+lint: ## check style and format
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+
+types: ## check types
+	.venv/bin/mypy
+
+translations: ## bring the French catalogue up to date with the code, and compile it
+	mkdir -p build
+	.venv/bin/pybabel -q extract -k Message -k Problem -k InvalidSetting:2 --add-location file \
+		-o build/messages.pot core tui_app
+	.venv/bin/pybabel -q update -i build/messages.pot -D mnist_tui -d tui_app/locales -l fr -w 120 \
+		--ignore-obsolete --no-fuzzy-matching
+	.venv/bin/pybabel compile -D mnist_tui -d tui_app/locales --statistics
+
+snapshots: ## draw the snapshots of the screens anew
+	$(PYTHON) -m pytest --renew-snapshots tests/tui_app/test_snapshots.py
+
+pictures: ## draw the README's pictures anew (trains both networks, then measures for minutes)
+	$(PYTHON) -m tests.picture .github/dashboard.svg
+	$(PYTHON) -m tests.benchmarks training --picture .github/ratios.svg
+
+bench: ## measure everything (an hour and more); python -m tests.benchmarks NAME measures one part
+	$(PYTHON) -m tests.benchmarks
+
+scale: ## measure how time and memory grow with the work
+	$(PYTHON) -m tests.benchmarks scaling
+
+torture: ## disturb 50 runs at random, and see whether anything is lost
+	$(PYTHON) -m tests.end_to_end.torture --rounds 50 --seed 2026
+
+floors: ## run the tests with the oldest versions that pyproject.toml allows
+	$(PYTHON) -m tests.floors
