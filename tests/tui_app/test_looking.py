@@ -33,10 +33,10 @@ async def test_errors_are_looked_at_page_by_page(finished: Path, size: tuple[int
         await pilot.press("f3")
         text = f"{known['label'][worst]}, taken for {known['predicted'][worst]}"
         await until(pilot, lambda: text in shown(app))
-        assert f"{len(wrong)} images: 1 to " in shown(app)
+        assert f"{len(wrong)} images: showing 1 to " in shown(app)
         assert shown(app).count("▀" * 28) >= 14
         await pilot.press("down")
-        await until(pilot, lambda: f"{len(wrong)} images: 1 to " not in shown(app))
+        await until(pilot, lambda: f"{len(wrong)} images: showing 1 to " not in shown(app))
         await pilot.press("escape")
         await until(pilot, lambda: "taken for" not in shown(app))
 

@@ -92,40 +92,46 @@ SCREENS: dict[str, Open] = {
 
 
 @pytest.mark.parametrize("size", [WIDE, NARROW], ids=lambda size: "{}x{}".format(*size))
-@pytest.mark.parametrize("name", SCREENS)
-async def test_screen_is_as_it_was(
-    name: str, size: tuple[int, int], finished: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+async def test_screens_are_as_they_were(
+    size: tuple[int, int], finished: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """One dashboard for all of them: to start it takes longer than to look at a screen."""
     monkeypatch.setattr(comparison, "launch_run", FakeProcess)
     monkeypatch.setenv("MNIST_TUI_DATA", "/data")
-    path = FOLDER / f"{name}-{size[0]}x{size[1]}.txt"
+    renew = request.config.getoption("renew_snapshots", False)
+    differences: list[str] = []
     async with dashboard(finished, size, "rn2-0002") as (app, pilot):
         await until(pilot, lambda: accuracy_on_show(app) != "–" and "Loading torch" not in shown(app))
         await tick(app, pilot, "rn1-0001")
         await until(pilot, lambda: bool(dot(app, "rn1-0001")))
-        opened = await SCREENS[name](app, pilot)
-        await until(pilot, opened)
-        for field in app.screen.query(Input):
-            field.cursor_blink = False
-        if request.config.getoption("renew_snapshots", False):
-            await pilot.pause(1)
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(await snapshot(app, pilot), encoding="utf-8")
-        kept = path.read_text(encoding="utf-8")
-        await until_it_is(app, pilot, kept)
-    if name in ("dashboard", "conditions"):
-        assert len(BRAILLE.findall(kept)) > 20  # a chart without curves is none
+        main = app.screen
+        for name, open_screen in SCREENS.items():
+            await until(pilot, await open_screen(app, pilot))
+            for field in app.screen.query(Input):
+                field.cursor_blink = False
+            path = FOLDER / f"{name}-{size[0]}x{size[1]}.txt"
+            if renew:
+                await pilot.pause(1)
+                path.write_text(await snapshot(app, pilot), encoding="utf-8")
+            kept = path.read_text(encoding="utf-8")
+            differences += await changes(app, pilot, path.name, kept)
+            if name in ("dashboard", "conditions"):
+                assert len(BRAILLE.findall(kept)) > 20  # a chart without curves is none
+            if app.screen is not main:
+                await pilot.press("escape")
+                await until(pilot, lambda: app.screen is main)
+    if differences:
+        pytest.fail("\n".join(differences), pytrace=False)
 
 
-async def until_it_is(app: MnistTui, pilot: Pilot[int], kept: str) -> None:
-    """Wait a little for the screen of the snapshot; show what differs where it does not come."""
-    for _look in range(50):
+async def changes(app: MnistTui, pilot: Pilot[int], name: str, kept: str) -> list[str]:
+    """Return what differs from the snapshot, after waiting a little for the last of it to come."""
+    for _look in range(10):
         now = await snapshot(app, pilot)
         if now == kept:
-            return
+            return []
         await pilot.pause(0.1)
-    lines = difflib.unified_diff(kept.splitlines(), now.splitlines(), "as it was", "as it is", lineterm="", n=1)
-    pytest.fail("\n".join(lines), pytrace=False)
+    return list(difflib.unified_diff(kept.splitlines(), now.splitlines(), name, "as it is", lineterm="", n=1))
 
 
 async def snapshot(app: MnistTui, pilot: Pilot[int]) -> str:
