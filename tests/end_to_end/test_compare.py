@@ -170,7 +170,7 @@ def test_stopped_by_a_signal_every_run_saves_a_checkpoint(place: Place) -> None:
         (("compare", "--report", "/nowhere/report.md"), 1, "/nowhere/report.md"),
         (("compare", "--models", "RN_1,{net}:Nothing"), 1, "Nothing"),
         (("compare", "--device", "cuda:77"), 1, "cuda:77"),
-        (("conditions",), 2, "RUN"),
+        (("conditions",), 2, "the id of a run"),
         (("conditions", "rn1-0009"), 1, "rn1-0009"),
         (("conditions", "rn1-0001", "--shift", "9"), 2, "9"),
         (("conditions", "rn1-0001", "--turn", "90"), 2, "90"),

@@ -39,7 +39,7 @@ def _calm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MNIST_TUI_DATA", str(tmp_path / "data"))
 
 
-async def test_choose_train_and_read_the_result_then_test_it(tmp_path: Path) -> None:
+async def test_choose_train_read_the_result_test_it_and_compare(tmp_path: Path) -> None:
     async with dashboard(tmp_path, workers=StandbyProcess) as (app, pilot):
         await until(pilot, lambda: "567,434" in shown(app))
         app.screen.query_one("#network", RadioSet).focus()
@@ -64,6 +64,17 @@ async def test_choose_train_and_read_the_result_then_test_it(tmp_path: Path) -> 
         for name, accuracy in zip(("as they are", "shifted by 1 px", "shifted by 2 px"), found, strict=True):
             await until(pilot, lambda name=name, accuracy=accuracy: f"{name} {accuracy}" in squeezed(shown(app)), 60)  # type: ignore[misc]
 
+        await pilot.press("escape", "shift+f5")
+        await until(pilot, lambda: "Each run: 2 epochs" in shown(app))
+        app.screen.query_one("#seeds", Input).value = "1"
+        await pilot.press("enter")
+        await until(pilot, lambda: "2 of 2 runs" in shown(app) and "McNemar" in shown(app), 120)
+        compared = [summary.accuracy for summary in directory.Listing(tmp_path).read() if summary.id != run.id]
+        assert len(compared) == 2
+        for accuracy in compared:
+            assert accuracy is not None
+            assert i18n.percent(accuracy) in shown(app)
+
 
 def robustness_of_run(run: Run, *conditions: Condition) -> list[str]:
     kept = Datasets(lambda _m: None, lambda _m, _f: None, lambda: False)
@@ -86,21 +97,6 @@ async def test_a_network_of_ones_own_is_described(tmp_path: Path) -> None:
         await pilot.pause()
         model.value = f"{path}:Net"
         await until(pilot, lambda: "784×10 + 10 = 7,850" in shown(app))
-
-
-async def test_networks_are_compared(tmp_path: Path) -> None:
-    async with dashboard(tmp_path, workers=StandbyProcess, epochs=1) as (app, pilot):
-        await until(pilot, lambda: "Loading torch" not in shown(app))
-        await pilot.press("shift+f5")
-        await until(pilot, lambda: "Each run: 1 epochs" in shown(app))
-        app.screen.query_one("#seeds", Input).value = "1"
-        await pilot.press("enter")
-        await until(pilot, lambda: "2 of 2 runs" in shown(app) and "McNemar" in shown(app), 120)
-        accuracies = [run.accuracy for run in directory.Listing(tmp_path).read()]
-        assert len(accuracies) == 2
-        for accuracy in accuracies:
-            assert accuracy is not None
-            assert i18n.percent(accuracy) in shown(app)
 
 
 async def test_runs_that_cannot_be_tested_get_one_line_each(finished: Path, tmp_path: Path) -> None:

@@ -43,14 +43,19 @@ def _assert_restored(terminal: Terminal) -> None:
     assert b"Traceback" not in written
 
 
-@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
-def test_signal_ends_the_dashboard_and_not_its_run(place: Place, number: signal.Signals) -> None:
-    terminal = _train_in_dashboard(place)
-    terminal.signal(number)
-    assert terminal.wait_end(AT_ONCE) == 128 + number
-    _assert_restored(terminal)
-    assert place.run().state() == "running"
-    wait_for_event(place.run(), RunEnded, lambda event: event.status == "done")
+def test_signal_ends_the_dashboard_and_not_its_run(place: Place) -> None:
+    run_ids = "slow-0001", "slow-0002"
+    terminals = [
+        _train_in_dashboard(place, epochs=epochs, run_id=run_id)
+        for epochs, run_id in zip((20, 2), run_ids, strict=True)
+    ]
+    for terminal, run_id, number in zip(terminals, run_ids, (signal.SIGHUP, signal.SIGTERM), strict=True):
+        terminal.signal(number)
+        assert terminal.wait_end(AT_ONCE) == 128 + number
+        _assert_restored(terminal)
+        assert place.run(run_id).state() == "running"
+    for run_id in run_ids:
+        wait_for_event(place.run(run_id), RunEnded, lambda event: event.status == "done")
     place.wait_alone()
 
 
