@@ -71,9 +71,9 @@ async def test_choose_train_read_the_result_test_it_and_compare(tmp_path: Path) 
         await until(pilot, lambda: "2 of 2 runs" in shown(app) and "McNemar" in shown(app), 120)
         compared = [summary.accuracy for summary in directory.Listing(tmp_path).read() if summary.id != run.id]
         assert len(compared) == 2
-        for accuracy in compared:
-            assert accuracy is not None
-            assert i18n.percent(accuracy) in shown(app)
+        for of_run in compared:
+            assert of_run is not None
+            assert i18n.percent(of_run) in shown(app)
 
 
 def robustness_of_run(run: Run, *conditions: Condition) -> list[str]:
