@@ -12,6 +12,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
+from threading import Lock
 from typing import Literal
 
 import msgspec
@@ -118,6 +119,7 @@ class Comparison:
         self._runs_dir = runs_dir
         self._at_once = max(1, at_once)
         self._stopping = False
+        self._launching = Lock()
         self.parts = [Part(config) for config in configs]
         self._adopt()
 
@@ -128,14 +130,16 @@ class Comparison:
         """
         for part in self._in_state("running"):
             self._watch(part)
-        waiting = [] if self._stopping else self._in_state("waiting")
-        for part in waiting[: max(0, self._at_once - len(self._in_state("running")))]:
-            self._launch(part)
+        for part in self._in_state("waiting")[: max(0, self._at_once - len(self._in_state("running")))]:
+            with self._launching:  # a stop may come from another thread: it must find every run that was started
+                if not self._stopping:
+                    self._launch(part)
         return bool(self._in_state("running")) or (bool(self._in_state("waiting")) and not self._stopping)
 
     def stop(self) -> None:
         """Ask every run in progress to save a checkpoint and end; `advance` returns False once they have."""
-        self._stopping = True
+        with self._launching:
+            self._stopping = True
         for part in self._in_state("running"):
             if part.followed is not None:
                 part.followed.run.request_stop()
@@ -182,26 +186,27 @@ class Comparison:
     # Existing runs
 
     def _adopt(self) -> None:
-        found: dict[Hashable, list[Summary]] = {}
+        found: dict[Hashable, list[tuple[Summary, FollowedRun]]] = {}
         wanted = {sameness.stands_for_key(part.config) for part in self.parts}
         possible = {sameness.could_stand_for_key(part.config) for part in self.parts}
         for summary in directory.Listing(self._runs_dir).read():
             if summary.config is None or sameness.could_stand_for_key(summary.config) not in possible:
                 continue
-            started = Run(self._runs_dir / summary.id).first_start()
+            followed = FollowedRun(Run(self._runs_dir / summary.id), keep_losses=False)
+            followed.read()
+            started = followed.record.started
             config = summary.config if started is None else sameness.as_it_took_effect(started)
             key = sameness.stands_for_key(config)
             if key in wanted and _is_current(summary):
-                found.setdefault(key, []).append(summary)
+                found.setdefault(key, []).append((summary, followed))
         for part in self.parts:
             candidates = found.get(sameness.stands_for_key(part.config), [])
-            best = max(candidates, key=_usefulness, default=None)
+            best = max(candidates, key=lambda candidate: _usefulness(candidate[0]), default=None)
             if best is not None:
-                self._take(part, best)
+                self._take(part, *best)
 
-    def _take(self, part: Part, summary: Summary) -> None:
-        part.followed = FollowedRun(Run(self._runs_dir / summary.id), keep_losses=False)
-        part.followed.read()
+    def _take(self, part: Part, summary: Summary, followed: FollowedRun) -> None:
+        part.followed = followed
         if summary.state == "done":
             part.state, part.reused = "done", True
         elif summary.state in LIVE:

@@ -26,6 +26,8 @@ _MAX_PENDING = 32 << 20
 # overflows.
 Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Epoch = Annotated[int, msgspec.Meta(ge=1, le=1 << 53)]
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e12)]
 _Item = TypeVar("_Item")
 Classes = Annotated[tuple[_Item, ...], msgspec.Meta(max_length=100)]
 
@@ -63,7 +65,7 @@ class RunStarted(_Event, frozen=True):
     test_size: Count
     parameters: Count
     steps_per_epoch: Count
-    epoch: Count = 1
+    epoch: Epoch = 1
     step: Count = 0
     """Completed batches of `epoch`, which is counted from 1; not 0 if the run resumes."""
     macs: Count | None = None
@@ -73,28 +75,28 @@ class RunStarted(_Event, frozen=True):
 
 
 class Progress(_Event, frozen=True):
-    epoch: Count
+    epoch: Epoch
     step: Count
     loss: float | None
     """Running loss, the mean over the epoch so far; None if not finite."""
     losses: tuple[float | None, ...]
     """Losses of the batches since the last `progress`, up to that of `step`; None for each that is not finite."""
-    images_per_s: float
-    elapsed_s: float
+    images_per_s: Annotated[float, msgspec.Meta(ge=0)]
+    elapsed_s: Seconds
     """Training time in seconds, including that before a resumption."""
 
 
 class EpochEnded(_Event, frozen=True):
-    epoch: Count
+    epoch: Epoch
     loss: float
     """Mean loss of the epoch, the exam's `running_loss / len(train_loader)`."""
-    seconds: float
+    seconds: Seconds
 
 
 class Validated(_Event, frozen=True):
     """The network's result on the held-out training images after an epoch."""
 
-    epoch: Count
+    epoch: Epoch
     loss: float | None
     """Mean loss over the images; None if not finite."""
     accuracy: Share
@@ -102,7 +104,7 @@ class Validated(_Event, frozen=True):
 
 
 class CheckpointSaved(_Event, frozen=True):
-    epoch: Count
+    epoch: Epoch
     step: Count
 
 

@@ -49,7 +49,7 @@ def load(path: Path, config: RunConfig, data_digest: str) -> Checkpoint | None:
     try:
         with files.open_regular(path) as file:
             content = torch.load(file, map_location="cpu", weights_only=True)
-        state = content["state"]
+        state, digest = content["state"], content["data_digest"]
         damaged = not all(isinstance(state[name], kind) for name, kind in _TYPES.items()) or state["epoch"] < 1
         trained_with = _identity(RunConfig()) | content["config"]  # older ones lack settings left at their default
     except FileNotFoundError:
@@ -58,7 +58,7 @@ def load(path: Path, config: RunConfig, data_digest: str) -> Checkpoint | None:
         raise _damaged(path) from error
     if damaged or content.get("version") != _VERSION:
         raise _damaged(path)
-    if content["data_digest"] != data_digest:
+    if digest != data_digest:
         raise Problem(
             "the data differ from those that the run was trained on so far",
             advice=N_("Give it the same data again with --data-dir, or start a new run."),

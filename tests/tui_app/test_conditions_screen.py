@@ -19,7 +19,7 @@ from core.runs.events import RunEnded, encode
 from core.worker.protocol import Measure
 from tests.tui_app import fake_answers
 from tests.tui_app.driving import NARROW, WIDE, accuracy_on_show, dashboard, dot, shown, tick, until
-from tests.tui_app.fake_worker import FakeProcess, FakeWorkers
+from tests.tui_app.fake_worker import FakeProcess, FakeWorker, FakeWorkers
 from tui_app import i18n
 from tui_app.dashboard.app import MnistTui
 from tui_app.dashboard.screens.conditions_screen import ConditionsScreen
@@ -167,6 +167,27 @@ async def test_a_worker_that_is_killed_is_replaced_when_asked(finished: Path) ->
         workers.holds = ()
         await pilot.press("f5")
         await until(pilot, lambda: not screen.is_waiting and rows(app)["noise 0.5"] != ["–"])
+
+
+async def test_a_worker_that_cannot_be_started_is_asked_again_by_the_same_key(finished: Path) -> None:
+    workers = FakeWorkers(holds=(Measure,))
+    can_start = True
+
+    def launch() -> FakeWorker:
+        if not can_start:
+            raise Problem("the worker process could not start: {reason}", reason="no memory")
+        return workers()
+
+    async with dashboard(finished, run_id="rn1-0001", workers=launch) as (app, pilot):
+        screen = await open_screen(app, pilot)
+        workers.newest.kill()
+        can_start, workers.holds = False, ()
+        await until(pilot, lambda: "stopped; F5 continues" in shown(app))
+        await pilot.press("f5")
+        await until(pilot, lambda: not screen.is_waiting)
+        can_start = True
+        await pilot.press("f5")
+        await until(pilot, lambda: rows(app)["noise 0.5"] != ["–"])
 
 
 @pytest.mark.parametrize("size", [WIDE, NARROW])

@@ -94,5 +94,4 @@ def follow(run: Run, *, json: bool) -> int:
         for line in run.log_tail():
             printer.note(f"  {i18n.printable(line)}")
         printer.note(_("To continue: mnist-tui resume {run}").format(run=run.id))
-    ended = printer.record.ended
-    return EXIT_CODES[ended.status] if ended else 1
+    return EXIT_CODES.get(state, 1)

@@ -72,7 +72,11 @@ class SideScreens:
     # Questions and answers
 
     def _ask(self, question: Question) -> None:
-        self._trying(lambda: self._link.ask(question))
+        try:
+            self._link.ask(question)
+        except Problem as problem:
+            self._complain(problem)
+            self.give_up()
 
     def take(self, answer: SideAnswer | Refused) -> None:
         """Pass an answer on to the screen that asked."""

@@ -120,6 +120,8 @@ class WorkerLink:
         self._screen = screen
         self._waiting: StandbyWorker | None = None
         self._gone: list[StandbyWorker] = []
+        self._abandoned: StandbyWorker | None = None
+        """Worker whose answers nobody waits for any more."""
 
     def start(self) -> StandbyWorker:
         """Return the waiting worker, started if necessary. Raises `Problem` if it cannot be started."""
@@ -145,6 +147,7 @@ class WorkerLink:
     def interrupt(self) -> None:
         """Replace the worker, so that the next run need not wait for its current answer. Raises `Problem`."""
         if self._waiting is not None:
+            self._abandoned = self._waiting
             self._waiting.abandon()
             self._gone.append(self._waiting)
             self._waiting = None
@@ -161,4 +164,5 @@ class WorkerLink:
 
     async def _listen(self, worker: StandbyWorker) -> None:
         async for answer in worker.answers():
-            self._screen.post_message(self.Answered(answer))
+            if worker is not self._abandoned:
+                self._screen.post_message(self.Answered(answer))

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import time
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import msgspec
@@ -19,7 +20,7 @@ from core.comparing.comparison import Comparison, plan
 from core.messages import InvalidSetting, Message
 from core.runs import directory
 from core.runs.directory import Run
-from core.runs.events import Progress, RunEnded
+from core.runs.events import Progress, RunEnded, encode
 from core.runs.lease import Worker
 from core.training import settle
 from tests.core.comparing.finished_runs import SETTINGS, config_of, finished, write
@@ -99,6 +100,38 @@ def test_what_auto_meant_counts_and_not_the_word(tmp_path: Path, launched: list[
     finished(tmp_path, config_of("RN_2", 0, dataset="auto"), range(20), dataset="mnist")
     made = Comparison(tmp_path, plan(("RN_1", "RN_2"), 1, SETTINGS), at_once=1)
     assert [part.state for part in made.parts] == ["done", "waiting"]
+
+
+def test_the_start_that_counts_is_the_newest(tmp_path: Path) -> None:
+    """As in a comparison's answer and in the chart: a run that was resumed on another device is one of that device."""
+    config = config_of("RN_1", 0, device="auto")
+    run = finished(tmp_path, config, range(20), device="cuda:0", threads=1)
+    assert Comparison(tmp_path, plan(("RN_1", "RN_2"), 1, SETTINGS), at_once=1).count("done") == 0
+    before = run.events_path.read_bytes()
+    run.events_path.write_bytes(encode(started(config, device="cuda:0", threads=1)))
+    write(run, started(config, device="cpu", threads=1))
+    run.events_path.write_bytes(run.events_path.read_bytes() + before.partition(b"\n")[2])
+    assert Comparison(tmp_path, plan(("RN_1", "RN_2"), 1, SETTINGS), at_once=1).count("done") == 1
+
+
+def test_a_stop_while_a_run_is_launched_reaches_it(
+    tmp_path: Path, launched: list[Worked], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Comparison(tmp_path, plan(("RN_1", "RN_2"), 1, SETTINGS), at_once=2)
+    stopping = Thread(target=made.stop)
+    begin = subprocess.Popen
+
+    def stop_meanwhile(*arguments: Any, **options: Any) -> Any:
+        if not launched:
+            stopping.start()
+            stopping.join(0.2)
+        return begin(*arguments, **options)
+
+    monkeypatch.setattr(subprocess, "Popen", stop_meanwhile)
+    made.advance()
+    stopping.join()
+    assert launched
+    assert all(process.run.stop_requested() for process in launched)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -67,3 +68,13 @@ def test_what_a_full_disk_refused_is_written_when_there_is_room(
 
 def _no_space(*_: object) -> int:
     raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize(
+    "change", [b'"epoch":0', b'"epoch":-1', b'"elapsed_s":1e308', b'"elapsed_s":-1', b'"images_per_s":-5']
+)
+def test_values_that_no_training_has_make_no_event(change: bytes) -> None:
+    name = change.partition(b":")[0]
+    line = re.sub(name + rb":[^,}]+", change, events.encode(PROGRESS))
+    assert change in line
+    assert events.decode(line) is None

@@ -133,11 +133,14 @@ class CompareScreen(AskingScreen[list[str]]):
         self._carry_out(made)
 
     def refuse(self, refused: Refused) -> None:
-        self._asked = None
-        self._complain(Problem.of(refused.message, refused.advice))
+        if refused.request == self._asked:
+            self._asked = None
+            self._complain(Problem.of(refused.message, refused.advice))
 
     def give_up(self) -> None:
-        self._asked = None
+        if self._asked is not None:
+            self._asked = None
+            self._say(_("The worker process ended: press Compare to try again."))
 
     @property
     def is_waiting(self) -> bool:
