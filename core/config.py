@@ -16,7 +16,7 @@ from core.messages import N_, InvalidSetting
 
 Precision = Literal["fp32", "tf32", "bf16"]
 PRECISIONS: tuple[str, ...] = get_args(Precision)
-DATASETS = ("auto", *catalogue.DATA_SET_NAMES)
+DATASET_CHOICES = ("auto", *catalogue.DATA_SET_NAMES)
 
 MAX_EPOCHS = 1_000_000
 MAX_BATCH_SIZE = 60_000
@@ -67,7 +67,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     data_dir: str = msgspec.field(default_factory=lambda: str(paths.default_data_dir()))
     precision: Precision = "fp32"
     exact: bool = False
-    """The exam program's arithmetic, digit for digit."""
+    """The exam program's arithmetic, digit for digit on the CPU with its number of threads."""
     threads: int = 0
     """CPU threads for the arithmetic; 0 lets the program choose."""
     dropout: float = 0.0
@@ -182,7 +182,7 @@ _CHECKS: dict[str, Callable[[Any], None]] = {
     "seed": _whole_number(
         "seed", N_("the seed must be a whole number from {low} to {high}, not {value}"), 0, 2**63 - 1
     ),
-    "dataset": _one_of("dataset", N_("unknown data set {value}: choose one of {choices}"), DATASETS),
+    "dataset": _one_of("dataset", N_("unknown data set {value}: choose one of {choices}"), DATASET_CHOICES),
     "precision": _one_of("precision", N_("unknown precision {value}: choose one of {choices}"), PRECISIONS),
     "threads": _whole_number(
         "threads", N_("threads must be a whole number from {low} to {high}, not {value}"), 0, MAX_THREADS

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from core.catalogue import NETWORKS
-from core.config import DATASETS, PRECISIONS, RunConfig
+from core.config import DATASET_CHOICES, PRECISIONS, RunConfig
 from tui_app.i18n import _, short
 
 Kind = Literal["network", "typed", "chosen", "flag"]
@@ -28,8 +28,10 @@ class Setting:
     metavar: str = ""
     """Placeholder for the value in the command line's help."""
     choices: tuple[str, ...] = ()
-    default: str = ""
-    """Meaning of an empty field, as text; without it the field must be filled in."""
+    empty_means: str = ""
+    """Meaning of an empty field where that is no value, such as `random`."""
+    may_be_empty: bool = False
+    """Optional field: an empty one has the default."""
     in_front: bool = False
     """Visibility in the form: always shown if true, folded under *More* if false."""
 
@@ -39,15 +41,15 @@ class Setting:
         return "--" + self.field.replace("_", "-")
 
     @property
-    def may_be_empty(self) -> bool:
-        return bool(self.default)
+    def default(self) -> str:
+        """Text of the default."""
+        return self.empty_means or written(default_of(self.field))
 
     @property
     def help_with_default(self) -> str:
         if self.kind == "flag":
             return self.help
-        default = self.default or written(default_of(self.field))
-        return f"{self.help} " + _("[default: {default}]").format(default=default)
+        return f"{self.help} " + _("[default: {default}]").format(default=self.default)
 
 
 def all_settings() -> tuple[Setting, ...]:
@@ -60,17 +62,17 @@ def all_settings() -> tuple[Setting, ...]:
         Setting("epochs", "typed", _("Epochs"), _("Passes over the training set."), "N", in_front=True),
         Setting("batch_size", "typed", _("Batch size"), _("Images per batch."), "N"),
         Setting("lr", "typed", _("Learning rate"), _("Adam's learning rate."), "X"),
-        Setting("seed", "typed", _("Seed"), _("Random seed."), "N", default=_("random")),
-        Setting("dataset", "chosen", _("Data set"), f"{', '.join(DATASETS)}.", _("NAME"), DATASETS),
+        Setting("seed", "typed", _("Seed"), _("Random seed."), "N", empty_means=_("random"), may_be_empty=True),
+        Setting("dataset", "chosen", _("Data set"), f"{', '.join(DATASET_CHOICES)}.", _("NAME"), DATASET_CHOICES),
         Setting("precision", "chosen", _("Precision"), _("Numeric precision."), "|".join(PRECISIONS), PRECISIONS),
-        Setting("threads", "typed", _("Threads"), _("CPU threads."), "N", default=_("auto")),
+        Setting("threads", "typed", _("Threads"), _("CPU threads."), "N", empty_means=_("auto"), may_be_empty=True),
         Setting(
             "dropout",
             "typed",
             _("Dropout"),
             _("Probability of dropping a unit of a fully connected hidden layer."),
             "P",
-            default="0",
+            may_be_empty=True,
         ),
         Setting(
             "width",
@@ -78,7 +80,7 @@ def all_settings() -> tuple[Setting, ...]:
             _("Width"),
             _("Multiplies the channels and units of the hidden layers."),
             "F",
-            default="1",
+            may_be_empty=True,
         ),
         Setting("batch_norm", "flag", _("Batch norm"), _("Batch normalisation before each ReLU.")),
         Setting(
@@ -97,7 +99,7 @@ def all_settings() -> tuple[Setting, ...]:
             "exact",
             "flag",
             _("Exact"),
-            _("The exam program's own arithmetic: on the CPU its losses, digit for digit."),
+            _("The exam program's arithmetic: on the CPU, with its number of threads, its losses digit for digit."),
         ),
         Setting(
             "data_dir",
@@ -105,7 +107,8 @@ def all_settings() -> tuple[Setting, ...]:
             _("Data folder"),
             _("Folder of the data."),
             _("FOLDER"),
-            default=_("MNIST_TUI_DATA, or your user folder"),
+            empty_means=_("MNIST_TUI_DATA, or your user folder"),
+            may_be_empty=True,
         ),
     )
 

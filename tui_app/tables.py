@@ -13,7 +13,7 @@ from rich.text import Text
 
 from core.messages import fill
 from core.networks.layer_table import Layer, LayerTable
-from core.runs import directory as core_runs
+from core.runs.directory import Summary
 from tui_app import i18n, wording
 from tui_app.i18n import _, number, printable, say, short
 
@@ -74,7 +74,7 @@ def derivations(table: LayerTable) -> list[str]:
     ]
 
 
-def runs(summaries: Sequence[core_runs.Summary]) -> Table:
+def runs(summaries: Sequence[Summary]) -> Table:
     """Lay out the list of runs."""
     grid = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     for heading in (_("Run"), _("State"), _("Network"), _("Data"), _("Epoch"), _("Accuracy"), _("Started")):

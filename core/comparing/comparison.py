@@ -71,7 +71,7 @@ class Part:
     @property
     def seconds(self) -> float | None:
         """Seconds that the run's whole training takes; None if not known yet."""
-        return self.followed.record.seconds_of_all if self.followed is not None else None
+        return self.followed.record.total_seconds if self.followed is not None else None
 
 
 def check_seeds(text: str) -> int:
@@ -195,7 +195,7 @@ class Comparison:
             followed = FollowedRun(Run(self._runs_dir / summary.id), keep_losses=False)
             followed.read()
             started = followed.record.started
-            config = summary.config if started is None else sameness.as_it_took_effect(started)
+            config = summary.config if started is None else sameness.effective_config(started)
             key = sameness.stands_for_key(config)
             if key in wanted and _is_current(summary):
                 found.setdefault(key, []).append((summary, followed))

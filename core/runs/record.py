@@ -105,7 +105,7 @@ class Record:
         return steps * self.started.config.batch_size / max(self.progress.images_per_s, 1e-9)
 
     @property
-    def seconds_of_all(self) -> float | None:
+    def total_seconds(self) -> float | None:
         """Seconds that the whole training takes at its pace so far; None before the first progress."""
         return self.progress.elapsed_s / self.share if self.progress is not None and self.share > 0 else None
 

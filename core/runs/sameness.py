@@ -19,7 +19,7 @@ _TOOK_EFFECT = frozenset({"device", "dataset", "threads"})
 """Settings whose effective value is known only once a run has started."""
 
 
-def as_it_took_effect(started: RunStarted) -> RunConfig:
+def effective_config(started: RunStarted) -> RunConfig:
     """Return a run's settings with each `auto` replaced by what it meant."""
     return msgspec.structs.replace(
         started.config, device=started.device, dataset=started.dataset, threads=started.threads
@@ -29,7 +29,7 @@ def as_it_took_effect(started: RunStarted) -> RunConfig:
 def stands_for_key(config: RunConfig) -> Hashable:
     """Return a key that two runs share if one can replace the other: it includes seed, threads and device.
 
-    `config` must have nothing left to choose: it comes from a plan, or from `as_it_took_effect`.
+    `config` must have nothing left to choose: it comes from a plan, or from `effective_config`.
     """
     return _fields(_without_idle_threads(config), _IRRELEVANT)
 
@@ -41,7 +41,7 @@ def could_stand_for_key(config: RunConfig) -> Hashable:
 
 def same_but_for_seed_key(started: RunStarted) -> Hashable:
     """Return a key that two runs share if they differ only in their seed."""
-    config = _without_idle_threads(as_it_took_effect(started))
+    config = _without_idle_threads(effective_config(started))
     kind_of_device = config.device.partition(":")[0]
     return _fields(msgspec.structs.replace(config, device=kind_of_device), _IRRELEVANT_OR_SEED), started.steps_per_epoch
 

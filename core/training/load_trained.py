@@ -18,7 +18,7 @@ from core.runs.directory import Run
 _MAX_WEIGHTS = 1 << 30
 
 
-class Datasets:
+class DatasetCache:
     """A cache of the data sets of runs, each loaded once."""
 
     def __init__(

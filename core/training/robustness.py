@@ -14,7 +14,7 @@ from core.data.distortions import distorted
 from core.data.split_and_permute import permuted
 from core.runs.directory import Run
 from core.training.evaluation import evaluate
-from core.training.load_trained import Datasets, load_network
+from core.training.load_trained import DatasetCache, load_network
 from core.training.loop import normalise
 
 
@@ -37,7 +37,7 @@ def accuracy(network: nn.Module, dataset: Dataset, condition: Condition | None, 
 def robustness(
     run: Run,
     conditions: Sequence[Condition],
-    datasets: Datasets,
+    datasets: DatasetCache,
     device: torch.device,
     advance: Callable[[], None],
 ) -> Robustness:

@@ -33,13 +33,13 @@ def settle(
     return msgspec.structs.replace(
         config,
         device=device,
-        threads=config.threads or threads_of_each(device),
+        threads=config.threads or threads_per_run(device),
         dataset=_data_set(config, notify, progress, should_stop),
         exact=False,
     )
 
 
-def threads_of_each(device: str) -> int:
+def threads_per_run(device: str) -> int:
     """Return the threads of each run, from the machine alone, so that a repeated comparison finds its runs again.
 
     Two runs side by side with one thread each do more in a second than one after the other with two.

@@ -81,7 +81,7 @@ class Described(msgspec.Struct, frozen=True, tag=True):
     table: LayerTable
 
 
-class Told(msgspec.Struct, frozen=True, tag=True):
+class ProgressNote(msgspec.Struct, frozen=True, tag=True):
     """News of a request that is still being worked on, such as a download."""
 
     request: Settle
@@ -136,7 +136,7 @@ class Measured(msgspec.Struct, frozen=True, tag=True):
     """Fraction from 0 to 1."""
 
 
-SideAnswer: TypeAlias = Told | Settled | Browsed | Recognised | Measured
+SideAnswer: TypeAlias = ProgressNote | Settled | Browsed | Recognised | Measured
 Answer: TypeAlias = Ready | Described | Refused | SideAnswer
 
 encode = msgspec.json.Encoder().encode

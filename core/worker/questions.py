@@ -16,7 +16,7 @@ from core.messages import Problem
 from core.runs import predictions
 from core.runs.directory import Run
 from core.runs.predictions import Predictions
-from core.training.load_trained import Datasets, load_network
+from core.training.load_trained import DatasetCache, load_network
 from core.training.loop import normalise
 from core.training.robustness import accuracy
 from core.worker.protocol import Browse, Browsed, Digit, Measure, Measured, Recognise, Recognised
@@ -24,11 +24,11 @@ from core.worker.protocol import Browse, Browsed, Digit, Measure, Measured, Reco
 _MAX_DIGITS = 100
 
 
-class Browser:
+class RunInspector:
     """Answers from the cached data and networks of runs. Nothing is downloaded, and no custom network is executed."""
 
     def __init__(self) -> None:
-        self._datasets = Datasets(
+        self._datasets = DatasetCache(
             notify=lambda _message: None,
             progress=lambda _message, _share: None,
             should_stop=lambda: True,  # the data of the training are on disk: nothing is downloaded for this

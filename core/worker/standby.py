@@ -16,7 +16,7 @@ from core.runs.directory import Run
 from core.training import acceleration, devices
 from core.training.settle import settle
 from core.worker import protocol, threads
-from core.worker.questions import Browser
+from core.worker.questions import RunInspector
 
 Say = Callable[[protocol.Answer], None]
 
@@ -34,7 +34,7 @@ def stand_by() -> Path | None:
     os.dup2(null, 2)
     say(protocol.Ready(tuple(devices.available())))
     acceleration.keep_freed_memory()
-    browser = Browser()
+    inspector = RunInspector()
     for line in sys.stdin.buffer:
         request = protocol.decode_request.decode(line)
         if isinstance(request, protocol.Train):
@@ -42,14 +42,14 @@ def stand_by() -> Path | None:
             os.dup2(null, 0)
             return Path(request.run_dir)
         try:
-            say(_answer(request, browser, say))
+            say(_answer(request, inspector, say))
         except Problem as problem:
             say(protocol.Refused(request, problem.message, problem.advice))
         acceleration.load_what_training_needs()  # there is time once the first question is answered
     return None
 
 
-def _answer(request: protocol.Question, browser: Browser, say: Say) -> protocol.Answer:
+def _answer(request: protocol.Question, inspector: RunInspector, say: Say) -> protocol.Answer:
     """Answer a question. Raises `Problem`."""
     match request:
         case protocol.Describe():
@@ -57,12 +57,12 @@ def _answer(request: protocol.Question, browser: Browser, say: Say) -> protocol.
             network = build_network(request.architecture)
             return protocol.Described(request, tabulate.layer_table(network, request.architecture.model))
         case protocol.Browse():
-            return browser.browse(request)
+            return inspector.browse(request)
         case protocol.Recognise():
-            return browser.recognise(request)
+            return inspector.recognise(request)
         case protocol.Measure():
             torch.set_num_threads(threads.share_of_cores(Run(Path(request.run_dir))))
-            return browser.measure(request)
+            return inspector.measure(request)
         case protocol.Settle():
             return _settled(request, say)
 
@@ -71,7 +71,7 @@ def _settled(request: protocol.Settle, say: Say) -> protocol.Settled:
     """Settle the settings of a comparison, reporting the progress of a download. Raises `Problem`."""
 
     def tell(message: Message, fraction: float | None = None) -> None:
-        say(protocol.Told(request, message, fraction))
+        say(protocol.ProgressNote(request, message, fraction))
 
     # No stop is needed: a dashboard that gives up waiting ends this process.
     settled = settle(request.config, request.models, notify=tell, progress=tell, should_stop=lambda: False)

@@ -16,7 +16,7 @@ from core.data.conditions import Condition
 from core.runs import directory
 from core.runs.directory import Run
 from core.runs.events import Evaluated
-from core.training.load_trained import Datasets
+from core.training.load_trained import DatasetCache
 from core.training.robustness import robustness
 from core.worker.carry_out import carry_out
 from tests.tui_app.driving import NARROW, accuracy_on_show, dashboard, dot, shown, tick, until
@@ -77,7 +77,7 @@ async def test_choose_train_read_the_result_test_it_and_compare(tmp_path: Path) 
 
 
 def robustness_of_run(run: Run, *conditions: Condition) -> list[str]:
-    kept = Datasets(lambda _m: None, lambda _m, _f: None, lambda: False)
+    kept = DatasetCache(lambda _m: None, lambda _m, _f: None, lambda: False)
     found = robustness(run, conditions, kept, torch.device("cpu"), lambda: None)
     return [i18n.percent(tested.accuracy) for tested in found.tested]
 

@@ -20,9 +20,8 @@ from core.config import RunConfig
 from core.data.conditions import Condition, Robustness
 from core.runs.directory import FollowedRun
 from core.worker.detach import StopSignals
-from tui_app import comparison_text as view
-from tui_app import i18n, tables
-from tui_app.console.conditions_command import print_accuracies, test_under_conditions
+from tui_app import comparison_text, i18n, tables
+from tui_app.console.conditions_command import measure_under_conditions, print_accuracies
 from tui_app.console.status_line import StatusLine, Stopped
 from tui_app.console.training_command import say_loading
 from tui_app.i18n import _, printable, say
@@ -150,7 +149,7 @@ def _draw(made: Comparison, status: StatusLine) -> None:
 
 def _part_line(part: Part) -> str:
     if part.state == "left_out":
-        return view.left_out(part.as_left_out)
+        return comparison_text.left_out(part.as_left_out)
     assert part.followed is not None
     result = part.followed.record.evaluated
     return _("{run}: {network}, seed {seed}: {accuracy}").format(
@@ -179,7 +178,7 @@ def _test_all(
     if not asked:
         return []
     by_id = {one.run.id: one.run for one in finished}
-    tested = {one.run: one for one in test_under_conditions(list(by_id.values()), asked, device, status, signals)}
+    tested = {one.run: one for one in measure_under_conditions(list(by_id.values()), asked, device, status, signals)}
     return [(network.name, [tested[run.run] for run in network.runs]) for network in results.networks]
 
 
@@ -187,14 +186,16 @@ def _test_all(
 
 
 def _print(results: Results, tested: Sequence[tuple[str, Sequence[Robustness]]]) -> None:
-    tables.print_table(view.as_table(view.networks(results)), ["", *view.notes(results)])
+    tables.print_table(
+        comparison_text.as_table(comparison_text.networks(results)), ["", *comparison_text.notes(results)]
+    )
     for pair in results.pairs:
-        lines = [view.pair_title(pair)]
+        lines = [comparison_text.pair_title(pair)]
         if pair.mcnemar:
             tables.print_texts(lines)
-            tables.print_table(view.as_table(view.mcnemar(pair)))
+            tables.print_table(comparison_text.as_table(comparison_text.mcnemar(pair)))
             lines = []
-        tables.print_texts([*lines, view.verdict(pair), ""])
+        tables.print_texts([*lines, comparison_text.verdict(pair), ""])
     if tested:
         print_accuracies(tested)
 

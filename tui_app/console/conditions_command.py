@@ -13,8 +13,7 @@ from core.data.conditions import Condition, Robustness
 from core.runs import directory
 from core.runs.directory import Run
 from core.worker.detach import StopSignals
-from tui_app import comparison_text as view
-from tui_app import tables, terminal, wording
+from tui_app import comparison_text, tables, terminal, wording
 from tui_app.charts import accuracy_chart
 from tui_app.charts.accuracy_chart import AccuracyCurve
 from tui_app.console.status_line import StatusLine, Stopped
@@ -33,7 +32,7 @@ def print_conditions(runs_dir: Path, run_ids: Sequence[str], asked: Sequence[Con
     signals.install()
     try:
         say_loading()
-        tested = test_under_conditions(found, asked, "auto", status, signals)
+        tested = measure_under_conditions(found, asked, "auto", status, signals)
     except Stopped:
         return 128 + (signals.received or 2)
     if json:
@@ -46,12 +45,12 @@ def print_conditions(runs_dir: Path, run_ids: Sequence[str], asked: Sequence[Con
     return 0
 
 
-def test_under_conditions(
+def measure_under_conditions(
     found: Sequence[Run], asked: Sequence[Condition], device: str, status: StatusLine, signals: StopSignals
 ) -> list[Robustness]:
     from core.data import datasets
     from core.training import acceleration, devices
-    from core.training.load_trained import Datasets, load_network
+    from core.training.load_trained import DatasetCache, load_network
     from core.training.robustness import robustness
 
     acceleration.keep_freed_memory()
@@ -68,7 +67,7 @@ def test_under_conditions(
             raise Stopped
         status.draw_share(_("Testing under harder conditions"), done / total)
 
-    kept = Datasets(
+    kept = DatasetCache(
         notify=lambda message: status.note(say(message)),
         progress=lambda message, share: status.draw_share(say(message), share),
         should_stop=signals,
@@ -92,15 +91,17 @@ def _run_name(one: Robustness, *, with_data: bool) -> str:
 
 def print_accuracies(named: Sequence[tuple[str, Sequence[Robustness]]]) -> None:
     """Accuracy by condition, in numbers and as a curve for each kind."""
-    tables.print_table(view.as_table(view.robustness(named)))
+    tables.print_table(comparison_text.as_table(comparison_text.robustness(named)))
     plain = not terminal.takes_utf8(sys.stdout)
-    for kind in view.kinds_of([run for _name, found in named for run in found]):
+    for kind in comparison_text.kinds_of([run for _name, found in named for run in found]):
         drawn = []
         for position, (name, found) in enumerate(named):
-            points = view.curve_points(((one.condition, one.accuracy) for run in found for one in run.tested), kind)
+            points = comparison_text.curve_points(
+                ((one.condition, one.accuracy) for run in found for one in run.tested), kind
+            )
             colour = accuracy_chart.COLOURS[position % len(accuracy_chart.COLOURS)]
             drawn.append(AccuracyCurve(printable(name), accuracy_chart.marker(position, plain=plain), colour, points))
         strengths = [strength for strength, _accuracy in drawn[0].points]
         curve = accuracy_chart.draw(drawn, strengths, *_CURVE_SIZE, plain=plain)
-        title = f"{view.condition_kind(kind)} ({view.strength_unit(kind)})"
+        title = f"{comparison_text.condition_kind(kind)} ({comparison_text.strength_unit(kind)})"
         tables.print_texts(["", title, accuracy_chart.legend(drawn), curve])

@@ -40,6 +40,7 @@ class RunFollower:
 
     def __init__(self, book: RunBook, screen: DOMNode) -> None:
         self._book = book
+        self._listing = Listing(book.runs_dir)
         self._screen = screen
 
     def list_runs(self) -> None:
@@ -59,9 +60,8 @@ class RunFollower:
         return state is not None and (state in LIVE or state != followed.state)
 
     async def _list(self) -> None:
-        listing = Listing(self._book.runs_dir)
         while True:
-            summaries = await asyncio.to_thread(listing.read)
+            summaries = await asyncio.to_thread(self._listing.read)
             is_full = await asyncio.to_thread(disk_is_full, self._book.runs_dir)
             self._screen.post_message(Listed(summaries, disk_is_full=is_full))
             await asyncio.sleep(BUSY_LISTING_INTERVAL_S if self._book.is_busy else LISTING_INTERVAL_S)

@@ -10,8 +10,7 @@ from core import machine
 from core.comparing.statistics import Results
 from core.data.conditions import Robustness
 from core.runs.events import RunStarted
-from tui_app import comparison_text as view
-from tui_app import i18n, wording
+from tui_app import comparison_text, i18n, wording
 from tui_app.comparison_text import Grid
 from tui_app.i18n import _, number, percent, printable
 from tui_app.report import pictures
@@ -90,8 +89,8 @@ def compose(content: Content) -> Report:
         language=i18n.language(),
         title=_("{networks} compared on {dataset}").format(networks=names, dataset=_(results.started.dataset_title)),
         warnings=[wording.sample_warning()] if results.started.dataset == "sample" else [],
-        verdicts=[view.verdict(pair) for pair in results.pairs],
-        left_out=[view.left_out(part) for part in results.left_out],
+        verdicts=[comparison_text.verdict(pair) for pair in results.pairs],
+        left_out=[comparison_text.left_out(part) for part in results.left_out],
         sections=sections,
         details=[_settings(results), _machine(results.started, content.at_once)],
         last=Section(_("To reproduce it"), command=content.command),
@@ -102,7 +101,9 @@ def compose(content: Content) -> Report:
 
 
 def _results(results: Results) -> Section:
-    return Section(_("Results"), tables=[TitledGrid(view.networks(results))], notes=view.notes(results))
+    return Section(
+        _("Results"), tables=[TitledGrid(comparison_text.networks(results))], notes=comparison_text.notes(results)
+    )
 
 
 def _curves(results: Results) -> Section:
@@ -115,16 +116,16 @@ def _pairs(results: Results) -> Section:
         _("Runs of one seed have seen the same images in the same order. McNemar's test counts the images"
           " that only one of two networks gets right; p is the chance of a difference at least as large if"
           " both erred equally often."),
-        tables=[TitledGrid(view.mcnemar(pair), view.pair_title(pair)) for pair in results.pairs],
+        tables=[TitledGrid(comparison_text.mcnemar(pair), comparison_text.pair_title(pair)) for pair in results.pairs],
     )  # fmt: skip
 
 
 def _conditions(robustness: Sequence[tuple[str, Sequence[Robustness]]]) -> Section:
-    kinds = view.kinds_of([run for _name, runs in robustness for run in runs])
+    kinds = comparison_text.kinds_of([run for _name, runs in robustness for run in runs])
     return Section(
         _("Harder conditions"),
         _("The same trained networks on changed test images: the accuracy, a mean over the seeds."),
-        tables=[TitledGrid(view.robustness(robustness))],
+        tables=[TitledGrid(comparison_text.robustness(robustness))],
         illustrations=[condition_picture(kind, robustness) for kind in kinds],
     )
 
@@ -227,11 +228,13 @@ def condition_picture(kind: str, robustness: Sequence[tuple[str, Sequence[Robust
     """Draw accuracy by strength, from the images as they are."""
     traces = []
     for name, runs in robustness:
-        points = view.curve_points(((one.condition, one.accuracy) for run in runs for one in run.tested), kind)
+        points = comparison_text.curve_points(
+            ((one.condition, one.accuracy) for run in runs for one in run.tested), kind
+        )
         traces.append(pictures.Trace(name, [x for x, _y in points], [y for _x, y in points]))
-    short = view.condition_kind(kind)
+    short = comparison_text.condition_kind(kind)
     caption = _("{condition}: accuracy by strength").format(condition=short)
-    svg = pictures.curves(caption, view.strength_unit(kind), _("accuracy"), traces, _plain_number, _percent)
+    svg = pictures.curves(caption, comparison_text.strength_unit(kind), _("accuracy"), traces, _plain_number, _percent)
     return Illustration(kind, short, caption, svg)
 
 

@@ -76,7 +76,7 @@ def test_networks_that_cannot_be_compared_are_refused(models: tuple[str, ...], s
 def test_two_runs_at_once_on_two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     for cores, threads, together in ((1, 1, 1), (2, 1, 2), (8, 1, 8), (16, 2, 8), (128, 4, 32)):
         monkeypatch.setattr(machine, "usable_cores", lambda cores=cores: cores)
-        assert settle.threads_of_each("cpu") == threads
+        assert settle.threads_per_run("cpu") == threads
         assert comparison.at_once("cpu", threads) == together
     assert comparison.at_once("cuda:0", 0) == 1
 

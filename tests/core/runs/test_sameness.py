@@ -9,9 +9,9 @@ import pytest
 
 from core.config import RunConfig
 from core.runs.sameness import (
-    as_it_took_effect,
     could_stand_for_key,
     distinct_names,
+    effective_config,
     same_but_for_seed_key,
     stands_for_key,
 )
@@ -76,8 +76,8 @@ def test_where_the_data_lie_has_no_part_in_it() -> None:
 
 def test_what_auto_meant_counts_and_not_the_word() -> None:
     auto = but(device="auto", dataset="auto", threads=0)
-    same = as_it_took_effect(started(auto, device="cpu", dataset="sample", threads=2))
-    other = as_it_took_effect(started(auto, device="cpu", dataset="mnist", threads=2))
+    same = effective_config(started(auto, device="cpu", dataset="sample", threads=2))
+    other = effective_config(started(auto, device="cpu", dataset="mnist", threads=2))
     assert stands_for(CONFIG, same)
     assert not stands_for(CONFIG, other)
     assert not stands_for(CONFIG, auto)

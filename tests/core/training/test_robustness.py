@@ -8,7 +8,7 @@ import torch
 from core.config import RunConfig
 from core.data.conditions import Condition
 from core.runs import directory
-from core.training.load_trained import Datasets
+from core.training.load_trained import DatasetCache
 from core.training.robustness import robustness
 from core.worker.carry_out import carry_out
 
@@ -22,7 +22,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> directory.Run:
 
 
 def test_a_run_is_tested_on_its_own_images_as_it_saw_them(run: directory.Run) -> None:
-    kept = Datasets(lambda _m: None, lambda _m, _f: None, lambda: False)
+    kept = DatasetCache(lambda _m: None, lambda _m, _f: None, lambda: False)
     steps: list[None] = []
     asked = [Condition("shift", 4), Condition("noise", 0.5)]
     found = robustness(run, asked, kept, torch.device("cpu"), lambda: steps.append(None))

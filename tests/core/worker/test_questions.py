@@ -14,10 +14,10 @@ from core.data.conditions import Condition
 from core.messages import Problem
 from core.runs import directory
 from core.runs.directory import Run
-from core.training.load_trained import Datasets, load_network
+from core.training.load_trained import DatasetCache, load_network
 from core.training.robustness import accuracy
 from core.worker.protocol import Browse, Measure, Measured, Recognise
-from core.worker.questions import Browser
+from core.worker.questions import RunInspector
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def predictions(run: Run) -> dict[str, np.ndarray]:
 
 
 def test_errors_come_the_most_confident_first(trained: list[Run]) -> None:
-    browsed = Browser().browse(Browse(str(trained[0].path)))
+    browsed = RunInspector().browse(Browse(str(trained[0].path)))
     known = predictions(trained[0])
     wrong = np.flatnonzero(known["label"] != known["predicted"])
     assert browsed.total == len(wrong) > 10
@@ -42,7 +42,7 @@ def test_errors_come_the_most_confident_first(trained: list[Run]) -> None:
 
 
 def test_a_cell_has_its_own_images(trained: list[Run]) -> None:
-    browsed = Browser().browse(Browse(str(trained[0].path), label=3, predicted=3))
+    browsed = RunInspector().browse(Browse(str(trained[0].path), label=3, predicted=3))
     known = predictions(trained[0])
     assert browsed.total == int(((known["label"] == 3) & (known["predicted"] == 3)).sum())
     assert all((digit.label, digit.predicted, len(digit.pixels)) == (3, 3, 784) for digit in browsed.digits)
@@ -51,12 +51,12 @@ def test_a_cell_has_its_own_images(trained: list[Run]) -> None:
 
 def test_two_runs_are_told_apart_image_by_image(trained: list[Run]) -> None:
     first, second = (str(run.path) for run in trained)
-    browser = Browser()
+    inspector = RunInspector()
     one, other = predictions(trained[0]), predictions(trained[1])
     wrong, other_wrong = one["predicted"] != one["label"], other["predicted"] != other["label"]
     expected = {"wrong": wrong & ~other_wrong, "other_wrong": other_wrong & ~wrong, "both_wrong": wrong & other_wrong}
     for which, mask in expected.items():
-        browsed = browser.browse(Browse(first, second, which=which))  # type: ignore[arg-type]
+        browsed = inspector.browse(Browse(first, second, which=which))  # type: ignore[arg-type]
         assert browsed.total == int(mask.sum())
         for digit in browsed.digits:
             assert mask[digit.index]
@@ -64,12 +64,12 @@ def test_two_runs_are_told_apart_image_by_image(trained: list[Run]) -> None:
 
 
 def test_a_test_image_drawn_is_recognised_as_it_was_in_the_test(trained: list[Run]) -> None:
-    browser = Browser()
+    inspector = RunInspector()
     known = predictions(trained[1])
     sure = np.flatnonzero((known["label"] == known["predicted"]) & (known["probability"] > 0.999))
     cell = Browse(str(trained[1].path), label=int(known["label"][sure[0]]), predicted=int(known["label"][sure[0]]))
-    digit = browser.browse(cell).digits[0]
-    answer = browser.recognise(Recognise(tuple(str(run.path) for run in trained), digit.pixels))
+    digit = inspector.browse(cell).digits[0]
+    answer = inspector.recognise(Recognise(tuple(str(run.path) for run in trained), digit.pixels))
     assert set(answer.probabilities) == {run.id for run in trained}
     for probabilities in answer.probabilities.values():
         assert sum(probabilities) == pytest.approx(1, abs=1e-4)
@@ -77,23 +77,23 @@ def test_a_test_image_drawn_is_recognised_as_it_was_in_the_test(trained: list[Ru
 
 
 def test_an_empty_drawing_is_nothing(trained: list[Run]) -> None:
-    assert Browser().recognise(Recognise((str(trained[0].path),), bytes(784))).probabilities == {}
+    assert RunInspector().recognise(Recognise((str(trained[0].path),), bytes(784))).probabilities == {}
 
 
 def test_runs_without_predictions_are_refused(tmp_path: Path) -> None:
     run = directory.create(tmp_path, RunConfig(dataset="sample"))
     with pytest.raises(Problem, match="has not started"):
-        Browser().browse(Browse(str(run.path)))
+        RunInspector().browse(Browse(str(run.path)))
 
 
 @pytest.mark.parametrize("condition", [None, Condition("shift", 2)])
 def test_accuracy_under_a_condition(condition: Condition | None, trained: list[Run]) -> None:
-    browser = Browser()
+    inspector = RunInspector()
     for run in trained:
         request = Measure(str(run.path), condition)
-        dataset = Datasets(lambda _m: None, lambda _m, _f: None, lambda: False).of(run)
+        dataset = DatasetCache(lambda _m: None, lambda _m, _f: None, lambda: False).of(run)
         found = accuracy(load_network(run), dataset, condition, permute=False)
-        assert browser.measure(request) == Measured(request, found)
+        assert inspector.measure(request) == Measured(request, found)
         if condition is None:
             assert found == run.summary().accuracy
 
@@ -106,8 +106,8 @@ def test_no_network_s_file_is_executed_to_look_at_a_run(trained: list[Run], tmp_
     settings = json.loads((run.path / "config.json").read_text())
     (run.path / "config.json").write_text(json.dumps(settings | {"model": f"{trap}:Net"}))
     for ask in (
-        lambda: Browser().recognise(Recognise((str(run.path),), bytes([200] * 784))),
-        lambda: Browser().measure(Measure(str(run.path), None)),
+        lambda: RunInspector().recognise(Recognise((str(run.path),), bytes([200] * 784))),
+        lambda: RunInspector().measure(Measure(str(run.path), None)),
     ):
         with pytest.raises(Problem, match="not executed"):
             ask()
@@ -122,7 +122,7 @@ def test_data_that_are_gone_are_named(trained: list[Run], tmp_path: Path) -> Non
     settings = json.loads((run.path / "config.json").read_text())
     (run.path / "config.json").write_text(json.dumps(settings | {"data_dir": str(tmp_path / "gone")}))
     with pytest.raises(Problem, match=r"no longer in .*gone"):
-        Browser().measure(Measure(str(run.path), None))
+        RunInspector().measure(Measure(str(run.path), None))
 
 
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 not a zip", "pickle", "short"])
@@ -137,6 +137,6 @@ def test_damaged_predictions_are_named(damage: object, trained: list[Run]) -> No
         else:
             path.write_bytes(damage)  # type: ignore[arg-type]
         with pytest.raises(Problem, match=trained[0].id):
-            Browser().browse(Browse(str(trained[0].path)))
+            RunInspector().browse(Browse(str(trained[0].path)))
     finally:
         path.write_bytes(content)

@@ -22,9 +22,8 @@ from core.comparing.comparison import Comparison, Part
 from core.comparing.statistics import Results
 from core.config import RunConfig, setting_from_text
 from core.messages import Problem
-from core.worker.protocol import Refused, Settle, Settled, Told
-from tui_app import comparison_text as view
-from tui_app import wording
+from core.worker.protocol import ProgressNote, Refused, Settle, Settled
+from tui_app import comparison_text, wording
 from tui_app.dashboard.keys import compare_keys
 from tui_app.dashboard.screens.side_screen import AskingScreen
 from tui_app.i18n import _, duration, percent, printable, say, short
@@ -115,10 +114,10 @@ class CompareScreen(AskingScreen[list[str]]):
         self._say(_("Looking for the data and the device…"))
         self._ask(self._asked)
 
-    def show(self, answer: Told | Settled) -> None:
+    def show(self, answer: ProgressNote | Settled) -> None:
         if answer.request != self._asked:
             return
-        if isinstance(answer, Told):
+        if isinstance(answer, ProgressNote):
             self._say(say(answer.message) + ("" if answer.fraction is None else f" {percent(answer.fraction, 0)}"))
             return
         self._asked = None
@@ -229,7 +228,9 @@ def _runs_table(parts: Sequence[Part]) -> RenderableType:
         run_id = part.followed.run.id if part.followed is not None else ""
         accuracy = percent(result.accuracy) if result is not None else percent(part.share, 0) if part.share else ""
         rows.append((run_id, name, str(part.config.seed), states[part.state], accuracy))
-    return view.as_table(view.Grid((_("Run"), _("Network"), _("Seed"), _("State"), ""), tuple(rows)))
+    return comparison_text.as_table(
+        comparison_text.Grid((_("Run"), _("Network"), _("Seed"), _("State"), ""), tuple(rows))
+    )
 
 
 def _answer(results: Results) -> RenderableType:
@@ -237,10 +238,14 @@ def _answer(results: Results) -> RenderableType:
     if results.started.dataset == "sample":
         parts += [Text(wording.sample_warning(), style="bold"), Text("")]
     for pair in results.pairs:
-        parts += [Text(view.verdict(pair), style="bold"), Text("")]
-    parts += [view.as_table(view.networks(results)), Text("")]
-    parts += [Text(note) for note in view.notes(results)]
+        parts += [Text(comparison_text.verdict(pair), style="bold"), Text("")]
+    parts += [comparison_text.as_table(comparison_text.networks(results)), Text("")]
+    parts += [Text(note) for note in comparison_text.notes(results)]
     for pair in results.pairs:
-        parts += [Text(""), Text(view.pair_title(pair)), view.as_table(view.mcnemar(pair))]
-    parts += [Text(view.left_out(part)) for part in results.left_out]
+        parts += [
+            Text(""),
+            Text(comparison_text.pair_title(pair)),
+            comparison_text.as_table(comparison_text.mcnemar(pair)),
+        ]
+    parts += [Text(comparison_text.left_out(part)) for part in results.left_out]
     return Group(*parts)

@@ -18,8 +18,7 @@ from core.data import conditions
 from core.data.conditions import DEFAULTS, Condition, Kind
 from core.messages import InvalidSetting
 from core.worker.protocol import Measure, Measured, Refused
-from tui_app import comparison_text as view
-from tui_app import terminal
+from tui_app import comparison_text, terminal
 from tui_app.charts import accuracy_chart
 from tui_app.charts.accuracy_chart import AccuracyCurve
 from tui_app.dashboard.keys import conditions_keys
@@ -77,7 +76,7 @@ class ConditionsScreen(AskingScreen[None]):
             with ScrollableContainer(id="conditions-table"):
                 yield Static(id="accuracies")
             with Vertical():
-                yield Tabs(*(Tab(view.condition_kind(kind), id=f"kind-{kind}") for kind in conditions.KINDS))
+                yield Tabs(*(Tab(comparison_text.condition_kind(kind), id=f"kind-{kind}") for kind in conditions.KINDS))
                 yield CurveView()
         yield Footer(compact=True)
 
@@ -180,7 +179,7 @@ class ConditionsScreen(AskingScreen[None]):
         if self._waiting is None:
             return text + " · " + _("stopped; F5 continues")
         run_id = self._waiting.run_dir.rpartition("/")[2]
-        return f"{text} · {run_id}, {view.condition_name(self._waiting.condition)}"
+        return f"{text} · {run_id}, {comparison_text.condition_name(self._waiting.condition)}"
 
     def _say(self, text: str) -> None:
         self.query_one("#conditions-state", Static).update(Content(text))
@@ -195,8 +194,8 @@ class ConditionsScreen(AskingScreen[None]):
             (condition, [self._known.get(Measure(subject.run_dir, condition)) for subject in self._subjects])
             for condition in (None, *self._conditions)
         ]
-        grid = view.by_condition(headings, rows, "–")
-        table = view.as_table(grid, [subject.colour for subject in self._subjects])
+        grid = comparison_text.by_condition(headings, rows, "–")
+        table = comparison_text.as_table(grid, [subject.colour for subject in self._subjects])
         self.query_one("#accuracies", Static).update(table)
         wide = self.app.console.options.update(width=1000)
         self.query_one("#conditions-table").styles.width = Measurement.get(self.app.console, wide, table).maximum + 1
@@ -208,11 +207,11 @@ class ConditionsScreen(AskingScreen[None]):
         drawn = []
         for position, subject in enumerate(self._subjects):
             values = [(condition, self._known.get(Measure(subject.run_dir, condition))) for condition in asked]
-            points = view.curve_points(((one, value) for one, value in values if value is not None), kind)
+            points = comparison_text.curve_points(((one, value) for one, value in values if value is not None), kind)
             mark = accuracy_chart.marker(position, plain=not terminal.has_utf8())
             drawn.append(AccuracyCurve(subject.lines[0], mark, subject.colour, points))
         strengths = [0.0, *(condition.strength for condition in asked if condition is not None)]
-        unit = view.strength_unit(kind)
+        unit = comparison_text.strength_unit(kind)
         self.query_one(CurveView).show(drawn, strengths, unit)
 
 

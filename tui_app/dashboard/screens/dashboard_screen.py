@@ -20,8 +20,8 @@ from tui_app.dashboard.run_book import RunBook
 from tui_app.dashboard.run_control import RunControl
 from tui_app.dashboard.run_display import RunDisplay
 from tui_app.dashboard.run_follower import Listed, News, RunFollower
+from tui_app.dashboard.screen_opener import ScreenOpener
 from tui_app.dashboard.screens.panel_screen import PanelScreen
-from tui_app.dashboard.side_screens import SideScreens
 from tui_app.dashboard.widgets.chart_panel import ChartPanel
 from tui_app.dashboard.widgets.layer_panel import LayerPanel
 from tui_app.dashboard.widgets.progress_panel import ProgressPanel
@@ -49,7 +49,7 @@ class Dashboard(PanelScreen):
         self._is_painted = False
         self._book = RunBook(runs_dir)
         self._link = WorkerLink(launch, self)
-        self._side_screens = SideScreens(self, self._book, self._link, self._complain)
+        self._opener = ScreenOpener(self, self._book, self._link, self._complain)
         self._control = RunControl(self._book, self._link)
         self._follower = RunFollower(self._book, self)
         self._display = RunDisplay(self, self._book, self._follower)
@@ -104,7 +104,7 @@ class Dashboard(PanelScreen):
                 if self.query_one(LayerPanel).refuse(architecture, text):
                     self.query_one(RunForm).show_problem(text)
             case _:
-                self._side_screens.take(answer)
+                self._opener.take(answer)
 
     @on(RunForm.NetworkChosen)
     def _network_chosen(self, message: RunForm.NetworkChosen) -> None:
@@ -155,25 +155,25 @@ class Dashboard(PanelScreen):
         self.query_one(ChartPanel).next_x_unit()
 
     def action_show_log(self) -> None:
-        self._side_screens.open_log()
+        self._opener.open_log()
 
     def action_show_digits(self) -> None:
-        self._trying(lambda: self._side_screens.open_digits(None))
+        self._trying(lambda: self._opener.open_digits(None))
 
     @on(ConfusionMatrix.Picked)
     def _show_cell(self, message: ConfusionMatrix.Picked) -> None:
-        self._trying(lambda: self._side_screens.open_digits((message.label, message.predicted)))
+        self._trying(lambda: self._opener.open_digits((message.label, message.predicted)))
 
     def action_draw(self) -> None:
-        self._trying(self._side_screens.open_draw)
+        self._trying(self._opener.open_draw)
 
     def action_test(self) -> None:
-        self._trying(lambda: self._side_screens.open_conditions(self._display.line_colours()))
+        self._trying(lambda: self._opener.open_conditions(self._display.line_colours()))
 
     @on(RunForm.ComparePressed)
     def action_compare(self) -> None:
         form = self.query_one(RunForm)
-        self._trying(lambda: self._side_screens.open_compare(form.config(), self._show_together))
+        self._trying(lambda: self._opener.open_compare(form.config(), self._show_together))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         current = self._book.current
@@ -255,7 +255,7 @@ class Dashboard(PanelScreen):
     def _task_failed(self, event: Worker.StateChanged) -> None:
         if event.state is WorkerState.ERROR:
             if event.worker.group == WorkerLink.GROUP:
-                self._side_screens.give_up()
+                self._opener.give_up()
             error = event.worker.error
             if isinstance(error, Problem):
                 self._complain(error)

@@ -21,8 +21,8 @@ from core.messages import InvalidSetting
 from tui_app.i18n import _, number, percent, printable, say
 from tui_app.settings import Setting, all_settings, default_of, written
 
-_OF_THE_NETWORK = ("dropout", "width", "batch_norm")
-"""Fields, besides `model`, that the network is built from."""
+_OF_THE_NETWORK = tuple(name for name in Architecture.__struct_fields__ if name != "model")
+"""Settings beside `model` that the network is built from."""
 _BY_THEMSELVES = ("model", "device", "precision", "exact", "data_dir")
 """Fields whose widgets are read in their own way: `exact`, for one, is among the precisions."""
 
@@ -101,7 +101,8 @@ class RunForm(Vertical):
                 yield self._choice(setting, [(name, name) for name in setting.choices], value)
             case _:
                 text = "" if setting.may_be_empty and value == default_of(name) else written(value)
-                yield _field(name, setting.label, Input(text, id=name, placeholder=setting.default, compact=True))
+                hint = setting.default if setting.may_be_empty else ""
+                yield _field(name, setting.label, Input(text, id=name, placeholder=hint, compact=True))
 
     def _network_choice(self, model: str) -> ComposeResult:
         with RadioSet(id="network", compact=True):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tui_app.dashboard.screens.digits_screen import Cell
 
 
-class SideScreens:
+class ScreenOpener:
     """Opener of the side screens. It imports each on first use, so that the first painting need not wait for them.
 
     `complain` receives the problems.
@@ -42,17 +42,17 @@ class SideScreens:
         self._dashboard.app.push_screen(LogScreen(run.id, run.log_tail(500)))
 
     def open_digits(self, cell: Cell | None) -> None:
-        from tui_app.dashboard.screens.make_screens import digits_screen
+        from tui_app.dashboard.screen_factories import digits_screen
 
         self._open(digits_screen(self._book.shown, cell, self._ask))
 
     def open_draw(self) -> None:
-        from tui_app.dashboard.screens.make_screens import draw_screen
+        from tui_app.dashboard.screen_factories import draw_screen
 
         self._open(draw_screen(self._book.shown, self._ask))
 
     def open_conditions(self, colours: dict[str, str]) -> None:
-        from tui_app.dashboard.screens.make_screens import conditions_screen
+        from tui_app.dashboard.screen_factories import conditions_screen
 
         self._open(conditions_screen(self._book.shown, colours, self._ask, self._accuracies))
 
