@@ -7,10 +7,15 @@ from dataclasses import dataclass
 
 from core.runs import sameness
 from core.runs.events import RunStarted
+from core.runs.history import LossHistory
 from core.runs.record import LIVE
 from tui_app.charts.curves import Series
 from tui_app.dashboard.run_book import RunBook, ShownRun
 from tui_app.i18n import ngettext, printable
+
+
+_NO_LOSSES = LossHistory()
+"""Curves of a run that has not started: its own may fill before it is known how many steps an epoch has."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,7 @@ def _series(line: Line, name: str, colour: str) -> Series:
         key=line.key,
         name=name,
         color=colour,
-        histories=tuple(followed.record.history for followed in line.runs),
+        histories=tuple(followed.record.history for followed in line.runs) if started else (_NO_LOSSES,),
         steps_per_epoch=started.steps_per_epoch if started else 1,
         live=any(followed.state in LIVE for followed in line.runs),
         macs_per_epoch=started.macs * started.train_size if started and started.macs else None,
