@@ -13,7 +13,6 @@ from tui_app.charts.curves import Series
 from tui_app.dashboard.run_book import RunBook, ShownRun
 from tui_app.i18n import ngettext, printable
 
-
 _NO_LOSSES = LossHistory()
 """Curves of a run that has not started: its own may fill before it is known how many steps an epoch has."""
 
