@@ -1,4 +1,4 @@
-"""Networks built by name, for tests that need nothing else of a run."""
+"""Networks built by name, for tests that need no run around them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trained runs for the tests that look at them."""
+"""Trained runs for tests that inspect them."""
 
 from __future__ import annotations
 
@@ -24,5 +24,5 @@ def _trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def finished(_trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with two finished runs, rn1-0001 and rn2-0002: two epochs on the sample, seed 1."""
+    """Train two runs, rn1-0001 and rn2-0002, for two epochs on the sample with seed 1; return their folder."""
     return Path(shutil.copytree(_trained, tmp_path_factory.mktemp("runs") / "runs"))

@@ -1,6 +1,6 @@
-"""The tests with the oldest versions that `pyproject.toml` allows: `python -m tests.floors [ARGUMENT OF PYTEST ...]`.
+"""The tests with the oldest versions that `pyproject.toml` allows: `python -m tests.floors [PYTEST ARGUMENT ...]`.
 
-They are installed in an environment of their own, `.venv-floors`, which is kept: the second time only the tests run.
+These versions are installed in an environment of their own, `.venv-floors`, which is kept: later only the tests run.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ PLACE = ROOT / ".venv-floors"
 
 
 def oldest_versions() -> list[str]:
-    """Return what the program and its tests need, each lower bound made the only version: `torch==2.9`."""
+    """Return what the program and its tests need, with each lower bound as the exact version: `torch==2.9`."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     requirements = project["dependencies"] + project["optional-dependencies"]["test"]
     return [requirement.replace(">=", "==") for requirement in requirements]
 
 
 def main() -> int:
-    """Install the oldest versions where they are not yet, and return the exit code of the tests."""
+    """Install the oldest versions if they are missing, run the tests, and return their exit code."""
     subprocess.run([sys.executable, "-m", "venv", PLACE], check=True)
     constraints = PLACE / "constraints.txt"
     constraints.write_text("\n".join(oldest_versions()) + "\n", encoding="utf-8")

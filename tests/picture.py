@@ -1,4 +1,4 @@
-"""The README's picture: `python -m tests.picture .github/dashboard.svg` trains both networks, then shows the second."""
+"""README picture: `python -m tests.picture .github/dashboard.svg` trains both networks, then shows the second."""
 
 from __future__ import annotations
 

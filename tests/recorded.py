@@ -11,7 +11,7 @@ from core.runs.events import RunStarted
 
 
 def started(config: RunConfig, **fields: Any) -> RunStarted:
-    """On the sample, on the CPU; `fields` are what is otherwise."""
+    """Return the start of a run on the sample, on the CPU; `fields` override the rest."""
     known = RunStarted(
         config=config,
         device="cpu",

@@ -1,4 +1,4 @@
-"""What may know of what, read from the imports of every file, and confirmed in a few fresh interpreters."""
+"""The rules on imports, checked against the imports of every file and confirmed in a few fresh interpreters."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LEVELS: tuple[tuple[str, ...], ...] = (
-    # What is said, files, the machine, where things lie: these know of nothing else here, nor of one another.
+    # Texts, files, the machine and paths: these import nothing else here, nor one another.
     ("core.messages", "core.files", "core.machine", "core.paths"),
-    # The data sets and the built-in networks that there are.
+    # The available data sets and built-in networks.
     ("core.catalogue",),
-    # All that a run needs to be told.
+    # Everything that a run needs to be told.
     ("core.config",),
-    # What is on disk; the images; the networks.
+    # Files on disk, images, and networks.
     ("core.runs", "core.data", "core.networks"),
-    # A network is trained on images.
+    # Training a network on images.
     ("core.training",),
-    # A process that does so, and what one says to it.
+    # The process that trains, and the protocol to talk to it.
     ("core.worker",),
-    # Several runs, side by side.
+    # Several runs, compared.
     ("core.comparing",),
-    # From here on somebody looks on. The language, and the kind of terminal.
+    # From here on there is a user: the language, and the kind of terminal.
     ("tui_app.i18n", "tui_app.terminal"),
-    # The words that both front ends say, and what is said of each setting.
+    # Words that both front ends use, and the description of each setting.
     ("tui_app.wording", "tui_app.settings"),
-    # Tables, and what a comparison comes to, in words.
+    # Tables, and a comparison put into words.
     ("tui_app.tables", "tui_app.comparison_text"),
     # Curves in characters.
     ("tui_app.charts",),
@@ -42,13 +42,13 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("tui_app.report",),
     # The screens.
     ("tui_app.dashboard",),
-    # The commands: each may open any of these.
+    # The commands, each of which may open any of these.
     ("tui_app.console",),
-    # The way in.
+    # The entry point.
     ("tui_app.cli",),
     ("tui_app.__main__",),
 )
-"""The rooms, from the ground up: a file imports its own room and lower levels, and no neighbour of its level."""
+"""Levels of rooms, from the bottom up: a file imports its own room and lower levels, but no other room of its level."""
 
 LOADING_TORCH = {
     "core.data.datasets",
@@ -77,17 +77,17 @@ LOADING_TORCH = {
     "core.worker.standby",
     "core.worker.threads",
 }
-"""The modules that load torch when they are imported; all the others are there at once."""
+"""Modules that load torch when they are imported; all others load quickly."""
 
 
 class Import(NamedTuple):
-    """One import of a module of ours, or of a library."""
+    """An import of one of our modules, or of a library."""
 
     of: str
     at_once: bool
-    """When the file is loaded, and not within a function."""
+    """True if it runs when the file is loaded, not inside a function."""
     for_types: bool
-    """For the type checker alone."""
+    """True if it is for the type checker only."""
 
 
 @cache
@@ -99,7 +99,7 @@ def modules() -> Mapping[str, Path]:
 
 
 def imports_in(nodes: list[ast.stmt], at_once: bool = True, for_types: bool = False) -> Iterator[Import]:
-    """Find the imports in these statements, those within functions and conditions included."""
+    """Yield the imports in these statements, including those inside functions and conditions."""
     for node in nodes:
         match node:
             case ast.Import():
@@ -120,7 +120,7 @@ def imports_in(nodes: list[ast.stmt], at_once: bool = True, for_types: bool = Fa
 
 
 def _holder(node: ast.stmt, child: ast.stmt) -> bool:
-    """Tell whether `child` stands in `node` itself, in no statement between."""
+    """Return whether `child` stands directly in `node`, with no statement in between."""
     blocks = [getattr(node, name, []) for name in ("body", "orelse", "finalbody")]
     blocks += [part.body for name in ("handlers", "cases") for part in getattr(node, name, [])]
     return any(child is statement for block in blocks for statement in block)
@@ -132,7 +132,7 @@ def imports() -> Mapping[str, tuple[Import, ...]]:
 
 
 def level_and_room(name: str) -> tuple[int, str] | None:
-    """Return the level of a module and its room; None where it has no place, as the two packages themselves."""
+    """Return the level of a module and its room; None if it has neither, like the two packages themselves."""
     for level, rooms in enumerate(LEVELS):
         for room in rooms:
             if name == room or name.startswith(room + "."):
@@ -145,7 +145,7 @@ def test_every_file_has_its_level_and_every_level_its_files() -> None:
     assert [name for name in modules() if name not in packages and level_and_room(name) is None] == []
     placed = {place[1] for name in modules() if (place := level_and_room(name))}
     assert placed == {room for rooms in LEVELS for room in rooms}
-    assert [name for name in packages if modules()[name].read_text().strip()] == []  # nothing that they could import
+    assert [name for name in packages if modules()[name].read_text().strip()] == []  # so that they import nothing
 
 
 def test_no_import_runs_upward() -> None:
@@ -159,7 +159,7 @@ def test_no_import_runs_upward() -> None:
 
 
 def test_no_import_runs_in_a_circle() -> None:
-    """Neither when files are loaded, nor with what functions import later."""
+    """No circle arises when files are loaded, nor with what functions import later."""
     at_once = {
         name: [one.of for one in found if one.at_once and not one.for_types] for name, found in imports().items()
     }
@@ -172,7 +172,7 @@ def test_a_circle_is_found() -> None:
 
 
 def circle(graph: Mapping[str, list[str]]) -> list[str]:
-    """Return one way that leads back to where it began, if there is one."""
+    """Return a path that leads back to its start, or an empty list."""
     clear: set[str] = set()
 
     def search(name: str, way: list[str]) -> list[str]:
@@ -202,7 +202,7 @@ def test_no_class_has_the_name_of_another() -> None:
 
 
 def loaded_at_once(name: str) -> set[str]:
-    """Return all that is imported when this module is, of ours and of the libraries that ours name."""
+    """Return everything imported along with this module: our own modules, and the libraries that they name."""
     found: set[str] = set()
     open_names = [name]
     while open_names:
@@ -225,12 +225,12 @@ def loaded_by(names: list[str]) -> set[str]:
 
 
 def of_package(package: str) -> list[str]:
-    """Return the modules of a package that can be imported: to import the way in would be to run the command."""
+    """Return the importable modules of a package, without the entry point, whose import would run the command."""
     return [name for name in modules() if name.split(".")[0] == package and name != "tui_app.__main__"]
 
 
 def test_no_library_brings_torch_along() -> None:
-    """Nor numpy, as soon as one of core's other modules is loaded: commands that only list are to be there at once."""
+    """Core's other modules load no numpy either: commands that only list things should start at once."""
     loaded = loaded_by([name for name in of_package("core") if name not in LOADING_TORCH])
     assert not loaded & {"torch", "torchvision", "numpy"}
 

@@ -1,4 +1,4 @@
-"""`make floors` tries the oldest versions of everything: here, that it would."""
+"""The oldest versions that `make floors` installs."""
 
 from __future__ import annotations
 

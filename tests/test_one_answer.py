@@ -1,4 +1,4 @@
-"""Where a run is, whoever is asked: one that crashed in its third epoch goes on in its second."""
+"""The position of a run, the same in every view: one that crashed in its third epoch resumes in its second."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tui_app.console.printer import Printer
 from tui_app.dashboard.widgets.progress_panel import ProgressPanel
 
 GOES_ON = Progress(epoch=2, step=11, loss=1.0, losses=(1.0,), images_per_s=100.0, elapsed_s=3.0)
-"""The 74th batch of 315."""
+"""Batch 74 of 315."""
 
 
 class _TerminalStream(io.StringIO):
@@ -29,7 +29,7 @@ class _TerminalStream(io.StringIO):
 
 @pytest.fixture
 def printed(monkeypatch: pytest.MonkeyPatch) -> tuple[Printer, _TerminalStream]:
-    """A printer that draws its bar for every event, and what it draws on."""
+    """Return a printer that draws its bar for every event, and the stream it draws on."""
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(status_line, "_INTERVAL_S", 0.0)
     drawn_on = _TerminalStream()

@@ -1,4 +1,4 @@
-"""What the program costs, side by side with what it is held against: `python -m tests.benchmarks [NAME ...]`."""
+"""Measure the program side by side with what it is compared to: `python -m tests.benchmarks [NAME ...]`."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def main() -> None:
 
 
 def _measure(name: str, options: Options) -> Iterator[Table]:
-    """Each as soon as it is there. What cannot be measured here says so, and leaves the others be."""
+    """Yield each table as soon as it is ready. Say so if something cannot be measured here, and carry on."""
     try:
         yield from importlib.import_module(f"tests.benchmarks.{name}").measure(options)
     except Exception as error:

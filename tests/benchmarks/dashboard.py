@@ -1,4 +1,4 @@
-"""Training with the dashboard open against training without: what it takes to watch."""
+"""Cost of watching: training with the dashboard open against training without it."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ SPEED_BUDGET, BYTES_BUDGET = 0.97, 20_000
 EPOCHS = {"RN_1": 6, "RN_2": 2}
 _PERIOD_S = 4.0
 _END_BYTES = 1 << 12
-"""Of a run's events: to read them all each second would itself slow the training down."""
+"""Size of the tail read from a run's events: reading them all each second would itself slow the training down."""
 _SETTLED_S = 0.7
-"""After a change, until it counts: the dashboard reads what it missed."""
+"""Time to wait after a change, while the dashboard catches up on what it missed."""
 
 
 @dataclass(frozen=True)
 class Watched:
-    """A run with the dashboard open."""
+    """Measurements of a run with the dashboard open."""
 
     images_per_s: float
     bytes_per_s: float
     cpu_share: float
-    """Of one core."""
+    """Share of one core."""
     rss: float
 
 
@@ -75,7 +75,7 @@ def _add(table: Table, name: str, values: list[float] | tuple[float, ...], digit
 
 
 def _headless(folder: Path, model: str, epochs: int, options: Options) -> float:
-    """Images a second, but for what comes before the first second's end."""
+    """Train without the dashboard and return the images per second."""
     known = set(folder.glob("*-*"))
     quiet_moment(options.patience_s)
     subprocess.run(
@@ -105,7 +105,7 @@ def _watched(folder: Path, model: str, epochs: int, options: Options) -> Watched
 
 
 def _frozen(model: str, options: Options) -> Table:
-    """One and the same run, its dashboard stopped and continued by turns."""
+    """Measure a single run while its dashboard is alternately stopped and continued."""
     periods = 4 if options.quick else 4 * options.rounds
     say(f"{model}: {periods} times {_PERIOD_S:g} s with the dashboard frozen, and as often with it live")
     live: list[float] = []
@@ -115,7 +115,7 @@ def _frozen(model: str, options: Options) -> Table:
         time.sleep(_PERIOD_S)
         bounds: list[tuple[float, float, list[float]]] = []
         for number in range(2 * periods):
-            thaw = number % 2 == (number // 2) % 2  # A B B A: a drift is in both
+            thaw = number % 2 == (number // 2) % 2  # A B B A order, so that a drift affects both
             (terminal.process.resume if thaw else terminal.process.suspend)()
             time.sleep(_SETTLED_S)
             begin = time.time()
@@ -134,7 +134,7 @@ def _frozen(model: str, options: Options) -> Table:
 
 
 class _Open:
-    """The dashboard, from *Train* pressed to its end."""
+    """The dashboard, from the press of *Train* until it is closed."""
 
     def __init__(self, folder: Path, model: str, epochs: int, options: Options) -> None:
         self._folder = folder
@@ -155,8 +155,8 @@ class _Open:
     def __exit__(self, *_: object) -> None:
         self._terminal.process.resume()
         for path in self._folder.glob("*-*"):
-            Run(path).request_stop()  # whatever ended the measurement
-        time.sleep(1.5)  # for the run's end to be seen: with a run in progress it would ask before it quits
+            Run(path).request_stop()  # however the measurement ended
+        time.sleep(1.5)  # for it to notice the end of the run: while one is in progress it asks before it quits
         self._terminal.close()
 
 
@@ -174,7 +174,7 @@ def _events(run: Run) -> list[Event]:
 
 
 def _images_per_s(events: list[Event], begin: float = 0.0, end: float = float("inf")) -> float:
-    """Between the first and last `progress` within; of a whole run, from the second epoch's start if it has one."""
+    """Return the speed between the first and last `progress`; for a whole run, from its second epoch if it has one."""
     if not begin:
         begin = next((event.time for event in events if isinstance(event, EpochEnded)), 0.0)
     within = [event for event in events if isinstance(event, Progress) and begin <= event.time <= end]

@@ -1,4 +1,4 @@
-"""Whether the fast path learns as well as the exam's program: both, from the same seeds, side by side."""
+"""Comparison of what the fast path and the exam's program learn from the same seeds."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ VARIANTS = {
     "bf16": {"program": OURS, "precision": "bf16"},
 }
 Result = tuple[float, float]
-"""The last epoch's loss and the accuracy on the test set."""
+"""Loss of the last epoch and accuracy on the test set."""
 
 
 def measure(options: Options) -> Iterator[Table]:
@@ -80,7 +80,7 @@ def _run_exam(spec: Spec, seed: int, epochs: int) -> Result:
 
 
 def _run_ours(spec: Spec, seed: int, epochs: int) -> Result:
-    """The very runs of the program."""
+    """Train as mnist-tui's own runs do."""
     import tempfile
     from pathlib import Path
 

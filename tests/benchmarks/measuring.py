@@ -1,4 +1,4 @@
-"""What every benchmark needs: medians with their spread, what it ran on, and a word on how far it has come."""
+"""Shared parts of the benchmarks: medians with their spread, a description of the machine, and progress messages."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _QUIET_PERCENT = 10
 
 @dataclass(frozen=True)
 class Options:
-    """How much is measured, and on what."""
+    """The amount to measure, and the data and networks to use."""
 
     rounds: int
     quick: bool
@@ -34,7 +34,7 @@ class Options:
     dataset: str
     data_dir: str
     patience_s: float = 5.0
-    """Before each measurement, for the machine to be quiet."""
+    """Maximum wait for the machine to be quiet before each measurement."""
 
     @property
     def dataset_options(self) -> list[str]:
@@ -43,7 +43,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Spread:
-    """A median, and the least and the greatest of what was measured."""
+    """Measured values, given as their median and range."""
 
     values: tuple[float, ...]
 
@@ -60,12 +60,12 @@ class Spread:
 
 
 def ratios(of: Sequence[float], to: Sequence[float]) -> Spread:
-    """Round by round: what changes from one round to the next is in both."""
+    """Return the ratios round by round, so that a drift between rounds cancels out."""
     return Spread(tuple(a / b for a, b in zip(of, to, strict=True)))
 
 
 def mean_interval(values: Sequence[float], digits: int, sign: str = "") -> str:
-    """The mean of what was measured again and again, and its 95 % interval (Student's t)."""
+    """Format the mean of repeated measurements with its 95 % interval (Student's t)."""
     from scipy import stats
 
     mean = statistics.mean(values)
@@ -77,7 +77,7 @@ def mean_interval(values: Sequence[float], digits: int, sign: str = "") -> str:
 
 @dataclass
 class Table:
-    """What a benchmark found, for a person (`rows`) and for a program (`data`)."""
+    """The results of a benchmark, for a person (`rows`) and for a program (`data`)."""
 
     title: str
     header: tuple[str, ...] = ()
@@ -85,7 +85,7 @@ class Table:
     notes: list[str] = field(default_factory=list)
     data: dict[str, Any] = field(default_factory=dict)
     bars: list[tuple[str, float, float | None]] = field(default_factory=list)
-    """For a picture: a name, a ratio, and what the ratio must at least be."""
+    """Bars of a picture: a name, a ratio, and the least that the ratio must be."""
 
     def add(self, *cells: str) -> None:
         self.rows.append(cells)
@@ -102,31 +102,31 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def say(text: str) -> None:
-    """Progress, apart from the results."""
+    """Print progress to stderr, apart from the results."""
     print(f"  {text}", file=sys.stderr, flush=True)
 
 
 def load() -> float:
-    """Processes that want a core, over the last minute."""
+    """Return the number of processes wanting a core, averaged over the last minute."""
     return os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
 
 
 def quiet_moment(patience_s: float) -> None:
-    """Wait until nothing else takes the processor, or for so long."""
+    """Wait until nothing else uses the processor, for `patience_s` at most."""
     deadline = time.monotonic() + patience_s
     while time.monotonic() < deadline and psutil.cpu_percent(0.25) > _QUIET_PERCENT:
         pass
 
 
 def choose_dataset() -> tuple[str, str]:
-    """MNIST where it is on disk, else the embedded sample; and the folder."""
+    """Return MNIST if it is on disk, else the embedded sample, together with the data folder."""
     folder = paths.default_data_dir()
     found = "mnist" in catalogue.on_disk(folder)
     return "mnist" if found else "sample", str(folder)
 
 
 def machine() -> dict[str, Any]:
-    """What the figures are figures of."""
+    """Describe the machine and the software that the figures were measured with."""
     import torch
 
     return {
@@ -150,9 +150,9 @@ def _default_threads() -> int:
 
 
 def child_environment() -> dict[str, str]:
-    """For what is started from the project's own folder."""
+    """Return an environment for processes that are started from the project's own folder."""
     root = str(Path(__file__).parents[2])
     inherited = dict(os.environ)
-    inherited.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed program is compiled
+    inherited.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed program is compiled too
     known = inherited.get("PYTHONPATH")
     return {**inherited, "PYTHONPATH": os.pathsep.join([root, *([known] if known else [])])}

@@ -47,7 +47,7 @@ def train(spec: Spec, answers: IO[str]) -> None:
 
 
 def _parameters(model: str, generator: Any) -> list[Any]:
-    """Weights and biases, as torch draws them: uniform, by the number of inputs."""
+    """Draw weights and biases as torch does: uniformly, within a bound set by the number of inputs."""
 
     def draw(shape: tuple[int, ...], num_inputs: int) -> Any:
         return generator.uniform(-(num_inputs**-0.5), num_inputs**-0.5, shape).astype("float32")

@@ -1,4 +1,4 @@
-"""The exam's training as Keras's guide has it: `compile` and `fit`, on TensorFlow."""
+"""The exam's training as Keras's guide shows it: `compile` and `fit`, on TensorFlow."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def train(spec: Spec, answers: IO[str]) -> None:
 
 
 def _data(spec: Spec) -> tuple[Any, Any]:
-    """Read by another process: torch and TensorFlow do not always bear each other in one."""
+    """Read the data in another process: torch and TensorFlow do not always get along in one."""
     import numpy
 
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""The exam's training as Lightning's guide has it: a `LightningModule`, and a `DataLoader` over tensors in memory."""
+"""The exam's training as Lightning's guide shows it: a `LightningModule`, and a `DataLoader` over tensors in memory."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""The same networks, data, batches and Adam in other libraries, each in the way that its own guide shows.
+"""Same networks, data, batches and Adam in other libraries, each used as its own guide shows.
 
-They are no dependencies of the project: `pip install 'mnist-tui[bench]'`, or any of them; those that lack are left out.
+The libraries are not dependencies of the project: install them with `pip install 'mnist-tui[bench]'`, or any of them;
+missing ones are left out.
 """
 
 from __future__ import annotations

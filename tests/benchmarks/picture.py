@@ -1,4 +1,4 @@
-"""The ratios as a picture."""
+"""Picture of the ratios."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _WIDTH, _LEFT, _RIGHT, _ROW, _TOP = 760, 210, 70, 34, 64
 
 
 def draw(title: str, bars: Sequence[tuple[str, float, float | None]], machine: dict[str, Any]) -> str:
-    """An SVG: a bar for each name and ratio, a stroke for what it must at least be, a line at 1."""
+    """Return an SVG with a bar for each ratio, a stroke for the least that it must be, and a line at 1."""
     longest = max([1.0, *(max(ratio, least or 0) for _, ratio, least in bars)])
     scale = (_WIDTH - _LEFT - _RIGHT) / longest
     height = _TOP + _ROW * len(bars) + 40

@@ -1,4 +1,4 @@
-"""The real command in a terminal of its own, whose output is only counted: to draw it would cost time, too."""
+"""Real command in a pseudo-terminal that only counts its output: drawing it would cost time too."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ F5, F10 = "\x1b[15~", "\x1b[21~"
 PATIENCE_S = 120.0
 
 PANELS = ("Running loss", "Progress", "Result", "No run yet")
-"""What stands in a painted dashboard, the last panels included."""
+"""Texts on a fully painted dashboard, including the last panels."""
 _CURVE = re.compile(rb"\xe2(?:\xa0[\x81-\xbf]|[\xa1-\xa2][\x80-\xbf]|\xa3[\x80-\xbe])")
-"""Braille with some, but not all of its dots: the legend has full ones."""
+"""Pattern of a braille character with some of its dots, but not all: the legend's are full."""
 _ESCAPE = re.compile(rb"\x1b\[[\d;?]*[A-Za-z]")
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """For a command that keeps its runs in `folder`."""
+    """Return an environment for a command that keeps its runs in `folder`."""
     return {
         **child_environment(),
         "TERM": "xterm-256color",
@@ -41,7 +41,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 class PseudoTerminal:
-    """A command, and what it wrote."""
+    """A command and its output."""
 
     def __init__(self, folder: Path, *arguments: str) -> None:
         self.began = time.perf_counter()
@@ -61,7 +61,7 @@ class PseudoTerminal:
         while True:
             try:
                 written = os.read(descriptor, 1 << 16)
-            except OSError:  # how a terminal ends
+            except OSError:  # this is how a terminal ends
                 written = b""
             with self._arrived:
                 self.num_bytes += len(written)
@@ -73,7 +73,7 @@ class PseudoTerminal:
                 return
 
     def wait_for(self, condition: Callable[[bytes], object]) -> float:
-        """Until it holds of all that was written since `forget`: seconds from the start of the command."""
+        """Wait until the output since `forget` meets the condition; return the seconds since the command started."""
         deadline = time.perf_counter() + PATIENCE_S
         with self._arrived:
             while not condition(bytes(self._recent)):
@@ -87,14 +87,14 @@ class PseudoTerminal:
         )
 
     def wait_table(self) -> float:
-        """The layer table comes from the standby worker: it has loaded its libraries."""
+        """Wait for the layer table: it comes from the standby worker, which has then loaded its libraries."""
         return self.wait_for(lambda written: re.search(rb"567,434|421,642", _ESCAPE.sub(b"", written)))
 
     def wait_curve(self) -> float:
         return self.wait_for(_CURVE.search)
 
     def cpu_s(self) -> float:
-        """The processor time of the command, without that of its children."""
+        """Return the processor time of the command, without its children."""
         times = self.process.cpu_times()
         return float(times.user + times.system)
 
@@ -103,12 +103,12 @@ class PseudoTerminal:
             self._recent.clear()
 
     def press(self, key: str) -> float:
-        """Seconds from the start of the command."""
+        """Send a key; return the seconds since the command started."""
         self._process.send(key)
         return time.perf_counter() - self.began
 
     def close(self) -> None:
-        """As a user does; by force where that is of no use."""
+        """Quit as a user does, or by force if that does not work."""
         with suppress(OSError, pexpect.ExceptionPexpect):
             self._process.send(F10)
         deadline = time.perf_counter() + 10

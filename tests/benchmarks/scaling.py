@@ -1,4 +1,4 @@
-"""Time and memory as the batch, the number of epochs, the threads, and the number of runs side by side grow."""
+"""Time and memory as the batch, the epochs, the threads and the number of parallel runs grow."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.benchmarks.trainer import Spec, Trainer
 
 BATCH_SIZES = (16, 64, 256, 1024, 4096)
 IMAGES = {"RN_1": 16_384, "RN_2": 4_096}
-"""At a time: a second's work or less."""
+"""Number of images at a time: a second's work or less."""
 EPOCHS = 300
 _BUSY = "while True: sum(range(10_000))"
 
@@ -46,7 +46,7 @@ def _batch_sizes(options: Options) -> Table:
         for size in BATCH_SIZES:
             say(f"{model}: batches of {size}")
             with closing(Trainer(spec.but(batch_size=size))) as trainer:
-                # The last batch of an epoch is smaller, and counts as a whole one: 1 % at most of these.
+                # The last batch of an epoch is smaller but counts as a whole one; that is 1 % of them at most.
                 steps = max(2, IMAGES[model] // size)
                 trainer.train(steps)
                 quiet_moment(options.patience_s)
@@ -60,7 +60,7 @@ def _batch_sizes(options: Options) -> Table:
 
 
 def _side_by_side(model: str, options: Options) -> Table:
-    """Images a second of all together."""
+    """Measure the images per second of several runs, all together."""
     table = Table(f"Runs side by side, {model}: thousand images a second, all together", ("runs", "1 thread each", "2"))
     spec = Spec(model=model, dataset=options.dataset, data_dir=options.data_dir)
     for runs in (1, 2, 4):
@@ -85,7 +85,7 @@ def _together(trainers: list[Trainer], steps: int) -> float:
 
 
 def _beside_a_busy_core(options: Options) -> Table:
-    """Threads that wait for each other, while another program takes one of their cores."""
+    """Measure threads that wait for each other while another program occupies one of their cores."""
     table = Table("Beside a busy program: milliseconds a step", ("", "alone", "beside it"))
     for model in options.models:
         spec = Spec(model=model, dataset=options.dataset, data_dir=options.data_dir)
@@ -115,7 +115,7 @@ def _busy() -> Iterator[None]:
 
 
 def _epochs(options: Options) -> Table:
-    """A long run on the sample: its last epochs against its first ones."""
+    """Measure a long run on the sample: its last epochs against its first ones."""
     epochs = EPOCHS // (10 if options.quick else 1)
     say(f"{epochs} epochs on the sample")
     with tempfile.TemporaryDirectory() as name:
@@ -140,7 +140,7 @@ def _epochs(options: Options) -> Table:
 
 
 def _memory(process: psutil.Process) -> list[float]:
-    """In megabytes, a few times a second for as long as it lives."""
+    """Sample the memory of the process, in megabytes, a few times a second until it ends."""
     found: list[float] = []
     while True:
         try:

@@ -1,4 +1,4 @@
-"""From the command to the first painted dashboard, from *Train* to the first point on the chart; and the memory."""
+"""Time from the command to the first painted dashboard and from *Train* to the first point on the chart; and memory."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _one_start(folder: Path, options: Options) -> dict[str, float]:
         painted = terminal.wait_painted()
         processor = terminal.cpu_s()
         terminal.wait_table()
-        time.sleep(1.5)  # as a user would at least: the standby worker loads the last of its libraries
+        time.sleep(1.5)  # as long as a user would take at least: the standby worker loads the last of its libraries
         memory = terminal.process.memory_info().rss / _MEGABYTE
         terminal.forget()
         pressed = time.time()

@@ -1,7 +1,7 @@
-"""A training in a process of its own, which goes on only when asked: `python -m tests.benchmarks.trainer SPEC`.
+"""Training in a process of its own, which advances only on request: `python -m tests.benchmarks.trainer SPEC`.
 
-How a process gets its memory is settled for the whole of it, so two ways to train cannot share one. A request is a
-line: a number of steps, or `test` for a pass over the test set. The answer is a JSON line: the seconds that it took.
+The way a process gets its memory is fixed for the whole process, so two ways to train cannot share one. A request is a
+line: a number of steps, or `test` for a pass over the test set. The answer is a JSON line with the seconds it took.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ EXAM, OURS = "exam", "ours"
 
 
 class Spec(msgspec.Struct, frozen=True, kw_only=True):
-    """What to train, and by which program: `exam`, `ours`, or the name of a module with a peer's."""
+    """The network to train, and the program that trains it: `exam`, `ours`, or the name of a peer's module."""
 
     dataset: str
     data_dir: str
@@ -36,7 +36,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
     exact: bool = False
     batch_size: int = 64
     threads: int = 0
-    """0: what the program takes by itself."""
+    """Number of threads; 0 leaves it to the program."""
     device: str = "cpu"
 
     def but(self, **changes: Any) -> Spec:
@@ -50,7 +50,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Trainer:
-    """The process of a training, seen from outside."""
+    """A training process, seen from outside."""
 
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
@@ -93,7 +93,7 @@ class Trainer:
 
 
 class Pacer:
-    """Called before every step: lets as many pass as were asked for, and between two requests does not return."""
+    """A brake called before every step: it lets as many pass as were requested, then blocks until the next request."""
 
     def __init__(
         self, answers: IO[str], test: Callable[[], object], synchronise: Callable[[], object] = lambda: None
@@ -130,7 +130,7 @@ class Pacer:
 
 
 def load(spec: Spec) -> Any:
-    """The data set, by the project's own reader."""
+    """Load the data set with the project's own reader."""
     from core.data import datasets
 
     return datasets.load(
@@ -143,7 +143,7 @@ def load(spec: Spec) -> Any:
 
 
 def _train_exam(spec: Spec, answers: IO[str]) -> None:
-    """The exam's program, from its images on disk to its last line, with a pause before a batch here and there."""
+    """Run the exam's program from the images on disk to its last line, pausing before batches as requested."""
     import torch
 
     from core.networks.build import built_in_class
@@ -167,7 +167,7 @@ def _train_exam(spec: Spec, answers: IO[str]) -> None:
 
 
 def exam_data(spec: Spec) -> tuple[Any, Any]:
-    """Training and test set as the exam's program reads them: image by image, through PIL and the transform."""
+    """Return training and test set as the exam's program reads them: image by image, through PIL and the transform."""
     from torchvision import datasets, transforms
 
     from tests.core.training.exam_program import ImageDataset
@@ -181,7 +181,7 @@ def exam_data(spec: Spec) -> tuple[Any, Any]:
 
 
 def _train_ours(spec: Spec, answers: IO[str]) -> None:
-    """As a worker does it; but for the checkpoints, of which the exam's program has none."""
+    """Train as a worker does, but without checkpoints, which the exam's program does not have."""
     import torch
 
     from core.config import RunConfig
@@ -229,7 +229,7 @@ def _train_ours(spec: Spec, answers: IO[str]) -> None:
 def main() -> None:
     spec = msgspec.json.decode(sys.argv[1], type=Spec)
     answers = sys.stdout
-    sys.stdout = sys.stderr  # what a library prints is no answer
+    sys.stdout = sys.stderr  # output that a library prints must not be taken for an answer
     if spec.program == EXAM:
         _train_exam(spec, answers)
     elif spec.program == OURS:

@@ -1,4 +1,4 @@
-"""The project's training against the exam's program: a process each, which train by turns."""
+"""The project's training against the exam's program: one process each, training in turns."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ def _compare(model: str, options: Options) -> list[Table]:
 
 
 def by_turns(trainers: Mapping[str, Trainer], steps: int, options: Options, what: str) -> dict[str, list[float]]:
-    """Seconds a step of each, in each round."""
+    """Return the seconds per step of each, for every round."""
     say(f"{what}: {', '.join(trainers)}; {steps} steps at a time")
     for trainer in trainers.values():
-        trainer.train(max(5, steps // 5))  # warm
+        trainer.train(max(5, steps // 5))  # warm-up
     seconds: dict[str, list[float]] = {name: [] for name in trainers}
     for number in range(options.rounds):
         for name, trainer in trainers.items():
@@ -82,7 +82,7 @@ def _tests(trainers: Mapping[str, Trainer], options: Options) -> dict[str, list[
 def fill(
     table: Table, seconds: Mapping[str, list[float]], against: str, least: Mapping[str, float], model: str
 ) -> None:
-    """A row for each: its time, and how many times as fast it is as `against`, round by round."""
+    """Add a row for each: its time, and how many times as fast as `against` it is, round by round."""
     for name, times in seconds.items():
         spread = Spread(tuple(1000 * time for time in times))
         ratio = ratios(seconds[against], times)

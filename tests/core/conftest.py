@@ -1,4 +1,4 @@
-"""What tests of the training share: the sample, and one thread, so that the same seed gives the same numbers."""
+"""Fixtures for tests of the training: the sample, and a single thread so that a seed always gives the same numbers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def sample() -> Dataset:
-    """Return the data of 5,000 images that come with the installation."""
+    """Return the data set of 5,000 images that comes with the installation."""
     from core.data import datasets
 
     return datasets.load(
@@ -25,7 +25,7 @@ def sample() -> Dataset:
 
 @pytest.fixture(scope="module")
 def one_thread() -> Iterator[None]:
-    """Give torch one thread, and afterwards those that it had."""
+    """Limit torch to one thread, and restore the number afterwards."""
     import torch
 
     before = torch.get_num_threads()

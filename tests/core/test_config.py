@@ -1,4 +1,4 @@
-"""Settings as they are typed and as they are stored."""
+"""Settings as typed by a user and as stored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A place for runs, whose processes end with the test."""
+"""Fixtures for a place with runs, whose processes end with the test."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tests.end_to_end.terminal import Place
 
 @pytest.fixture(scope="session", autouse=True)
 def _interruptible() -> None:
-    """In the background of a shell, this process ignores SIGINT, and so would every command that it starts."""
+    """Restore SIGINT: a shell's background jobs ignore it, and so would every command started from here."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
 def forks() -> Iterator[Callable[[], ForkServer]]:
-    """Started by the first test that needs it."""
+    """Return a function that starts the fork server when a test first needs it."""
     servers: list[ForkServer] = []
 
     def get() -> ForkServer:
@@ -42,7 +42,7 @@ def place(tmp_path: Path, forks: Callable[[], ForkServer]) -> Iterator[Place]:
 
 @pytest.fixture(scope="module")
 def shared_place(tmp_path_factory: pytest.TempPathFactory, forks: Callable[[], ForkServer]) -> Iterator[Place]:
-    """For tests that only look at runs."""
+    """Create a place that a module's tests share, for tests that only look at runs."""
     made = Place(tmp_path_factory.mktemp("place"), forks)
     yield made
     made.end_all()

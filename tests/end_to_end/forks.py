@@ -1,7 +1,7 @@
-"""Commands without the seconds that loading torch takes: a process that has loaded it, and forks.
+"""Commands without the seconds that loading torch takes: forks of a process that has already loaded it.
 
-What runs in the fork is the program itself, in a session of its own, from its command line to its exit code.
-`python -m tests.end_to_end.forks` serves requests, a JSON object a line.
+A fork runs the program itself, in a session of its own, from its command line to its exit code.
+`python -m tests.end_to_end.forks` serves requests, one JSON object per line.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ REPOSITORY = Path(__file__).parents[2]
 
 
 class ForkServer:
-    """The client's side."""
+    """The client's side of the fork server."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
@@ -32,12 +32,12 @@ class ForkServer:
         )
 
     def start(self, program: str, arguments: list[str], env: dict[str, str], out: Path, err: Path, cwd: Path) -> int:
-        """`program`: `cli` or `worker`. Returns the pid."""
+        """Start a program, `cli` or `worker`, and return its pid."""
         request = {"program": program, "arguments": arguments, "env": env, "out": str(out), "err": str(err)}
         return int(self._ask({"start": {**request, "cwd": str(cwd)}}))
 
     def poll(self, pid: int) -> int | None:
-        """As `subprocess.Popen.poll`."""
+        """Return the exit code, or None while the process runs, as `subprocess.Popen.poll` does."""
         answer = self._ask({"poll": pid})
         return None if answer is None else int(answer)
 
@@ -58,7 +58,7 @@ class ForkServer:
 
 
 def serve() -> None:
-    """Until nobody asks any more."""
+    """Serve requests until the client closes the connection."""
     import numpy  # noqa: F401
     import torch._dynamo  # noqa: F401  # the first optimizer would load it
 
@@ -87,7 +87,7 @@ def serve() -> None:
 
 
 def _carry_out(program: str, arguments: list[str], env: dict[str, str], out: str, err: str, cwd: str) -> None:
-    """In the fork: never returns."""
+    """Run the program in the fork; never return."""
     code = 1
     try:
         os.setsid()

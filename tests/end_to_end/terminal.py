@@ -1,4 +1,4 @@
-"""The real command in a real terminal or in the background. What a test waits for, it waits for with a bound."""
+"""Real command in a real terminal or in the background. Every wait for it has a time limit."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from core.runs.events import Event, Progress
 from tests.end_to_end.forks import ForkServer
 
 COMMAND = (sys.executable, "-P", "-m", "tui_app")
-"""`mnist-tui`, wherever its script lies; nothing beside a run is imported in place of a library."""
+"""The `mnist-tui` command, wherever its script lies; `-P` keeps files beside a run from being imported as libraries."""
 MARKER = "MNIST_TUI_TEST_MARKER"
 TIMEOUT = 60.0
-"""Seconds: far more than anything here takes on a quiet machine."""
+"""Time limit in seconds: far more than anything here takes on a quiet machine."""
 
 KEYS = {
     "f1": "\x1bOP",
@@ -76,7 +76,7 @@ _Found = TypeVar("_Found")
 
 
 def wait_until(condition: Callable[[], _Found | None], what: object = "", timeout: float = TIMEOUT) -> _Found:
-    """What `condition` returns, once that is true. `what` is said, or called for what to say, when it never is."""
+    """Return what `condition` returns once that is true. If it never is, fail with `what`, or what that returns."""
     deadline = time.monotonic() + timeout
     while not (found := condition()):
         if time.monotonic() > deadline:
@@ -86,7 +86,7 @@ def wait_until(condition: Callable[[], _Found | None], what: object = "", timeou
 
 
 class Terminal:
-    """A command in a terminal of its own, and what that shows."""
+    """A command in a terminal of its own, and what the terminal shows."""
 
     def __init__(self, command: Sequence[str], env: Mapping[str, str], columns: int, rows: int, cwd: Path) -> None:
         self._screen = pyte.Screen(columns, rows)
@@ -97,16 +97,16 @@ class Terminal:
         self._process.delaybeforesend = None
         self.pid: int = self._process.pid
         self.output = bytearray()
-        """All that it ever wrote."""
+        """Everything that the command has written."""
         self._hung_up = False
 
     @property
     def text(self) -> str:
-        """The screen, a line each row."""
+        """Return the screen, one line per row."""
         return "\n".join(line.rstrip() for line in self._screen.display)
 
     def pump(self, timeout: float = 0.05) -> None:
-        """Show what the command has written meanwhile."""
+        """Show what the command has written since."""
         if self._hung_up:
             wait_until(lambda: True)
             return
@@ -118,7 +118,7 @@ class Terminal:
         self._stream.feed(written)
 
     def wait_for(self, condition: str | Callable[[str], object], timeout: float = TIMEOUT) -> str:
-        """Until the screen has a text, or a condition holds of it; returns the screen."""
+        """Wait until the screen contains a text or satisfies a condition; return the screen."""
 
         def holds() -> bool:
             is_alive = self._process.isalive()
@@ -135,7 +135,7 @@ class Terminal:
         return self.text
 
     def keys(self, *names: str) -> None:
-        """Keys by name, and other text as it is typed."""
+        """Press keys given by name; type any other text."""
         for name in names:
             self._process.send(KEYS.get(name, name))
 
@@ -147,19 +147,19 @@ class Terminal:
         os.kill(self.pid, number)
 
     def hang_up(self) -> None:
-        """The terminal is gone, as when its window is closed: the kernel tells the command."""
+        """Close the terminal as if its window were closed: the kernel tells the command."""
         self._hung_up = True
         self._process.ptyproc.fileobj.close()
 
     def wait_end(self, timeout: float = TIMEOUT) -> int:
-        """The exit code; that of a signal is negative."""
+        """Wait for the end of the command and return its exit code, negative if it died of a signal."""
 
         def ended() -> bool:
             self.pump(0.01)
             return not self._process.isalive()
 
         wait_until(ended, lambda: f"the end of the command; its screen:\n{self.text}", timeout)
-        for _ in range(100):  # what was still in the terminal's buffer
+        for _ in range(100):  # output left in the terminal's buffer
             size = len(self.output)
             self.pump(0.01)
             if len(self.output) == size:
@@ -169,7 +169,7 @@ class Terminal:
         return int(self._process.exitstatus)
 
     def kill(self) -> None:
-        """By force, if it is still there."""
+        """Kill the command if it is still running."""
         with suppress(OSError, pexpect.ExceptionPexpect):
             if self._process.isalive():
                 os.kill(self.pid, signal.SIGKILL)
@@ -188,7 +188,7 @@ class Finished:
 
 
 class Background:
-    """A command without a terminal, its output in files."""
+    """A command without a terminal, with its output in files."""
 
     def __init__(self, pid: int, poll: Callable[[], int | None], out: Path, err: Path) -> None:
         self.pid = pid
@@ -208,13 +208,13 @@ class Background:
         os.kill(self.pid, number)
 
     def kill(self) -> None:
-        """By force; returns when it is gone."""
+        """Kill the command; return when it is gone."""
         if self.poll() is None:
             os.kill(self.pid, signal.SIGKILL)
         wait_until(lambda: self.poll() is not None, "the end of a killed process")
 
     def wait(self, timeout: float = TIMEOUT) -> int:
-        """The exit code."""
+        """Wait for the end of the command and return its exit code."""
         wait_until(lambda: self.poll() is not None, lambda: f"the end of the command; it said:\n{self.err}", timeout)
         code = self.poll()
         assert code is not None
@@ -222,7 +222,7 @@ class Background:
 
 
 class Place:
-    """A folder with runs, and all the processes that work on it."""
+    """A folder with runs, and all the processes that work in it."""
 
     def __init__(self, folder: Path, forks: Callable[[], ForkServer]) -> None:
         self.folder = folder
@@ -238,7 +238,7 @@ class Place:
 
     @property
     def slow(self) -> str:
-        """The value of `--model` for a network that waits `PAUSE` seconds a batch."""
+        """Return the value of `--model` for a network that waits `PAUSE` seconds per batch."""
         return f"{self.network_path}:Slow"
 
     def environment(self, **extra: str) -> dict[str, str]:
@@ -255,16 +255,16 @@ class Place:
             **extra,
         }
 
-    # Starting things
+    # Starting processes
 
     def terminal(self, *arguments: str, columns: int = 120, rows: int = 40, **env: str) -> Terminal:
-        """The real command in a terminal."""
+        """Start the real command in a terminal."""
         started = Terminal([*COMMAND, *arguments], self.environment(**env), columns, rows, self.folder)
         self._terminals.append(started)
         return started
 
     def command(self, *arguments: str, timeout: float = TIMEOUT, **env: str) -> Finished:
-        """The real command, from its start to its end."""
+        """Run the real command to its end."""
         ended = subprocess.run(
             [*COMMAND, *arguments],
             env=self.environment(**env),
@@ -277,7 +277,7 @@ class Place:
         return Finished(ended.returncode, ended.stdout.decode(errors="replace"), ended.stderr.decode(errors="replace"))
 
     def start(self, *arguments: str, prefix: Sequence[str] = (), **env: str) -> Background:
-        """The real command without a terminal."""
+        """Start the real command without a terminal."""
         out, err = self._files()
         with out.open("wb") as out_file, err.open("wb") as err_file:
             process = subprocess.Popen(
@@ -292,14 +292,14 @@ class Place:
         return self._keep(Background(process.pid, process.poll, out, err))
 
     def fork(self, *arguments: str, program: str = "cli", **env: str) -> Background:
-        """The program in a fork of a process that has loaded torch already."""
+        """Start the program in a fork of a process that has already loaded torch."""
         out, err = self._files()
         forks = self._forks()
         pid = forks.start(program, list(arguments), self.environment(**env), out, err, self.folder)
         return self._keep(Background(pid, lambda: forks.poll(pid), out, err))
 
     def train(self, *options: str, model: str = "", pause: float = 0.0, **env: str) -> Background:
-        """A headless run on the sample, by default of the slow network, in a fork."""
+        """Start a headless run on the sample in a fork, by default with the slow network."""
         common = ("--no-ui", "--dataset", "sample", "--threads", "1", "--lang", "en")
         return self.fork(*common, "--model", model or self.slow, *options, PAUSE=str(pause), **env)
 
@@ -314,17 +314,17 @@ class Place:
         self._background.append(started)
         return started
 
-    # Looking at runs
+    # Inspecting runs
 
     def run(self, run_id: str = "") -> Run:
-        """By default the newest, once there is one."""
+        """Return a run, by default the newest, waiting until there is one."""
         if run_id:
             return Run(self.runs_dir / run_id)
         found = wait_until(lambda: sorted(self.runs_dir.glob("*-*"), key=lambda path: path.name[-4:]), "a run")
         return Run(found[-1])
 
     def listed(self) -> dict[str, dict[str, Any]]:
-        """What `runs --json` says of each run."""
+        """Return what `runs --json` prints about each run, by id."""
         ended = self.command("runs", "--json")
         assert ended.code == 0, ended.err
         return {entry["id"]: entry for entry in json.loads(ended.out)}
@@ -332,7 +332,7 @@ class Place:
     # Processes
 
     def processes(self) -> list[psutil.Process]:
-        """Those that are alive of all that was started on this place, by whomever."""
+        """Return all living processes that were started in this place, by any process."""
         found = {started.pid for started in self._background if started.poll() is None}
         for process in psutil.process_iter():
             with suppress(psutil.Error):
@@ -341,7 +341,7 @@ class Place:
         return [psutil.Process(pid) for pid in found if psutil.pid_exists(pid)]
 
     def wait_alone(self, timeout: float = TIMEOUT) -> None:
-        """Until no process is left."""
+        """Wait until no process is left."""
         wait_until(lambda: not self.processes(), lambda: f"the end of {self.processes()}", timeout)
 
     def end_all(self) -> None:
@@ -371,7 +371,7 @@ def wait_for_event(
     condition: Callable[[_EventType], object] = lambda _event: True,
     timeout: float = TIMEOUT,
 ) -> _EventType:
-    """The first of its kind for which a condition holds."""
+    """Wait for the first event of this kind that satisfies the condition."""
 
     def found() -> _EventType | None:
         events = all_events(run) if run.events_path.exists() else []
@@ -383,7 +383,7 @@ def wait_for_event(
 
 
 def batch_losses(run: Run) -> dict[tuple[int, int], float | None]:
-    """The loss of each batch, by epoch and step; of one that was repeated, the last."""
+    """Return the loss of each batch by epoch and step; for repeated batches, the last one."""
     losses: dict[tuple[int, int], float | None] = {}
     for event in all_events(run):
         if isinstance(event, Progress):
@@ -393,7 +393,7 @@ def batch_losses(run: Run) -> dict[tuple[int, int], float | None]:
 
 
 def predictions(run: Run) -> dict[str, Any]:
-    """The arrays of its predictions."""
+    """Return the arrays of a run's predictions."""
     import numpy
 
     with numpy.load(run.path / "predictions.npz", allow_pickle=False) as arrays:

@@ -1,4 +1,4 @@
-"""`mnist-tui compare` and `mnist-tui conditions`, on the sample, with runs that are really trained."""
+"""`mnist-tui compare` and `mnist-tui conditions` on the sample, with runs that are really trained."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def event(run: Run, kind: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory: pytest.TempPathFactory, forks: Callable[[], ForkServer]) -> tuple[Place, dict[str, Any]]:
-    """A place with a finished comparison, and its JSON. It found three of its four runs, and trained one."""
+    """Return a place with a finished comparison, and its JSON. Three of its four runs existed, one was trained."""
     place = Place(tmp_path_factory.mktemp("compared"), forks)
     for seed, model in (("0", "RN_1"), ("0", ""), ("1", "RN_1")):
         options = ("--epochs", "1", "--seed", seed, "--batch-size", "256", "--device", "cpu")
@@ -131,7 +131,7 @@ def _slow_run(place: Place) -> Path:
 
 
 def test_killed_and_continued(place: Place) -> None:
-    """The command by force, and one of its workers too: the same command finishes what they were at."""
+    """The command and one of its workers are killed; the same command then finishes the comparison."""
     killed = place.fork(*compare(place, "--seeds", "1"), PAUSE="0.2")
     slow = _slow_run(place)
     wait_for_event(Run(slow), Progress)

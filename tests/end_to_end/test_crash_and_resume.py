@@ -1,4 +1,4 @@
-"""A worker killed at any moment: its run shows as crashed, and goes on to the numbers of a run never interrupted."""
+"""A worker killed at any moment: its run shows as crashed, and resumes to the numbers of a run never interrupted."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ pytestmark = pytest.mark.slow
 OPTIONS = ("--epochs", "3", "--seed", "5", "--batch-size", "100")
 STEPS = 40
 BALLAST = str(5_000_000)
-"""Parameters enough for a save to take some time."""
+"""Number of extra parameters, large enough for a save to take some time."""
 
 
 @pytest.fixture(scope="module")
 def reference(shared_place: Place) -> dict[str, Any]:
-    """What a run gives that nothing disturbs."""
+    """Train a run that is never disturbed, and return its losses and predictions."""
     assert shared_place.train(*OPTIONS).wait() == 0
     return _outcome(shared_place.run())
 
@@ -43,7 +43,7 @@ def _outcome(run: Run) -> dict[str, Any]:
 
 
 def _assert_crashed(place: Place, run: Run) -> None:
-    """As whoever lists the runs sees it, within the promised time."""
+    """Wait until the list of runs shows the crash, within the promised time."""
     wait_until(lambda: place.listed()[run.id]["state"] == "crashed", "the run to show as crashed", timeout=5)
 
 
@@ -53,7 +53,7 @@ def _resume(place: Place, run: Run, **env: str) -> Background:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_killed_at_random_moments(place: Place, reference: dict[str, Any], seed: int) -> None:
-    """Three times over in the same run, each after some random batch."""
+    """The same run is killed three times, each time after a random batch."""
     moments = random.Random(seed)
     worker = place.train(*OPTIONS, pause=0.004)
     run = place.run()
@@ -72,7 +72,7 @@ def test_killed_at_random_moments(place: Place, reference: dict[str, Any], seed:
 
 
 def _wait_for_batch(run: Run, goal: int, seen: int) -> None:
-    """Until so many batches are behind the training, by what it has said after its first `seen` events."""
+    """Wait until training has passed so many batches, judging by the events after its first `seen`."""
     wait_until(
         lambda: any(
             isinstance(event, Progress) and (event.epoch - 1) * STEPS + event.step >= goal
@@ -92,7 +92,7 @@ def _newest_start(run: Run) -> RunStarted | None:
 
 
 def test_checkpoint_within_an_epoch(place: Place, reference: dict[str, Any]) -> None:
-    """An epoch that lasts has checkpoints; a run killed after one goes on from there, not from the epoch's start."""
+    """A long epoch has checkpoints; a run killed after one resumes from it, not from the start of the epoch."""
     worker = place.train(*OPTIONS, pause=0.2)
     run = place.run()
     saved = wait_for_event(run, CheckpointSaved)
@@ -108,19 +108,19 @@ def test_checkpoint_within_an_epoch(place: Place, reference: dict[str, Any]) -> 
 
 
 def test_killed_in_the_middle_of_a_save(place: Place) -> None:
-    """The older checkpoint is whole, and what was half written is in nobody's way."""
+    """The older checkpoint stays whole, and the half-written one gets in nobody's way."""
     options = ("--epochs", "40", "--seed", "6", "--batch-size", "4000")
     worker = place.train(*options, BALLAST=BALLAST)
     run = place.run()
     wait_for_event(run, CheckpointSaved)
     for _ in range(5):
         before = run.checkpoint_path.stat().st_mtime_ns
-        worker.signal(signal.SIGINT)  # it saves, then ends
+        worker.signal(signal.SIGINT)  # the worker saves, then ends
         half_written = _wait_for_unfinished_save(run, worker)
         worker.kill()
         if half_written is not None and half_written.exists():
             break
-        worker = _resume(place, run, BALLAST=BALLAST)  # too late: once more
+        worker = _resume(place, run, BALLAST=BALLAST)  # too late: try again
     assert half_written is not None
     assert half_written.exists()
     assert run.checkpoint_path.stat().st_mtime_ns >= before
@@ -137,7 +137,7 @@ def test_killed_in_the_middle_of_a_save(place: Place) -> None:
 
 
 def _wait_for_unfinished_save(run: Run, worker: Background) -> Path | None:
-    """Return the file that is being written; None where the worker's end was faster."""
+    """Return the file being written, or None if the worker ended first."""
     found: list[Path] = []
 
     def is_writing() -> bool:
@@ -154,7 +154,7 @@ def _unfinished_save(run: Run) -> Path | None:
 
 
 def test_torn_last_line_is_not_in_the_way(place: Place, reference: dict[str, Any]) -> None:
-    """What a killed worker left of its last event is passed over, and swallows no later one."""
+    """The fragment of a killed worker's last event is skipped, and does not swallow a later event."""
     worker = place.train(*OPTIONS, pause=0.01)
     run = place.run()
     wait_for_event(run, CheckpointSaved)
@@ -167,7 +167,7 @@ def test_torn_last_line_is_not_in_the_way(place: Place, reference: dict[str, Any
 
 
 def test_dashboard_shows_a_crash_with_its_log(place: Place) -> None:
-    """Within 5 s; the log's end is a key away; the list of runs and `follow` say it too."""
+    """It shows within 5 s, the end of the log is one key away, and the list of runs and `follow` report it too."""
     worker = place.train(*OPTIONS, pause=0.05)
     run = place.run()
     wait_for_event(run, Progress)
@@ -224,7 +224,7 @@ def test_live_run_is_not_resumed(place: Place) -> None:
 
 
 def test_two_resumptions_at_once(place: Place, reference: dict[str, Any]) -> None:
-    """However close: one trains, the other is refused and says why."""
+    """However close together, one of them trains and the other is refused with a reason."""
     worker = place.train(*OPTIONS, pause=0.01)
     run = place.run()
     wait_for_event(run, CheckpointSaved)

@@ -1,4 +1,4 @@
-"""The real command in a real terminal: it trains, and shows what the run's directory holds."""
+"""Real command in a real terminal: it trains, and shows what is in the run's directory."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _result(place: Place) -> Evaluated:
 
 
 def test_trains_and_shows_the_accuracy_of_the_run_directory(place: Place) -> None:
-    """The whole way, at 120×40: form, layer table, chart, progress, result; and after a restart the list of runs."""
+    """The whole path at 120×40: form, layer table, chart, progress, result; and after a restart the list of runs."""
     terminal = place.terminal(*OPTIONS, "--epochs", "2", "--model", "RN_1", "--seed", "4")
     terminal.wait_for("567,434")  # the layer table's total
     assert not BRAILLE.search(terminal.text)
@@ -47,7 +47,7 @@ def test_trains_and_shows_the_accuracy_of_the_run_directory(place: Place) -> Non
 
 
 def test_small_terminal_has_tabs_and_a_resize_loses_nothing(place: Place) -> None:
-    """From 80×24 to too small, to 120×40 and back, in the middle of a run."""
+    """The terminal shrinks from 80×24 until it is too small, then goes to 120×40 and back, in the middle of a run."""
     headless = place.train("--epochs", "4", "--seed", "4", pause=0.02)
     run = place.run()
     wait_for_event(run, Progress)
@@ -80,7 +80,7 @@ def test_small_terminal_has_tabs_and_a_resize_loses_nothing(place: Place) -> Non
 
 
 def test_french_dashboard(place: Place) -> None:
-    """By the locale; numbers as French has them."""
+    """The locale selects French, including its number format."""
     assert place.train("--epochs", "1", "--seed", "4").wait() == 0
     result = _result(place)
     terminal = place.terminal("attach", LANG="fr_FR.UTF-8")

@@ -1,4 +1,4 @@
-"""The dashboard with its real worker, which builds, trains and asks real networks; all else of it has a fake one."""
+"""The dashboard with its real worker, which builds, trains and queries real networks; other tests use a fake worker."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ async def test_a_network_of_ones_own_is_described(tmp_path: Path) -> None:
 
 
 async def test_runs_that_cannot_be_tested_get_one_line_each(finished: Path, tmp_path: Path) -> None:
-    """The file of somebody's network is not executed."""
+    """A custom network's file is not executed."""
     folder = Path(shutil.copytree(finished, tmp_path / "runs"))
     net = tmp_path / "my_net.py"
     net.write_text(NETWORK)

@@ -1,4 +1,4 @@
-"""A digit drawn with the mouse in a real terminal, and what the two trained networks say of it."""
+"""A digit drawn with the mouse in a real terminal, and the answers of the two trained networks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DIGITS: dict[int, Sequence[Sequence[Point]]] = {
 
 
 def _drag(terminal: Terminal, origin: Point, points: Sequence[Point]) -> None:
-    """In SGR's encoding: press, move with the button held, release. A cell is two pixels high."""
+    """Drag the mouse in SGR encoding: press, move with the button held, release. A cell is two pixels high."""
     cells = [(origin[0] + x, origin[1] + y // 2) for x, y in points]
     terminal.keys("\x1b[<0;{};{}M".format(*cells[0]))
     for (x0, y0), (x1, y1) in pairwise(cells):
@@ -34,12 +34,12 @@ def _drag(terminal: Terminal, origin: Point, points: Sequence[Point]) -> None:
 
 
 def test_a_digit_drawn_with_the_mouse_is_recognised_by_both_networks(place: Place) -> None:
-    """In a wide terminal, and when that has become a small one."""
+    """It works in a wide terminal, and again after it has become a small one."""
     for model, epochs in (("RN_1", "5"), ("RN_2", "3")):
         assert place.train("--epochs", epochs, "--seed", "4", model=model).wait() == 0
     terminal = place.terminal("attach", "rn1-0001", "--lang", "en")
     terminal.wait_for("errors in 1,000")
-    terminal.keys("o")  # lays the newest run, that of RN_2, over the chart
+    terminal.keys("o")  # puts the newest run, that of RN_2, on the chart
     terminal.wait_for("━━ rn2-0002")
     _draw_the_digits(terminal)
     terminal.resize(80, 24)
@@ -55,7 +55,7 @@ def _draw_the_digits(terminal: Terminal) -> None:
     terminal.keys("w")
     screen = terminal.wait_for("Draw a digit").splitlines()
     row = next(number for number, line in enumerate(screen) if "Draw a digit" in line)
-    origin = (screen[row].index("╭") + 3, row + 2)  # from 1, past the frame
+    origin = (screen[row].index("╭") + 3, row + 2)  # counted from 1, past the frame
     for digit, strokes in DIGITS.items():
         for stroke in strokes:
             _drag(terminal, origin, stroke)

@@ -1,4 +1,4 @@
-"""What goes wrong in a run is said in one line, and nothing else is lost with it."""
+"""A failure in a run is reported in one line, and nothing else is lost because of it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _ended(run: Run) -> RunEnded:
 
 
 def test_divergence_names_the_batch(place: Place) -> None:
-    """And keeps the last good checkpoint; a dashboard draws what there is."""
+    """The last good checkpoint is kept, and a dashboard draws what there is."""
     good = place.train("--epochs", "1", "--seed", "1", "--batch-size", "400", model="RN_1")
     assert good.wait() == 0
     run = place.train("--epochs", "3", "--seed", "1", "--lr", "1e30", model="RN_1")
@@ -68,7 +68,7 @@ def test_divergence_names_the_batch(place: Place) -> None:
 
 
 def test_divergence_keeps_the_last_finite_checkpoint(place: Place) -> None:
-    """A network that explodes in its second epoch leaves the checkpoint of the first, and it is sound."""
+    """A network that explodes in its second epoch leaves the checkpoint of the first, which is sound."""
     network = place.folder / "late.py"
     network.write_text(RAISING_NETWORK.replace('raise ValueError("', 'return self.out(x.flatten(1)) * float("inf") #'))
     run = place.train("--epochs", "3", "--seed", "1", model=f"{network}:Raising")
@@ -83,7 +83,7 @@ def test_divergence_keeps_the_last_finite_checkpoint(place: Place) -> None:
 
 
 def test_network_that_raises_in_the_middle(place: Place) -> None:
-    """One line for the user, the traceback in the log; and it can be resumed once it is mended."""
+    """The user gets one line and the log the traceback; once the network is fixed, the run can be resumed."""
     network = place.folder / "raising.py"
     network.write_text(RAISING_NETWORK)
     run = place.train("--epochs", "2", "--seed", "1", model=f"{network}:Raising")
@@ -103,14 +103,14 @@ def test_network_that_raises_in_the_middle(place: Place) -> None:
 
 
 def test_data_that_changed_under_a_resumed_run(place: Place) -> None:
-    """It was trained on the sample so far, and cannot go on with other images."""
+    """A run that was trained on the sample so far cannot continue with other images."""
     run = place.train("--epochs", "2", "--seed", "1")
     assert run.wait() == 0
     directory = place.run()
     changed = directory.path / "config.json"
     changed.write_text(changed.read_text().replace('"sample"', '"mnist"'))
     lines = directory.events_path.read_bytes().splitlines(keepends=True)
-    directory.events_path.write_bytes(b"".join(lines[:-1]))  # as if it had crashed at its end
+    directory.events_path.write_bytes(b"".join(lines[:-1]))  # as if it had crashed at the end
     _write_mnist(place.data_dir)
     resumed = place.fork("resume", directory.id, "--no-ui", "--lang", "en")
     assert resumed.wait() == 1
@@ -119,7 +119,7 @@ def test_data_that_changed_under_a_resumed_run(place: Place) -> None:
 
 
 def _write_mnist(data_dir: Path) -> None:
-    """Files of the right form and size with images of nothing."""
+    """Write files of the right form and size whose images are blank."""
     raw = data_dir / "MNIST" / "raw"
     raw.mkdir(parents=True)
     for name, count in (("train", 60_000), ("t10k", 10_000)):
@@ -150,7 +150,7 @@ def test_damaged_data_files_are_named(place: Place, damage: str) -> None:
 
 @contextmanager
 def _small_disk(folder: Path, size: str) -> Iterator[Path]:
-    """A file system of its own. Skips where this machine lets nobody mount one."""
+    """Mount a file system of its own; skip the test where that is not allowed."""
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
     if os.geteuid() != 0 or shutil.which("mount") is None or subprocess.run(mount, check=False).returncode != 0:
@@ -162,7 +162,7 @@ def _small_disk(folder: Path, size: str) -> Iterator[Path]:
 
 
 def _fill(folder: Path) -> Path:
-    """Leaves no byte of the file system."""
+    """Fill the file system to the last byte."""
     ballast = folder / "ballast"
     with ballast.open("ab", buffering=0) as file:
         for block in (1 << 16, 4096, 1):
@@ -175,7 +175,7 @@ def _fill(folder: Path) -> Path:
 
 
 def test_disk_full_for_a_while(place: Place) -> None:
-    """Said once; the training goes on; and when there is room again nothing is missing."""
+    """The problem is reported once and training goes on; once there is room again, nothing is missing."""
     with _small_disk(place.folder / "disk", "2m") as disk:
         place.runs_dir = disk / "runs"
         worker = place.train("--epochs", "6", "--seed", "3", pause=0.005)
@@ -185,7 +185,7 @@ def test_disk_full_for_a_while(place: Place) -> None:
         wait_until(lambda: "No space left" in worker.err, lambda: f"a word of the full disk: {worker.err}")
         wait_until(lambda: worker.out.count("\n") >= 4, lambda: f"the training going on: {worker.out}")
         reader = run.reader()
-        assert reader.read_new()  # what was written can be read
+        assert reader.read_new()  # what has been written can be read
         assert reader.skipped == 0
         ballast.unlink()
         assert worker.wait() == 0
@@ -197,7 +197,7 @@ def test_disk_full_for_a_while(place: Place) -> None:
 
 
 def test_disk_full_from_the_start(place: Place) -> None:
-    """One line, and nothing half made is left."""
+    """There is one line, and nothing half-made is left."""
     with _small_disk(place.folder / "disk", "100k") as disk:
         place.runs_dir = disk / "runs"
         place.runs_dir.mkdir()
@@ -212,14 +212,14 @@ def test_disk_full_from_the_start(place: Place) -> None:
 
 
 def test_file_size_limit(place: Place) -> None:
-    """As a full disk, where nobody can mount one: a checkpoint is too large, the training goes on without."""
+    """A limit acts like a full disk where none can be mounted: a checkpoint is too large, training goes on."""
     _soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     if hard != resource.RLIM_INFINITY or shutil.which("prlimit") is None:
         pytest.skip("needs prlimit, and no limit yet")
     limited = ("prlimit", f"--fsize={1 << 20}", "--")
     options = ("--no-ui", "--dataset", "sample", "--threads", "1", "--lang", "en", "--epochs", "2", "--model", "RN_1")
     run = place.start(*options, prefix=limited)
-    assert run.wait() == 1  # the weights neither: to be resumed
+    assert run.wait() == 1  # nor are there weights: it is still to be resumed
     assert run.err.count("the checkpoint could not be saved") == 1
     assert "could not be saved" in run.err.splitlines()[-2]
     assert run.out.splitlines()[-1].startswith("Result: ")
@@ -239,7 +239,7 @@ def _read_only(folder: Path) -> Iterator[None]:
 
 
 def _obeying_modes() -> tuple[str, ...]:
-    """A prefix that has root obey the modes of files, too. Skips where there is none."""
+    """Return a command prefix that makes root obey file modes too; skip the test if there is none."""
     if os.geteuid() != 0:
         return ()
     if shutil.which("setpriv") is None:
@@ -264,7 +264,7 @@ def test_read_only_folder_of_runs(place: Place) -> None:
 
 
 def test_run_folder_that_becomes_read_only(place: Place) -> None:
-    """Said once; the training goes on to its result. A stopped one is resumed with a clear refusal."""
+    """It is reported once, and training goes on to its result. Resuming a stopped run is refused with a reason."""
     prefix = _obeying_modes()
     options = (
         "--no-ui",

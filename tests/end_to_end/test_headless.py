@@ -1,4 +1,4 @@
-"""`mnist-tui --no-ui`: the exam's lines, JSON, signals, exit codes, and streams that are closed or broken."""
+"""`mnist-tui --no-ui`: the exam's lines, JSON, signals, exit codes, and closed or broken streams."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_french_lines_are_the_exams(place: Place) -> None:
 
 
 def test_english_lines_in_a_real_process(place: Place) -> None:
-    """Started as a shell would, with the locale's language; the sample is said to be one."""
+    """It is started as a shell would, in the locale's language, and says that the data is the sample."""
     run = place.command(*TRAIN, "--model", "RN_1")
     assert run.code == 0
     first, last = run.out.splitlines()
@@ -74,7 +74,7 @@ def test_json_is_the_event_file(place: Place) -> None:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_stopped_by_a_signal_and_resumed(place: Place, number: signal.Signals, code: int) -> None:
-    """It stops within the epoch, saves, and goes on to the same numbers as a run never interrupted."""
+    """The run stops within the epoch, saves, and resumes to the same numbers as a run never interrupted."""
     options = ("--epochs", "2", "--seed", "11")
     whole = place.train(*options)
     assert whole.wait() == 0
@@ -99,7 +99,7 @@ def test_stopped_by_a_signal_and_resumed(place: Place, number: signal.Signals, c
 
 
 def test_second_sigint_ends_at_once(place: Place) -> None:
-    run = place.train("--epochs", "2", pause=30.0)  # the first batch lasts longer than the test
+    run = place.train("--epochs", "2", pause=30.0)  # the first batch takes longer than the test
     wait_for_event(place.run(), RunStarted)
     run.signal(signal.SIGINT)
     with pytest.raises(AssertionError):
@@ -117,10 +117,10 @@ def test_hang_up_does_not_stop_it(place: Place) -> None:
 
 
 def test_terminal_that_hangs_up_does_not_stop_it(place: Place) -> None:
-    """Nor the errors of writing to a terminal that is gone."""
+    """Errors from writing to a terminal that is gone do not stop it either."""
     terminal = place.terminal(*TRAIN, "--model", place.slow, PAUSE="0.02")
     wait_for_event(place.run(), Progress)
-    terminal.wait_for("images/s")  # a progress bar, where stderr is a terminal
+    terminal.wait_for("images/s")  # stderr is a terminal, so there is a progress bar
     terminal.hang_up()
     assert terminal.wait_end() == 0
     assert place.run().state() == "done"
@@ -147,7 +147,7 @@ def test_a_follower_ends_with_its_reader(place: Place) -> None:
 
 
 def test_without_a_terminal_it_says_so(place: Place) -> None:
-    """And without a single open stream it still trains."""
+    """Without a single open stream it still trains."""
     run = place.fork(*TRAIN[1:], "--model", place.slow, "--lang", "en")
     assert run.wait() == 0
     assert run.err.startswith("No terminal")

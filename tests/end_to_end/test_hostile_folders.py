@@ -1,6 +1,6 @@
-"""Run directories that are damaged or made to do harm: shown harmless or as unreadable, never executed.
+"""Damaged or malicious run directories: displayed harmlessly or reported as unreadable, and never executed.
 
-Many of them in this process, a few with the real command.
+Most are tested in this process, a few with the real command.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ SOUND: tuple[Event, ...] = (
     _evaluated(),
     RunEnded(status="failed", message=Message("it {how}", {"how": "broke"}), advice=Message("mend it"), time=1.7e9),
 )
-"""One of each."""
+"""Sound events, one of each kind."""
 
 
 def _make(folder: Path, content: bytes, run_id: str = "rn1-0001", **files: bytes) -> Run:
@@ -110,13 +110,13 @@ def _make(folder: Path, content: bytes, run_id: str = "rn1-0001", **files: bytes
     run.events_path.write_bytes(content)
     for name, written in files.items():
         (run.path / name.replace("__", ".")).write_bytes(written)
-    os.utime(run.path / "config.json", (1.7e9, 1.7e9))  # a new run without a worker would be awaited
+    os.utime(run.path / "config.json", (1.7e9, 1.7e9))  # a new run without a worker would be waited for
     return run
 
 
 @contextlib.contextmanager
 def _fresh_folder() -> Iterator[Path]:
-    """hypothesis calls a test many times: a fixture's folder would be shared by all of them."""
+    """Yield a fresh folder: hypothesis calls a test many times, and all calls would share a fixture's folder."""
     folder = Path(tempfile.mkdtemp(prefix="hostile-"))
     try:
         yield folder
@@ -125,7 +125,7 @@ def _fresh_folder() -> Iterator[Path]:
 
 
 def _call(*arguments: str) -> tuple[int, str, str]:
-    """The command in this process. A terminal is where control characters would do harm: so its streams are ones."""
+    """Run the command in this process. Its streams pose as terminals, where control characters would do harm."""
     out, err = _Teletype(), _Teletype()
     kept = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = out, err
@@ -152,7 +152,7 @@ def _assert_harmless(text: str) -> None:
 
 
 def _call_quickly(folder: Path, command: str, run_id: str, json: bool) -> tuple[int, str, str]:
-    """What the command does once it has read its arguments. An exception that nobody expected goes through."""
+    """Run what the command does after parsing its arguments. Unexpected exceptions propagate."""
     out, err = _Teletype(), _Teletype()
     kept = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = out, err
@@ -170,7 +170,7 @@ def _call_quickly(folder: Path, command: str, run_id: str, json: bool) -> tuple[
 
 
 def _assert_lists_and_follows(folder: Path, run_id: str = "rn1-0001") -> None:
-    """Whatever is in there: listed, and followed to its end, in one line where it cannot be."""
+    """Check that the run, whatever is in it, can be listed and followed to its end, or is refused in one line."""
     for arguments in (("runs", False), ("runs", True), ("follow", False), ("follow", True)):
         code, out, err = _call_quickly(folder, arguments[0], run_id, arguments[1])
         assert code in (0, 1, 3, 130), (arguments, code, err)
@@ -181,7 +181,7 @@ def _assert_lists_and_follows(folder: Path, run_id: str = "rn1-0001") -> None:
 
 
 class _IdleWorker:
-    """Stands for the process that waits for runs: there is nothing to train here."""
+    """A stand-in for the process that waits for runs: nothing is trained here."""
 
     is_alive = True
 
@@ -203,7 +203,7 @@ class _IdleWorker:
 
 
 async def _assert_dashboard_stands(folder: Path, *run_ids: str) -> str:
-    """Opened on one run after the other, its keys pressed, and resized. Returns all that the screen said."""
+    """Open the dashboard on each run in turn, press its keys and resize it. Return all that the screen showed."""
     app = MnistTui(folder, {"dataset": "sample"}, run_ids[0], launch=_IdleWorker)
     said = []
     async with app.run_test(size=(120, 40)) as pilot:
@@ -225,7 +225,7 @@ async def _assert_dashboard_stands(folder: Path, *run_ids: str) -> str:
 
 
 async def _settle(app: App[Any], pilot: Pilot[Any], run_id: str) -> None:
-    """Until the run has been read to its end."""
+    """Wait until the run has been read to its end."""
     for _ in range(500):
         rows = [row[34:] for row in _screen(app).splitlines()]
         title = next((i for i, row in enumerate(rows) if f"Progress of {run_id}" in row), None)
@@ -237,12 +237,12 @@ async def _settle(app: App[Any], pilot: Pilot[Any], run_id: str) -> None:
 
 
 def _screen(app: App[Any]) -> str:
-    """What a terminal would be told, without the styles."""
+    """Return what a terminal would show, without the styles."""
     strips = app.screen._compositor.render_strips()
     return "\n".join("".join(segment.text for segment in strip if not segment.control) for strip in strips)
 
 
-# Bytes at random
+# Random bytes
 
 
 @ROUNDS
@@ -256,7 +256,7 @@ def test_random_bytes(content: bytes, config: bytes, worker: bytes) -> None:
 @ROUNDS
 @given(data=st.data())
 def test_sound_files_with_bytes_changed(data: st.DataObject) -> None:
-    """Cut short anywhere, a byte replaced, a stretch doubled: what can still be read is shown."""
+    """Files cut short anywhere, with a byte replaced or a stretch doubled: what can still be read is shown."""
     content = bytearray(b"".join(map(encode, SOUND)))
     for _ in range(data.draw(st.integers(1, 6))):
         place = data.draw(st.integers(0, len(content) - 1))
@@ -288,7 +288,7 @@ _TEXTS = st.one_of(st.text(max_size=20), st.just(EVIL), st.just("{"), st.just("{
 
 @st.composite
 def _strange_events(draw: st.DrawFn) -> bytes:
-    """Of the right form, with values that no run has."""
+    """Generate well-formed events with values that no run has."""
 
     def strange(value: Any) -> Any:
         match value:
@@ -320,7 +320,7 @@ def _strange_events(draw: st.DrawFn) -> bytes:
 @settings(ROUNDS, max_examples=150)
 @given(content=_strange_events())
 def test_strange_values(content: bytes) -> None:
-    """Sizes of nothing, negative epochs, integers beyond every float, ragged matrices, names that steer terminals."""
+    """Sizes of zero, negative epochs, integers beyond any float, ragged matrices, and names that control a terminal."""
     with _fresh_folder() as folder:
         run = _make(folder, bytes(content))
         _assert_lists_and_follows(folder)
@@ -328,7 +328,7 @@ def test_strange_values(content: bytes) -> None:
 
 
 def _replay_in_a_progress_bar(run: Run) -> None:
-    """As `follow` does in a terminal."""
+    """Replay events in a progress bar, as `follow` does in a terminal."""
     out, err = io.StringIO(), io.StringIO()
     err.isatty = lambda: True  # type: ignore[method-assign]
     kept = os.environ.get("TERM")
@@ -401,7 +401,7 @@ async def test_dashboard_on_random_values(contents: list[bytes]) -> None:
         await _assert_dashboard_stands(folder, *(f"rn1-{number:04d}" for number in range(len(contents))))
 
 
-# Files of the wrong kind
+# Files of the wrong type
 
 
 def _fifo(path: Path) -> None:
@@ -438,7 +438,7 @@ KINDS: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.slow
 async def test_files_of_the_wrong_kind(tmp_path: Path) -> None:
-    """Listed, followed and shown; what a link points at is never read."""
+    """Such runs are listed, followed and shown; the target of a link is never read."""
     ids: list[str] = []
     for file in ("config.json", "events.jsonl", "worker.json", "log.txt"):
         for kind, put in KINDS.items():
@@ -466,7 +466,7 @@ def test_dates_of_no_calendar(tmp_path: Path, date: int) -> None:
 
 
 def test_run_that_is_a_link_out_of_the_folder(tmp_path: Path) -> None:
-    """Not opened, resumed or stopped: its name may say nothing of where it leads."""
+    """Such a run is not opened, resumed or stopped: its name may say nothing about where it leads."""
     elsewhere = _make(tmp_path / "elsewhere", b"")
     folder = tmp_path / "runs"
     folder.mkdir()
@@ -505,7 +505,7 @@ def test_stop_through_a_link_makes_no_file(tmp_path: Path) -> None:
 
 
 class _Evil:
-    """A pickle that makes a file where it is loaded."""
+    """A pickle that creates a file when it is loaded."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -519,7 +519,7 @@ EVIL_NETWORK = "import pathlib\npathlib.Path({path!r}).touch()\nfrom torch impor
 
 @pytest.mark.slow
 def test_malicious_checkpoint_is_not_executed(place: Place) -> None:
-    """Plain, and within a file as torch writes it: refused by the real command, in a line."""
+    """Both a bare pickle and one inside a torch file are refused by the real command, in one line."""
     import torch
 
     stopped = place.train("--epochs", "3", "--seed", "1", "--batch-size", "4000")
@@ -546,7 +546,7 @@ def test_malicious_checkpoint_is_not_executed(place: Place) -> None:
 
 @pytest.mark.slow
 def test_showing_a_run_executes_nothing_of_it(place: Place) -> None:
-    """A run's events may name any Python file as its network: looking at it must not import that."""
+    """A run's events may name any Python file as its network; looking at the run must not import that file."""
     proof = place.folder / "executed"
     evil = place.folder / "evil.py"
     evil.write_text(EVIL_NETWORK.format(path=str(proof)))
@@ -555,14 +555,14 @@ def test_showing_a_run_executes_nothing_of_it(place: Place) -> None:
     terminal = place.terminal("attach", run.id)
     terminal.wait_for("crashed")
     terminal.wait_for(lambda text: "Loading torch" not in text)
-    terminal.keys("right", "enter")  # another network in the form: asked for after all that came before
+    terminal.keys("right", "enter")  # another network in the form, requested after everything before it
     terminal.wait_for("421,642")
     assert not proof.exists()
 
 
 @pytest.mark.slow
 def test_links_in_a_run_directory_are_not_written_through(place: Place) -> None:
-    """Whoever resumes a run from elsewhere has no file of his overwritten."""
+    """Resuming a run that came from elsewhere overwrites none of the user's files."""
     for name in ("log.txt", "events.jsonl", "lock", "worker.json", "checkpoint.pt", "predictions.npz"):
         run = _make(place.runs_dir, b"".join(map(encode, SOUND[:2])), f"rn1-{len(name):04d}")
         precious = place.folder / f"precious-{name}"
@@ -577,7 +577,7 @@ def test_links_in_a_run_directory_are_not_written_through(place: Place) -> None:
 
 @pytest.mark.slow
 def test_real_command_on_a_hostile_folder(place: Place) -> None:
-    """Everything at once, in a real terminal: nothing from the folder steers it."""
+    """Everything at once in a real terminal: nothing in the folder controls it."""
     place.runs_dir.mkdir()
     for number, name in enumerate(STRANGE, 1):
         _make(place.runs_dir, b"".join(map(encode, STRANGE[name])), f"rn1-{number:04d}", log__txt=EVIL.encode())
@@ -604,7 +604,7 @@ def test_real_command_on_a_hostile_folder(place: Place) -> None:
 
 @pytest.mark.slow
 def test_damage_under_a_dashboard(place: Place) -> None:
-    """A folder that goes away while a run in it is watched, and comes back."""
+    """A folder disappears while a run in it is watched, and comes back."""
     place.train("--epochs", "20", "--seed", "1", pause=0.02)
     run = place.run()
     wait_for_event(run, Progress)

@@ -1,4 +1,4 @@
-"""A dashboard ends, one way or another; its runs go on, and the next dashboard finds them."""
+"""A dashboard ends in one way or another; its runs go on, and the next dashboard finds them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OPTIONS = ("--dataset", "sample", "--threads", "1", "--lang", "en", "--seed", "2
 LEFT_ALTERNATE_SCREEN = b"\x1b[?1049l"
 CURSOR_SHOWN = b"\x1b[?25h"
 AT_ONCE = 10.0
-"""Seconds, for what is promised within one: this machine is busy with other things."""
+"""Seconds allowed for what is promised within one second, since this machine is busy with other things."""
 
 
 def _train_in_dashboard(place: Place, epochs: int = 2, pause: float = 0.02, run_id: str = "slow-0001") -> Terminal:
@@ -60,7 +60,7 @@ def test_signal_ends_the_dashboard_and_not_its_run(place: Place) -> None:
 
 
 def test_closed_terminal_then_come_back(place: Place) -> None:
-    """The next dashboard says what is in progress, opens the newest run, and can stop it; then all is as after any."""
+    """The next dashboard reports what is in progress, opens the newest run and can stop it; then all is as usual."""
     older = place.train("--epochs", "50", pause=0.03)
     wait_for_event(place.run(), Progress)
     terminal = _train_in_dashboard(place, epochs=50, run_id="slow-0002")
@@ -80,7 +80,7 @@ def test_closed_terminal_then_come_back(place: Place) -> None:
     back.wait_end()
     wait_until(lambda: [process.pid for process in place.processes()] == [older.pid], "the standby worker's end")
 
-    # A run that was started without a dashboard is steered from another terminal, too.
+    # A run started without a dashboard can be controlled from another terminal too.
     stopped = place.command("stop", "slow-0001", "--lang", "en")
     assert stopped.code == 0
     assert "will stop" in stopped.err
@@ -90,7 +90,7 @@ def test_closed_terminal_then_come_back(place: Place) -> None:
 
 
 def test_two_dashboards_agree_on_a_headless_run(place: Place) -> None:
-    """While it goes on, and when one of them has stopped it."""
+    """They agree while the run goes on, and after one of them has stopped it."""
     worker = place.train("--epochs", "50", pause=0.02)
     run = place.run()
     wait_for_event(run, Progress)
@@ -107,18 +107,18 @@ def test_two_dashboards_agree_on_a_headless_run(place: Place) -> None:
 
     second.wait_for(agree)
     for terminal in (first, second):
-        terminal.keys("f10")  # no run is live: nothing to ask
+        terminal.keys("f10")  # no run is live, so there is nothing to ask
         assert terminal.wait_end() == 0
         _assert_restored(terminal)
 
 
 def _right(screen: str) -> list[str]:
-    """The panels that tell of a run: chart and progress."""
+    """Return the panels about a run: chart and progress."""
     return [line[34:] for line in screen.splitlines()[1:22]]
 
 
 def test_ended_run_opens_with_the_same_panels(place: Place) -> None:
-    """A dashboard that watched the run to its end, and one that replays it."""
+    """One dashboard watched the run to its end, the other replays it."""
     terminal = _train_in_dashboard(place, epochs=1, pause=0.01)
     terminal.wait_for(_is_complete)
     again = place.terminal("attach")
@@ -131,22 +131,22 @@ def test_ended_run_opens_with_the_same_panels(place: Place) -> None:
 
 
 def _matrix(screen: str) -> list[str]:
-    """The panel of the result: accuracy and confusion matrix."""
+    """Return the result panel: accuracy and confusion matrix."""
     return [line[76:] for line in screen.splitlines()[23:38]]
 
 
 def _is_complete(screen: str) -> bool:
-    """Whether it shows the end of a run: the panels are painted one after the other."""
+    """Return whether all panels show the end of a run; they are painted one after the other."""
     parts = ("Result: ", "done · epoch", "errors in", "seed 2", " 9 ")
     return all(part in screen for part in parts) and re.search(r"─ Result of.*SAMPLE", screen) is not None
 
 
 def test_follow_from_another_terminal(place: Place) -> None:
-    """From the start of the run to its end, and with its exit code; SIGINT ends the following only."""
+    """It follows the run from start to end and returns its exit code; SIGINT ends only the following."""
     worker = place.train("--epochs", "2", "--seed", "9", pause=0.02)
     run = place.run()
     wait_for_event(run, Progress)
-    worker.signal(signal.SIGSTOP)  # or it could be over before its followers have begun
+    worker.signal(signal.SIGSTOP)  # otherwise it could end before its followers have begun
     impatient = place.start("follow", run.id)
     follower = place.start("follow", "--lang", "en")
     wait_until(lambda: "Run slow-0001" in impatient.err, "the follower's first line")
@@ -161,7 +161,7 @@ def test_follow_from_another_terminal(place: Place) -> None:
 
 @pytest.mark.parametrize(("choice", "state"), [("leave", "running"), ("stop", "stopped"), ("stay", "running")])
 def test_quitting_asks(place: Place, choice: str, state: str) -> None:
-    """Leave the runs, stop them, or stay: each does what it says."""
+    """It offers to leave the runs, to stop them, or to stay, and each choice does what it says."""
     place.train("--epochs", "50", pause=0.03)
     wait_for_event(place.run(), Progress)
     terminal = place.terminal("attach")
@@ -182,7 +182,7 @@ def test_quitting_asks(place: Place, choice: str, state: str) -> None:
 
 
 def test_stop_before_the_first_batch_is_kept(place: Place) -> None:
-    """Asked while its worker still loads its libraries, a run stops all the same."""
+    """A run asked to stop while its worker is still loading libraries does stop."""
     terminal = place.terminal(*OPTIONS, "--epochs", "50", "--model", "RN_1")
     terminal.wait_for("Train")
     terminal.keys("f5")
@@ -192,7 +192,7 @@ def test_stop_before_the_first_batch_is_kept(place: Place) -> None:
 
 
 def test_worker_on_standby_ends_with_a_killed_dashboard(place: Place) -> None:
-    """With the one that waits and the one that still loads."""
+    """Both a waiting worker and one that is still loading end."""
     loading = place.terminal(*OPTIONS)
     loading.wait_for("Loading torch")
     waiting = place.terminal(*OPTIONS)

@@ -1,4 +1,4 @@
-"""Long runs and many of them: the dashboard's memory and start do not grow with either."""
+"""Long runs and many runs: neither makes the dashboard's memory or start-up grow."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MIB = 1 << 20
 
 
 def _write(runs_dir: Path, run_id: str, epochs: int, dataset: str = "auto") -> Run:
-    """A run of the sample as its worker would have written it."""
+    """Write a run on the sample as its worker would have."""
     run = Run(runs_dir / run_id)
     run.path.mkdir(parents=True)
     config = RunConfig(epochs=epochs, seed=1, dataset=dataset, data_dir="/nowhere")
@@ -46,7 +46,7 @@ def _write(runs_dir: Path, run_id: str, epochs: int, dataset: str = "auto") -> R
 
 
 def _opened(place: Place, run_id: str, epochs: str) -> tuple[Terminal, float, float]:
-    """A dashboard on a run; the seconds until the run is all there, and its memory then, in MiB."""
+    """Open a dashboard on a run; return it, the seconds until the run is all there, and its memory then, in MiB."""
     began = time.monotonic()
     terminal = place.terminal("attach", run_id, "--lang", "en")
     terminal.wait_for(lambda text: f"done · epoch {epochs}/{epochs}" in text and "Result: 97.00%" in text)
@@ -55,7 +55,7 @@ def _opened(place: Place, run_id: str, epochs: str) -> tuple[Terminal, float, fl
 
 
 def test_run_of_ten_thousand_epochs(place: Place) -> None:
-    """Opened in a bearable time and no more memory than a short run; the shape of its loss is kept."""
+    """It opens in bearable time and with no more memory than a short run; the shape of its loss is kept."""
     _write(place.runs_dir, "rn1-0001", 20)
     long = _write(place.runs_dir, "rn1-0002", 10_000)
     assert long.events_path.stat().st_size > 8 * MIB
@@ -75,7 +75,7 @@ def test_run_of_ten_thousand_epochs(place: Place) -> None:
 
 
 def test_result_of_a_long_run_on_the_sample_is_labelled(tmp_path: Path) -> None:
-    """Its beginning, which names the data, lies far from its end."""
+    """The start of its events, which names the data, is far from the end."""
     _write(tmp_path, "rn1-0001", 500)
     (summary,) = directory.Listing(tmp_path).read()
     assert summary.accuracy == 0.97
@@ -83,7 +83,7 @@ def test_result_of_a_long_run_on_the_sample_is_labelled(tmp_path: Path) -> None:
 
 
 def test_thousand_runs_are_listed_at_once(place: Place) -> None:
-    """By the reader and by the command; a second look costs next to nothing. In processor time: others may be busy."""
+    """Listing again costs next to nothing. Processor time is measured, since other programs may be busy."""
     first = _write(place.runs_dir, "rn1-0001", 3)
     for number in range(2, 1001):
         shutil.copytree(first.path, place.runs_dir / f"rn1-{number:04d}")

@@ -1,4 +1,4 @@
-"""Terminals of every kind: tiny, restless, asleep, without UTF-8 or colours. The program works in them, plainer."""
+"""Terminals of all kinds: tiny, restless, stalled, without UTF-8 or colours. The program works in all of them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COLOURS = re.compile(rb"\x1b\[[\d;]*(?:3[0-79]|4[0-79]|38;|48;)[\d;]*m")
 
 
 def _assert_idle(terminal: Terminal) -> None:
-    """It uses a small part of a processor: no loop is left spinning."""
+    """Check that it uses little of a processor, with no loop left spinning."""
     process = psutil.Process(terminal.pid)
 
     def used() -> float:
@@ -43,7 +43,7 @@ def _quit(terminal: Terminal) -> None:
 
 
 def test_one_by_one_then_a_resize_storm(place: Place) -> None:
-    """Alive after it, with all its panels, and at rest."""
+    """It survives with all its panels, and comes to rest."""
     assert place.train("--epochs", "1", "--seed", "1").wait() == 0
     terminal = place.terminal("attach", columns=1, rows=1)
 
@@ -65,15 +65,15 @@ def test_one_by_one_then_a_resize_storm(place: Place) -> None:
 
 
 def test_terminal_that_stops_reading(place: Place) -> None:
-    """The run goes on at its pace meanwhile; when the terminal reads again, the dashboard shows where the run is."""
+    """The run keeps its pace meanwhile; when the terminal reads again, the dashboard shows where the run is."""
     worker = place.train("--epochs", "20", "--seed", "1", pause=0.002)
     run = place.run()
     wait_for_event(run, Progress)
     terminal = place.terminal("attach")
     terminal.wait_for("running · epoch")
-    for column in range(400):  # much to paint, for nobody
+    for column in range(400):  # much to paint, with nobody reading
         terminal.resize(120 + column % 40, 40)
-    wait_until(lambda: worker.poll() is not None, "the end of the run")  # not a byte is read meanwhile
+    wait_until(lambda: worker.poll() is not None, "the end of the run")  # nothing is read meanwhile
     assert run.state() == "done"
     assert worker.poll() == 0
     terminal.resize(120, 40)
@@ -86,7 +86,7 @@ def test_terminal_that_stops_reading(place: Place) -> None:
 
 @pytest.mark.parametrize(("lc_all", "lang"), [("C", "C.UTF-8"), ("POSIX", "")])
 def test_locale_without_utf8(place: Place, lc_all: str, lang: str) -> None:
-    """The dashboard and the tables are there, in what ASCII has."""
+    """The dashboard and the tables are still there, drawn in ASCII."""
     assert place.train("--epochs", "1", "--seed", "1").wait() == 0
     listed = place.command("runs", LC_ALL=lc_all, LANG=lang, PYTHONCOERCECLOCALE="0", PYTHONUTF8="0")
     assert listed.code == 0
@@ -109,7 +109,7 @@ def test_no_color(place: Place) -> None:
 
 
 def _is_grey(code: bytes) -> bool:
-    """A shade without a hue, as `\\x1b[38;2;9;9;9m`."""
+    """Return whether a style is a grey, without a hue, such as `\\x1b[38;2;9;9;9m`."""
     for red, green, blue in re.findall(rb"[34]8;2;(\d+);(\d+);(\d+)", code):
         if not red == green == blue:
             return False
@@ -118,7 +118,7 @@ def _is_grey(code: bytes) -> bool:
 
 
 def test_keys_nobody_asked_for(place: Place) -> None:
-    """Whatever is typed into it, the dashboard stands: half sequences, a paste, the mouse, bytes that are no text."""
+    """The dashboard survives any input: partial escape sequences, a paste, the mouse, bytes that are not text."""
     terminal = place.terminal("--dataset", "sample", "--lang", "en")
     terminal.wait_for("Train")
     terminal.keys("\x1b[200~--epochs 3\nrm -rf\n\x1b[201~", "\x1b[<0;5;5M\x1b[<0;5;5m", "\x1b[<0;999;999M", "\x1b[")

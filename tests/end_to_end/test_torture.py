@@ -1,4 +1,4 @@
-"""A few rounds of the torture; any number by hand: `python -m tests.end_to_end.torture --rounds 50`."""
+"""A few rounds of the torture test; run more by hand with `python -m tests.end_to_end.torture --rounds 50`."""
 
 from __future__ import annotations
 

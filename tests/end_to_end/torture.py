@@ -1,4 +1,4 @@
-"""Faults at random moments in real runs: what comes back, and whether anything was lost.
+"""Inject faults at random moments in real runs, and check that they come back with nothing lost.
 
 `python -m tests.end_to_end.torture --rounds 50`
 """
@@ -27,12 +27,12 @@ EPOCHS, STEPS = 3, 40
 OPTIONS = ("--epochs", str(EPOCHS), "--batch-size", "100")
 PAUSE_S = 0.004
 BALLAST = str(2_000_000)
-"""Parameters enough for a save to take some time."""
+"""Number of extra parameters, large enough for a save to take some time."""
 MOST_RESUMPTIONS = 6
 
 
 class Round:
-    """One run, and what is done to it."""
+    """A run and the faults injected into it."""
 
     def __init__(self, place: Place, moments: random.Random, seed: int) -> None:
         self.place = place
@@ -44,7 +44,7 @@ class Round:
         self.injected: list[str] = []
 
     def disturb(self) -> None:
-        """Some batches on, one fault. Returns when the worker has ended, if that is what it does."""
+        """Inject a fault after some more batches. Return once the worker has ended, if the fault ends it."""
         if not self._wait_for_batch(self.moments.randrange(1, 70)):
             return
         fault = self.moments.choice(FAULTS)
@@ -52,7 +52,7 @@ class Round:
         fault(self)
 
     def finish(self) -> None:
-        """Resume until it is done. Raises `AssertionError` where it never is."""
+        """Resume the run until it is done. Raises `AssertionError` if it never is."""
         for _ in range(MOST_RESUMPTIONS):
             code = self.worker.wait(120)
             if code == 0:
@@ -72,7 +72,7 @@ class Round:
         wait_until(lambda: self.worker.poll() is not None or _newest_start(self.run) != known, "the resumption")
 
     def _wait_for_batch(self, batches: int) -> bool:
-        """Whether it came so far before it ended."""
+        """Wait for so many batches, and return whether the worker still runs."""
         start = wait_until(
             lambda: _newest_start(self.run) or self.worker.poll() is not None, lambda: f"a start: {self.worker.err}"
         )
@@ -196,7 +196,7 @@ FAULTS: tuple[Callable[[Round], None], ...] = (
 
 
 def lost(run: Run, reference: dict[str, Any]) -> list[str]:
-    """What a run lacks of the reference, or has otherwise."""
+    """Describe what a run lacks compared with the reference, and what differs."""
     found = []
     losses = batch_losses(run)
     missing = len(reference["losses"].keys() - losses.keys())
@@ -211,7 +211,7 @@ def lost(run: Run, reference: dict[str, Any]) -> list[str]:
 
 
 def _mount(folder: Path) -> bool:
-    """A small disk of its own for the runs, where this machine lets us."""
+    """Mount a small disk for the runs, if this machine allows it."""
     folder.mkdir(parents=True)
     command = ["mount", "-t", "tmpfs", "-o", "size=96m", "tmpfs", str(folder)]
     return (
@@ -220,7 +220,7 @@ def _mount(folder: Path) -> bool:
 
 
 def torture(rounds: int, seed: int, folder: Path, forks: ForkServer) -> list[str]:
-    """Returns what was lost, a line each."""
+    """Run the rounds; return what was lost, one line for each loss."""
     place = Place(folder, lambda: forks)
     is_disk = _mount(place.runs_dir)
     try:

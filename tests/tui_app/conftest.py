@@ -1,4 +1,4 @@
-"""What the tests of the dashboard share. They load no torch: what they need of it is recorded."""
+"""Fixtures of the dashboard's tests. They load no torch: what they need of it is recorded."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(autouse=True)
 def _calm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No animations, no data but the sample, and no wish of whoever runs the tests for a screen without colours."""
+    """Allow no animations, no data but the sample, and no personal preference for a screen without colours."""
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TEXTUAL_ANIMATIONS", "none")
     monkeypatch.setenv("MNIST_TUI_DATA", str(tmp_path / "data"))
@@ -26,7 +26,7 @@ def _calm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture(autouse=True)
 def _no_torch() -> Iterator[None]:
-    was_loaded = "torch" in sys.modules  # by tests of another folder
+    was_loaded = "torch" in sys.modules  # loaded by tests of another folder
     yield
     assert was_loaded or "torch" not in sys.modules
 
@@ -40,5 +40,5 @@ def language(request: pytest.FixtureRequest) -> Iterator[str]:
 
 @pytest.fixture
 def finished(tmp_path: Path) -> Path:
-    """A folder with two finished runs, rn1-0001 and rn2-0002: two epochs on the sample, seed 1."""
+    """Return a folder with two finished runs, rn1-0001 and rn2-0002: two epochs on the sample, seed 1."""
     return recorded.copy_runs(tmp_path / "runs")

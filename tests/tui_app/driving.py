@@ -1,4 +1,4 @@
-"""The dashboard as its user drives it: started with fake workers, waited for, and read from its screen."""
+"""The dashboard driven as a user would: started with fake workers, waited for, and read from its screen."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def dashboard(
     notifications: bool = False,
     **settings: Any,
 ) -> AsyncIterator[tuple[MnistTui, Pilot[int]]]:
-    """Start the dashboard in a terminal of this size; `settings` fill the form, over those of a quick run."""
+    """Start the dashboard in a terminal of this size; `settings` override those of a quick run in the form."""
     app = MnistTui(runs_dir, QUICK | settings, run_id, launch=workers or FakeWorkers())
     async with app.run_test(size=size, notifications=notifications) as pilot:
         await pilot.pause()
@@ -44,7 +44,7 @@ async def dashboard(
 
 
 async def until(pilot: Pilot[Any], condition: Callable[[], bool], timeout_s: float = 60) -> None:
-    """Let the program go on until something holds."""
+    """Let the program run until a condition holds."""
     try:
         async with asyncio.timeout(timeout_s):
             while not condition():
@@ -54,16 +54,16 @@ async def until(pilot: Pilot[Any], condition: Callable[[], bool], timeout_s: flo
 
 
 def strips(app: App[Any]) -> list[Strip]:
-    """Return the rows of the screen, text and styles.
+    """Return the rows of the screen, with text and styles.
 
-    Textual hands a whole screen out as a picture only; the two names of its own that this needs are used nowhere else.
+    Textual only exports a whole screen as a picture; the two private names that this needs are used nowhere else.
     """
     visible_screen_stack.set(app._background_screens)
     return app.screen._compositor.render_strips()
 
 
 def shown(app: App[Any]) -> str:
-    """Return what stands on the screen, row by row."""
+    """Return the text on the screen, row by row."""
     return "\n".join(strip.text.replace("\xa0", " ").rstrip() for strip in strips(app))
 
 
@@ -71,7 +71,7 @@ def shown(app: App[Any]) -> str:
 
 
 def accuracy_on_show(app: App[Any]) -> str:
-    """Return the accuracy in large digits; – before there is one."""
+    """Return the accuracy shown in large digits, or – before there is one."""
     return app.screen.query_one("#accuracy", Digits).value
 
 
@@ -82,7 +82,7 @@ def chart_lines(app: App[Any]) -> list[str]:
 
 
 def dot(app: App[Any], run_id: str) -> str | Style:
-    """Return the colour of a run's dot in the list; empty before its curve is in the chart."""
+    """Return the colour of a run's dot in the list, which is empty until its curve is in the chart."""
     table = app.screen.query_one("#runs", DataTable)
     rows = [table.get_row_at(row) for row in range(table.row_count)]
     style: str | Style = next(row[0].style for row in rows if str(row[1]) == run_id)
@@ -90,10 +90,10 @@ def dot(app: App[Any], run_id: str) -> str | Style:
 
 
 async def tick(app: App[Any], pilot: Pilot[Any], *run_ids: str) -> None:
-    """Lay runs over the chart, or take them away, with the keys of the list."""
+    """Add runs to the chart, or remove them, with the keys of the list."""
     table = app.screen.query_one("#runs", DataTable)
     await until(pilot, lambda: table.row_count > 0)
-    while not table.size:  # where the panels are tabs
+    while not table.size:  # at sizes where the panels are tabs
         await pilot.press("f2")
         await pilot.pause()
     table.focus()
@@ -104,7 +104,7 @@ async def tick(app: App[Any], pilot: Pilot[Any], *run_ids: str) -> None:
 
 
 async def show_chart(app: App[Any], pilot: Pilot[Any]) -> None:
-    """Turn to the chart where the panels are tabs."""
+    """Switch to the chart if the panels are tabs."""
     while not app.screen.query_one(LossChart).size:
         await pilot.press("f2")
         await pilot.pause()

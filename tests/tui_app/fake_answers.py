@@ -1,4 +1,4 @@
-"""What a fake worker answers: recorded layer tables and predictions, and figures that anybody can work out again."""
+"""Answers of a fake worker: recorded layer tables and predictions, and figures that are easy to check."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from core.worker.protocol import (
 
 _MAX_DIGITS = 100
 _LOSS = {"shift": 0.08, "turn": 0.012, "noise": 0.4}
-"""Accuracy that a network loses to each unit of a condition's strength."""
+"""Accuracy that a network loses per unit of a condition's strength."""
 _SEGMENTS = ("abcdef", "bc", "abdeg", "abcdg", "bcfg", "acdfg", "acdefg", "abc", "abcdefg", "abcdfg")
 _STROKES = {
     "a": (slice(4, 7), slice(8, 20)),
@@ -68,7 +68,7 @@ def answer(question: Question, tables: Mapping[Architecture, LayerTable]) -> Ans
 
 
 def accuracy_under(run: Run, condition: Condition | None) -> float:
-    """Return what a run's network makes of the test images under a condition: less, the harder it is."""
+    """Return the accuracy of a run's network on the test images under a condition: the harder, the lower."""
     accuracy = run.summary().accuracy
     assert accuracy is not None
     if condition is None:
@@ -121,7 +121,7 @@ def drawn(digit: int) -> bytes:
 
 
 def _recognise(question: Recognise) -> Recognised:
-    """Take whatever is much higher than wide for a 1, and all else for a 7."""
+    """Recognise anything much taller than wide as a 1, and everything else as a 7."""
     rows, columns = numpy.nonzero(numpy.frombuffer(question.pixels, numpy.uint8).reshape(28, 28))
     if not len(rows):
         return Recognised(question, question.pixels, {})

@@ -1,4 +1,4 @@
-"""The events of a training that never took place: a falling loss, and nearly the result that was recorded."""
+"""The events of a training run that never happened: a falling loss, and almost the recorded result."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from tests.recorded import started
 from tests.tui_app import recorded
 
 STEPS = 63
-"""Batches of an epoch."""
+"""Number of batches per epoch."""
 _PARTS = 4
-"""Progress events of an epoch."""
+"""Number of progress events per epoch."""
 _STEP_S = 0.01
 _PARAMETERS = {"RN_1": 567_434, "RN_2": 421_642}
 _MACS = {"RN_1": 566_528, "RN_2": 4_240_128}
@@ -35,7 +35,7 @@ _MACS = {"RN_1": 566_528, "RN_2": 4_240_128}
 
 @dataclass(frozen=True)
 class Stage:
-    """What is written next, and how many epochs of the training are behind it then."""
+    """The next events to write, and the number of epochs trained once they are written."""
 
     events: tuple[Event, ...]
     epochs: float
@@ -58,13 +58,13 @@ def training(run: Run) -> Iterator[Stage]:
 
 
 def stopped(epochs: float) -> tuple[Event, ...]:
-    """Return what a worker says that was asked to stop after so many epochs."""
+    """Return the events of a worker that was asked to stop after so many epochs."""
     epoch, step = divmod(round(STEPS * epochs), STEPS)
     return CheckpointSaved(epoch=epoch + 1, step=step), RunEnded(status="stopped")
 
 
 def checkpointed(run: Run) -> int:
-    """Return the steps behind a run's newest checkpoint."""
+    """Return the number of steps up to a run's newest checkpoint."""
     saved = [event for event in run.reader().read_new() if isinstance(event, CheckpointSaved)]
     return STEPS * (saved[-1].epoch - 1) + saved[-1].step if saved else 0
 
@@ -109,7 +109,7 @@ def _epoch_end(config: RunConfig, epoch: int) -> list[Event]:
 
 
 def _result(run: Run, config: RunConfig) -> Evaluated:
-    """Return the result of the recorded run, less some images, by the seed; write the predictions."""
+    """Return the recorded result with some images wrong, depending on the seed; write the predictions."""
     found = recorded.predictions_of(config.model)
     label, predicted = found["label"], found["predicted"].copy()
     lost = 2 + 5 * config.seed % 40 + (4 if config.model == "RN_1" else 0)

@@ -1,4 +1,4 @@
-"""Workers without torch and without a process: they answer from what was recorded, and train as far as a test says."""
+"""Workers without torch or a process: they answer from recordings, and train as far as a test tells them to."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from tests.tui_app import fake_answers, recorded
 from tests.tui_app.fake_training import STEPS, checkpointed, stopped, training
 
 _LOOK_S = 0.02
-"""Seconds between two looks at what a training that is held waits for."""
+"""Seconds between two checks of what a held training run waits for."""
 
 
 class FakeWorkers:
-    """Starts fake workers: the `launch` of a dashboard. What is set here holds for each of them.
+    """A launcher of fake workers: the `launch` of a dashboard. Its settings apply to every worker.
 
     `epochs`: how far a run is trained without `advance`; `holds`: the questions that wait for `answer_held`.
     """
@@ -34,7 +34,7 @@ class FakeWorkers:
         self.devices = (DeviceInfo("cpu", "A processor"),)
         self.tables: dict[Architecture, LayerTable] = recorded.layer_tables()
         self.refusals: dict[str, Problem] = {}
-        """What is said instead of an answer, by the run's id or the network's name."""
+        """Problems returned instead of an answer, by run id or network name."""
         self.started: list[FakeWorker] = []
         self.asked: list[Question] = []
 
@@ -47,13 +47,13 @@ class FakeWorkers:
         return self.started[-1]
 
     def advance(self, epochs: float = math.inf) -> None:
-        """Let every run in progress train on, by so many epochs."""
+        """Let every run in progress train for so many more epochs."""
         for worker in self.started:
             worker.advance(epochs)
 
 
 class FakeWorker:
-    """One of them."""
+    """A fake worker."""
 
     def __init__(self, workers: FakeWorkers) -> None:
         self._workers = workers
@@ -62,7 +62,7 @@ class FakeWorker:
         self._held: list[Question] = []
         self._training: asyncio.Task[None] | None = None
         self._epochs = 0.0
-        """How far the run may train, counted from where it was handed over."""
+        """Number of epochs the run may train, counted from the handover."""
         self._is_closed = self._is_killed = False
 
     @property
@@ -100,24 +100,24 @@ class FakeWorker:
         if self._is_closed:
             raise Problem("the worker process ended: {reason}", reason="killed")
 
-    # What a test does to it
+    # Controls for a test
 
     def answer_held(self) -> None:
-        """Answer the questions that wait for this."""
+        """Answer the questions held back so far."""
         held, self._held = self._held, []
         for question in held:
             self._answers.put_nowait(self._answer(question))
 
     def kill(self) -> None:
-        """End it, as somebody else does who ends the process."""
+        """End the worker, as if its process had been killed."""
         self._is_killed = True
         self.close()
 
     def advance(self, epochs: float) -> None:
-        """Let its run train on, by so many epochs."""
+        """Let its run train for so many more epochs."""
         self._epochs += epochs
 
-    # What it does
+    # Behaviour of a worker
 
     def _answer(self, question: Question) -> Answer:
         try:
@@ -149,7 +149,7 @@ class FakeWorker:
 
 
 class FakeProcess:
-    """The process that a comparison starts for one of its runs: the run is trained when it is looked after first."""
+    """A process that a comparison starts for one of its runs; the run is trained when the process is first polled."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
@@ -168,7 +168,7 @@ class FakeProcess:
 
 
 def _names(question: Question) -> list[str]:
-    """Return the runs or the networks that a question is about."""
+    """Return the names of the runs or networks that a question is about."""
     if isinstance(question, Describe):
         return [question.architecture.model]
     if isinstance(question, Settle):

@@ -1,6 +1,6 @@
-"""Records what the dashboard's tests need of torch: `python -m tests.tui_app.record`, which takes half a minute.
+"""Record what the dashboard's tests need of torch: `python -m tests.tui_app.record`, which takes half a minute.
 
-Two finished runs, their times made even and this machine's name taken out, and the layer tables of some networks.
+It records two finished runs, with regular times and without the name of this machine, and some layer tables.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _IMAGES_PER_S = 64 / _STEP_S
 
 
 def tables() -> list[Recorded]:
-    """Return the layer tables as the code of today makes them."""
+    """Return the layer tables that the current code produces."""
     return [Recorded(architecture, _table(architecture)) for architecture in ARCHITECTURES]
 
 
@@ -53,7 +53,7 @@ def _record_run(config: RunConfig, place: Path) -> None:
 
 
 def _even(events: Iterable[Event]) -> Iterable[Event]:
-    """Yield events as a machine without a name would have written them, every step taking as long."""
+    """Yield events as an anonymous machine would have written them, with every step taking equally long."""
     steps = elapsed_s = 0.0
     for event in events:
         changes: dict[str, object] = {}

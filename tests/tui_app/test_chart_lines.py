@@ -1,4 +1,4 @@
-"""Curves together in the dashboard: by epoch, seconds or multiply–accumulates, and seeds of one network as one."""
+"""Several curves in the dashboard: by epoch, seconds or multiply–accumulates, and a network's seeds as one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MACS = {"RN_1": 566_528, "RN_2": 4_240_128}
 
 
 def write(runs_dir: Path, number: int, seconds: float, *, macs: int | None = 0, **settings: Any) -> str:
-    """A finished run of three epochs, as its worker would have written it; its id."""
+    """Write a finished run of three epochs, as its worker would have, and return its id."""
     known: dict[str, Any] = {"epochs": 3, "dataset": "sample", "data_dir": "/nowhere", "validate": True}
     config = RunConfig(**known | settings)
     run = Run(runs_dir / f"{config.model.lower().replace('_', '')}-{number:04d}")
@@ -53,7 +53,7 @@ def write(runs_dir: Path, number: int, seconds: float, *, macs: int | None = 0, 
 
 @pytest.fixture
 def compared(tmp_path: Path) -> Path:
-    """Three seeds of both networks, RN_2 taking ten times as long, and one of RN_1 with another learning rate."""
+    """Write three seeds of both networks, RN_2 ten times as slow, and a run of RN_1 with another learning rate."""
     runs_dir = tmp_path / "runs"
     for seed in range(3):
         write(runs_dir, 2 * seed + 1, 6.0, model="RN_1", seed=seed)
@@ -113,7 +113,7 @@ async def test_ticked_seeds_of_one_network_are_one_line_with_one_lasting_colour(
         assert colour != dot(app, "rn2-0002")
         await tick(app, pilot, "rn1-0005")
         await until(pilot, lambda: f"━⣿ RN_1 ×3 {seeds}" in legend(app))
-        await tick(app, pilot, "rn1-0007")  # of another learning rate
+        await tick(app, pilot, "rn1-0007")  # with another learning rate
         await until(pilot, lambda: f"━⣿ RN_1 ×3 {seeds}  ━━ rn1-0007" in legend(app))
         assert dot(app, "rn1-0007") not in (colour, dot(app, "rn2-0002"))
         await tick(app, pilot, "rn1-0005", "rn1-0003", "rn1-0007")

@@ -26,12 +26,12 @@ from tui_app.dashboard.screens.conditions_screen import ConditionsScreen
 
 
 def accuracies(run: Run, *conditions: Condition) -> list[str]:
-    """Return them as the table shows them, that on the images as they are first."""
+    """Return the accuracies as the table shows them, starting with that on the unchanged images."""
     return [i18n.percent(fake_answers.accuracy_under(run, condition)) for condition in (None, *conditions)]
 
 
 def rows(app: MnistTui) -> dict[str, list[str]]:
-    """The table: what stands behind each condition, without the curve beside it."""
+    """Return the cells of each row of the table, without the curve beside it."""
     width = app.screen.query_one("#conditions-table").region.right
     found = {}
     for line in shown(app).split("\n"):
@@ -43,7 +43,7 @@ def rows(app: MnistTui) -> dict[str, list[str]]:
 async def open_screen(
     app: MnistTui, pilot: Pilot[int], *overlaid: str, ticked: tuple[str, ...] = ()
 ) -> ConditionsScreen:
-    """Lay runs over the chart, and open the screen when they have been read; `ticked`: those with nothing to read."""
+    """Add runs to the chart, and open the screen once they are read; `ticked` runs have nothing to read."""
     await until(pilot, lambda: accuracy_on_show(app) != "–")
     await tick(app, pilot, *overlaid, *ticked)
     await until(pilot, lambda: all(dot(app, run_id) for run_id in overlaid))
@@ -136,7 +136,7 @@ async def test_runs_that_cannot_be_tested_get_one_line_each(finished: Path, tmp_
         assert "rn1-0004 is not finished" in shown(app)
         assert "SAMPLE: 5,000 images" in shown(app)
     asked = {Path(question.run_dir).name for question in workers.asked if isinstance(question, Measure)}
-    assert asked == {"rn1-0001", "rn2-0002"}  # nobody executes the file of net-0003
+    assert asked == {"rn1-0001", "rn2-0002"}  # the file of net-0003 is not executed
 
 
 async def test_without_a_finished_run_it_says_so(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The dashboard, driven as its user drives it, with workers that load no torch."""
+"""The dashboard, driven as a user would, with workers that load no torch."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ async def test_a_resize_loses_nothing(finished: Path) -> None:
 
 
 async def test_an_older_size_told_last_does_not_stay(tmp_path: Path) -> None:
-    """As when a window is dragged, and the layout of one size is still under way at the next."""
+    """This happens when a window is dragged, and the layout of one size is still in progress when the next arrives."""
     async with dashboard(tmp_path) as (app, pilot):
         await pilot.resize_terminal(*NARROW)
         too_small = Size(60, 18)
@@ -202,7 +202,7 @@ async def test_a_network_of_ones_own(tmp_path: Path) -> None:
         "{file}:{line}: {what}", file="my_net.py", line=5, what="IndentationError"
     )
     async with dashboard(tmp_path / "runs", workers=workers, model=architecture.model) as (app, pilot):
-        await until(pilot, lambda: shown(app).count("my_net.py:5:") == 2)  # by the form, and in the panel
+        await until(pilot, lambda: shown(app).count("my_net.py:5:") == 2)  # by the form and in the panel
         workers.refusals.clear()
         linear = Layer("1", "Linear", Message("linear"), Message("784 → 10"), (10,), 7850, "784×10 + 10", "")
         workers.tables[architecture] = LayerTable(architecture.model, (linear,), 7850, 7850)

@@ -114,6 +114,6 @@ async def test_networks_are_compared_on_the_runs_there_are(finished: Path, monke
         assert "McNemar" not in shown(app)
     summaries = directory.Listing(finished).read()
     accuracies = [run.accuracy for run in summaries if run.config and run.config.model == "RN_2" and run.accuracy]
-    assert len(summaries) == 4  # seed 1 was there already, of both networks
+    assert len(summaries) == 4  # seed 1 existed already for both networks
     assert len(accuracies) == 2
     assert f"{100 * sum(accuracies) / 2:.2f}%" in text

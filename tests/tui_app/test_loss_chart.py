@@ -1,4 +1,4 @@
-"""The loss chart, in an application of its own."""
+"""The loss chart in an application of its own."""
 
 from __future__ import annotations
 
@@ -53,23 +53,23 @@ def series(history: LossHistory, key: str = "a", color: str = "$accent", steps: 
 
 
 def finished(*histories: LossHistory, key: str = "a", color: str = "#ff0000", **settings: Any) -> Series:
-    """A run, or a group of runs, with epochs of 100 steps."""
+    """Return a run, or a group of runs, with epochs of 100 steps."""
     return Series(key, f"run {key}", color, histories, 100, **settings)
 
 
 def paced(history: LossHistory, seconds: float) -> LossHistory:
-    """The same, as having taken so long."""
+    """Let the history end after so many seconds, and return it."""
     history.add_seconds(history.end, seconds)
     return history
 
 
 def x_axis(chart: LossChart) -> list[str]:
-    """The label and the tick labels."""
+    """Return the label of the x axis and its tick labels."""
     return re.split(r"\s{2,}", lines(chart)[-1].strip())
 
 
 def painted(chart: LossChart, color: str) -> list[tuple[int, int]]:
-    """Column and row of the cells of the canvas with dots or marks in a colour."""
+    """Return the column and row of every canvas cell with dots or marks in a colour."""
     found = []
     for y in range(1, chart.size.height - 2):
         x = 0
@@ -86,12 +86,12 @@ def lines(chart: LossChart) -> list[str]:
 
 
 def braille(chart: LossChart) -> int:
-    """Dots of the canvas, the legend's sign apart."""
+    """Count the braille cells of the canvas, leaving out the legend."""
     return sum("\u2800" < c <= "\u28ff" for line in lines(chart)[1:] for c in line)
 
 
 def band_color(chart: LossChart) -> str:
-    """Of the only band there is."""
+    """Return the colour of the only band."""
     segments = [segment for y in range(1, chart.size.height) for segment in chart.render_line(y)]
     (color,) = {s.style.color for s in segments if "⣿" in s.text and s.style}
     assert color is not None
@@ -268,7 +268,7 @@ async def test_no_losses_whatever_can_break_it(plain: bool, capfd: pytest.Captur
             assert app.words.failure not in text
             assert "\u2800" not in text
             finite = any(loss is not None and math.isfinite(loss) for loss in losses)
-            assert plain or not finite or braille(app.chart) > 0 or "×" in text  # which may cover a single point
+            assert plain or not finite or braille(app.chart) > 0 or "×" in text  # the marks may cover a single point
             assert text.isascii() or not plain
 
         draw()
@@ -335,7 +335,7 @@ def test_ticks_are_at_round_numbers(unit: Unit, reach: float, labels: list[str])
 
 
 async def test_the_same_runs_by_epoch_by_seconds_and_by_multiply_accumulates() -> None:
-    """One takes twice as long as the other for as many epochs, and ten times the multiply–accumulates."""
+    """One run takes twice as long as the other for the same epochs, and ten times the multiply–accumulates."""
     app = Charted()
     async with app.run_test(size=(107, 14)) as pilot:
         slow = finished(paced(history_of(falling(300)), 60), macs_per_epoch=30e9)
@@ -345,7 +345,7 @@ async def test_the_same_runs_by_epoch_by_seconds_and_by_multiply_accumulates() -
         await pilot.pause()
 
         def ends() -> list[float]:
-            """Of both lines, as fractions of the x axis."""
+            """Return the end of each line as a fraction of the x axis."""
             return [(1 + max(x for x, _y in painted(app.chart, color)) - 7) / 100 for color in ("#ff0000", "#00ff00")]
 
         assert x_axis(app.chart) == ["Epoch 0", "1", "2", "3"]
@@ -364,7 +364,7 @@ async def test_the_same_runs_by_epoch_by_seconds_and_by_multiply_accumulates() -
 
 
 async def test_the_pace_within_a_run_is_seen_by_seconds() -> None:
-    """Half of its steps in the last tenth of its time."""
+    """The run does half of its steps in the last tenth of its time."""
     app = Charted()
     async with app.run_test(size=(107, 14)) as pilot:
         history = history_of([2.0] * 100 + [1.0] * 100)
@@ -391,7 +391,7 @@ async def test_an_axis_of_seconds_moves_rarely_while_a_run_goes_on() -> None:
             history.add_seconds(first + 20, (first + 20) / 20)
             app.chart.refresh_data()
             axes.add(lines(app.chart)[-1])
-        assert len(axes) == 6  # to 1, 2, 5, 10, 20 and 50 s
+        assert len(axes) == 6  # the axis ends at 1, 2, 5, 10, 20 and 50 s
 
 
 @pytest.mark.parametrize("plain", [False, True])

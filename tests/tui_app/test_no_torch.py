@@ -1,4 +1,4 @@
-"""The dashboard and its tests load no torch, which takes seconds."""
+"""The dashboard and its tests do not load torch, which takes seconds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def test_no_module_of_this_folder_loads_torch() -> None:
-    """A fixture sees that no test does either, while it runs."""
+    """A fixture checks that no test loads it either while it runs."""
     folder = Path(__file__).parent
     names = sorted({path.stem for path in folder.glob("*.py")} - {"record"})
     modules = [f"tests.tui_app.{name}" for name in names]

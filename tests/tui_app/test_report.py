@@ -1,4 +1,4 @@
-"""Reports: nothing in a run's texts is taken for HTML, Markdown or SVG; a path that cannot be written is refused."""
+"""Reports: text in a run is never taken for HTML, Markdown or SVG, and a path that cannot be written is refused."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ STRANGE = [
     "#0072b2 url(#a)",
     " ",
 ]
-"""Names that matplotlib, XML or the page might take for something of theirs."""
+"""Names that matplotlib, XML or the page might interpret."""
 EXTREMES = [1.7976931348623157e308, -1e308, 5e-324, 0.0, float("inf"), float("-inf"), float("nan")]
 
 
@@ -113,7 +113,7 @@ def test_markdown_shows_a_name_as_it_is(name: str) -> None:
 
 
 def report_on(sentence: str) -> Report:
-    """A report that says no more than this."""
+    """Return a report whose only content is this sentence."""
     return Report("en", "t", [], [], [sentence], [], [], Section("again", command="c"))
 
 

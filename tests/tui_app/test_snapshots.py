@@ -1,7 +1,7 @@
 """The six main screens at two sizes, as text and colours: `pytest tests/tui_app/test_snapshots.py --renew-snapshots`.
 
-Each file has the rows of the screen, then for every row its colours: `column foreground/background attributes`, by
-their names in the theme where they have one.
+A file holds the rows of the screen, then the colours of every row as `column foreground/background attributes`, with
+the theme's names where it has them.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ ATTRIBUTES = ("bold", "dim", "italic", "underline", "reverse", "strike")
 
 Opened = Callable[[], bool]
 Open = Callable[[MnistTui, Pilot[int]], Awaitable[Opened]]
-"""Opens a screen, and returns what tells that everything is on it."""
+"""A function that opens a screen, and returns the condition for everything to be on it."""
 
 
 async def open_dashboard(app: MnistTui, pilot: Pilot[int]) -> Opened:
@@ -95,7 +95,7 @@ SCREENS: dict[str, Open] = {
 async def test_screens_are_as_they_were(
     size: tuple[int, int], finished: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One dashboard for all of them: to start it takes longer than to look at a screen."""
+    """One dashboard serves all of them: starting it takes longer than looking at a screen."""
     monkeypatch.setattr(comparison, "launch_run", FakeProcess)
     monkeypatch.setenv("MNIST_TUI_DATA", "/data")
     renew = request.config.getoption("renew_snapshots", False)
@@ -116,7 +116,7 @@ async def test_screens_are_as_they_were(
             kept = path.read_text(encoding="utf-8")
             differences += await changes(app, pilot, path.name, kept)
             if name in ("dashboard", "conditions"):
-                assert len(BRAILLE.findall(kept)) > 20  # a chart without curves is none
+                assert len(BRAILLE.findall(kept)) > 20  # a chart without curves does not count
             if app.screen is not main:
                 await pilot.press("escape")
                 await until(pilot, lambda: app.screen is main)
@@ -125,7 +125,7 @@ async def test_screens_are_as_they_were(
 
 
 async def changes(app: MnistTui, pilot: Pilot[int], name: str, kept: str) -> list[str]:
-    """Return what differs from the snapshot, after waiting a little for the last of it to come."""
+    """Return the differences from the snapshot, after waiting a little for the screen to settle."""
     for _look in range(10):
         now = await snapshot(app, pilot)
         if now == kept:
@@ -135,7 +135,7 @@ async def changes(app: MnistTui, pilot: Pilot[int], name: str, kept: str) -> lis
 
 
 async def snapshot(app: MnistTui, pilot: Pilot[int]) -> str:
-    """Return the screen; of the dashboard where its panels are tabs, one after the other."""
+    """Return the screen; if the dashboard's panels are tabs, return each tab in turn."""
     if app.screen.query("#tabs") and app.screen.query_one("#tabs").display:
         found = []
         for _panel in range(6):
@@ -147,7 +147,7 @@ async def snapshot(app: MnistTui, pilot: Pilot[int]) -> str:
 
 
 def written(app: MnistTui) -> str:
-    """Return the rows of the screen, and the colours of each."""
+    """Return the rows of the screen, then the colours of each."""
     names = {app.theme_variables[name].upper(): name for name in reversed(NAMES)}
     rows = strips(app)
     text = [strip.text.replace("\xa0", " ").rstrip() for strip in rows]
@@ -156,7 +156,7 @@ def written(app: MnistTui) -> str:
 
 
 def runs(strip: Strip, names: dict[str, str]) -> list[str]:
-    """Return where each style of a row begins, and what it is; a blank on the same ground goes on with the last."""
+    """Return where each style of a row begins, and what it is; a blank on the same background continues the last."""
     found: list[tuple[int, str]] = []
     column = 0
     for segment in strip:

@@ -1,4 +1,4 @@
-"""Lines on stderr, and a bar below them."""
+"""Lines on stderr, with a progress bar below them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tui_app.console.status_line import StatusLine
 
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[int, TextIO]]:
-    """The user's end, and the program's: 40 columns."""
+    """Open a terminal of 40 columns; return the user's end and the program's."""
     monkeypatch.setenv("TERM", "xterm")
     ours, theirs = pty.openpty()
     monkeypatch.setattr(os, "get_terminal_size", lambda _descriptor: os.terminal_size((40, 24)))

@@ -1,4 +1,4 @@
-"""Every text has its French, with the same places in it; numbers look as each language writes them."""
+"""Every text has a French translation with the same placeholders; numbers look as each language writes them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def french() -> Catalog:
         return read_po(file)
 
 
-# The catalogue is whole
+# Completeness of the catalogue
 
 
 def test_every_text_is_translated_and_nothing_else(french: Catalog) -> None:
@@ -94,11 +94,11 @@ def _places(text: str) -> list[str]:
     return re.findall(r"\{(\w*)\}", text)
 
 
-# What reaches the user is in the catalogue, whichever way it goes
+# Every text that reaches the user is in the catalogue, whatever way it takes
 
 
 class _Texts(ast.NodeVisitor):
-    """Follows what is said in a file back to its literals."""
+    """A visitor that traces each text shown back to its literals."""
 
     def __init__(self, tree: ast.Module) -> None:
         self.literals: set[str] = set()
@@ -128,20 +128,20 @@ class _Texts(ast.NodeVisitor):
             position = 1 if name == "InvalidSetting" else 0
             said = [*node.args[position : position + 1], *(k.value for k in node.keywords if k.arg == "advice")]
             for text in said:
-                # A keyword search sees literals here, but not in the advice, nor in a class derived in the file.
+                # A keyword search finds literals here, but not in the advice, nor in a class derived in the file.
                 direct = name in KEYWORDS and text in node.args
                 self._follow(text, direct)
         self.generic_visit(node)
 
     def _follow(self, node: ast.expr, direct: bool = False) -> None:
-        """`node` is said: it must be a marked literal, wherever it comes from."""
+        """Trace `node`, a text that is shown: it must come from a marked literal."""
         match node:
             case ast.Constant(value=""):
                 pass
             case ast.Constant() if direct:
                 self._literal(node)
             case ast.Call(func=ast.Name(id="N_")):
-                pass  # seen by itself
+                pass  # visited on its own
             case ast.Call(func=ast.Attribute(value=ast.Name() as table, attr="get"), args=[_, default]):
                 self._follow(table)
                 self._follow(default)
@@ -152,7 +152,7 @@ class _Texts(ast.NodeVisitor):
                 self._follow(node.body, direct)
                 self._follow(node.orelse, direct)
             case ast.Attribute(attr="text"):
-                pass  # of another message, said already
+                pass  # of another message, which has been traced already
             case ast.Name():
                 self._follow_name(node.id)
             case _:
@@ -182,7 +182,7 @@ class _Texts(ast.NodeVisitor):
         calls = [n for n in ast.walk(self._tree) if isinstance(n, ast.Call) and _name(n.func) == function]
         for call in calls:
             argument = call.args[position]
-            # Handed on under a name: followed where that call stands.
+            # Passed on under a name: traced where that call stands.
             if isinstance(argument, ast.Name):
                 self._follow_name_in(call, argument.id)
             else:
@@ -231,7 +231,7 @@ raise Gone("of another class")
     }  # fmt: skip
 
 
-# What it looks like
+# Formats
 
 
 def test_exam_lines() -> None:
@@ -298,7 +298,7 @@ def test_english_needs_no_catalogue() -> None:
         gettext.translation(i18n.DOMAIN, i18n.LOCALES, ["en"])
 
 
-# What it must fit into
+# Limits that translations must fit
 
 
 @pytest.mark.parametrize("language", i18n.LANGUAGES)

@@ -1,4 +1,4 @@
-"""A wrong command line: the library's English errors in our words, in both languages."""
+"""Command-line errors: the library's English messages in our words, in both languages."""
 
 from __future__ import annotations
 

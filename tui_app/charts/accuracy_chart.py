@@ -1,4 +1,4 @@
-"""A chart of accuracy against the strength of a condition, as text: for the dashboard and for a terminal."""
+"""Text chart of accuracy against the strength of a condition, for the dashboard and for a terminal."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from tui_app.i18n import _, percent
 COLOURS = ("cyan", "yellow", "green", "magenta", "red", "blue")
 _MARKERS, _PLAIN_MARKERS = "●■▲◆▼○", "ox+*#@"
 _MARGIN = 6
-"""Columns of the accuracies at the y axis."""
+"""Number of columns for the accuracies at the y axis."""
 _MOST_TICKS = 10
-"""At the y axis, which covers 10 points of accuracy or more: whole percentages, mostly."""
+"""Maximum number of ticks on the y axis. It covers 10 points of accuracy or more, so most are whole percentages."""
 _RUN = re.compile(r"(.)\1*", re.DOTALL)
-"""Cells that show the same."""
+"""A stretch of cells that show the same thing."""
 
 
 @dataclass(frozen=True)
 class AccuracyCurve:
-    """Accuracies, 0 to 1, by strength; `marker` is drawn at each, in `colour`."""
+    """Accuracies (0 to 1) by strength, each drawn as a `marker` in `colour`."""
 
     name: str
     marker: str
@@ -35,18 +35,18 @@ class AccuracyCurve:
 
 
 def marker(position: int, *, plain: bool) -> str:
-    """Return the marker of the curve at this position: curves are told apart without colours too."""
+    """Return the marker of the curve at this position; it tells curves apart without colours."""
     markers = _PLAIN_MARKERS if plain else _MARKERS
     return markers[position % len(markers)]
 
 
 def legend(curves: Sequence[AccuracyCurve]) -> Text:
-    """Say which curve is whose."""
+    """Return the marker and name of each curve, on one line."""
     return Text("  ").join(Text(f"{curve.marker} {curve.name}", style=curve.colour) for curve in curves)
 
 
 def draw(curves: Sequence[AccuracyCurve], strengths: Sequence[float], width: int, height: int, *, plain: bool) -> Text:
-    """Draw the curves in `width` columns and `height` rows; nothing where they have no room. `plain`: in ASCII."""
+    """Draw the curves in `width` columns and `height` rows, in ASCII if `plain`, or nothing if they do not fit."""
     layout = Layout(CellSize(width, height), _MARGIN, wants_legend=False)
     columns, rows = layout.canvas.width, layout.canvas.height
     if not layout.has_axes or columns < 2 * len(strengths) or rows < 3 or not strengths:
@@ -72,14 +72,14 @@ def draw(curves: Sequence[AccuracyCurve], strengths: Sequence[float], width: int
 
 
 def _scale(curves: Sequence[AccuracyCurve]) -> Scale:
-    """Return an axis in percent, so that its ticks are at round ones: to 100, from the tenth below all accuracies."""
+    """Return a y axis in percent, for round ticks: from the multiple of 10 below all accuracies up to 100."""
     lowest = min((y for curve in curves for _x, y in curve.points if math.isfinite(y)), default=0.0)
     return Scale(10 * min(max(math.floor(10 * lowest), 0), 9), 100)
 
 
 @dataclass(frozen=True)
 class _XAxis:
-    """Strengths from 0 to `right`, in so many columns of the canvas."""
+    """An x axis of strengths from 0 to `right`, spread over `columns` columns of the canvas."""
 
     right: float
     columns: int
@@ -90,12 +90,12 @@ class _XAxis:
         return self.columns * self.dots_per_column
 
     def points(self, curve: AccuracyCurve) -> list[Point]:
-        """Return the dots of a curve; what is no number has none."""
+        """Return the dots of a curve, leaving out values that are not finite."""
         known = [(x, y) for x, y in curve.points if math.isfinite(y)]
         return [Point(self._dot(x), 100 * y, joined=i > 0) for i, (x, y) in enumerate(known)]
 
     def ticks(self, strengths: Sequence[float]) -> list[tuple[float, str]]:
-        """Return a tick for each strength; where the labels of two would touch, the second is left out."""
+        """Return a tick for each strength, leaving out any whose label would touch the one before."""
         ticks: list[tuple[float, str]] = []
         end = -1
         for strength in sorted(strengths):

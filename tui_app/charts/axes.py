@@ -1,4 +1,4 @@
-"""The axes of a chart of losses: scales that move rarely, and where their ticks are."""
+"""Axes of a loss chart: scales that rarely move, and the positions of their ticks."""
 
 from __future__ import annotations
 
@@ -12,28 +12,29 @@ from core.runs.history import Column
 _LARGEST = 1e300
 _SMALLEST = 1e-300
 _CUT = 20
-"""A loss so many times larger than all but the highest 5 % of the columns does not set the scale: it is drawn at its
-edge. Smaller ones do."""
+"""Multiple of the columns' 95th percentile beyond which a loss is an outlier: it does not set the scale, and is drawn
+at its edge.
+"""
 
 _ROUND = (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)
 _STEPS = (1, 2, 2.5, 5, 10)
 _PREFIXES = ("", "k", "M", "G", "T", "P", "E")
 
 Unit = Literal["epochs", "seconds", "macs"]
-"""What the x axis counts: multiply–accumulates are those of the forward passes."""
+"""Quantity on the x axis; multiply–accumulates are those of the forward passes."""
 UNITS: tuple[Unit, ...] = get_args(Unit)
 
 
 @dataclass(frozen=True)
 class Scale:
-    """The y axis. `bottom` and `top` are losses, or their common logarithms."""
+    """The y axis. `bottom` and `top` are losses, or their base-10 logarithms if `log`."""
 
     bottom: float
     top: float
     log: bool = False
 
     def fraction(self, loss: float) -> float:
-        """0 at the bottom, 1 at the top; what lies beyond, at the edge."""
+        """Return the position of a loss: 0 at the bottom, 1 at the top. A loss beyond either is put at the edge."""
         if self.log:
             loss = math.log10(min(max(loss, _SMALLEST), _LARGEST))
         loss = min(max(loss, self.bottom), self.top)
@@ -43,7 +44,7 @@ class Scale:
         return self.log == other.log and self.bottom <= other.bottom and other.top <= self.top
 
     def ticks(self, most: int) -> list[tuple[float, str]]:
-        """Fractions and labels: at most about `most`, at round numbers."""
+        """Return the positions (0 to 1) and labels of the ticks: roughly `most` at most, at round numbers."""
         step = _tick_step((self.top - self.bottom) / max(1, most))
         if self.log:
             apart = max(1, math.ceil(step))
@@ -70,21 +71,21 @@ def _label(value: float, step: float) -> str:
 
 
 def _round_up(value: float) -> float:
-    """The next round number."""
+    """Return the next round number."""
     value = min(max(value, _SMALLEST), _LARGEST)
     power = 10.0 ** math.floor(math.log10(value))
     return next((power * digit for digit in _ROUND if power * digit >= value * (1 - 1e-9)), power * 10)
 
 
 def _highest(values: Sequence[float]) -> float:
-    """The greatest, but no few that would flatten all the others."""
+    """Return the maximum, or twice the 95th percentile if a few outliers would flatten everything else."""
     typical = sorted(values)[int(0.95 * (len(values) - 1))]
     greatest = max(values)
     return greatest if typical <= 0 or greatest <= _CUT * typical else 2 * typical
 
 
 def fitting_scale(columns: Sequence[Column], log: bool) -> Scale:
-    """Round bounds around all but a few outliers."""
+    """Return a scale with round bounds around all but a few outliers."""
     if not columns:
         return Scale(-2, 1, log) if log else Scale(0, 2.5)
     lows, highs = [c.low for c in columns], [c.high for c in columns]
@@ -103,7 +104,7 @@ def fitting_scale(columns: Sequence[Column], log: bool) -> Scale:
 
 
 def reach_in_epochs(end: float, planned: float | None, live: bool) -> float:
-    """The end of the x axis: the whole of a short run; of a long one, a part that grows in jumps."""
+    """Return the end of the x axis in epochs: the whole of a short run, or a part of a long one, growing in jumps."""
     if not live and end > 0:
         planned = min(planned or math.inf, math.ceil(end - 1e-9))
     jump = jump_beyond(max(1.0, end) if planned is None else max(10.0, 2 * end))
@@ -111,13 +112,13 @@ def reach_in_epochs(end: float, planned: float | None, live: bool) -> float:
 
 
 def jump_beyond(end: float) -> float:
-    """The next of 1, 2, 5, 10, …: an axis that ends there moves rarely while its run goes on."""
+    """Return the next of 1, 2, 5, 10, …: an axis that ends there rarely moves while its run continues."""
     power = 10.0 ** math.floor(math.log10(max(end, _SMALLEST)))
     return next(power * digit for digit in (1, 2, 5, 10) if power * digit >= end * (1 - 1e-9))
 
 
 def x_ticks(unit: Unit, reach: float, most: float) -> list[tuple[float, str]]:
-    """Fractions and labels of an x axis from 0 to `reach`: at most about `most`, at round numbers."""
+    """Return the positions (0 to 1) and labels of ticks from 0 to `reach`: roughly `most` at most, at round numbers."""
     least = reach / max(1.0, most)
     if unit == "seconds":
         step, size, sign = _time_step(least)
@@ -132,7 +133,7 @@ def x_ticks(unit: Unit, reach: float, most: float) -> list[tuple[float, str]]:
 
 
 def _time_step(least: float) -> tuple[float, float, str]:
-    """Seconds between two ticks, and the unit of their labels: its seconds and its sign."""
+    """Return the seconds between two ticks and the unit of their labels, as its length in seconds and its suffix."""
     if least <= 1:
         return _tick_step(least), 1, " s"
     for size, sign in ((1, " s"), (60, " min")):

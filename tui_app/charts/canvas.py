@@ -1,7 +1,7 @@
-"""The canvas of a chart. The only file that knows plotext.
+"""Canvas of a chart; the only file that uses plotext.
 
-plotext aborts the whole process on a NaN and raises on ranges that overflow: so it is given nothing but points between
-0 and 1, at most two per column, whatever the losses are.
+plotext aborts the whole process on a NaN and raises on ranges that overflow. So whatever the losses are, it is given
+only points between 0 and 1, at most two per column.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from core.runs.history import Column
 from tui_app.charts.axes import Scale
 from tui_app.charts.curves import Point
 
-# What a cell shows, as the number that is its colour's green and blue while plotext has it, and later its style.
+# What a cell shows, as a number: plotext carries it in a colour's green and blue, and it later selects the style.
 BLANK, AXIS, LABEL, GRID, BATCH, GAP, EPOCH, VALIDATION, PLACEHOLDER = range(9)
 SERIES = 256
 BAND = 512
-"""Those of the first series: each of the others has the number after."""
+"""Number of the first series' band; each further series has the next number."""
 MOST_SERIES = 200
 _COLOUR = "38;2;0;"
 _SGR = re.compile(r"\x1b\[([\d;]*)m")
@@ -30,14 +30,14 @@ ASCII = str.maketrans("│┤├┊─┼┬┴└┘┌┐━⣿×…●◆┄"
 
 
 class CellSize(NamedTuple):
-    """Columns and rows of a terminal."""
+    """A size in terminal columns and rows."""
 
     width: int
     height: int
 
 
 class CellArea(NamedTuple):
-    """A rectangle of a terminal's cells; `x` and `y` are those of its upper left one."""
+    """A rectangle of terminal cells; `x` and `y` locate its upper left corner."""
 
     x: int
     y: int
@@ -46,7 +46,7 @@ class CellArea(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A line of the chart: its characters, and for each character what it shows."""
+    """A line of the chart: its characters, and what each of them shows."""
 
     text: str
     paint: str
@@ -57,14 +57,14 @@ class Row(NamedTuple):
         return cls("".join(text for text, _ in runs), "".join(chr(paint) * len(text) for text, paint in runs))
 
     def with_text(self, column: int, text: str, paint: int) -> Row:
-        """`text` written over what is there."""
+        """Return the row with `text` written over it at `column`."""
         end = column + cell_len(text)
         return Row(
             self.text[:column] + text + self.text[end:], self.paint[:column] + chr(paint) * len(text) + self.paint[end:]
         )
 
     def changed_from(self, old: Row) -> tuple[int, int] | None:
-        """The columns, from and to, in which the two differ."""
+        """Return the range of columns in which the rows differ, its end excluded; None if they are equal."""
         if self == old:
             return None
         width = len(self.text)
@@ -76,13 +76,13 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Layout:
-    """What has a place in a chart of a given size: the legend, then the axes, make way for the canvas."""
+    """The parts that fit in a chart of a given size: the legend, then the axes, make way for the canvas."""
 
     size: CellSize
     margin: int
-    """The width of the tick labels."""
+    """Width of the tick labels."""
     figures: int = 0
-    """Rows of numbers between the legend and the canvas."""
+    """Number of rows of figures between the legend and the canvas."""
     wants_legend: bool = True
 
     @property
@@ -95,7 +95,7 @@ class Layout:
 
     @property
     def plot(self) -> CellSize:
-        """Canvas, axes and tick labels."""
+        """Return the size of the canvas with its axes and tick labels."""
         return CellSize(self.size.width, self.size.height - self.has_legend - self.figures)
 
     @property
@@ -106,7 +106,7 @@ class Layout:
 
 
 class ChartCanvas:
-    """A plotext figure: whatever is drawn on it has coordinates from 0 to 1."""
+    """A plotext figure with coordinates from 0 to 1."""
 
     @staticmethod
     def load() -> None:
@@ -147,7 +147,7 @@ class ChartCanvas:
         self._figure.draw(highs.fill(lows).density("full"))
 
     def line(self, points: Sequence[Point], width: int, scale: Scale, paint: int, plain: str) -> None:
-        """The cells on its way are wiped first, for plotext would merge the dots of the band into the line's."""
+        """Draw a line, wiping its cells first: plotext would merge the band's dots into the line's."""
         if not points:
             return
         corners = _corners([Point(i, self.y(scale.fraction(loss)), joined) for i, loss, joined in points])
@@ -161,7 +161,7 @@ class ChartCanvas:
             self._figure.draw(signal)
 
     def dots(self, heights: Sequence[float | None], scale: Scale, paint: int, plain: str) -> None:
-        """One in each column that has a height."""
+        """Draw a dot in each column that has a height."""
         points = [(i, height) for i, height in enumerate(heights) if height is not None]
         self._scatter(points, len(heights), scale, self._marker(paint, plain))
 
@@ -188,18 +188,18 @@ class ChartCanvas:
         return (column + 0.5) / width
 
     def y(self, fraction: float) -> float:
-        """The middle of a dot, from the lowest to the highest."""
+        """Return the centre of the nearest row of dots; `fraction` is 0 for the lowest row and 1 for the highest."""
         return (0.5 + round(fraction * (self._dots - 1))) / self._dots
 
 
 def _corners(points: list[Point]) -> list[Point]:
-    """The same line without the points in the middle of level stretches: plotext's cost is by the point."""
+    """Drop the points inside level stretches, which change nothing: plotext's cost grows with each point."""
     level = [False] + [after.joined and point.value == after.value for point, after in pairwise(points)] + [False]
     return [point for i, point in enumerate(points) if not (level[i] and level[i + 1] and point.joined)]
 
 
 def _row(line: str, width: int) -> Row:
-    """A line of plotext's, its colours taken as what the cells show."""
+    """Parse a line of plotext's output, turning its colours back into what the cells show."""
     paint = BLANK
     runs: list[tuple[str, int]] = []
     first, *rest = _SGR.split(line)

@@ -1,4 +1,4 @@
-"""The curves of a chart, each as the columns that a canvas has: a redraw costs the same however long the runs are."""
+"""Curves of a chart, reduced to the columns of a canvas: a redraw costs the same however long the runs are."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ _Value = TypeVar("_Value")
 
 @dataclass(frozen=True)
 class Series:
-    """A line in the chart: a run, or several that differ in nothing but their seed."""
+    """A line in the chart: a run, or several that differ only in their seed."""
 
     key: str
     name: str
     color: str
-    """Of its running loss: a colour, or a variable of the theme such as `$accent`."""
+    """Colour of the running loss: a plain colour, or a theme variable such as `$accent`."""
     histories: tuple[LossHistory, ...]
-    """Of several runs, their mean is drawn, with a band from the least to the greatest."""
+    """Losses of the runs; for several runs, their mean is drawn with a min–max band."""
     steps_per_epoch: int
     live: bool = False
     macs_per_epoch: float | None = None
-    """Forward multiply–accumulates; None where they are not known."""
+    """Forward multiply–accumulates per epoch; None if unknown."""
     validates: bool = False
-    """Its validation has, or will have, something to say."""
+    """True if there are validation results, or will be."""
 
     @property
     def is_group(self) -> bool:
@@ -40,12 +40,12 @@ class Series:
 
     @property
     def end(self) -> int:
-        """The step after the last one known."""
+        """Return the step after the last known one."""
         return max(history.end for history in self.histories)
 
     @property
     def versions(self) -> tuple[tuple[int, int], ...]:
-        """Change whenever a history does, or another comes in its place."""
+        """Return a value that changes whenever a history changes or is replaced by another."""
         return tuple((id(history), history.version) for history in self.histories)
 
 
@@ -58,7 +58,7 @@ class Placed:
     clock: Clock
 
     def reach(self, planned_epochs: float | None) -> float:
-        """As far as the axis must go for it, at least."""
+        """Return how far the axis must extend for the series, at least."""
         series = self.series
         if self.unit == "seconds":
             end = self.clock.seconds_at(series.end)
@@ -67,7 +67,7 @@ class Placed:
         return reach_in_epochs(end, planned_epochs, series.live and planned_epochs is not None) * self.epoch_width
 
     def steps_at(self, places: Iterable[float]) -> Edges:
-        """The steps that lie at places of the axis."""
+        """Convert positions on the axis into steps."""
         if self.unit == "seconds":
             return tuple(map(self.clock.step_at, places))
         factor = max(1, self.series.steps_per_epoch) / self.epoch_width
@@ -75,7 +75,7 @@ class Placed:
 
     @property
     def epoch_width(self) -> float:
-        """Of an epoch on the axis, on average."""
+        """Return the average width of an epoch on the axis."""
         if self.unit == "seconds":
             return self.clock.seconds_at(self.clock.end) / max(1, self.clock.end) * max(1, self.series.steps_per_epoch)
         return (self.series.macs_per_epoch or 1.0) if self.unit == "macs" else 1.0
@@ -85,33 +85,33 @@ class Point(NamedTuple):
     column: int
     value: float
     joined: bool
-    """By a line with the one before."""
+    """True if a line joins it to the previous point."""
 
 
 @dataclass(frozen=True)
 class Curves:
-    """What is drawn of a series, in `width` columns."""
+    """The curves of a series, in `width` columns."""
 
     width: int
     running: list[Point]
     band: list[Column | None]
-    """Around the running loss: the batch losses of a run, the seeds of a group."""
+    """Band around the running loss: the batch losses of a run, or the range of a group's seeds."""
     epochs: list[Point]
     validation: list[Point]
     accuracy: list[Point]
-    """On the validation images, 0 to 1."""
+    """Accuracy on the validation images, 0 to 1."""
     gaps: list[int]
-    """The columns in which a batch's loss is not finite."""
+    """Columns in which a batch's loss is not finite."""
 
     @cached_property
     def losses(self) -> list[Column]:
-        """Whatever has a height."""
+        """Return all drawn losses."""
         points = [Column(value, value, value) for _, value, _ in (*self.running, *self.epochs, *self.validation)]
         return points + [column for column in self.band if column is not None]
 
 
 class _Kept(Generic[_Value]):
-    """What was worked out of a curve, for as long as neither it nor the edges change: a finished run costs nothing."""
+    """A cache of what is worked out from a curve, until the curve or the edges change: a finished run costs nothing."""
 
     def __init__(self, work_out: Callable[[Curve, Edges], _Value]) -> None:
         self._work_out = work_out
@@ -126,7 +126,7 @@ class _Kept(Generic[_Value]):
 
 
 class Reductions:
-    """What is drawn of each series, worked out again only where it has changed."""
+    """The curves of each series, worked out again only when the series has changed."""
 
     def __init__(self) -> None:
         self._columns = _Kept(Curve.columns)
@@ -135,7 +135,7 @@ class Reductions:
         self._curves: WeakKeyDictionary[LossHistory, tuple[object, Curves]] = WeakKeyDictionary()
 
     def placed(self, series: Series, unit: Unit) -> Placed | None:
-        """None where its multiply–accumulates are asked for, and not known."""
+        """Place a series on an x axis; return None if that needs its multiply–accumulates and they are unknown."""
         if unit == "macs" and not series.macs_per_epoch:
             return None
         state = series.versions
@@ -146,8 +146,10 @@ class Reductions:
         return Placed(series, unit, clock)
 
     def curves(self, series: Series, edges: Edges, *, apart: bool, in_full: bool) -> Curves:
-        """In the columns between `edges`, which are steps in rising order. `apart`: a run's line ends with its epoch,
-        for the running loss begins anew in each. `in_full`: with what is drawn of the run on show alone.
+        """Return the curves of a series in the columns between `edges`, which are steps in ascending order.
+
+        `apart`: break a run's line after each epoch, because the running loss starts anew. `in_full`: include what is
+        drawn for the current run only.
         """
         state = series.versions, series.steps_per_epoch, edges, apart, in_full
         known, curves = self._curves.get(series.histories[0], (None, None))
@@ -179,7 +181,7 @@ def _means(columns: Sequence[Column | None]) -> list[float | None]:
 
 
 def _line(values: Sequence[float | None], gaps: Iterable[int] = (), epochs: Sequence[int] | None = None) -> list[Point]:
-    """Joined but where a value between two is not finite, or another of the columns' `epochs` begins."""
+    """Join the values, except across one that is not finite or from one of the columns' `epochs` to the next."""
     broken = set(gaps)
     found = [i for i, value in enumerate(values) if value is not None and i not in broken]
     joined = [False]
@@ -190,7 +192,7 @@ def _line(values: Sequence[float | None], gaps: Iterable[int] = (), epochs: Sequ
 
 
 def between(points: Sequence[Point], width: int) -> list[float | None]:
-    """The heights of a line in each of its columns; None where there is no line."""
+    """Return the height of a line in each column; None where there is no line."""
     heights: list[float | None] = [None] * width
     for before, point in zip((None, *points), points, strict=False):
         heights[point.column] = point.value
@@ -202,7 +204,7 @@ def between(points: Sequence[Point], width: int) -> list[float | None]:
 
 
 def _mean(runs: Sequence[Curves]) -> Curves:
-    """In each column of the runs that have come so far, from the least to the greatest."""
+    """Average the runs that have reached each column, with a min–max band."""
     width = runs[0].width
     gaps = sorted({gap for run in runs for gap in run.gaps})
     lines = [

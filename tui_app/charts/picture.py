@@ -1,4 +1,4 @@
-"""A chart of losses as rows of text: legend, numbers, curves and axes, each in its place."""
+"""Loss chart as rows of text: legend, figures, curves and axes, each in its place."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from tui_app.charts.canvas import (
 from tui_app.charts.curves import Curves, Placed, Reductions, Series, between
 
 _LABEL_WIDTHS: dict[Unit, int] = {"epochs": 7, "seconds": 10, "macs": 10}
-"""Cells from one tick of the x axis to the next, at least."""
+"""Minimum number of cells from one tick of the x axis to the next."""
 _EPOCH_WIDTH = 4
-"""Columns that an epoch needs to be told from the next."""
+"""Number of columns that an epoch needs to be told apart from the next."""
 _ROWS_FOR_CURVES = 7
 _ASCII_LINES = "*o+#@%&"
 _ASCII_BANDS = ":'`,;^-"
@@ -39,7 +39,7 @@ _ASCII_BANDS = ":'`,;^-"
 
 @dataclass(frozen=True)
 class Words:
-    """The texts of a chart, in some language."""
+    """The texts of a chart, in one language."""
 
     x_labels: dict[Unit, str] = field(default_factory=lambda: {"epochs": "Epoch", "seconds": "Time", "macs": "MACs"})
     y_label: str = "Loss"
@@ -53,18 +53,18 @@ class Words:
 
 @dataclass(frozen=True)
 class View:
-    """What is to be seen."""
+    """The chart to draw: its size, its series and how to show them."""
 
     size: CellSize
     series: tuple[Series, ...] = ()
-    """The first is on show, and lies on top."""
+    """Series to draw; the first is the current one and lies on top."""
     planned_epochs: float | None = None
-    """Of the first."""
+    """Planned epochs of the first series."""
     unit: Unit = "epochs"
-    """What the x axis counts."""
+    """Quantity on the x axis."""
     log_scale: bool = False
     placeholder: str = ""
-    """What stands in the chart while it is empty."""
+    """Text shown while the chart is empty."""
 
 
 @dataclass(frozen=True)
@@ -72,15 +72,15 @@ class _Drawn:
     """A series that has a place on the x axis."""
 
     number: int
-    """Of the series, counted from 0."""
+    """Position of the series, counted from 0."""
     series: Series
     curves: Curves
     epoch_width: float
-    """In cells."""
+    """Width of an epoch in cells."""
 
     @property
     def is_on_show(self) -> bool:
-        """A run by itself, with all that there is to see of it."""
+        """Return whether this is the current run, on its own and shown in full."""
         return self.number == 0 and not self.series.is_group
 
     @property
@@ -96,22 +96,23 @@ class _Drawn:
 
 
 class Picture:
-    """Keeps the scale of losses for as long as it serves, for a new one changes every cell."""
+    """A chart that keeps its scale of losses for as long as it fits, since a new one changes every cell."""
 
     def __init__(self, words: Words, *, plain: bool) -> None:
         self.words = words
         self.plain = plain
-        """ASCII only, for a terminal without UTF-8."""
+        """True for a terminal without UTF-8: ASCII only."""
         self._reductions = Reductions()
         self._scale = Scale(0, 2.5)
 
     def forget_scale(self) -> None:
-        """Other runs are shown: theirs may be another."""
+        """Reset the scale, since other runs may need another."""
         self._scale = fitting_scale([], self._scale.log)
 
     def rows(self, view: View, *, may_draw: bool) -> list[Row]:
-        """As many as the view is high, and as wide. What takes long to load is not loaded for an empty chart unless it
-        `may_draw`.
+        """Draw the chart in rows as wide as the view, and as many as it is high.
+
+        An empty chart is not drawn unless it `may_draw`, so that nothing slow is loaded for it.
         """
         placed = [self._reductions.placed(series, view.unit) for series in view.series]
         layout = self._layout(view.size, sum(each is not None and each.series.validates for each in placed))
@@ -123,7 +124,7 @@ class Picture:
             return _with_message(_blank(view.size), view.placeholder)
         try:
             rows = self._draw(layout, view.unit, reach, drawn)
-        except Exception:  # whatever a drawing library may raise, the run on show must not go down with it
+        except Exception:  # an error in a drawing library must not bring down the current run
             return _with_message(_blank(view.size), self.words.failure)
         if layout.has_axes:
             label = self.words.x_labels[view.unit]
@@ -145,7 +146,7 @@ class Picture:
         return Layout(size, layout.margin, max(0, min(figures, layout.canvas.height - _ROWS_FOR_CURVES)))
 
     def _reduce(self, placed: Sequence[Placed | None], reach: float, cells: int) -> list[_Drawn]:
-        """To two columns a cell, as braille has them, where there is a band; to one for other runs."""
+        """Reduce the series to columns: two a cell, as in braille, for the first and for groups; one for other runs."""
         drawn = []
         for number, each in enumerate(placed):
             if each is not None:
@@ -172,7 +173,7 @@ class Picture:
             ],
         )
         canvas.grid(place for place, _ in ticks[1:])
-        upwards = drawn[::-1]  # the first lies on top, and lines on bands and dots
+        upwards = drawn[::-1]  # the first lies on top, and lines lie on top of bands and dots
         for each in upwards:
             paint = BATCH if each.is_on_show else BAND + each.number
             canvas.band(each.curves.band, scale, paint, each.signs(_ASCII_BANDS))
@@ -194,7 +195,7 @@ class Picture:
         return text.replace(".", self.words.decimal_mark)
 
     def _figures(self, layout: Layout, drawn: _Drawn) -> Row:
-        """The validation accuracies of a series, in % and each at its epoch; the newest where there is no room."""
+        """Return a series' validation accuracies in %, each at its epoch; only the newest ones where room is short."""
         paint, right = drawn.validation_paint, layout.size.width
         row = Row.of([("◆ %".rjust(layout.margin), paint), (" " * (right - layout.margin), BLANK)])
         end = right
@@ -208,7 +209,7 @@ class Picture:
         return row
 
     def _legend(self, layout: Layout, view: View) -> Row:
-        """The name of the y axis at its head, what the lines are at the right."""
+        """Return the legend: the name of the y axis at the left, the names of the lines at the right."""
         head = self.words.y_label.rjust(layout.margin)
         runs: list[tuple[str, int]] = []
         room = layout.size.width - cell_len(head)
@@ -224,7 +225,7 @@ class Picture:
         return Row.of([(head, LABEL), (" " * room, BLANK), *runs])
 
     def _entries(self, view: View) -> Iterable[tuple[list[tuple[str, int]], str]]:
-        """Signs and names: the runs first."""
+        """Yield signs and names, the runs first."""
         many = len(view.series) > 1
         for number, series in enumerate(view.series):
             line = _ASCII_LINES[number % len(_ASCII_LINES)] if self.plain else "━"
@@ -244,7 +245,7 @@ class Picture:
 
 
 def _reach(view: View, placed: Sequence[Placed | None]) -> float:
-    """The end of the x axis."""
+    """Return the end of the x axis."""
     ends = [each.reach(None if number else view.planned_epochs) for number, each in enumerate(placed) if each]
     return max(ends, default=0.0) or (1.0 if placed or view.unit != "epochs" else max(1.0, view.planned_epochs or 1.0))
 

@@ -21,11 +21,11 @@ from tui_app.console.training_command import say_loading
 from tui_app.i18n import _, printable, say
 
 _CURVE_SIZE = 60, 14
-"""Columns and rows."""
+"""Size of a curve in columns and rows."""
 
 
 def print_conditions(runs_dir: Path, run_ids: Sequence[str], asked: Sequence[Condition], *, json: bool) -> int:
-    """Test finished runs under conditions, and print their accuracy. Returns the exit code."""
+    """Test finished runs under conditions, print their accuracy, and return the exit code."""
     found = [directory.find(runs_dir, run_id) for run_id in dict.fromkeys(run_ids)]
     status = StatusLine(sys.stderr)
     signals = StopSignals()
@@ -57,7 +57,7 @@ def measure_under_conditions(
     where = devices.resolve(device)
     with redirect_stdout(sys.stderr):
         for run in found:
-            load_network(run)  # what cannot be tested is said before any of it is
+            load_network(run)  # to report a network that cannot be tested before testing any
     done, total = 0, len(found) * (len(asked) + 1)
 
     def advance() -> None:
@@ -90,7 +90,7 @@ def _run_name(one: Robustness, *, with_data: bool) -> str:
 
 
 def print_accuracies(named: Sequence[tuple[str, Sequence[Robustness]]]) -> None:
-    """Accuracy by condition, in numbers and as a curve for each kind."""
+    """Print the accuracy by condition, as numbers and as a curve for each kind."""
     tables.print_table(comparison_text.as_table(comparison_text.robustness(named)))
     plain = not terminal.takes_utf8(sys.stdout)
     for kind in comparison_text.kinds_of([run for _name, found in named for run in found]):

@@ -1,4 +1,4 @@
-"""What a comparison's report says, in the language in use; `pages` writes it down."""
+"""Text, tables and pictures of a comparison's report, in the current language; `pages` writes them down."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tui_app.report import pictures
 
 @dataclass(frozen=True)
 class Content:
-    """What a report is made of. `robustness`: each network's name and its tested runs; empty where none were asked."""
+    """The input of a report. `robustness` has each network's name and its tested runs; it may be empty."""
 
     results: Results
     command: str
@@ -28,10 +28,10 @@ class Content:
 
 @dataclass(frozen=True)
 class Illustration:
-    """A picture, what it shows in a few words, and the sentence under it."""
+    """A picture, a short description of it, and the caption under it."""
 
     name: str
-    """Part of its file's name, where it gets one."""
+    """Part of the name of its file, if it gets one."""
     alternative: str
     caption: str
     svg: str
@@ -47,7 +47,7 @@ class TitledGrid:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the report under its heading, in this order."""
+    """A section of the report, its parts in the order in which they appear."""
 
     heading: str
     introduction: str = ""
@@ -59,7 +59,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that a report says, in order. The texts may hold anything: each kind of page escapes them its way."""
+    """A whole report, in order. Its texts may hold anything: each page format escapes them in its own way."""
 
     language: str
     title: str
@@ -68,13 +68,13 @@ class Report:
     left_out: Sequence[str]
     sections: Sequence[Section]
     details: Sequence[Section]
-    """What the results rest on: there is room for them side by side."""
+    """Sections on what the results rest on, short enough to stand side by side."""
     last: Section
-    """The command that gives it all again."""
+    """Section with the command that reproduces the report."""
 
     @property
     def illustrations(self) -> list[Illustration]:
-        """All pictures, in order."""
+        """Return all pictures, in order."""
         return [illustration for section in self.sections for illustration in section.illustrations]
 
 
@@ -166,7 +166,7 @@ def _data(started: RunStarted) -> str:
 
 
 def remedies(results: Results) -> list[tuple[str, str]]:
-    """Return the options that change the exam's training, under their names on the command line, where in use."""
+    """Return the options that change the exam's training: name on the command line, and value; empty if not in use."""
     config = results.started.config
     return [
         ("--dropout", f"{config.dropout:g}" if config.dropout else ""),
@@ -180,7 +180,7 @@ def remedies(results: Results) -> list[tuple[str, str]]:
 
 
 def loss_picture(results: Results) -> Illustration:
-    """Draw the running loss at the end of each epoch: the mean over the seeds, and a band from least to greatest."""
+    """Draw the running loss at the end of each epoch: the mean over the seeds, with a min–max band."""
     traces = []
     for network in results.networks:
         epochs = list(zip(*(run.losses for run in network.runs), strict=False))
@@ -202,7 +202,7 @@ def loss_picture(results: Results) -> Illustration:
 
 
 def accuracy_picture(results: Results) -> Illustration:
-    """Draw the accuracy of each seed, and their mean."""
+    """Draw the accuracy of each seed and their mean."""
     groups = [
         pictures.Group(
             network.name,
@@ -225,7 +225,7 @@ def _has_several_seeds(results: Results) -> bool:
 
 
 def condition_picture(kind: str, robustness: Sequence[tuple[str, Sequence[Robustness]]]) -> Illustration:
-    """Draw accuracy by strength, from the images as they are."""
+    """Draw accuracy by strength, starting with the unchanged images."""
     traces = []
     for name, runs in robustness:
         points = comparison_text.curve_points(
@@ -239,7 +239,7 @@ def condition_picture(kind: str, robustness: Sequence[tuple[str, Sequence[Robust
 
 
 def _percent(fraction: float, decimals: int) -> str:
-    """Return a share that has so many decimals, in percent."""
+    """Format a share in percent; `decimals` is the number of decimals of the share itself."""
     return percent(fraction, max(0, decimals - 2))
 
 
@@ -248,5 +248,5 @@ def _plain_number(value: float) -> str:
 
 
 def _whole(value: float) -> str:
-    """Return a number of epochs; there is no half one."""
+    """Format a number of epochs; return an empty text if it is not whole."""
     return f"{value:g}" if value == int(value) else ""

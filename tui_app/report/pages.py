@@ -1,6 +1,6 @@
-"""A report as a page: one HTML file with its pictures in it, or Markdown with its pictures beside it.
+"""Report pages: one HTML file with its pictures in it, or Markdown with its pictures beside it.
 
-The templates hold no text of their own. Whatever they print is escaped for their kind of page.
+The templates hold no text of their own. Everything they print is escaped for their format.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from core.messages import N_, InvalidSetting, Problem, reason
 from tui_app.i18n import printable
 from tui_app.report.compose import Content, Illustration, Report, compose
 
-if TYPE_CHECKING:  # loaded where a report is written, and only there
+if TYPE_CHECKING:  # loaded only when a report is written
     from jinja2 import Environment
 
 ENDINGS = (".html", ".md")
@@ -26,7 +26,7 @@ _TEMPLATES = Path(__file__).with_name("templates")
 
 
 def check(path: Path) -> None:
-    """Make sure that a report can be written there: before hours of training, not after. Raises `Problem`."""
+    """Check that a report can be written to `path`, before hours of training rather than after. Raises `Problem`."""
     if path.suffix.lower() not in ENDINGS:
         raise InvalidSetting("report", "a report must end in .md or .html, not {path}", path=str(path))
     try:
@@ -42,7 +42,7 @@ def check(path: Path) -> None:
 
 
 def write(path: Path, content: Content) -> list[Path]:
-    """Write a report. Return the files written. Raises `Problem`."""
+    """Write a report, and return the files written. Raises `Problem`."""
     report = compose(content)
     if path.suffix.lower() == ".html":
         written = {path: html(report)}
@@ -63,7 +63,7 @@ def _unwritable(path: Path, error: OSError) -> Problem:
 
 
 def html(report: Report) -> str:
-    """Return a page that needs nothing beside it."""
+    """Return a self-contained HTML page."""
     from markupsafe import Markup
 
     from tui_app.report.pictures import embedded
@@ -74,7 +74,7 @@ def html(report: Report) -> str:
 
 
 def markdown(report: Report, stem: str) -> str:
-    """Return a text whose pictures lie beside it, in files whose names begin with `stem`."""
+    """Return Markdown whose pictures lie beside it, in files whose names begin with `stem`."""
     from markupsafe import Markup
 
     environment = _environment(lambda text: Markup(_plain(text)))
@@ -84,7 +84,7 @@ def markdown(report: Report, stem: str) -> str:
 
 
 def _environment(written: Callable[[str], str]) -> Environment:
-    """Return the templates' surroundings; every text in them but `Markup` is `written`, and escaped."""
+    """Return the template environment; every text except `Markup` goes through `written` and is escaped."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -110,14 +110,14 @@ def _file_name(illustration: Illustration, stem: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return text that Markdown, and HTML within it, takes for nothing else: no addresses become links either."""
+    """Escape text so that Markdown, and HTML within it, sees no markup in it, and no links either."""
     escaped = re.sub(r"([\\`*_{}\[\]<>#|~&$])", r"\\\1", printable(text).strip())
     escaped = re.sub(r"(:)(?=//)|(?<=www)(\.)", r"\\\g<0>", escaped, flags=re.IGNORECASE)
-    return re.sub(r"^(\d+)(?=[.)](\s|$))|^(?=[-+=])", r"\1\\", escaped)  # at its start: a list, or a rule
+    return re.sub(r"^(\d+)(?=[.)](\s|$))|^(?=[-+=])", r"\1\\", escaped)  # at the start of the text: a list or a rule
 
 
 def _fenced(command: str) -> str:
-    """Return a block of code, whose fence is longer than any within it."""
+    """Return a block of code with a fence longer than any inside it."""
     command = printable(command)
     fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", command)), default=0))
     return f"{fence}sh\n{command}\n{fence}"

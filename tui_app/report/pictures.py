@@ -1,7 +1,7 @@
-"""Small pictures for a report, drawn by matplotlib: curves, and dots with their mean. What comes back is SVG.
+"""Small pictures for a report, drawn by matplotlib and returned as SVG: curves, and dots with their mean.
 
-Text stays text, so that it can be searched and read aloud, is set in the reader's own font, which may have letters that
-the fonts beside matplotlib lack, and takes the page's colours. No text is taken for mathematics.
+Text stays text: it can be searched and read aloud, it takes the page's colours, and it is set in the reader's own font,
+which may have letters that matplotlib's fonts lack. No text is interpreted as mathematics.
 """
 
 from __future__ import annotations
@@ -19,38 +19,38 @@ from xml.etree import ElementTree
 
 from tui_app.i18n import printable
 
-if TYPE_CHECKING:  # it takes long to load
+if TYPE_CHECKING:  # slow to load
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#555555")
-"""Okabe and Ito's, which can be told apart whatever one's colour vision."""
+"""Okabe and Ito's palette, which can be told apart with any kind of colour vision."""
 INK, FAINT, GRID, PAPER = "#1f2328", "#59636e", "#d8dde3", "#ffffff"
 _PAGE_COLOURS = {INK: "ink", FAINT: "faint", GRID: "grid", PAPER: "paper"} | {
     colour: f"colour-{number}" for number, colour in enumerate(COLOURS)
 }
-"""The style sheet's names of the colours, which it has for a dark page too."""
+"""Names of the colours in the style sheet, which has them for a dark page too."""
 _MARKERS = "osD^vPX"
 
 _WIDTH, _HEIGHT = 5.4, 3.0
-"""Inches, of 72 points."""
+"""Size in inches of 72 points."""
 _FIRST_ROW, _ROW_HEIGHT = 0.8, 0.5
 _LEGEND_ROW = 0.18
 _TICKS = 5
 _MOST_OWN_TICKS = 10
 _LABEL_SHARE = 0.05
-"""How far apart two ticks of the x axis must be, at least, for their labels to have room."""
+"""Minimum distance between two ticks of the x axis whose values are given, as a share of its length."""
 _NAME_LENGTH = 28
-"""Characters of a name beside the axis."""
+"""Maximum length of a name beside the axis, in characters."""
 _LEGEND_LENGTH = 64
-"""Characters of a line of the legend."""
+"""Maximum length of a line of the legend, in characters."""
 _LARGEST = 1e100
-"""What lies beyond is drawn at this: an axis cannot be longer than the greatest number there is."""
+"""Limit to which values are clipped: an axis cannot be longer than the largest float."""
 _SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 
 Format = Callable[[float, int], str]
-"""A value with so many decimals; of a share in percent there are two less."""
+"""A function that formats a value with so many decimals; a share in percent gets two fewer."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Trace:
 
 @dataclass(frozen=True)
 class Group:
-    """Dots beside a name, and their mean with its interval where it has one."""
+    """Dots beside a name, and their mean, with its interval if it has one."""
 
     name: str
     values: Sequence[float]
@@ -78,7 +78,7 @@ class Group:
 def curves(
     title: str, x_label: str, y_label: str, traces: Sequence[Trace], x_format: Callable[[float], str], y_format: Format
 ) -> str:
-    """Draw a line for each trace, within its band; where there are few values of x, each has its tick."""
+    """Draw a line for each trace, within its band; if there are few values of x, each gets a tick."""
     columns = max(1, _LEGEND_LENGTH // (4 + max((len(trace.name) for trace in traces), default=1)))
     height = _HEIGHT + _LEGEND_ROW * (math.ceil(len(traces) / columns) - 1)
     with _drawing(title, height) as (figure, axes):
@@ -123,7 +123,7 @@ def dots(title: str, x_label: str, groups: Sequence[Group], x_format: Format) ->
 
 
 def embedded(svg: str) -> str:
-    """Return the picture for a page whose style sheet has the colours: it is as wide as there is room."""
+    """Adapt the picture to a page whose style sheet has the colours, and make it as wide as there is room."""
     root = ElementTree.fromstring(svg)
     for element in root.iter():
         style = element.get("style", "")
@@ -142,12 +142,12 @@ def _page_colour(colour: str) -> str:
 
 
 def _drawable(values: Sequence[float]) -> list[float]:
-    """Return the values as an axis can have them; what is no number leaves a gap."""
+    """Clip the values to what an axis can show; those that are not finite become gaps."""
     return [min(max(value, -_LARGEST), _LARGEST) if math.isfinite(value) else math.nan for value in values]
 
 
 def _ticks(values: Sequence[float]) -> list[float]:
-    """Return round numbers, the outer ones around all the values."""
+    """Return round numbers that enclose all the values."""
     from matplotlib.ticker import MaxNLocator
 
     finite = [value for value in _drawable(values) if math.isfinite(value)] or [0.0, 1.0]
@@ -159,7 +159,7 @@ def _ticks(values: Sequence[float]) -> list[float]:
 
 
 def _x_ticks(values: Sequence[float]) -> list[float]:
-    """Return every value that there is room for where they are few, else round ones among them."""
+    """Return the values whose labels fit if there are few, else round numbers among them."""
     if len(values) > _MOST_OWN_TICKS:
         return [tick for tick in _ticks(values) if values[0] <= tick <= values[-1]]
     found: list[float] = []
@@ -170,7 +170,7 @@ def _x_ticks(values: Sequence[float]) -> list[float]:
 
 
 def _label_ticks(axes: Axes, side: str, ticks: Sequence[float], format: Format) -> None:
-    """Label the ticks with as many decimals as tell them apart, and end the axis at the outer ones."""
+    """Label the ticks with as many decimals as tell them apart, and end the axis at the outermost ones."""
     step = ticks[1] - ticks[0]
     digits = -math.floor(math.log10(step))
     decimals = next((number for number in range(max(0, digits), digits + 3) if _divides(10.0**-number, step)), digits)
@@ -189,26 +189,26 @@ def _divides(unit: float, step: float) -> bool:
 
 
 def _add_legend(figure: Figure, lines: Sequence[Line2D], names: Sequence[str], columns: int) -> None:
-    """Name the lines above the axes."""
+    """Add a legend above the axes."""
     shown = [_shortened(_text(name), _LEGEND_LENGTH - 4) for name in names]
     columns = max(1, _LEGEND_LENGTH // (4 + max(map(len, shown), default=1)))
     legend = figure.legend(
         lines, [str(number) for number in range(len(lines))], loc="outside upper left", ncols=columns
     )
     for text, name in zip(legend.get_texts(), shown, strict=True):
-        text.set_text(name)  # only now: a legend leaves out what is named with a _ at its start
+        text.set_text(name)  # set afterwards: matplotlib leaves out of a legend any name that begins with _
 
 
 # Text
 
 
 def _text(text: str) -> str:
-    """Return the text as XML can have it, and without control characters."""
+    """Return the text without control characters and characters that XML forbids."""
     return re.sub("[\ufffe\uffff]", "\ufffd", printable(text))
 
 
 def _shortened(name: str, most: int) -> str:
-    """Return the end of a name, which tells networks apart."""
+    """Shorten a name to its end, which tells networks apart."""
     return name if len(name) <= most else "…" + name[1 - most :]
 
 
@@ -217,16 +217,16 @@ def _shortened(name: str, most: int) -> str:
 
 @contextmanager
 def _drawing(title: str, height: float) -> Iterator[tuple[Figure, Axes]]:
-    """Give a figure and its axes, in our style whatever the user's is for other programs.
+    """Provide a figure and its axes in our style, whatever style the user has set for other programs.
 
-    `title` makes the names within one picture others than those of its neighbours on a page.
+    `title` keeps the names inside one picture distinct from those of other pictures on the same page.
     """
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # its font cache and fonts are no news for the user
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # its font cache and fonts do not concern the user
     import matplotlib.style
     from matplotlib.figure import Figure
 
     with matplotlib.style.context(["default", {**_STYLE, "svg.hashsalt": _text(title)}]), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of letters that its fonts lack: the reader's may have them
+        warnings.simplefilter("ignore")  # about letters that its fonts lack: the reader's may have them
         figure = Figure(figsize=(_WIDTH, height), layout="constrained")
         yield figure, figure.add_subplot()
 
@@ -265,7 +265,7 @@ _STYLE = {
 
 
 def _svg(figure: Figure, title: str) -> str:
-    """Return the figure as an SVG file without what is of matplotlib alone."""
+    """Return the figure as an SVG file, without what only matplotlib needs."""
     out = io.StringIO()
     figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Type": None, "Format": None})
     root = ElementTree.fromstring(out.getvalue())

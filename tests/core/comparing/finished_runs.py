@@ -1,4 +1,4 @@
-"""Finished runs made by hand, as a worker leaves them."""
+"""Finished runs written by hand, in the form that a worker leaves."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LABELS = np.arange(1000) % 10
 
 
 def predicted(wrong: range | list[int]) -> Any:
-    """Everything right but the images of these numbers."""
+    """Return predictions that are all right, except for the images with these numbers."""
     found = LABELS.copy()
     found[list(wrong)] = (found[list(wrong)] + 1) % 10
     return found
@@ -33,7 +33,7 @@ def write(run: Run, *events: Event) -> None:
 
 
 def finished(folder: Path, config: RunConfig, wrong: range | list[int], labels: Any = LABELS, **fields: Any) -> Run:
-    """A run that says that it is done, as a worker leaves it."""
+    """Write a run that is done, as a worker leaves it."""
     run = directory.create(folder, config)
     correct = int((predicted(wrong) == labels).sum())
     epochs = (EpochEnded(epoch=epoch, loss=0.5 / epoch, seconds=2.0) for epoch in range(1, config.epochs + 1))

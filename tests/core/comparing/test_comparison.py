@@ -1,4 +1,4 @@
-"""Comparisons: which runs are found again, and what is begun."""
+"""Comparisons: which existing runs are reused, and which are started."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.recorded import started
 
 
 class Worked:
-    """Stands for the process of a worker; it has ended when `code` is set."""
+    """A stand-in for a worker process; it has ended once `code` is set."""
 
     def __init__(self, command: list[str], **_options: object) -> None:
         self.run = Run(Path(command[-1]))
@@ -40,7 +40,7 @@ class Worked:
 
 @pytest.fixture
 def launched(monkeypatch: pytest.MonkeyPatch) -> list[Worked]:
-    """The processes begun."""
+    """Return the list of processes started."""
     begun: list[Worked] = []
 
     def begin(command: list[str], **options: object) -> Worked:
@@ -81,7 +81,7 @@ def test_two_runs_at_once_on_two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     assert comparison.at_once("cuda:0", 0) == 1
 
 
-# Runs that are there already
+# Existing runs
 
 
 def test_finished_runs_are_not_trained_again_and_others_are_made(tmp_path: Path, launched: list[Worked]) -> None:
@@ -103,7 +103,7 @@ def test_what_auto_meant_counts_and_not_the_word(tmp_path: Path, launched: list[
 
 
 def test_the_start_that_counts_is_the_newest(tmp_path: Path) -> None:
-    """As in a comparison's answer and in the chart: a run that was resumed on another device is one of that device."""
+    """A run resumed on another device counts as a run on that device, as in a comparison's answer and the chart."""
     config = config_of("RN_1", 0, device="auto")
     run = finished(tmp_path, config, range(20), device="cuda:0", threads=1)
     assert Comparison(tmp_path, plan(("RN_1", "RN_2"), 1, SETTINGS), at_once=1).count("done") == 0

@@ -1,4 +1,4 @@
-"""Statistics that agree with scipy's and mlxtend's, and sentences that claim no more than they carry."""
+"""Statistics that agree with scipy and mlxtend, and sentences that claim no more than the data supports."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.core.comparing.finished_runs import LABELS, config_of, finished, pred
 
 
 def results_of(folder: Path, errors: dict[str, list[int]]) -> statistics.Results:
-    """Of networks whose runs, one for each seed, make so many errors."""
+    """Return the results of networks whose runs, one per seed, make the given numbers of errors."""
     made = [
         finished(folder, config_of(model, seed), range(count))
         for model, counts in errors.items()

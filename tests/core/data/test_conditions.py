@@ -1,4 +1,4 @@
-"""Conditions as they are typed."""
+"""Conditions as typed by a user."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The data sets: what is read, what is refused by name, and downloads that end whole or leave nothing."""
+"""The data sets: what is read, what is refused by name, and downloads that either complete or leave nothing behind."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from core.messages import Message, Problem
 MNIST = DATA_SETS["mnist"]
 TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = MNIST.files
 
-# What the downloads fetch: the same files, of 100 images each.
+# Stand-ins for the downloads: the same files, with 100 images each.
 SMALL = msgspec.structs.replace(
     MNIST, files=tuple(RawFile(file.name, file.value_type, (100, *file.shape[1:])) for file in MNIST.files)
 )
@@ -42,7 +42,7 @@ SMALL = msgspec.structs.replace(
 
 @dataclass
 class Listener:
-    """What a caller was told."""
+    """A record of what a caller was told."""
 
     messages: list[Message] = field(default_factory=list)
     fractions: list[float] = field(default_factory=list)
@@ -65,11 +65,11 @@ def load(name: str, data_dir: Path) -> Dataset:
     return Listener().load(name, data_dir)
 
 
-# Files, mostly of the true sizes, written once and linked to where a test wants them
+# Files, mostly of their real sizes, written once and linked to where a test needs them
 
 
 def content(file: RawFile) -> bytes:
-    """A file of the right form: images in shades that tell them apart, labels 0 to 9 in turn."""
+    """Return a valid file: images in shades that tell them apart, or the labels 0 to 9 in turn."""
     count = file.shape[0]
     if len(file.shape) == 3:
         shades = numpy.arange(count, dtype=numpy.uint8)[:, None]
@@ -334,7 +334,7 @@ def test_unreadable(place: str, put: Put, monkeypatch: pytest.MonkeyPatch) -> No
     denied = data_dir / place
 
     def deny(path: Path, original: Callable[..., Any], *args: Any, **options: Any) -> Any:
-        # Permissions do not bind the superuser, who may be running this.
+        # Permissions do not restrict the superuser, who may be running this.
         if path.is_relative_to(denied):
             raise PermissionError(13, "Permission denied", str(path))
         return original(path, *args, **options)
@@ -347,12 +347,12 @@ def test_unreadable(place: str, put: Put, monkeypatch: pytest.MonkeyPatch) -> No
     assert str(denied) in str(caught.value)
 
 
-# Downloads, from a server of our own
+# Downloads from a server of our own
 
 
 @dataclass
 class Server:
-    """Serves the archives. `faults` says how it fails for a file, for so many requests."""
+    """A server of the archives; `faults` maps a file to how its next request fails."""
 
     address: str
     archives: dict[str, bytes]
@@ -398,7 +398,7 @@ def server(archives: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> Itera
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            with suppress(OSError):  # the client left
+            with suppress(OSError):  # the client has left
                 served.answer(self)
 
         def log_message(self, *_: object) -> None:
@@ -570,7 +570,7 @@ def test_waiting_can_be_cancelled(server: Server, tmp_path: Path) -> None:
         assert first.result().name == "mnist"
 
 
-# The real thing, where there is one
+# The real data, if there is any
 
 
 @pytest.mark.skipif("mnist" not in catalogue.on_disk(paths.default_data_dir()), reason="MNIST is not on this machine")

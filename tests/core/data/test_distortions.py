@@ -1,4 +1,4 @@
-"""Test images moved, turned and under noise."""
+"""Test images shifted, rotated and with noise."""
 
 from __future__ import annotations
 

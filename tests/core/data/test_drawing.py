@@ -1,4 +1,4 @@
-"""Drawings brought to MNIST's form."""
+"""Drawings converted to MNIST's form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The images held out for validation, and the permutation of the pixels."""
+"""The validation split, and the permutation of the pixels."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_training_and_test_images_are_permuted_alike_whatever_the_run(sample: Da
 
 
 def test_the_perceptron_does_not_see_the_permutation(sample: Dataset) -> None:
-    """With the columns of its first layer permuted too it computes the same, and these were as likely to be drawn."""
+    """If its first layer's columns are permuted too, it computes the same, and such weights were just as likely."""
     images = sample.test_images[:50].float().unsqueeze(1) / 255
     permutation = split_and_permute.pixel_permutation()
     network, other = exam.RN_1().double(), exam.RN_1().double()

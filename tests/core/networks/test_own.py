@@ -1,4 +1,4 @@
-"""Networks from files of the user's own, and what those can do wrong."""
+"""Custom networks from the user's files, and what can go wrong in them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def with_forward(body: str) -> str:
 
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
-    """Writes a file, and gives the name of the class `Net` in it."""
+    """Return a function that writes a file and returns the name of the class `Net` in it."""
 
     def write(source: str | bytes, name: str = "net.py", class_name: str = "Net") -> str:
         path = tmp_path / name
@@ -47,7 +47,7 @@ def write(tmp_path: Path) -> Write:
 
 
 def problem(model: str) -> str:
-    """What the user is told of `model`, on one line."""
+    """Return the message that the user gets about `model`, which must fit on one line."""
     with pytest.raises(Problem) as caught:
         built(model)
     text = str(caught.value)
@@ -74,7 +74,7 @@ def test_the_parameters_come_from_the_caller_s_seed_and_from_nothing_else(model:
     assert all(map(torch.equal, network.parameters(), expected.parameters()))
 
 
-# A network of the user's own
+# Custom networks
 
 
 def test_a_network_of_one_s_own_is_built_ready_to_train(write: Write) -> None:

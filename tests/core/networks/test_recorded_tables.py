@@ -1,4 +1,4 @@
-"""The layer tables that the dashboard's tests are given are still those of the code."""
+"""The recorded layer tables given to the dashboard's tests still match the code."""
 
 from __future__ import annotations
 

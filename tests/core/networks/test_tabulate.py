@@ -1,4 +1,4 @@
-"""The layer tables: the exam's numbers, the sums behind them, and an independent library's opinion."""
+"""The layer tables: the exam's numbers, the sums behind them, and the results of an independent library."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def table_of(*layers: nn.Module) -> LayerTable:
 
 
 def check(network: nn.Module) -> LayerTable:
-    """The table of `network`, in which every sum and every derivation holds, and nothing is lost or counted twice."""
+    """Return the table of `network`; check every sum and derivation, and that nothing is missing or counted twice."""
     table = layer_table(network, "own")
     for layer in table.layers:
         assert (value(layer.parameter_sum) if layer.parameter_sum else 0) == layer.parameters
@@ -49,7 +49,7 @@ def rows(table: LayerTable, *fields: str) -> list[tuple[object, ...]]:
 
 
 class Regularised(nn.Module):
-    """Batch normalisation and dropout, in blocks."""
+    """A network with batch normalisation and dropout, in blocks."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ class Regularised(nn.Module):
 
 
 class Nested(nn.Module):
-    """Containers in containers, called in another order than that of their definition."""
+    """A network of nested containers, called in another order than they are defined in."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ class Nested(nn.Module):
 
 
 class Strided(nn.Sequential):
-    """Strides, dilation, groups, ceil mode, sides that differ, no biases."""
+    """A network with strides, dilation, groups, ceil mode, unequal sides and no biases."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -413,7 +413,7 @@ def test_images_cut_into_pieces_keep_a_shape_per_image() -> None:
     assert rows(check(Pieces()), "output_shape") == [((28, 4),), ((10,),)]
 
 
-# What is left behind
+# Side effects
 
 
 class Noisy(Regularised):

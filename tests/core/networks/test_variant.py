@@ -1,4 +1,4 @@
-"""The exam's networks with dropout, batch normalisation or another width."""
+"""The exam's networks with dropout, batch normalisation or a different width."""
 
 from __future__ import annotations
 

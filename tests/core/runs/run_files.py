@@ -1,4 +1,4 @@
-"""Run directories and their files, made by hand."""
+"""Run directories and their files, written by hand."""
 
 from __future__ import annotations
 

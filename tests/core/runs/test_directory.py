@@ -1,4 +1,4 @@
-"""Run directories, read with distrust."""
+"""Run directories, read without trusting what is in them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events as they are written and read: with distrust, and nothing is lost on a full disk."""
+"""Events written and read: damaged input is tolerated, and a full disk loses nothing."""
 
 from __future__ import annotations
 

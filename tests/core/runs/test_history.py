@@ -152,7 +152,7 @@ def test_a_clock_is_straight_between_what_it_knows() -> None:
     clock = clock_of((10, 1.0), (20, 4.0))
     assert [clock.seconds_at(step) for step in (0, 5, 10, 15, 20)] == [0, 0.5, 1, 2.5, 4]
     assert [clock.step_at(seconds) for seconds in (-1, 0, 0.5, 2.5, 4, 99)] == [0, 0, 5, 15, 20, 20]
-    assert clock.seconds_at(40) == 8  # at the pace until there
+    assert clock.seconds_at(40) == 8  # at the speed measured until there
     assert (Clock().seconds_at(7), Clock().step_at(7)) == (0, 0)
 
 
@@ -194,7 +194,7 @@ def test_whatever_comes_a_clock_rises(points: list[tuple[int, float]], at: float
 def test_the_mean_clock_is_at_the_same_steps() -> None:
     mean = Clock.mean([clock_of((100, 1.0)), clock_of((50, 1.5)), Clock()])
     assert mean.end == 100
-    assert mean.seconds_at(100) == 2.0  # the second goes on at its pace, the third has not begun
+    assert mean.seconds_at(100) == 2.0  # the second continues at its speed, the third has not begun
     assert mean.seconds_at(25) == pytest.approx(0.5)
 
 

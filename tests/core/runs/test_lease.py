@@ -1,4 +1,4 @@
-"""Who trains a run, and whether it lives."""
+"""The process that trains a run, and whether it is alive."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_states_of_a_run_as_its_worker_comes_and_goes(tmp_path: Path) -> None:
     assert run.state() == "starting"
     claim(run)
     assert run.state() == "running"
-    claim(run, process_start=1.0)  # the pid was given to another process since
+    claim(run, process_start=1.0)  # the pid has been given to another process since
     assert run.state() == "crashed"
     write(run, RunEnded(status="stopped"))
     assert run.state() == "stopped"

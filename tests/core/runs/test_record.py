@@ -1,4 +1,4 @@
-"""The one fold of a run's events, held against a plain recount; and its tail, held against the whole."""
+"""The fold of a run's events against a plain recount, and the tail of a run's events against the whole."""
 
 from __future__ import annotations
 
@@ -43,21 +43,21 @@ from tests.recorded import started
 
 @dataclass
 class Training:
-    """A run that is trained in one process after another, each of which may crash or end at any event."""
+    """A run trained by one process after another, each of which may crash or end at any event."""
 
     draw: st.DrawFn
     config: RunConfig
     steps: int
-    """Batches per epoch."""
+    """Number of batches per epoch."""
     written: list[Event] = field(default_factory=list)
     checkpoint: tuple[int, int, float] | None = None
-    """Epoch, step and training time."""
+    """Epoch, step and training time of the newest checkpoint."""
     clock: float = 1.0
     attempts: list[float] = field(default_factory=list)
-    """When each process took the run on."""
+    """Times at which each process took over the run."""
 
     def attempt(self) -> bool:
-        """Train on from the checkpoint. Return whether the run can be resumed after that."""
+        """Train on from the checkpoint, and return whether the run can then be resumed."""
         self.clock += 1
         self.attempts.append(self.clock)
         left = self.draw(st.one_of(st.integers(0, 6), st.integers(0, 60)))  # events until the process is killed
@@ -107,7 +107,7 @@ class Training:
         return self.draw(st.integers(1, one_in)) == one_in
 
     def _ends(self, first: int) -> list[int]:
-        """Return the steps at which progress is told: some, and that of the epoch's last batch."""
+        """Return the steps at which progress is reported: some, and always the last of the epoch."""
         between = st.sets(st.integers(first + 1, self.steps - 1)) if first + 1 < self.steps else st.just(set[int]())
         return [*sorted(self.draw(between)), self.steps]
 
@@ -128,7 +128,7 @@ class Training:
         return Progress(epoch=epoch, step=step, loss=loss, losses=tuple(losses), images_per_s=speed, elapsed_s=elapsed)
 
     def _saved(self, epoch: int, step: int, elapsed: float) -> CheckpointSaved:
-        """It is on the disk before it is told: the process may die in between."""
+        """Save the checkpoint before reporting it: the process may die in between."""
         self.checkpoint = epoch, step, elapsed
         return CheckpointSaved(epoch=epoch, step=step)
 
@@ -149,12 +149,12 @@ def trainings(draw: st.DrawFn) -> Training:
 
 
 class Recount:
-    """The same answers from all the events at once, each worked out on its own, the slow way."""
+    """The same answers computed from all the events, each on its own, the slow way."""
 
     def __init__(self, written: list[Event]) -> None:
         self._starts = [i for i, event in enumerate(written) if isinstance(event, RunStarted)]
         self._last = written[self._starts[-1] :] if self._starts else written
-        """From the newest start on."""
+        """Events from the newest start on."""
         self._written = written
 
     @property
@@ -199,7 +199,7 @@ class Recount:
         return batches * 64 / told[-1].images_per_s
 
     def losses(self) -> dict[int, float | None]:
-        """Return the loss of each batch, counted from 0 over the whole run, as it was last trained."""
+        """Return the loss of each batch as last trained, counted from 0 over the whole run."""
         found: dict[int, float | None] = {}
         steps = self.started.steps_per_epoch if self.started else 0
         for event in self._written:
@@ -218,7 +218,7 @@ class Recount:
         return [event for event in self._per_epoch() if isinstance(event, Validated)]
 
     def _per_epoch(self) -> list[EpochEnded | Validated]:
-        """Return those whose epoch no later start began anew."""
+        """Return the events of epochs that no later start repeated."""
         kept = []
         for i, event in enumerate(self._written):
             if isinstance(event, EpochEnded | Validated):
@@ -283,7 +283,7 @@ def test_the_state_is_that_of_the_newest_process(training: Training, is_alive: b
 
 @contextmanager
 def on_disk(training: Training) -> Iterator[Run]:
-    """Give a run directory with these events, whose last process is gone; hypothesis shares a test's fixtures."""
+    """Yield a run directory with these events and a dead process; hypothesis would share a fixture among examples."""
     folder = Path(tempfile.mkdtemp())
     try:
         run = new_run(folder, **msgspec.structs.asdict(training.config))
@@ -299,7 +299,7 @@ def on_disk(training: Training) -> Iterator[Run]:
 @settings(max_examples=200, deadline=None)
 @given(trainings(), st.sampled_from([1, 120, 300, 900, 2500, 1 << 16]))
 def test_the_tail_says_what_the_whole_says(training: Training, span: int) -> None:
-    """In what the list shows of a run, however little of its file is read."""
+    """The list of runs shows the same, however little of a run's file is read."""
     with on_disk(training) as run, pytest.MonkeyPatch.context() as patch:
         whole = FollowedRun(run)
         whole.read()
@@ -319,11 +319,11 @@ def test_the_tail_says_what_the_whole_says(training: Training, span: int) -> Non
         assert summary_of_whole.dataset == ("sample" if recount.started else "auto")
 
 
-# Cases of their own
+# Individual cases
 
 
 def crashed_and_resumed() -> list[Event]:
-    """Return the events of a run of 63 steps an epoch that crashed in epoch 3 and goes on at epoch 2, step 10."""
+    """Return the events of a run with 63 steps per epoch that crashed in epoch 3 and resumes at epoch 2, step 10."""
     start = started(RunConfig(epochs=5, seed=1, dataset="sample"))
     before = [
         Progress(epoch=epoch, step=step, loss=1.0, losses=(1.0,) * step, images_per_s=100.0, elapsed_s=float(epoch))
@@ -333,7 +333,7 @@ def crashed_and_resumed() -> list[Event]:
 
 
 def test_a_resumed_run_is_where_it_goes_on(tmp_path: Path) -> None:
-    """And not where it had come to before it crashed."""
+    """It must not show the position that it had reached before it crashed."""
     run = new_run(tmp_path, epochs=5, dataset="sample")
     write(run, *crashed_and_resumed())
     record = folded(crashed_and_resumed())

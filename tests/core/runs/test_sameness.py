@@ -1,4 +1,4 @@
-"""When two runs are of one kind: may one stand for the other, and are they the same but for the seed."""
+"""Tests of when two runs are interchangeable, and when they are the same apart from the seed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ IN_THE_RESULT: list[dict[str, Any]] = [
     {"validate": True},
     {"permute": True},
 ]
-"""What makes another run, whichever of the two questions is asked."""
+"""Changes that make a different run by either criterion."""
 
 
 def but(**changes: Any) -> RunConfig:
@@ -48,7 +48,7 @@ def could_stand_for(one: RunConfig, other: RunConfig) -> bool:
 
 
 def same_but_for_seed(one: RunConfig, other: RunConfig, **fields: Any) -> bool:
-    """Ask of two runs that took their settings as they are; `fields` are what the second said otherwise."""
+    """Compare two runs that used their settings as they are; `fields` override what the second recorded."""
     first = started(one, device=one.device, dataset=one.dataset, threads=one.threads)
     second = {"device": other.device, "dataset": other.dataset, "threads": other.threads, **fields}
     return same_but_for_seed_key(first) == same_but_for_seed_key(started(other, **second))
@@ -91,7 +91,7 @@ def test_threads_idle_beside_another_device(device: str) -> None:
 
 
 def test_whatever_stands_for_a_run_could() -> None:
-    """The coarser question never says no where the finer one says yes."""
+    """The coarser comparison never says no when the finer one says yes."""
     configs = [CONFIG, but(seed=1), but(threads=1), but(data_dir="/x"), *(but(**change) for change in IN_THE_RESULT)]
     for one in configs:
         for other in configs:
@@ -99,13 +99,13 @@ def test_whatever_stands_for_a_run_could() -> None:
 
 
 def test_the_same_but_for_the_seed() -> None:
-    """On any device of its kind, with what took effect the same."""
+    """Two runs are the same if what took effect is the same, on any device of the same kind."""
     assert same_but_for_seed(CONFIG, but(seed=1))
     assert same_but_for_seed(but(device="cuda:0"), but(device="cuda:1", seed=1))
     assert not same_but_for_seed(CONFIG, but(device="cuda:0"))
     assert not same_but_for_seed(CONFIG, but(threads=1))
     assert not same_but_for_seed(CONFIG, but(dataset="mnist"))
-    assert not same_but_for_seed(CONFIG, CONFIG, steps_per_epoch=938)  # other data of the same name
+    assert not same_but_for_seed(CONFIG, CONFIG, steps_per_epoch=938)  # other data under the same name
 
 
 @pytest.mark.parametrize(

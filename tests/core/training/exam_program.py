@@ -1,4 +1,4 @@
-"""The exam's program, mended: `super().__init__()`, the mean 0.1307, `_, predicted`. What `--exact` is held against."""
+"""The exam's program, corrected (`super().__init__()`, the mean 0.1307, `_, predicted`): reference for `--exact`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torchvision import transforms
 
 
 class ImageDataset(Dataset[tuple[torch.Tensor, int]]):
-    """Images one by one through PIL and the transform, as torchvision's MNIST gives them."""
+    """A data set that passes single images through PIL and the transform, as torchvision's MNIST does."""
 
     def __init__(self, images: torch.Tensor, labels: torch.Tensor) -> None:
         self._images = images

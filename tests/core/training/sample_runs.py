@@ -1,4 +1,4 @@
-"""Runs on the sample, really trained, in this process."""
+"""Real training runs on the sample, in this process."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def carried_out(folder: Path, should_stop: Callable[[], bool] = lambda: False, *
 
 
 def after_batches(number: int) -> Callable[[], bool]:
-    """Ask to stop once the training has come so far; asked once per batch."""
+    """Return a stop condition, asked once per batch, that becomes true after `number` batches."""
     calls = iter(range(10**9))
     return lambda: next(calls) >= number
 
 
 def batch_losses(run: Run) -> dict[tuple[int, int], float | None]:
-    """Of every batch, the last time that it was trained."""
+    """Return the loss of every batch as it was last trained."""
     losses: dict[tuple[int, int], float | None] = {}
     for event in events_of(run):
         if isinstance(event, Progress):

@@ -1,4 +1,4 @@
-"""What is done for speed, held against torch's own way, on the CPU and on a GPU where there is one."""
+"""Speed-ups checked against torch's own way, on the CPU and on a GPU if there is one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ GPU_SETTINGS = [{"model": "RN_1"}, {"model": "RN_2"}, {"model": "RN_1", "dropout
 
 
 class _PartlyUsed(nn.Module):
-    """The second layer gets its first gradient late, and the third is of another type."""
+    """A network whose second layer gets its first gradient late, and whose third has another type."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,8 +75,8 @@ def test_the_fast_equivalent_computes_the_same_and_so_do_its_gradients(
     images, labels = torch.randn(16, 1, 28, 28), torch.randint(10, (16,))
 
     def computed(each: nn.Module, images: torch.Tensor, *, in_bf16: bool) -> list[torch.Tensor]:
-        """The logits in training, the gradients, and the logits in testing."""
-        torch.manual_seed(1)  # of what dropout leaves out
+        """Return the logits in training, the gradients and the logits in testing."""
+        torch.manual_seed(1)  # seeds dropout
         each.train().zero_grad()
         with torch.autocast("cpu", torch.bfloat16, enabled=in_bf16):
             logits = each(images)
@@ -87,13 +87,13 @@ def test_the_fast_equivalent_computes_the_same_and_so_do_its_gradients(
 
     state = deepcopy(network.state_dict())
     plain = computed(network, images, in_bf16=in_bf16)
-    network.load_state_dict(state)  # the running statistics of batch normalisation
+    network.load_state_dict(state)  # reset the running statistics of batch normalisation
     ours = computed(fast, images, in_bf16=in_bf16)
     assert len(ours) == len(plain)
     if exact:
         assert all(map(torch.equal, ours, plain))
         return
-    # Both round, each in its own way: held against the true values, ours must be no worse than the plain one.
+    # Both round, in different ways: compared with the true values, ours must be no worse than the plain one.
     network.load_state_dict(state)
     network.double()
     for value, reference, truth in zip(ours, plain, computed(network, images.double(), in_bf16=False), strict=True):
@@ -102,7 +102,7 @@ def test_the_fast_equivalent_computes_the_same_and_so_do_its_gradients(
 
 
 def test_the_fast_equivalent_hides_no_value_that_is_not_finite() -> None:
-    """Else a training that diverged would go on."""
+    """Otherwise a training run that diverged would go on unnoticed."""
     network = built("RN_1")
     fast = fast_equivalent(network, torch.device("cpu"), exact=False)
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Checkpoints that are read again."""
+"""Checkpoints, read back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The trained network of a run, loaded with distrust."""
+"""The trained network of a run, loaded without trusting its files."""
 
 from __future__ import annotations
 

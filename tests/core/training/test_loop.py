@@ -1,4 +1,4 @@
-"""The training loop: the exam's numbers, the events that it yields, and the same numbers after an interruption."""
+"""The training loop: the exam's numbers, the events that it yields, and unchanged numbers after an interruption."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 def test_exact_losses_are_those_of_the_exam_program_to_the_last_digit(
     model: str, images: int, sample: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Over two epochs; the convolutional network on fewer images, for it takes its time."""
+    """This holds over two epochs; the convolutional network sees fewer images because it is slow."""
     data = replace(sample, train_images=sample.train_images[:images], train_labels=sample.train_labels[:images])
     monkeypatch.setattr(datasets, "load", lambda *_arguments, **_options: data)
     run = carried_out(tmp_path, model=model, exact=True)
@@ -90,7 +90,7 @@ def test_epochs_of_milliseconds_do_not_each_pay_for_a_checkpoint(tmp_path: Path)
 @pytest.mark.slow
 @pytest.mark.parametrize("settings", [{"exact": True}, {}, {"model": "RN_2", "epochs": 1}])
 def test_a_stopped_run_goes_on_to_the_numbers_of_one_that_was_not(settings: dict[str, Any], tmp_path: Path) -> None:
-    """Stopped early in an epoch, and before its last batch."""
+    """The run is stopped early in an epoch, and just before its last batch."""
     whole = carried_out(tmp_path, **settings)
     for batches in (10, 62):
         run = carried_out(tmp_path, after_batches(batches), **settings)
@@ -156,7 +156,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_leaves_the_last_good_checkpo
 def test_a_disk_that_is_full_is_told_once_and_once_again_when_it_fills_again(
     sample: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Eight epochs, a checkpoint each; there is room for that of the fourth alone."""
+    """Eight epochs with a checkpoint each; only that of the fourth has room on the disk."""
     monkeypatch.setattr(loop, "CHECKPOINT_SHARE", math.inf)
     attempts: list[int] = []
 
@@ -179,7 +179,7 @@ def test_a_disk_that_is_full_is_told_once_and_once_again_when_it_fills_again(
 
 
 def test_a_checkpoint_within_an_epoch_loses_no_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Killed right after a checkpoint that came between two reports of progress."""
+    """The run is killed right after a checkpoint saved between two progress reports."""
     whole = carried_out(tmp_path, epochs=1)
     with monkeypatch.context() as patch:
         patch.setattr(loop, "PROGRESS_INTERVAL_S", math.inf)
@@ -195,7 +195,7 @@ def test_a_checkpoint_within_an_epoch_loses_no_loss(tmp_path: Path, monkeypatch:
 
 
 def _killed_at(batch: int) -> Callable[[], bool]:
-    """Raise at this batch, where a run is asked whether to stop."""
+    """Raise at this batch, when the run asks whether to stop."""
     calls = iter(range(1, 10**9))
 
     def should_stop() -> bool:

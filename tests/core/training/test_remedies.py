@@ -1,4 +1,4 @@
-"""Training with the remedies against overfitting and with validation: what changes, and all that stays as it was."""
+"""Training with the remedies against overfitting and with validation: what changes, and what must not."""
 
 from __future__ import annotations
 

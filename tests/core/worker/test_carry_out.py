@@ -1,4 +1,4 @@
-"""A run carried out, from its configuration to what its directory holds."""
+"""A run carried out, from its configuration to the contents of its directory."""
 
 from __future__ import annotations
 

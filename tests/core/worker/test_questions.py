@@ -1,4 +1,4 @@
-"""What a worker answers of finished runs: test images as they see them, and what they take a drawing for."""
+"""A worker's answers about finished runs: how they classify test images and drawings."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_accuracy_under_a_condition(condition: Condition | None, trained: list[R
 
 
 def test_no_network_s_file_is_executed_to_look_at_a_run(trained: list[Run], tmp_path: Path) -> None:
-    """Whatever the run's events say of its network."""
+    """It is not executed even if the run's events name it as the network."""
     run = Run(Path(shutil.copytree(trained[0].path, tmp_path / "rn1-0001")))
     trap = tmp_path / "trap.py"
     trap.write_text(f"open({str(tmp_path / 'sprung')!r}, 'w')")

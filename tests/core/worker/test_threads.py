@@ -1,4 +1,4 @@
-"""The threads of runs side by side."""
+"""The threads of parallel runs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_runs_side_by_side_share_the_cores_and_a_resumed_one_keeps_its_threads(
     run = carried_out(tmp_path, after_batches(2), threads=0, **quick)
     assert started(run).threads == 2
     other = directory.create(tmp_path, configuration())
-    lease.claim(other.path)  # as if this process trained it
+    lease.claim(other.path)  # as if this process were training it
     assert other.state() == "running"
     assert started(carried_out(tmp_path, after_batches(2), threads=0, **quick)).threads == 1
     carry_out(run, lambda _event: None, lambda: False)

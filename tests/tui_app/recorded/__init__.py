@@ -1,4 +1,4 @@
-"""What `tests.tui_app.record` has written here, read without torch."""
+"""Recordings written by `tests.tui_app.record`, read without torch."""
 
 from __future__ import annotations
 
@@ -37,24 +37,24 @@ class Recorded(msgspec.Struct, frozen=True):
 
 
 def layer_tables() -> dict[Architecture, LayerTable]:
-    """Return the layer table of each network recorded."""
+    """Return the layer table of each recorded network."""
     recorded = msgspec.json.decode(TABLES.read_bytes(), type=list[Recorded])
     return {each.architecture: each.table for each in recorded}
 
 
 def run_of(model: str) -> Run:
-    """Return the recorded run of a built-in network; that of RN_1 for one of the user's own."""
+    """Return the recorded run of a built-in network; for a custom network, that of RN_1."""
     return Run(FOLDER / RUN_IDS[model == "RN_2"])
 
 
 def predictions_of(model: str) -> dict[str, Any]:
-    """Return label, predicted class and its probability of each test image."""
+    """Return the label, the predicted class and its probability for each test image."""
     with numpy.load(run_of(model).path / "predictions.npz") as arrays:
         return dict(arrays)
 
 
 def copy_runs(runs_dir: Path) -> Path:
-    """Put the two finished runs, rn1-0001 and rn2-0002, into a folder: two epochs on the sample, seed 1."""
+    """Copy the two finished runs, rn1-0001 and rn2-0002, into a folder: two epochs on the sample, seed 1."""
     for run_id in RUN_IDS:
         shutil.copytree(FOLDER / run_id, runs_dir / run_id)
     return runs_dir
