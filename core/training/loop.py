@@ -138,8 +138,7 @@ class _Training:
     def __init__(self, network: nn.Module, dataset: Dataset, config: RunConfig, device: torch.device) -> None:
         acceleration.prepare(device, config)
         self._network = network.to(device)
-        if not config.exact and device.type == "cpu":
-            network.to(memory_format=torch.channels_last)  # spares the CPU's convolutions their copies
+        acceleration.lay_out(network, device, exact=config.exact)
         self._forward = acceleration.fast_equivalent(network, device, exact=config.exact)
         self._config = config
         self._device = device

@@ -15,7 +15,21 @@ def make_optimizer(network: nn.Module, config: RunConfig) -> optim.Optimizer:
     options: dict[str, Any] = {"lr": config.lr}
     if config.exact:
         return optim.Adam(network.parameters(), foreach=True, **options)  # the exam's digits, in less time
-    return FusedAdam(network, **options)
+    if all(map(_is_one_block, network.parameters())):
+        return FusedAdam(network, **options)
+    return optim.Adam(network.parameters(), **options)
+
+
+def _is_one_block(parameter: Tensor) -> bool:
+    """Tell whether a parameter's numbers lie side by side in memory: the fused kernel takes that for granted.
+
+    It updates every second column of a wider matrix in the wrong places, and corrupts the heap of an expanded one.
+    """
+    if parameter.layout is not torch.strided or not parameter.is_floating_point():
+        return False
+    return parameter.is_contiguous() or (
+        parameter.dim() == 4 and parameter.is_contiguous(memory_format=torch.channels_last)
+    )
 
 
 class FusedAdam(optim.Adam):
@@ -35,6 +49,10 @@ class FusedAdam(optim.Adam):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         super().load_state_dict(state_dict)
+        for parameter, state in self.state.items():
+            # A state keeps the memory order of the device it comes from, and the kernel pairs numbers by their place.
+            for name in ("exp_avg", "exp_avg_sq"):
+                state[name] = torch.empty_like(parameter).copy_(state[name])
         self._gathered = ()
 
     @torch.no_grad()
