@@ -26,12 +26,12 @@ lint: ## check style and format
 types: ## check types
 	.venv/bin/mypy
 
-translations: ## bring the French catalogue up to date with the code, and compile it
+translations: ## bring every catalogue up to date with the code, and compile it
 	mkdir -p build
 	.venv/bin/pybabel -q extract -k Message -k Problem -k InvalidSetting:2 --add-location file \
 		-o build/messages.pot core tui_app
-	.venv/bin/pybabel -q update -i build/messages.pot -D mnist_tui -d tui_app/locales -l fr -w 120 \
-		--ignore-obsolete --no-fuzzy-matching
+	.venv/bin/pybabel -q update -i build/messages.pot -D mnist_tui -d tui_app/locales -w 120 \
+		--ignore-obsolete --no-fuzzy-matching --ignore-pot-creation-date
 	.venv/bin/pybabel compile -D mnist_tui -d tui_app/locales --statistics
 
 snapshots: ## draw the snapshots of the screens anew

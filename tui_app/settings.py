@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -124,3 +125,13 @@ def default_of(field: str) -> Any:
 def written(value: object) -> str:
     """Format a value as a person types it in the current language."""
     return short(value) if isinstance(value, float) else str(value)
+
+
+def changed_settings(config: RunConfig, without: Iterable[str]) -> list[tuple[str, str]]:
+    """Return the option and the value of every setting that is not the default; a flag's value is a yes."""
+    found = []
+    for setting in all_settings():
+        value = getattr(config, setting.field)
+        if setting.field not in without and value != default_of(setting.field):
+            found.append((setting.option, _("yes") if setting.kind == "flag" else written(value)))
+    return found

@@ -15,10 +15,12 @@ from core import files
 from core.config import RunConfig
 from core.messages import N_, Message, Problem, reason
 from core.runs import lease
-from core.runs.events import Evaluated, Event, EventReader, Progress, RunStarted, last_events
+from core.runs.events import Evaluated, Event, EventReader, Progress, RunStarted, first_events, last_events
 from core.runs.record import LIVE, RESUMABLE, Record, State
 
 _ID = re.compile(r"[a-z0-9_]{1,40}-(\d{4,9})")
+_MOST_READ = 4 << 20
+"""Bytes of a run's events that the list of runs reads at most, beside their tail."""
 _START_GRACE_S = 60.0
 """Seconds for which a run without a worker counts as starting: importing torch from a cold disk is slow."""
 
@@ -104,8 +106,11 @@ class Run:
 
     def first_start(self) -> RunStarted | None:
         """Return the run's first start event; None if it never reached its first batch."""
-        reader = self.reader()
-        while events := reader.read_new(1 << 14):
+        for span in (1 << 14, _MOST_READ):  # nearly always it is among the first lines
+            try:
+                events = first_events(self.events_path, span)
+            except OSError:
+                return None
             for event in events:
                 if isinstance(event, RunStarted):
                     return event
@@ -148,21 +153,27 @@ class Run:
             return record
         if any(isinstance(event, RunStarted) for event in events):
             record.apply(events)
-        elif any(isinstance(event, Progress | Evaluated) for event in events):  # far into a long run
+        elif events and (self._is_long() or any(isinstance(event, Progress | Evaluated) for event in events)):
             started = self.first_start()
             record.apply([started, *events] if started else events)
-        else:  # the tail does not say how far the run is
+        elif not self._is_long():  # the tail does not say how far the run is
             whole = FollowedRun(self, keep_losses=False)
             whole.read()
             record = whole.record
         return record
 
+    def _is_long(self) -> bool:
+        """Tell whether there are more events than a look at the list of runs may read. Raises `OSError`."""
+        return self.events_path.lstat().st_size > _MOST_READ
+
     def _state(self, record: Record, created: float) -> State:
         worker = lease.read(self.path)
         if worker is None and record.ended is None:
             return "starting" if time.time() - created < _START_GRACE_S else "crashed"
-        is_alive = worker is not None and lease.is_alive(worker, self.events_path)
-        return record.state(is_alive=is_alive, attempt_began=worker.started if worker else None)
+        return record.state(
+            is_alive=lambda: worker is not None and lease.is_alive(worker, self.events_path),
+            attempt_began=worker.started if worker else None,
+        )
 
 
 class FollowedRun:

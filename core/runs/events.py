@@ -200,6 +200,13 @@ def last_events(path: Path, span: int = 1 << 16) -> Sequence[Event]:
     return [event for line in lines if line and (event := decode(line)) is not None]
 
 
+def first_events(path: Path, span: int) -> Sequence[Event]:
+    """Return the events in the first `span` bytes of a file. Raises `OSError`."""
+    with open_regular(path) as file:
+        *lines, _cut = file.read(span).split(b"\n")
+    return [event for line in lines if line and (event := decode(line)) is not None]
+
+
 class EventWriter:
     """An appending writer; events that a full disk refuses are kept and written once there is room again."""
 

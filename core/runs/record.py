@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from array import array
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import Literal
 
@@ -109,7 +109,7 @@ class Record:
         """Seconds that the whole training takes at its pace so far; None before the first progress."""
         return self.progress.elapsed_s / self.share if self.progress is not None and self.share > 0 else None
 
-    def state(self, *, is_alive: bool, attempt_began: float | None) -> State:
+    def state(self, *, is_alive: Callable[[], bool], attempt_began: float | None) -> State:
         """Return the status of the run's end or, if it has not ended, `running` or `crashed`.
 
         `attempt_began` is when the newest process took the run on, in seconds since the Unix epoch; an older end
@@ -117,7 +117,7 @@ class Record:
         """
         if self.ended is not None and (attempt_began is None or self.ended.time >= attempt_began):
             return self.ended.status
-        return "running" if is_alive else "crashed"
+        return "running" if is_alive() else "crashed"
 
     # Folding in events
 

@@ -12,8 +12,9 @@ from textual.widgets import Input
 
 from core.comparing import comparison
 from core.runs import directory
+from core.worker.protocol import Settle
 from tests.tui_app.driving import NARROW, WIDE, accuracy_on_show, dashboard, shown, until
-from tests.tui_app.fake_worker import FakeProcess
+from tests.tui_app.fake_worker import FakeProcess, FakeWorkers
 from tui_app.dashboard.widgets.drawing_canvas import DrawingCanvas
 from tui_app.dashboard.widgets.result_panel import ConfusionMatrix
 
@@ -94,6 +95,26 @@ async def test_without_a_finished_run_there_is_nothing_to_look_at(tmp_path: Path
     async with dashboard(tmp_path, notifications=True) as (app, pilot):
         await pilot.press("f12")
         await until(pilot, lambda: "no trained network yet" in shown(app))
+
+
+async def test_a_comparison_is_stopped_while_it_prepares(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(comparison, "launch_run", FakeProcess)
+    workers = FakeWorkers(holds=(Settle,))
+    async with dashboard(tmp_path, workers=workers) as (app, pilot):
+        await until(pilot, lambda: "Loading torch" not in shown(app))
+        await pilot.press("shift+f5")
+        await until(pilot, lambda: "Each run: 2 epochs" in shown(app))
+        await pilot.press("f5")
+        await until(pilot, lambda: "Looking for the data" in shown(app))
+        asked = workers.newest
+        await pilot.press("f6")
+        await until(pilot, lambda: "stopped; Compare continues" in shown(app))
+        asked.answer_held()
+        await pilot.pause()
+        assert directory.Listing(tmp_path).read() == []
+        workers.holds = ()
+        await pilot.press("f5")
+        await until(pilot, lambda: "10 of 10 runs" in shown(app))
 
 
 async def test_networks_are_compared_on_the_runs_there_are(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -241,7 +241,7 @@ def test_exam_lines() -> None:
     assert i18n._("Result: {accuracy}%").format(accuracy="97.51") == "Résultat: 97.51%"
 
 
-@pytest.mark.parametrize("language", i18n.LANGUAGES)
+@pytest.mark.parametrize("language", ["en", "fr"])
 def test_numbers(language: str) -> None:
     i18n.use(language)
     expected = {
@@ -264,7 +264,7 @@ def test_no_number_is_too_long(value: float) -> None:
         ({}, "en"),
         ({"LANG": "fr_FR.UTF-8"}, "fr"),
         ({"LANG": "fr"}, "fr"),
-        ({"LANG": "de_DE.UTF-8"}, "en"),
+        ({"LANG": "xx_XX.UTF-8"}, "en"),
         ({"LANG": "C.UTF-8"}, "en"),
         ({"LANG": "fr_CA.UTF-8", "LC_ALL": "en_GB.UTF-8"}, "en"),
         ({"LANG": "en_GB.UTF-8", "LC_MESSAGES": "fr_BE"}, "fr"),

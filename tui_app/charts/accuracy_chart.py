@@ -65,7 +65,7 @@ def draw(curves: Sequence[AccuracyCurve], strengths: Sequence[float], width: int
     )
     places = [x_axis.points(curve) for curve in curves]
     for number, points in enumerate(places):
-        canvas.line(points, x_axis.num_dots, scale, SERIES + number, ".")
+        canvas.line(points, x_axis.num_dots, scale, SERIES + number, ".", wipe=False)
     for number, (curve, points) in enumerate(zip(curves, places, strict=True)):
         canvas.marks(points, x_axis.num_dots, scale, SERIES + number, curve.marker)
     return Text("\n", no_wrap=True).join(_line(row, curves, plain=plain) for row in canvas.rows())

@@ -146,13 +146,15 @@ class ChartCanvas:
         lows = self._figure.signal(xs, [self.y(scale.fraction(c.low)) for _, c in found], marker=marker)
         self._figure.draw(highs.fill(lows).density("full"))
 
-    def line(self, points: Sequence[Point], width: int, scale: Scale, paint: int, plain: str) -> None:
-        """Draw a line, wiping its cells first: plotext would merge the band's dots into the line's."""
+    def line(
+        self, points: Sequence[Point], width: int, scale: Scale, paint: int, plain: str, *, wipe: bool = True
+    ) -> None:
+        """Draw a line. `wipe` its cells first where it may lie on a band: plotext would merge the dots of both."""
         if not points:
             return
         corners = _corners([Point(i, self.y(scale.fraction(loss)), joined) for i, loss, joined in points])
         xs, ys = [self._x(i, width) for i, _, _ in corners], [y for _, y, _ in corners]
-        wiper = [] if self._plain else [self._plotext.marker("hd", self._pixel(paint))]
+        wiper = [] if self._plain or not wipe else [self._plotext.marker("hd", self._pixel(paint))]
         for marker in (*wiper, self._marker(paint, plain)):
             signal = self._figure.signal(xs, ys, marker=marker).lines().density("full")
             for i, (_, _, joined) in enumerate(corners):

@@ -234,7 +234,7 @@ def _json(results: Results, command: str, at_once: int, tested: Sequence[tuple[s
 def _command(request: Request, settings: RunConfig) -> str:
     """Return the command that reproduces the comparison: every option that affects its result."""
     words = ["mnist-tui", "compare", "--models", ",".join(request.models), "--seeds", str(request.seeds)]
-    always = ("epochs", "batch_size", "lr", "dataset", "precision")
+    always = ("epochs", "batch_size", "lr", "dataset", "precision", "threads")
     default = RunConfig(seed=0, data_dir="")
     for name in settings.__struct_fields__:
         value = getattr(settings, name)

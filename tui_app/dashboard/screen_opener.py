@@ -59,12 +59,12 @@ class ScreenOpener:
     def open_compare(self, config: RunConfig, then: Callable[[list[str] | None], None]) -> None:
         from tui_app.dashboard.screens.compare_screen import CompareScreen
 
-        self._open(CompareScreen(self._book.runs_dir, config, self._ask), then)
+        self._open(CompareScreen(self._book.runs_dir, config, self._ask, self._interrupt), then)
 
     def _open(self, screen: AskingScreen[Any], then: Callable[[Any], None] = lambda _result: None) -> None:
         def closed(result: Any) -> None:
             if screen.is_waiting:  # the answer may take a minute, and the next run must not wait for it
-                self._trying(self._link.interrupt)
+                self._interrupt()
             then(result)
 
         self._dashboard.app.push_screen(screen, closed)
@@ -98,8 +98,8 @@ class ScreenOpener:
         """Return the open screens that query the worker; the help may be on top of them."""
         return [screen for screen in self._dashboard.app.screen_stack if isinstance(screen, AskingScreen)]
 
-    def _trying(self, act: Callable[[], object]) -> None:
+    def _interrupt(self) -> None:
         try:
-            act()
+            self._link.interrupt()
         except Problem as problem:
             self._complain(problem)

@@ -14,6 +14,7 @@ from tui_app import comparison_text, i18n, wording
 from tui_app.comparison_text import Grid
 from tui_app.i18n import _, number, percent, printable
 from tui_app.report import pictures
+from tui_app.settings import changed_settings
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,11 @@ def _conditions(robustness: Sequence[tuple[str, Sequence[Robustness]]]) -> Secti
     )
 
 
+_IN_ROWS_OF_THEIR_OWN = frozenset(
+    {"model", "device", "seed", "threads", "data_dir", "dataset", "epochs", "batch_size", "lr", "precision"}
+)
+
+
 def _settings(results: Results) -> Section:
     started = results.started
     config = started.config
@@ -141,7 +147,7 @@ def _settings(results: Results) -> Section:
         (_("Batch size"), number(config.batch_size)),
         (_("Adam's learning rate"), _plain_number(config.lr)),
         (_("Precision"), config.precision),
-        *((name, text) for name, text in remedies(results) if text),
+        *changed_settings(config, _IN_ROWS_OF_THEIR_OWN),
         (_("Runs"), ", ".join(run.run for network in results.networks for run in network.runs)),
     ]
     return Section(_("Settings"), tables=[TitledGrid(Grid((_("Setting"), _("Value")), tuple(rows), texts=True))])
@@ -163,17 +169,6 @@ def _machine(started: RunStarted, at_once: int) -> Section:
 def _data(started: RunStarted) -> str:
     sizes = {"train": number(started.train_size), "test": number(started.test_size)}
     return _("{dataset}: {train} to train, {test} to test").format(dataset=_(started.dataset_title), **sizes)
-
-
-def remedies(results: Results) -> list[tuple[str, str]]:
-    """Return the options that change the exam's training: name on the command line, and value; empty if not in use."""
-    config = results.started.config
-    return [
-        ("--dropout", f"{config.dropout:g}" if config.dropout else ""),
-        ("--width", f"{config.width:g}" if config.width != 1 else ""),
-        *((f"--{name.replace('_', '-')}", _("yes") if getattr(config, name) else "")
-          for name in ("batch_norm", "validate", "permute", "exact")),
-    ]  # fmt: skip
 
 
 # Pictures
@@ -209,7 +204,7 @@ def accuracy_picture(results: Results) -> Illustration:
             [run.accuracy for run in network.runs],
             network.accuracy.mean,
             network.accuracy.low,
-            network.accuracy.high,
+            None if network.accuracy.high is None else min(1.0, network.accuracy.high),  # nothing is more than right
         )
         for network in results.networks
     ]

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from core.catalogue import NETWORKS
 from core.messages import Problem
 from core.networks import exam
 from tests.built import built
@@ -157,7 +158,8 @@ def test_the_path_ends_at_the_last_colon_and_may_begin_at_home(
 
 
 def test_an_unknown_name_says_what_there_is() -> None:
-    assert problem("RN_3") == "there is no network RN_3: choose RN_1, RN_2 or path/to/file.py:ClassName"
+    known = ", ".join(NETWORKS)
+    assert problem("RN_9") == f"there is no network RN_9: choose {known} or path/to/file.py:ClassName"
 
 
 @pytest.mark.parametrize("model", ["net.py", "net.py:", ":Net", "C:\\nets\\net.py", "net.py:not a name"])

@@ -9,18 +9,19 @@ import pytest
 import torch
 import torchinfo
 
+from core.catalogue import NETWORKS
 from core.networks.build import built_in_class
 from core.networks.tabulate import layer_table
 from tests.built import built
 
 
-@pytest.mark.parametrize("model", ["RN_1", "RN_2"])
+@pytest.mark.parametrize("model", NETWORKS)
 def test_without_options_the_exam_s_own_class_is_built(model: str) -> None:
     assert type(built(model)) is built_in_class(model)
     assert type(built(model, dropout=0.0, batch_norm=False, width=1.0)) is built_in_class(model)
 
 
-@pytest.mark.parametrize("model", ["RN_1", "RN_2"])
+@pytest.mark.parametrize("model", NETWORKS)
 def test_what_adds_no_parameters_draws_none(model: str) -> None:
     torch.manual_seed(3)
     exam = built(model)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import psutil
 import pytest
 
 from core.messages import Problem
@@ -74,3 +75,13 @@ def test_a_folder_that_cannot_be_written_is_named_with_the_way_out(tmp_path: Pat
     (tmp_path / "file").touch()
     with pytest.raises(Problem, match="--runs-dir"):
         new_run(tmp_path / "file" / "runs")
+
+
+def test_a_large_file_of_events_is_not_read_whole_for_the_list(tmp_path: Path) -> None:
+    """Also when nothing in it can be read: a sparse file of a gigabyte is listed as any other."""
+    run = new_run(tmp_path)
+    with run.events_path.open("wb") as file:
+        file.truncate(1 << 30)
+    read_before = psutil.Process().io_counters().read_chars
+    assert run.state() in ("starting", "crashed")
+    assert psutil.Process().io_counters().read_chars - read_before < 16 << 20

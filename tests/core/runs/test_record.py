@@ -275,7 +275,7 @@ def test_the_state_is_that_of_the_newest_process(training: Training, is_alive: b
     last_words = [event for event in training.written if event.time >= (attempt_began or 0)]
     ended = last_words[-1] if last_words and isinstance(last_words[-1], RunEnded) else None
     expected = ended.status if ended else "running" if is_alive else "crashed"
-    assert record.state(is_alive=is_alive, attempt_began=attempt_began) == expected
+    assert record.state(is_alive=lambda: is_alive, attempt_began=attempt_began) == expected
 
 
 # The tail

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import numpy
 
+from core.catalogue import NETWORKS
 from core.config import Architecture
 from core.networks.layer_table import LayerTable
 from core.runs.directory import Run
@@ -18,8 +19,7 @@ TABLES = FOLDER / "layer_tables.json"
 RUN_IDS = ("rn1-0001", "rn2-0002")
 
 ARCHITECTURES = (
-    Architecture(model="RN_1"),
-    Architecture(model="RN_2"),
+    *(Architecture(model=name) for name in NETWORKS),
     Architecture(model="RN_2", dropout=0.5),
     Architecture(model="RN_2", dropout=0.5, width=0.5),
     Architecture(model="RN_2", dropout=0.5, width=0.5, batch_norm=True),

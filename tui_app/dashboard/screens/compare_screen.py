@@ -27,9 +27,14 @@ from tui_app import comparison_text, wording
 from tui_app.dashboard.keys import compare_keys
 from tui_app.dashboard.screens.side_screen import AskingScreen
 from tui_app.i18n import _, duration, percent, printable, say, short
+from tui_app.settings import changed_settings
 
 _INTERVAL_S = 0.5
 _SEEDS = 5
+_IN_THE_SUMMARY = frozenset(
+    {"model", "device", "seed", "threads", "data_dir", "exact", "epochs", "batch_size", "lr", "dataset"}
+)
+"""Settings that the sentence says, or that are not those of all runs."""
 
 
 class CompareScreen(AskingScreen[list[str]]):
@@ -50,11 +55,14 @@ class CompareScreen(AskingScreen[list[str]]):
             self.made = made
             self.results = results
 
-    def __init__(self, runs_dir: Path, settings: RunConfig, ask: Callable[[Settle], None]) -> None:
+    def __init__(
+        self, runs_dir: Path, settings: RunConfig, ask: Callable[[Settle], None], interrupt: Callable[[], None]
+    ) -> None:
         super().__init__(compare_keys())
         self._runs_dir = runs_dir
         self._settings = settings
         self._ask = ask
+        self._interrupt = interrupt
         self._asked: Settle | None = None
         self._seeds = 0
         self._made: Comparison | None = None
@@ -70,7 +78,7 @@ class CompareScreen(AskingScreen[list[str]]):
         with Horizontal(classes="field"):
             yield Label(_("Seeds"))
             yield Input(str(_SEEDS), id="seeds", compact=True)
-        yield Static(Content(self._summary()), classes="muted", id="compare-settings")
+        yield Static(Content(self._summary(self._settings)), classes="muted", id="compare-settings")
         with Horizontal(classes="buttons"):
             yield Button(_("Compare"), id="compare", variant="primary", compact=True)
             yield Button(_("Stop"), id="stop-comparison", compact=True, disabled=True)
@@ -84,15 +92,14 @@ class CompareScreen(AskingScreen[list[str]]):
             )
         yield Footer(compact=True)
 
-    def _summary(self) -> str:
-        text = _("Each run: {epochs} epochs, batches of {batch_size}, learning rate {lr}, data set {dataset}.")
-        settings = self._settings
-        return text.format(
+    def _summary(self, settings: RunConfig) -> str:
+        text = _("Each run: {epochs} epochs, batches of {batch_size}, learning rate {lr}, data set {dataset}.").format(
             epochs=settings.epochs,
             batch_size=settings.batch_size,
             lr=short(settings.lr),
             dataset=settings.dataset,
         )
+        return " ".join([text, *(f"{option} {value}" for option, value in changed_settings(settings, _IN_THE_SUMMARY))])
 
     # Questions
 
@@ -111,6 +118,8 @@ class CompareScreen(AskingScreen[list[str]]):
             return
         # The worker resolves `auto` and checks that the networks can be built: both need torch.
         self._asked = Settle(models, self._settings)
+        self.query_one("#stop-comparison", Button).disabled = False
+        self.query_one("#compare", Button).disabled = True
         self._say(_("Looking for the data and the device…"))
         self._ask(self._asked)
 
@@ -118,10 +127,14 @@ class CompareScreen(AskingScreen[list[str]]):
         if answer.request != self._asked:
             return
         if isinstance(answer, ProgressNote):
-            self._say(say(answer.message) + ("" if answer.fraction is None else f" {percent(answer.fraction, 0)}"))
+            if answer.fraction is None:  # such as the sample in place of MNIST: it must not pass unread
+                self.notify(say(answer.message), severity="warning", timeout=15, markup=False)
+            else:
+                self._say(f"{say(answer.message)} {percent(answer.fraction, 0)}")
             return
-        self._asked = None
+        self._stop_asking()
         settings = answer.config
+        self.query_one("#compare-settings", Static).update(Content(self._summary(settings)))
         try:
             plan = comparison.plan(answer.request.models, self._seeds, settings)
             made = Comparison(self._runs_dir, plan, comparison.at_once(settings.device, settings.threads))
@@ -133,13 +146,18 @@ class CompareScreen(AskingScreen[list[str]]):
 
     def refuse(self, refused: Refused) -> None:
         if refused.request == self._asked:
-            self._asked = None
+            self._stop_asking()
             self._complain(Problem.of(refused.message, refused.advice))
 
     def give_up(self) -> None:
         if self._asked is not None:
-            self._asked = None
+            self._stop_asking()
             self._say(_("The worker process ended: press Compare to try again."))
+
+    def _stop_asking(self) -> None:
+        self._asked = None
+        self.query_one("#stop-comparison", Button).disabled = True
+        self.query_one("#compare", Button).disabled = False
 
     @property
     def is_waiting(self) -> bool:
@@ -151,6 +169,10 @@ class CompareScreen(AskingScreen[list[str]]):
         if self._made is not None:
             self._is_stopping = True
             self._made.stop()
+        elif self._asked is not None:
+            self._stop_asking()
+            self._interrupt()
+            self._say(_("stopped; Compare continues from here"))
 
     def action_leave(self) -> None:
         self._leave([])
