@@ -45,7 +45,7 @@ class RunFollower:
 
     def list_runs(self) -> None:
         """Read the folder now, and every few seconds from now on."""
-        self._screen.run_worker(self._list, group="listing", exclusive=True, exit_on_error=False)
+        self._screen.run_worker(self._list(), group="listing", exclusive=True, exit_on_error=False)
 
     def follow(self, run_id: str) -> None:
         """Read a run until it ends, and again if another process has resumed it."""
