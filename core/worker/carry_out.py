@@ -16,6 +16,8 @@ from core.data.datasets import Dataset
 from core.messages import N_, Message, Problem, reason
 from core.networks.build import build_network
 from core.networks.macs import macs_per_image
+from core.networks.state import network_state
+from core.randomness import seed_all
 from core.runs import lease
 from core.runs.directory import Run
 from core.runs.events import Evaluated, Event, EventWriter, Notice, RunEnded, RunStarted, Status, finite
@@ -84,7 +86,7 @@ def _train_and_test(run: Run, emit: Emit, should_stop: Callable[[], bool]) -> Ru
         should_stop=should_stop,
     )
     dataset = split_and_permute.prepared(dataset, config)
-    torch.manual_seed(config.seed)
+    seed_all(config.seed)
     network = build_network(config.architecture)
 
     # Stage 2: the training
@@ -166,7 +168,8 @@ def _save_results(run: Run, network: torch.nn.Module, evaluation: Evaluation) ->
     }
     weights = {
         name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
-        for name, value in network.state_dict().items()
+        for name, value in network_state(network).items()
+        if isinstance(value, torch.Tensor)
     }
     files.replace(
         run.path / "predictions.npz", lambda file: numpy.savez_compressed(file, allow_pickle=False, **predictions)
