@@ -32,7 +32,7 @@ def random_state(device: torch.device | None = None) -> RandomState:
     name, keys, *rest = numpy.random.get_state(legacy=True)
     return {
         "rng_state": torch.get_rng_state(),
-        "cuda_rng_state": torch.cuda.get_rng_state(device) if _is_cuda(device) else None,
+        "cuda_rng_state": torch.cuda.get_rng_state(device) if device is not None and device.type == "cuda" else None,
         "python_rng_state": random.getstate(),
         "numpy_rng_state": (name, keys.tolist(), *rest),  # type: ignore[union-attr]
     }
@@ -45,8 +45,8 @@ def restore_random_state(state: RandomState, device: torch.device | None = None)
     """
     torch.set_rng_state(state["rng_state"])
     cuda_state = state.get("cuda_rng_state")
-    if _is_cuda(device) and cuda_state is not None:
-        torch.cuda.set_rng_state(cuda_state, device)  # type: ignore[arg-type]
+    if cuda_state is not None and device is not None and device.type == "cuda":
+        torch.cuda.set_rng_state(cuda_state, device)
     if "python_rng_state" in state:
         random.setstate(state["python_rng_state"])
     if "numpy_rng_state" in state:
@@ -61,7 +61,3 @@ def random_state_kept(device: torch.device | None = None) -> Iterator[None]:
         yield
     finally:
         restore_random_state(state, device)
-
-
-def _is_cuda(device: torch.device | None) -> bool:
-    return device is not None and device.type == "cuda"

@@ -25,7 +25,7 @@ from core.catalogue import DATA_SET_NAMES, DATA_SETS, SIDE, DataSource, RawFile
 from core.data.http import Failed, fetch
 from core.messages import N_, Message, Problem, reason
 
-_SAMPLE_TRAIN_PER_CLASS = 400
+SAMPLE_TRAIN_PER_CLASS = 400
 _SAMPLE_PER_CLASS = 500
 _POLL_S = 0.1
 _PROGRESS_INTERVAL_S = 0.2
@@ -179,7 +179,7 @@ def _sample() -> Dataset:
         chosen = by_class[:, columns].T.ravel()
         return torch.from_numpy(images[chosen]), torch.from_numpy(labels[chosen]).long()
 
-    return _dataset(entry, in_turn(slice(_SAMPLE_TRAIN_PER_CLASS)), in_turn(slice(_SAMPLE_TRAIN_PER_CLASS, None)))
+    return _dataset(entry, in_turn(slice(SAMPLE_TRAIN_PER_CLASS)), in_turn(slice(SAMPLE_TRAIN_PER_CLASS, None)))
 
 
 # The download: all missing files, complete and checked, or none.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -26,6 +27,13 @@ class Evaluation:
     @property
     def correct(self) -> int:
         return int((self.predicted == self.labels).sum())
+
+    @property
+    def is_guessing(self) -> bool:
+        """True if the network is no better than one that always gives the commonest class, luck (p > 0.01) included."""
+        total = len(self.labels)
+        commonest = int(torch.bincount(self.labels).max())
+        return self.correct <= commonest + 2.326 * math.sqrt(commonest * (1 - commonest / total))
 
     def confusion(self, num_classes: int) -> tuple[tuple[int, ...], ...]:
         """Return the numbers of images, as `[label][predicted]`."""

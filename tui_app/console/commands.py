@@ -11,7 +11,7 @@ import typer
 
 from core import paths
 from core.catalogue import EXAM_PAIR, NETWORKS
-from core.config import RunConfig, setting_from_text
+from core.config import RunConfig, check_new, setting_from_text
 from core.messages import Problem
 from core.runs import directory
 from core.runs.record import LIVE
@@ -84,6 +84,7 @@ def dashboard(
     if context.invoked_subcommand is not None:
         return None
     config = RunConfig(**settings)
+    check_new(config)
     folder = _runs_dir(runs_dir)
     if no_ui or json or _no_dashboard():
         from tui_app.console import training_command
