@@ -33,7 +33,7 @@ def draw_seed() -> int:
     return secrets.randbelow(MAX_SEED + 1)
 
 
-class Architecture(msgspec.Struct, frozen=True, kw_only=True):
+class Architecture(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
     """The settings that define a network."""
 
     model: str = "RN_1"
@@ -53,7 +53,7 @@ class Architecture(msgspec.Struct, frozen=True, kw_only=True):
         return bool(self.dropout) or self.batch_norm or self.width != 1
 
 
-class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
+class RunConfig(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
     """The settings of a run: what to train, on what, and how. The defaults are the exam's. Raises `InvalidSetting`."""
 
     model: str = "RN_1"

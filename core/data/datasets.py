@@ -59,6 +59,9 @@ class Dataset:
     """Images held out of the training set if a run asks for validation."""
     validation_labels: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
 
+    def __repr__(self) -> str:
+        return f"<{self.title}, {len(self.train_labels):,} to train, {len(self.test_labels):,} to test>"
+
     @cached_property
     def digest(self) -> str:
         """Hash that identifies the training and test images and labels, in their order: 16 hexadecimal digits."""

@@ -47,6 +47,9 @@ class Run:
         self.path = path
         self.id = path.name
 
+    def __repr__(self) -> str:
+        return f"<run {self.id}>"
+
     @property
     def events_path(self) -> Path:
         return self.path / "events.jsonl"

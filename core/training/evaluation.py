@@ -11,7 +11,7 @@ from torch import nn
 BATCH_SIZE = 1000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Evaluation:
     """The result of an evaluation on N images.
 
@@ -23,6 +23,14 @@ class Evaluation:
     predicted: torch.Tensor
     probability: torch.Tensor
     loss: float
+
+    def __repr__(self) -> str:
+        return f"<{self.accuracy:.2%}, {self.correct:,} of {len(self.labels):,} right, loss {self.loss:.4f}>"
+
+    @property
+    def accuracy(self) -> float:
+        """Fraction of the images that are right, from 0 to 1."""
+        return self.correct / len(self.labels)
 
     @property
     def correct(self) -> int:

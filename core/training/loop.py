@@ -198,8 +198,7 @@ class Training:
         """Validate without affecting the training's random numbers, running statistics or time."""
         with self.meter.paused(), random_state_kept(self._device):
             evaluation = evaluate(self._forward, self._validation_images, self._validation_labels)
-        accuracy = evaluation.correct / len(evaluation.labels)
-        return Validated(epoch=epoch, loss=finite(evaluation.loss), accuracy=accuracy)
+        return Validated(epoch=epoch, loss=finite(evaluation.loss), accuracy=evaluation.accuracy)
 
     def checkpoint(self, epoch: int, step: int, save: Callable[[Checkpoint], None]) -> Iterator[Event]:
         """Save a checkpoint. Why that fails is said once, and again only when one was saved in between."""

@@ -158,7 +158,7 @@ def _evaluated(evaluation: Evaluation, dataset: Dataset) -> Evaluated:
     return Evaluated(
         correct=evaluation.correct,
         total=total,
-        accuracy=evaluation.correct / total,
+        accuracy=evaluation.accuracy,
         test_loss=finite(evaluation.loss),
         confusion=evaluation.confusion(len(dataset.class_names)),
     )

@@ -8,7 +8,6 @@ from core.config import RunConfig
 from core.runs.directory import Listing, Run
 from core.training import devices
 
-
 _TORCH_DEFAULT = torch.get_num_threads()
 
 
