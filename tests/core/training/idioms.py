@@ -281,7 +281,7 @@ class Binary(nn.Module):
         self.fc1, self.fc2 = nn.Linear(784, 16), nn.Linear(16, 10)
 
     def forward(self, x: Tensor) -> Any:
-        return self.fc2(_Sign.apply(self.fc1(x.flatten(1))))  # type: ignore[no-untyped-call]
+        return self.fc2(_Sign.apply(self.fc1(x.flatten(1))))
 
 
 class Einsum(nn.Module):
