@@ -106,7 +106,7 @@ class Dashboard(PanelScreen):
                 self._trying(partial(self._start, config))
             case Refused(request=Try()):
                 self._on_trial_in = None
-                self.query_one(RunForm).show_problem(say(answer.message, answer.advice))
+                self._complain(Problem.of(answer.message, answer.advice), seconds=30)
             case Described(request=request, table=table):
                 self.query_one(LayerPanel).take(request.architecture, table)
             case Refused(request=Describe(architecture=architecture)):
@@ -291,5 +291,5 @@ class Dashboard(PanelScreen):
         except Problem as problem:
             self._complain(problem)
 
-    def _complain(self, problem: Problem) -> None:
-        self.notify(say(problem), severity="error", timeout=10, markup=False)
+    def _complain(self, problem: Problem, seconds: float = 10) -> None:
+        self.notify(say(problem), severity="error", timeout=seconds, markup=False)
