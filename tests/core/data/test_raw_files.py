@@ -246,7 +246,11 @@ def test_damaged_file_is_named(packed: bool, file: RawFile, data: bytes, said: l
     assert raw_files.on_disk(tmp_path) == []
 
 
-@pytest.mark.parametrize("data", [b"", b"hello", gzip.compress(bytes(999))[:-9], b"\x1f\x8b\x08" + bytes(99)])
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"hello", gzip.compress(bytes(999))[:-9], b"\x1f\x8b\x08" + bytes(99)],
+    ids=["empty", "text", "cut", "header alone"],
+)
 def test_damaged_archive_is_named(data: bytes, tmp_path: Path) -> None:
     path = MNIST.path(put(tmp_path), TRAIN_LABELS)
     path.unlink()
