@@ -50,7 +50,6 @@ class Evaluation:
         return tuple(tuple(row) for row in counts.tolist())
 
 
-@torch.no_grad()
 def evaluate(network: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> Evaluation:
     """Evaluate a network, and leave it in eval mode.
 
@@ -58,11 +57,12 @@ def evaluate(network: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> 
     """
     network.eval()
     predicted, probability, losses = [], [], []
-    for batch, expected in zip(torch.split(images, BATCH_SIZE), torch.split(labels, BATCH_SIZE), strict=True):
-        logits = network(batch).float()
-        top = logits.softmax(1).max(1)
-        probability.append(top.values)
-        predicted.append(top.indices)
-        losses.append(nn.functional.cross_entropy(logits, expected, reduction="sum"))
+    with torch.no_grad():
+        for batch, expected in zip(torch.split(images, BATCH_SIZE), torch.split(labels, BATCH_SIZE), strict=True):
+            logits = network(batch).float()
+            top = logits.softmax(1).max(1)
+            probability.append(top.values)
+            predicted.append(top.indices)
+            losses.append(nn.functional.cross_entropy(logits, expected, reduction="sum"))
     loss = torch.stack(losses).sum() / len(labels)
     return Evaluation(labels.cpu(), torch.cat(predicted).cpu(), torch.cat(probability).cpu(), loss.item())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from core import catalogue, machine
+from core import machine
 from core.config import RunConfig
 from core.data import datasets
 from core.messages import Message
@@ -53,11 +53,8 @@ def _data_set(
     progress: Callable[[Message, float], None],
     should_stop: Callable[[], bool],
 ) -> str:
-    """Return the name of the data set to use, downloaded if missing: once, before many runs ask for it."""
+    """Return the name of the data set to use, checked, and downloaded if missing, before many runs ask for it."""
     if config.dataset == "sample":
         return "sample"
-    name = "mnist" if config.dataset == "auto" else config.dataset
     data_dir = Path(config.data_dir)
-    if not catalogue.missing_files(catalogue.DATA_SETS[name], data_dir):
-        return name
     return datasets.load(config.dataset, data_dir, notify=notify, progress=progress, should_stop=should_stop).name
