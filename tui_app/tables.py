@@ -36,8 +36,8 @@ def layers(table: LayerTable, title: str = "") -> Table:
     grid.add_column(_("Output\nsize"), no_wrap=True, justify="right")
     grid.add_column(_("Number of\nparameters"), footer=total, no_wrap=True, justify="right")
     for layer in table.layers:
-        remark = layer.remark()
-        parameters = f"({say(remark)}) {count(layer)}" if remark else count(layer)
+        remarks = ", ".join(map(say, layer.remarks()))
+        parameters = f"({remarks}) {count(layer)}" if remarks else count(layer)
         grid.add_row(printable(layer.name), say(layer.kind), _specification(layer), shape(layer), parameters)
     return grid
 
