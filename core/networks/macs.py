@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -19,18 +16,21 @@ from core.networks.trial import LARGE, SMALL, trial
 _MATRIX_PRODUCTS = {"mm", "bmm", "addmm", "baddbmm", "addbmm", "mv", "addmv", "dot", "vdot"}
 _SUMS = {"sum", "nansum", "cumsum", "trace", "index_add", "scatter_add", "scatter_reduce"}
 _MEANS = {"mean", "norm", "linalg_vector_norm"}
-_REARRANGING = {"cat", "stack", "clone", "_unsafe_view", "transpose", "t", "squeeze", "unsqueeze", "as_strided"}
+_REARRANGING = {
+    *("cat", "stack", "clone", "copy", "_to_copy", "_unsafe_view", "transpose", "t", "squeeze", "unsqueeze"),
+    *("as_strided", "index", "index_select", "index_put", "repeat", "constant_pad_nd", "where", "masked_fill"),
+}
 
 # What sums no products of its inputs, beside the above, views, and what torch itself tags as elementwise.
 # Normalisation, pooling and interpolation count as none, as is usual.
 _OTHERS = """
-    rsub abs eq ne lt le gt ge masked_fill floor_divide threshold gelu mish glu hardswish _prelu_kernel complex polar
+    rsub abs eq ne lt le gt ge floor_divide threshold gelu mish glu hardswish _prelu_kernel complex polar
     log_sigmoid_forward rrelu_with_noise rrelu_with_noise_functional _thnn_fused_lstm_cell _thnn_fused_gru_cell
-    copy _to_copy _local_scalar_dense detach lift resize set split unsafe_split unsafe_split_with_sizes
-    repeat repeat_interleave roll flip rot90 tril triu tril_indices triu_indices diag_embed block_diag
-    pixel_shuffle pixel_unshuffle channel_shuffle native_channel_shuffle im2col col2im constant_pad_nd
+    _local_scalar_dense detach lift resize set split unsafe_split unsafe_split_with_sizes
+    repeat_interleave roll flip rot90 tril triu tril_indices triu_indices diag_embed block_diag
+    pixel_shuffle pixel_unshuffle channel_shuffle native_channel_shuffle im2col col2im
     reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d replication_pad3d
-    index index_select index_put _unsafe_index _index_put_impl index_copy index_fill gather scatter take put
+    _unsafe_index _index_put_impl index_copy index_fill gather scatter take put
     masked_select masked_scatter select_scatter slice_scatter diagonal_scatter embedding nonzero _pack_padded_sequence
     searchsorted bucketize isin allclose _assert_async _assert_tensor_metadata
     zeros zeros_like new_zeros ones ones_like new_ones full full_like new_full empty empty_like new_empty
@@ -64,7 +64,7 @@ def macs_per_image(network: nn.Module) -> int | None:
     operation that is not known here, or sums by hand whose products cannot be told; or if they do not grow in
     proportion to the images. Neither the network nor the generator's state changes.
     """
-    with trial(network) as (stand_in, small, large), _nothing_fused():
+    with trial(network) as (stand_in, small, large):
         try:
             once, twice = _counted(stand_in, small), _counted(stand_in, large)
         except Exception:  # a custom network may do things that torch cannot trace
@@ -75,15 +75,6 @@ def macs_per_image(network: nn.Module) -> int | None:
     return each
 
 
-@contextmanager
-def _nothing_fused() -> Iterator[None]:
-    """Turn off oneDNN, which would hide the products in whole recurrent layers."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with torch.backends.mkldnn.flags(enabled=False):
-            yield
-
-
 def _counted(network: nn.Module, images: torch.Tensor) -> _Counter:
     counter = _Counter()
     with counter:
@@ -92,7 +83,7 @@ def _counted(network: nn.Module, images: torch.Tensor) -> _Counter:
 
 
 class _Origin(NamedTuple):
-    """The origin of an array, followed until a sum may turn it into a product of matrices."""
+    """The origin of an array, followed until a sum turns it into a product of matrices."""
 
     array: torch.Tensor
     """The array, kept so that no other gets its storage."""
@@ -111,6 +102,7 @@ class _Counter(TorchDispatchMode):
         self.unknown: Counter[tuple[object, ...]] = Counter()
         """Operations whose number is not known, with the shapes that they are given."""
         self._origins: dict[int, _Origin] = {}
+        """By storage, which views share."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         output = func(*args, **(kwargs or {}))
@@ -118,43 +110,41 @@ class _Counter(TorchDispatchMode):
         arrays = [each for each in tree_leaves((args, kwargs)) if isinstance(each, torch.Tensor) and each.numel() > 1]
         elementwise = torch.Tag.pointwise in func.tags
         macs = _macs(name, args, output)
+        if macs is None and (elementwise or (func.namespace == "aten" and name in _WITHOUT_PRODUCTS)):
+            macs = self._macs_of_sum(name, arrays)
+            if isinstance(output, torch.Tensor) and output.numel():
+                if name == "pow" and isinstance(args[1], int | float) and args[1] == 2:
+                    name, arrays = "mul", arrays * 2
+                self._follow(name, arrays, output, elementwise=elementwise)
         if macs is not None:
             self.macs += macs
-        elif elementwise or (func.namespace == "aten" and name in _WITHOUT_PRODUCTS):
-            self._sum(name, arrays)
-            if isinstance(output, torch.Tensor):
-                self._follow(name, args, arrays, output, elementwise=elementwise)
         elif not func.is_view:
-            self._miss(name, arrays)
+            self.unknown[name, *(array.shape for array in arrays)] += 1
         return output
 
-    def _miss(self, name: str, arrays: list[torch.Tensor]) -> None:
-        self.unknown[name, *(array.shape for array in arrays)] += 1
+    def _macs_of_sum(self, name: str, arrays: list[torch.Tensor]) -> int | None:
+        """Return those that a sum of elementwise products completes, or None if it sums what pairs have become."""
+        followed = [(array, origin) for array in arrays if (origin := self._origins.get(_storage(array)))]
+        if name in _SUMS and any(origin.products for _array, origin in followed):
+            return sum(array.numel() for array, origin in followed if origin.products)
+        accumulates = name in ("add", "sub", "rsub") and len({array.numel() for array in arrays}) < len(arrays)
+        if (accumulates or name in _SUMS | _MEANS) and any(origin.pairs for _array, origin in followed):
+            return None
+        return 0
 
-    def _sum(self, name: str, arrays: list[torch.Tensor]) -> None:
-        """Count elementwise products that are summed; where pairs are summed otherwise, nothing is known."""
-        origins = [origin for array in arrays if (origin := self._origins.get(_storage(array)))]
-        if name in _SUMS and any(origin.products for origin in origins):
-            self.macs += sum(origin.array.numel() for origin in origins if origin.products)
-        elif any(origin.pairs for origin in origins) and (
-            name in _SUMS | _MEANS
-            or (name in ("add", "sub", "rsub") and len({array.numel() for array in arrays}) < len(arrays))
-        ):
-            self._miss(name, arrays)
-
-    def _follow(
-        self, name: str, args: Any, arrays: list[torch.Tensor], output: torch.Tensor, *, elementwise: bool
-    ) -> None:
-        """Note where an operation's output comes from."""
-        origins = [origin for array in arrays if (origin := self._origins.get(_storage(array)))]
-        unchanged = name in _REARRANGING or (name in ("mul", "div", "neg") and len(arrays) == 1)
-        multiplied = (name == "mul" and len(arrays) == 2) or (name == "pow" and args[1] == 2)
-        paired = name in ("mul", "div", "sub", "rsub") and output.numel() > max(
-            (each.numel() for each in arrays), default=0
+    def _follow(self, name: str, arrays: list[torch.Tensor], output: torch.Tensor, *, elementwise: bool) -> None:
+        """Note where the output of an operation comes from."""
+        followed = [(array, origin) for array in arrays if (origin := self._origins.get(_storage(array)))]
+        kept = name in _REARRANGING or (name in ("mul", "div", "neg") and len(arrays) == 1)
+        products = (name == "mul" and len(arrays) == 2) or (kept and any(each.products for _array, each in followed))
+        larger = output.numel() > max((array.numel() for array in arrays), default=0)
+        pairs = (larger and name in ("mul", "div", "sub", "rsub")) or any(
+            origin.pairs and (kept or (elementwise and array.numel() == output.numel())) for array, origin in followed
         )
-        products = multiplied or (unchanged and any(origin.products for origin in origins))
-        pairs = paired or ((unchanged or elementwise) and any(origin.pairs for origin in origins))
-        self._origins[_storage(output)] = _Origin(output, products, pairs)
+        if products or pairs:
+            self._origins[_storage(output)] = _Origin(output, products, pairs)
+        else:
+            self._origins.pop(_storage(output), None)
 
 
 def _storage(array: torch.Tensor) -> int:
@@ -174,6 +164,9 @@ def _macs(name: str, args: Any, output: Any) -> int | None:
     if name.startswith("_scaled_dot_product_"):
         query, keys = args[:2]
         return int((query.numel() + output[0].numel()) * keys.shape[-2])
+    if name == "mkldnn_rnn_layer":  # one direction of one recurrent layer; its input: steps, images, features
+        steps, of_input, of_state = args[:3]
+        return int(steps[..., 0].numel() * (of_input.numel() + of_state.numel()))
     if name == "_trilinear":  # x·W·y: each of W's matrices times x, and the results times y
         first, weight, _second = args[:3]
         outputs, rows, columns = weight.shape

@@ -81,8 +81,8 @@ def derivation(module: Any, given: torch.Size, gave: torch.Size) -> str:
         return _if_right(f"{module.num_heads}·{module.head_dim}", module.num_heads * module.head_dim, gave[-1])
     if isinstance(module, nn.PixelShuffle | nn.PixelUnshuffle):
         return _shuffled(module, given, gave)
-    if isinstance(module, _RESIZING):
-        sizes = _last(dimensions(module), given, gave)
+    if isinstance(module, _RESIZING) or (isinstance(module, nn.Upsample) and module.scale_factor is None):
+        sizes = _last(len(given) - 2, given, gave)
         return "; ".join(dict.fromkeys(f"{before} → {after}" for before, after in sizes))
     if isinstance(module, nn.Upsample):
         return _each_dimension(_scaled(module), len(given) - 2, given, gave)
@@ -157,12 +157,9 @@ def _transposed(slid: Window) -> _Rule:
     return rule
 
 
-def _scaled(module: nn.Upsample) -> _Rule:
-    def rule(dimension: int, before: int, after: int) -> tuple[str, int]:
-        factor = module.scale_factor
-        if factor is None:
-            return f"{after}/{before}·{before}", after
-        scale = factor[dimension] if isinstance(factor, tuple) else factor
+def _scaled(module: Any) -> _Rule:
+    def rule(dimension: int, before: int, _after: int) -> tuple[str, int]:
+        scale = module.scale_factor[dimension] if isinstance(module.scale_factor, tuple) else module.scale_factor
         result = math.floor(before * scale)
         text = f"{before}·{scale:g}"
         return (text if result == before * scale else f"⌊{text}⌋"), result

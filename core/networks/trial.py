@@ -11,7 +11,7 @@ from torch import nn
 from core.catalogue import IMAGE_SHAPE
 from core.networks.rehearsal import rehearsal
 
-SMALL = 8
+SMALL = 4
 LARGE = 2 * SMALL  # what doubles belongs to the images; powers of two suit networks that divide a batch
 
 
