@@ -16,6 +16,7 @@ from core.data.datasets import Dataset
 from core.messages import N_, Message, Problem, reason
 from core.networks.build import build_network
 from core.networks.macs import macs_per_image
+from core.networks.own import source_of
 from core.runs import lease
 from core.runs.directory import Run
 from core.runs.events import Evaluated, Event, EventWriter, Notice, RunEnded, RunStarted, Status, finite
@@ -86,6 +87,9 @@ def _train_and_test(run: Run, emit: Emit, should_stop: Callable[[], bool]) -> Ru
     dataset = split_and_permute.prepared(dataset, config)
     torch.manual_seed(config.seed)
     network = build_network(config.architecture)
+    source = source_of(network)
+    if source is not None:
+        source.record(run.path)
 
     # Stage 2: the training
     checkpoint = checkpoints.load(run.checkpoint_path, config, dataset.digest)
@@ -108,6 +112,8 @@ def _train_and_test(run: Run, emit: Emit, should_stop: Callable[[], bool]) -> Ru
     equivalent = acceleration.fast_equivalent(network, device, exact=config.exact)
     evaluation = evaluate(equivalent, images, dataset.test_labels.to(device))
     emit(_evaluated(evaluation, dataset))
+    if source is not None:
+        source.record(run.path)  # with the modules that were imported meanwhile
     try:
         _save_results(run, network, evaluation)
     except OSError as error:
