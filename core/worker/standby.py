@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from core.messages import Message, Problem
-from core.networks import tabulate
+from core.networks import own_modules, tabulate
 from core.networks.build import build_network
 from core.runs.directory import Run
 from core.training import acceleration, devices
@@ -45,7 +45,8 @@ def stand_by() -> Path | None:
             say(_answer(request, inspector, say))
         except Problem as problem:
             say(protocol.Refused(request, problem.message, problem.advice))
-        acceleration.load_what_training_needs()  # there is time once the first question is answered
+        if not own_modules.were_executed():  # else a fresh process trains
+            acceleration.load_what_training_needs()  # there is time once the first question is answered
     return None
 
 

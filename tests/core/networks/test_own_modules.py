@@ -31,8 +31,6 @@ def write(tmp_path: Path) -> Write:
     def write(
         imports: str, beside: dict[str, str], *, init: str = "0", forward: str = "0", name: str = "net.py"
     ) -> str:
-        imports: str, beside: dict[str, str], *, init: str = "0", forward: str = "0", name: str = "net.py"
-    ) -> str:
         network = (
             f"{HEAD}{imports}\nclass Net(nn.Module):\n"
             f"    def __init__(self):\n        super().__init__()\n"
