@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from core.messages import N_, InvalidSetting, Problem, fill
-from tui_app import i18n
+from tui_app import i18n, terminal
 from tui_app.i18n import _
 
 _MISSING = N_("missing argument: {name}")
@@ -33,7 +33,7 @@ _USAGE_TEXTS = (
 
 def main() -> None:
     code = run(sys.argv[1:])
-    for output in (sys.stdout, sys.stderr):
+    for output in (terminal.output(), sys.stdout, sys.stderr):
         try:
             output.flush()
         except OSError:  # the reader is gone: at exit Python would flush again, and print the failure
@@ -58,6 +58,8 @@ def run(arguments: Sequence[str]) -> int:
     except InvalidSetting as invalid:
         return fail(i18n.say(invalid), 2)
     except Problem as problem:
+        if isinstance(problem.__cause__, BrokenPipeError):  # a network printed, and the reader is gone
+            return 1
         return fail(i18n.say(problem), 1)
     except typer.TyperException as error:
         return fail(_usage(error.format_message()), error.exit_code)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -14,7 +13,7 @@ from rich.text import Text
 from core.messages import fill
 from core.networks.layer_table import Layer, LayerTable
 from core.runs.directory import Summary
-from tui_app import i18n, wording
+from tui_app import i18n, terminal, wording
 from tui_app.i18n import _, number, printable, say, short
 
 
@@ -110,4 +109,5 @@ def print_texts(texts: Sequence[str | Text]) -> None:
 
 def _console() -> Console:
     """Make a console for stdout: 160 columns wide if it is no terminal."""
-    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else 160, highlight=False)
+    output = terminal.output()
+    return Console(file=output, width=None if output.isatty() else 160, highlight=False)

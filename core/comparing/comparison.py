@@ -21,6 +21,7 @@ from core import machine
 from core.comparing.statistics import LeftOut
 from core.config import RunConfig
 from core.messages import N_, InvalidSetting, Message
+from core.networks import own_source
 from core.runs import directory, lease, sameness
 from core.runs.directory import FollowedRun, Run, Summary
 from core.runs.events import RunEnded
@@ -197,7 +198,7 @@ class Comparison:
             started = followed.record.started
             config = summary.config if started is None else sameness.effective_config(started)
             key = sameness.stands_for_key(config)
-            if key in wanted and _is_current(summary):
+            if key in wanted and own_source.is_current(followed.run.path, summary.config.model, summary.created):
                 found.setdefault(key, []).append((summary, followed))
         for part in self.parts:
             candidates = found.get(sameness.stands_for_key(part.config), [])
@@ -261,17 +262,6 @@ def _leave_out(part: Part, status: str, why: Message) -> None:
 def _end_message(followed: FollowedRun) -> Message:
     ended = followed.record.ended
     return ended.message if ended is not None and ended.message is not None else Message("no reason given")
-
-
-def _is_current(summary: Summary) -> bool:
-    """Return False if the file of a custom network has changed since the run was created, or cannot be found."""
-    path, colon, _class_name = summary.config.model.rpartition(":") if summary.config else ("", "", "")
-    if not colon:
-        return True
-    try:
-        return Path(path).stat().st_mtime <= summary.created
-    except OSError:
-        return False
 
 
 def _usefulness(summary: Summary) -> tuple[int, int, str]:

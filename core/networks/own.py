@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import sys
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
@@ -18,12 +17,20 @@ from torch.nn.parameter import is_lazy
 from core.catalogue import IMAGE_SHAPE, NETWORKS, NUM_CLASSES
 from core.config import Architecture
 from core.messages import N_, Problem, Value, reason
+from core.networks.own_modules import OwnModules, without_package
+from core.networks.own_source import OwnSource
 from core.networks.rehearsal import rehearsal
 from core.networks.trail import Trail
 from core.randomness import random_state_kept
 
 _MAX_REASON = 300
 _Result = TypeVar("_Result")
+_sources: WeakKeyDictionary[nn.Module, OwnSource] = WeakKeyDictionary()
+
+
+def source_of(network: nn.Module) -> OwnSource | None:
+    """Return the source of a custom network that was built here; None for a built-in network."""
+    return _sources.get(network)
 
 
 class OwnNetwork:
@@ -50,13 +57,15 @@ class OwnNetwork:
 
     def build(self) -> nn.Module:
         source = self._read()
-        with _importing_from(self._path.parent):
-            network_class = self._network_class(self._import(source))
+        modules = OwnModules(self._path)
+        with modules.on_search_path():
+            network_class = self._network_class(self._import(modules, source))
             self._check_arguments(network_class)
             network = self._guarded(N_("{where}: building {class_name} fails: {reason}"), network_class)
             # If the class forgot `super().__init__()`, this is the first call to fail.
             self._guarded(N_("{where}: building {class_name} fails: {reason}"), network.train)
         self._check_forward(network)
+        _sources[network] = modules.source
         return network
 
     def _read(self) -> bytes:
@@ -74,20 +83,14 @@ class OwnNetwork:
     def _unreadable(self, error: Exception) -> Problem:
         return Problem("{path} cannot be read: {reason}", path=self._name, reason=reason(error))
 
-    def _import(self, source: bytes) -> ModuleType:
-        """Import the file as a module, compiled anew each time: Python's cache may miss an edit within a second."""
-        module = ModuleType(f"network {self._path}")
-        module.__file__ = str(self._path)
-        # Dataclasses and the like look up the module of the class that they are given.
-        sys.modules[module.__name__] = module
-
+    def _import(self, modules: OwnModules, source: bytes) -> ModuleType:
         def execute() -> None:
             # A file often seeds the generators itself, as scripts do; then every seed would give the same run.
             with random_state_kept():
-                exec(compile(source, str(self._path), "exec", dont_inherit=True), vars(module))
+                modules.execute(modules.main, source, self._path)
 
         self._guarded(N_("{where}: the import fails: {reason}"), execute)
-        return module
+        return modules.main
 
     def _network_class(self, module: ModuleType) -> type[nn.Module]:
         found = vars(module).get(self._class_name)
@@ -207,27 +210,6 @@ class OwnNetwork:
         return lines[-1] if lines else None
 
 
-@contextmanager
-def _importing_from(folder: Path) -> Iterator[None]:
-    """Let a file import its neighbours as a script could, and forget them afterwards, so that edits are seen next time.
-
-    Installed packages come first, so that a neighbour named like a library never replaces it.
-    """
-    folder = folder.absolute()
-    known, search_path = set(sys.modules), list(sys.path)
-    sys.path.append(str(folder))
-    try:
-        yield
-    finally:
-        sys.path[:] = search_path
-        new = {name.partition(".")[0] for name in sys.modules} - {name.partition(".")[0] for name in known}
-        for top in new:
-            file = getattr(sys.modules.get(top), "__file__", None)
-            if file in (str(folder / f"{top}.py"), str(folder / top / "__init__.py")):
-                for name in [name for name in sys.modules if name == top or name.startswith(f"{top}.")]:
-                    del sys.modules[name]
-
-
 def _is_network_class(value: object) -> bool:
     return isinstance(value, type) and issubclass(value, nn.Module) and not value.__module__.startswith("torch.")
 
@@ -238,7 +220,7 @@ def _described(error: BaseException) -> str:
         message = error.msg if isinstance(error, SyntaxError) else str(error)
     except Exception:
         message = ""
-    message = " ".join(message.split()).rstrip(".")
+    message = without_package(" ".join(message.split())).rstrip(".")
     if len(message) > _MAX_REASON:
         message = message[: _MAX_REASON - 1] + "…"
     return f"{type(error).__name__}: {message}" if message else type(error).__name__

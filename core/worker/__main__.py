@@ -6,10 +6,12 @@ import signal
 import sys
 from pathlib import Path
 
+from core.messages import Problem
+from core.networks import own_modules
 from core.runs.directory import Run
 from core.worker.carry_out import carry_out
 from core.worker.detach import StopSignals, redirect_output
-from core.worker.launch import STANDBY
+from core.worker.launch import STANDBY, restart_for
 from core.worker.standby import stand_by
 
 
@@ -25,12 +27,22 @@ def main() -> None:
             return
         if run_dir is None:
             return
+        run = Run(run_dir)
+        redirect_output(run.log_path)
+        if own_modules.were_executed() or _is_custom(run):
+            restart_for(run)
     else:
-        run_dir = Path(sys.argv[1])
+        run = Run(Path(sys.argv[1]))
+        redirect_output(run.log_path)
     signals.install()
-    run = Run(run_dir)
-    redirect_output(run.log_path)
     carry_out(run, show=lambda _event: None, should_stop=signals)
+
+
+def _is_custom(run: Run) -> bool:
+    try:
+        return not run.config().architecture.is_built_in
+    except Problem:  # carrying it out will tell
+        return False
 
 
 if __name__ == "__main__":

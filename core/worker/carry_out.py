@@ -18,6 +18,7 @@ from core.data.datasets import Dataset
 from core.messages import N_, Message, Problem, reason
 from core.networks.build import build_network
 from core.networks.macs import macs_per_image
+from core.networks.own import source_of
 from core.networks.state import network_state
 from core.randomness import seed_all
 from core.runs import lease
@@ -94,6 +95,9 @@ def _train_and_test(run: Run, emit: Emit, should_stop: Callable[[], bool]) -> Ru
     remark = try_out(config, device, len(dataset.train_labels))
     seed_all(config.seed)
     network = build_network(config.architecture)
+    source = source_of(network)
+    if source is not None:
+        source.record(run.path)
 
     # Stage 2: the training
     checkpoint = checkpoints.load(run.checkpoint_path, config, dataset.digest)
@@ -118,6 +122,8 @@ def _train_and_test(run: Run, emit: Emit, should_stop: Callable[[], bool]) -> Ru
     equivalent = acceleration.fast_equivalent(network, device, exact=config.exact)
     evaluation = evaluate(equivalent, images, dataset.test_labels.to(device))
     emit(_evaluated(evaluation, dataset))
+    if source is not None:
+        source.record(run.path)  # with the modules that were imported meanwhile
     try:
         _save_results(run, network, evaluation)
     except OSError as error:

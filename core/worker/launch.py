@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-from typing import IO
+from pathlib import Path
+from typing import IO, NoReturn
 
 from core.messages import Problem, reason
 from core.runs.directory import Run
 
 STANDBY = "--standby"
+# The user's search path (`PYTHONPATH`) may hold a `core` too, and may be where torch is: only our `core` comes first.
+_START = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parents[2])!r})
+import core
+del sys.path[0]
+from core.worker.__main__ import main
+main()
+"""
 
 
 def launch_run(run: Run) -> subprocess.Popen[bytes]:
@@ -33,7 +44,16 @@ def launch_standby(errors: IO[bytes]) -> subprocess.Popen[bytes]:
         raise Problem("the training process could not start: {reason}", reason=reason(error)) from error
 
 
+def restart_for(run: Run) -> NoReturn:
+    """Turn this process into one that `launch_run` would start: only its pid, its session and its streams stay."""
+    os.execv(sys.executable, _command(str(run.path)))
+
+
 def _launch(argument: str, *, stdin: int, stdout: int | IO[bytes], stderr: IO[bytes]) -> subprocess.Popen[bytes]:
-    # -P: a file in the user's current folder must not replace a library.
-    command = [sys.executable, "-P", "-m", "core.worker", argument]
+    command = _command(argument)
     return subprocess.Popen(command, stdin=stdin, stdout=stdout, stderr=stderr, start_new_session=True)
+
+
+def _command(argument: str) -> list[str]:
+    # -P: a file in the user's current folder must not replace a library.
+    return [sys.executable, "-P", "-c", _START, argument]

@@ -11,7 +11,7 @@ import torch
 
 from core.data.split_and_permute import expected_train_size
 from core.messages import Message, Problem
-from core.networks import tabulate
+from core.networks import own_modules, tabulate
 from core.networks.build import build_network
 from core.runs.directory import Run
 from core.training import acceleration, devices
@@ -47,7 +47,8 @@ def stand_by() -> Path | None:
             say(_answer(request, inspector, say))
         except Problem as problem:
             say(protocol.Refused(request, problem.message, problem.advice))
-        acceleration.load_what_training_needs()  # there is time once the first question is answered
+        if not own_modules.were_executed():  # else a fresh process trains
+            acceleration.load_what_training_needs()  # there is time once the first question is answered
     return None
 
 

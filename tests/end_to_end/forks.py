@@ -105,7 +105,7 @@ def _carry_out(program: str, arguments: list[str], env: dict[str, str], out: str
         if program == "cli":
             import tui_app.cli
 
-            code = tui_app.cli.run(arguments)
+            tui_app.cli.main()
         else:
             import core.worker.__main__
 

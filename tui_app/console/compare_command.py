@@ -6,7 +6,6 @@ import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,10 +19,10 @@ from core.config import RunConfig
 from core.data.conditions import Condition, Robustness
 from core.runs.directory import FollowedRun
 from core.worker.detach import StopSignals
-from tui_app import comparison_text, i18n, tables
+from tui_app import comparison_text, i18n, tables, terminal
 from tui_app.console.conditions_command import measure_under_conditions, print_accuracies
 from tui_app.console.status_line import StatusLine, Stopped
-from tui_app.console.training_command import say_loading
+from tui_app.console.training_command import prepare_for_torch
 from tui_app.i18n import _, printable, say
 from tui_app.report import pages
 from tui_app.report.compose import Content
@@ -72,7 +71,7 @@ def compare(runs_dir: Path, request: Request) -> int:
         for path in pages.write(request.report, Content(results, command, at_once, tested)):
             status.note(_("Written: {path}").format(path=printable(str(path))))
     if request.json:
-        print(_json(results, command, at_once, tested))
+        print(_json(results, command, at_once, tested), file=terminal.output())
     else:
         _print(results, tested)
     return _exit_code(made)
@@ -85,19 +84,18 @@ def _settle(request: Request, status: StatusLine, signals: StopSignals) -> RunCo
     """Return the settings of all runs, with every `auto` resolved. Raises `Problem` or `Stopped`."""
     for model in request.models:  # reject invalid settings before torch is loaded
         RunConfig(**{**request.settings, "model": model, "seed": 0})
-    say_loading()
+    prepare_for_torch()
     from core.data.datasets import Cancelled
     from core.training.settle import settle
 
     try:
-        with redirect_stdout(sys.stderr):  # a network may print: stdout is for the results
-            return settle(
-                RunConfig(**{**request.settings, "seed": 0}),
-                request.models,
-                notify=lambda message: status.note(say(message)),
-                progress=lambda message, share: status.draw_share(say(message), share),
-                should_stop=signals,
-            )
+        return settle(
+            RunConfig(**{**request.settings, "seed": 0}),
+            request.models,
+            notify=lambda message: status.note(say(message)),
+            progress=lambda message, share: status.draw_share(say(message), share),
+            should_stop=signals,
+        )
     except Cancelled:
         raise Stopped from None
     finally:

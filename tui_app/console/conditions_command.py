@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from contextlib import redirect_stdout
 from pathlib import Path
 
 import msgspec
@@ -17,7 +16,7 @@ from tui_app import comparison_text, tables, terminal, wording
 from tui_app.charts import accuracy_chart
 from tui_app.charts.accuracy_chart import AccuracyCurve
 from tui_app.console.status_line import StatusLine, Stopped
-from tui_app.console.training_command import say_loading
+from tui_app.console.training_command import prepare_for_torch
 from tui_app.i18n import _, printable, say
 
 _CURVE_SIZE = 60, 14
@@ -31,12 +30,12 @@ def print_conditions(runs_dir: Path, run_ids: Sequence[str], asked: Sequence[Con
     signals = StopSignals()
     signals.install()
     try:
-        say_loading()
+        prepare_for_torch()
         tested = measure_under_conditions(found, asked, "auto", status, signals)
     except Stopped:
         return 128 + (signals.received or 2)
     if json:
-        print(msgspec.json.format(msgspec.json.encode(tested)).decode())
+        print(msgspec.json.format(msgspec.json.encode(tested)).decode(), file=terminal.output())
         return 0
     status.warn_of_sample([one.dataset for one in tested])
     several = len({one.dataset for one in tested}) > 1
@@ -55,9 +54,8 @@ def measure_under_conditions(
 
     acceleration.keep_freed_memory()
     where = devices.resolve(device)
-    with redirect_stdout(sys.stderr):
-        for run in found:
-            load_network(run)  # to report a network that cannot be tested before testing any
+    for run in found:
+        load_network(run)  # to report a network that cannot be tested before testing any
     done, total = 0, len(found) * (len(asked) + 1)
 
     def advance() -> None:
@@ -73,7 +71,7 @@ def measure_under_conditions(
         should_stop=signals,
     )
     try:
-        with redirect_stdout(sys.stderr):
+        with terminal.unclaimed_output_dropped():
             tested = [robustness(run, asked, kept, where, advance) for run in found]
     except datasets.Cancelled:
         raise Stopped from None
@@ -92,7 +90,7 @@ def _run_name(one: Robustness, *, with_data: bool) -> str:
 def print_accuracies(named: Sequence[tuple[str, Sequence[Robustness]]]) -> None:
     """Print the accuracy by condition, as numbers and as a curve for each kind."""
     tables.print_table(comparison_text.as_table(comparison_text.robustness(named)))
-    plain = not terminal.takes_utf8(sys.stdout)
+    plain = not terminal.takes_utf8(terminal.output())
     for kind in comparison_text.kinds_of([run for _name, found in named for run in found]):
         drawn = []
         for position, (name, found) in enumerate(named):

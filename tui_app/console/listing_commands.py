@@ -10,12 +10,14 @@ import msgspec
 
 from core.config import Architecture
 from core.runs import directory
-from tui_app import i18n, tables, wording
+from tui_app import i18n, tables, terminal, wording
+from tui_app.console.training_command import prepare_for_torch
 from tui_app.i18n import _
 
 
 def print_layers(described: Sequence[Architecture], *, json: bool) -> None:
     """Print the layer tables of networks, as text or as JSON."""
+    prepare_for_torch()
     import torch
 
     from core.networks import tabulate
@@ -28,7 +30,8 @@ def print_layers(described: Sequence[Architecture], *, json: bool) -> None:
         found.append(tabulate.layer_table(network, each.model))
     if json:
         as_dicts = [table.to_dict() for table in found]
-        print(msgspec.json.format(msgspec.json.encode(as_dicts if len(found) > 1 else as_dicts[0])).decode())
+        content = msgspec.json.encode(as_dicts if len(found) > 1 else as_dicts[0])
+        print(msgspec.json.format(content).decode(), file=terminal.output())
         return
     for each, table in zip(described, found, strict=True):
         tables.print_table(tables.layers(table, wording.network_name(each)), tables.derivations(table))

@@ -13,7 +13,7 @@ from core.runs import directory
 from core.runs.directory import Run
 from core.runs.record import LIVE
 from core.worker.detach import StopSignals, redirect_output
-from tui_app import i18n
+from tui_app import i18n, terminal
 from tui_app.console.printer import Printer
 from tui_app.i18n import _
 
@@ -26,7 +26,7 @@ def train(runs_dir: Path, config: RunConfig, *, json: bool) -> int:
     """Create a run, train it in the foreground, and return the exit code."""
     signals = StopSignals()
     signals.install()
-    say_loading()
+    prepare_for_torch()
     from core.data.split_and_permute import expected_train_size
     from core.training import devices, trial
 
@@ -44,13 +44,14 @@ def resume(run: Run, *, json: bool) -> int:
     """Resume a run in the foreground and return the exit code."""
     signals = StopSignals()
     signals.install()
-    say_loading()
+    prepare_for_torch()
     run.withdraw_stop()
     return _carry_out(run, signals, json=json)
 
 
-def say_loading() -> None:
-    """Print, on a terminal only, that torch is being loaded."""
+def prepare_for_torch() -> None:
+    """Print, on a terminal only, that torch is being loaded; from now on stdout is kept from what a network prints."""
+    terminal.claim_stdout()
     if sys.stderr.isatty():
         print(_("Loading torch…"), file=sys.stderr, flush=True)
 
@@ -58,23 +59,32 @@ def say_loading() -> None:
 def _carry_out(run: Run, signals: StopSignals, *, json: bool) -> int:
     from core.worker.carry_out import carry_out
 
-    out = os.fdopen(os.dup(1), "w", encoding=sys.stdout.encoding, errors="replace")
     err = os.fdopen(os.dup(2), "w", encoding=sys.stderr.encoding, errors="replace")
-    printer = Printer(run.id, out, err, json=json)
-    redirect_output(run.log_path)  # a network may print: stdout is for the exam's lines
+    printer = Printer(run.id, terminal.output(), err, json=json)
+    logged = _size(run.log_path)
+    redirect_output(run.log_path)  # what a network prints for every batch is not for the terminal
     try:
         ended = carry_out(run, printer.show, signals)
     except Problem as problem:  # stderr now goes to the log
         printer.note(f"mnist-tui: {i18n.say(problem)}")
         return EXIT_CODES["failed"]
+    if _size(run.log_path) > logged:
+        printer.note(_("What was printed meanwhile is in {path}").format(path=i18n.printable(str(run.log_path))))
     if ended.status == "stopped" and signals.received is not None:
         return 128 + signals.received
     return EXIT_CODES[ended.status]
 
 
+def _size(path: Path) -> int:
+    try:
+        return path.lstat().st_size
+    except OSError:
+        return 0
+
+
 def follow(run: Run, *, json: bool) -> int:
     """Print a run's events from its start until it ends or the reader is gone, and return the exit code."""
-    printer = Printer(run.id, sys.stdout, sys.stderr, json=json)
+    printer = Printer(run.id, terminal.output(), sys.stderr, json=json)
     reader = run.reader()
     while True:
         summary = run.summary()  # before reading, so that everything written before the end is read
