@@ -124,7 +124,7 @@ def verdict(pair: Pair) -> str:
 def left_out(part: LeftOut) -> str:
     """Explain why a run is left out: `RN_2, seed 3 is left out: …`."""
     text = _("{network}, seed {seed} is left out: {why}")
-    return text.format(network=printable(part.model.rpartition("/")[2]), seed=part.seed, why=say(part.why))
+    return text.format(network=printable(part.name), seed=part.seed, why=say(part.why))
 
 
 def p_value(p: float) -> str:

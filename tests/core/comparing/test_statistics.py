@@ -103,7 +103,7 @@ def test_networks_of_one_name_are_told_apart(tmp_path: Path) -> None:
         for model, settings in (("/a/n.py:Net", {}), ("/b/n.py:Net", {}), ("RN_2", {}), ("RN_2", {"width": 0.5}))
     ]
     names = [network.name for network in statistics.summarise([record(run) for run in made]).networks]
-    assert names == ["/a/n.py:Net", "/b/n.py:Net", "RN_2", "RN_2 (width=0.5)"]
+    assert names == ["/a/n.py:Net", "/b/n.py:Net", "RN_2", "RN_2+width=0.5"]
 
 
 @pytest.mark.parametrize(
