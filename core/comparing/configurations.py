@@ -16,7 +16,7 @@ from core.config import RunConfig, setting_from_text
 from core.messages import N_, InvalidSetting
 
 _SAME_IMAGES = N_("{setting} cannot differ between configurations: all are trained and tested on the same images")
-_SAME_MACHINE = N_("{setting} cannot differ between configurations: their times are compared")
+_SAME_MACHINE = N_("{setting} cannot differ between configurations: their times would not be comparable")
 _OF_ALL = {
     "seed": N_("{setting} cannot differ between configurations: all are trained with the same seeds"),
     "dataset": _SAME_IMAGES,
@@ -71,8 +71,9 @@ def _parse(text: str) -> dict[str, Any]:
     for part in _PLUS.split(text[len(network) :])[1:]:
         typed, equals, value = (piece.strip() for piece in part.partition("="))
         name = typed.replace("-", "_")
-        if name in _OF_ALL:
-            raise InvalidSetting(name, _OF_ALL[name], setting=typed)
+        reason = _OF_ALL.get(name, "")
+        if reason:
+            raise InvalidSetting(name, reason, setting=typed)
         if name not in OWN:
             message = N_("{configuration}: there is no setting {setting}; there are {known}")
             raise InvalidSetting("model", message, configuration=text, setting=typed, known=", ".join(OWN))

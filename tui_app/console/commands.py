@@ -174,7 +174,7 @@ def compare(
         typer.Argument(
             metavar=_("CONFIG"),
             show_default=False,
-            help=_("Two or more: networks, with settings of their own or without, such as RN_2 RN_2+dropout=0.3.")
+            help=_("Networks, two or more; any may have settings of its own: RN_2 RN_2+dropout=0.3.")
             + " "
             + _("[default: {default}]").format(default=" ".join(EXAM_PAIR)),
         ),

@@ -78,7 +78,7 @@ class CompareScreen(AskingScreen[list[str]]):
         yield Header()
         with Horizontal(classes="field", id="field-models"):
             yield Label(_("Networks"))
-            yield Input(configurations.line(self._offered), id="models", compact=True)
+            yield Input(configurations.line(self._offered), id="models", compact=True, select_on_focus=False)
         with Horizontal(classes="field", id="field-seeds"):
             yield Label(_("Seeds"))
             yield Input(str(_SEEDS), id="seeds", compact=True)
