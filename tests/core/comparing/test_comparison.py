@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from core import files, machine
-from core.comparing import comparison
+from core.comparing import comparison, statistics
 from core.comparing.comparison import Comparison, Part, plan
 from core.messages import InvalidSetting, Message
 from core.runs import directory
@@ -199,6 +199,33 @@ def test_progress_over_the_whole(tmp_path: Path, launched: list[Worked]) -> None
     made.advance()
     assert made.share == pytest.approx(0.5)
     assert made.seconds_left() == pytest.approx(3.0)
+
+
+def test_time_is_that_of_the_configuration_and_not_of_its_network(tmp_path: Path, launched: list[Worked]) -> None:
+    made = Comparison(tmp_path, plan(("RN_1", "RN_1+width=2"), 2, SETTINGS), at_once=2)
+    made.advance()
+    for process, elapsed in zip(launched, (1.0, 9.0), strict=True):
+        progress = Progress(epoch=1, step=63, loss=0.5, losses=(), images_per_s=1.0, elapsed_s=elapsed)
+        write(process.run, started(process.run.config()), progress)
+    made.advance()
+    # Halfway through 2 s and 18 s, and as much again to come.
+    assert made.share == pytest.approx(0.25)
+    assert made.seconds_left() == pytest.approx(18.0)
+    launched[0].code = 0
+    write(launched[0].run, RunEnded(status="diverged"))
+    made.advance()
+    assert made.share == pytest.approx((2 + 9) / 40)
+
+
+def test_the_names_of_all_stay_where_a_configuration_has_no_result(tmp_path: Path) -> None:
+    finished(tmp_path, config_of("RN_2", 0, dropout=0.3), range(20))
+    for model in ("RN_1", "RN_2"):
+        ended = directory.create(tmp_path, config_of(model, 0))
+        write(ended, started(ended.config()), RunEnded(status="diverged", message=Message("too fast")))
+    made = Comparison(tmp_path, plan(("RN_2", "RN_2+dropout=0.3", "RN_1"), 1, SETTINGS), at_once=1)
+    results = statistics.summarise(made.finished, made.left_out, made.names)
+    assert [network.name for network in results.networks] == ["RN_2+dropout=0.3"]
+    assert [(part.name, part.model) for part in results.left_out] == [("RN_2", "RN_2"), ("RN_1", "RN_1")]
 
 
 def test_a_stop_reaches_every_run_in_progress(tmp_path: Path, launched: list[Worked]) -> None:
