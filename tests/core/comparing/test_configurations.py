@@ -8,10 +8,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from core.comparing.comparison import plan
 from core.comparing.configurations import configurations, line, words
 from core.config import RunConfig
 from core.messages import InvalidSetting
-from core.runs.sameness import distinct_names, full_name
+from core.runs.sameness import full_name
 from tests.core.comparing.finished_runs import SETTINGS
 
 
@@ -62,6 +63,8 @@ def test_a_configuration_has_its_own_settings_and_the_shared_ones(text: str, cha
         ("RN_2+exact", "exact is not for comparisons"),
         ("/no+such=x/net.py:Net+lr=1", r"no network file /no\+such=x/net.py$"),
         ("/no/net.py:Net+lr=1", r"no network file /no/net.py$"),
+        ("~nobody-of-this-name/net.py:Net", "no network file ~nobody"),
+        ("/" + "x" * 300 + ".py:Net", "no network file /xxx"),
     ],
 )
 def test_what_is_no_configuration_is_refused(text: str, said: str) -> None:
@@ -71,15 +74,14 @@ def test_what_is_no_configuration_is_refused(text: str, said: str) -> None:
 
 
 def test_an_existing_file_wins_over_the_signs_in_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("a+b=c", "a+lr=2.py:X"):
+    folders = ("a+b=c", "a+lr=2.py:X", "RN_2+lr=2")
+    for name in folders:
         (tmp_path / name).mkdir()
         (tmp_path / name / "n+et.py").touch()
     monkeypatch.chdir(tmp_path)
-    texts = ["a+b=c/n+et.py:Net", "a+b=c/n+et.py:Net+lr=2", "a+lr=2.py:X/n+et.py:Net", "a+lr=2.py:X/n+et.py:Net+lr=2"]
+    texts = [f"{name}/n+et.py:Net{own}" for name in folders for own in ("", "+lr=2")]
     assert configurations(texts, SETTINGS) == [
-        but(model=f"{tmp_path}/{folder}/n+et.py:Net", **changes)
-        for folder in ("a+b=c", "a+lr=2.py:X")
-        for changes in ({}, {"lr": 2.0})
+        but(model=f"{tmp_path}/{name}/n+et.py:Net", **changes) for name in folders for changes in ({}, {"lr": 2.0})
     ]
 
 
@@ -112,13 +114,12 @@ def test_nothing_is_compared_with_itself(texts: list[str], said: str) -> None:
     ],
 )
 def test_names_say_what_differs_from_the_shared_settings_and_no_more(texts: list[str], names: list[str]) -> None:
-    assert distinct_names(configurations(texts, SETTINGS), SETTINGS) == names
+    assert [part.name for part in plan(texts, 1, SETTINGS)] == names
 
 
 def test_a_name_is_as_typed_where_the_shared_settings_are_not_the_defaults() -> None:
-    shared = but(lr=0.01, dropout=0.5)
     texts = ["RN_2", "RN_2+lr=0.001", "RN_2+dropout=0"]
-    assert distinct_names(configurations(texts, shared), shared) == texts
+    assert [part.name for part in plan(texts, 1, but(lr=0.01, dropout=0.5))] == texts
 
 
 def test_full_names_give_the_same_configurations_again(tmp_path: Path) -> None:
