@@ -242,7 +242,12 @@ def _refuse(field: str, text: str) -> None:
 
 def _own_network(model: str) -> str:
     name, _, class_name = model.rpartition(":")
-    path = Path(name).expanduser().absolute()
-    if not path.is_file():
+    path = Path(name)
+    try:
+        path = path.expanduser().absolute()
+        is_file = path.is_file()
+    except (OSError, RuntimeError):  # the name is too long, or its `~user` has no home
+        is_file = False
+    if not is_file:
         raise InvalidSetting("model", "there is no network file {path}", path=str(path))
     return f"{path}:{class_name}"

@@ -17,19 +17,21 @@ from core.training import devices
 
 def settle(
     config: RunConfig,
-    models: Sequence[str],
+    configurations: Sequence[RunConfig],
     *,
     notify: Callable[[Message], None],
     progress: Callable[[Message, float], None],
     should_stop: Callable[[], bool],
 ) -> RunConfig:
-    """Return the settings of a comparison of `models` with device, threads and data set chosen; download data once.
+    """Return the settings that a comparison's configurations share, with device, threads and data set chosen.
+
+    Downloads data once, and builds every network once.
 
     Raises `Problem` for anything that would fail in every run, and `datasets.Cancelled` if a download is stopped.
     """
     device = str(devices.resolve(config.device))
-    for model in models:
-        build_network(msgspec.structs.replace(config, model=model).architecture)
+    for architecture in dict.fromkeys(each.architecture for each in configurations):
+        build_network(architecture)
     return msgspec.structs.replace(
         config,
         device=device,

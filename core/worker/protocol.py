@@ -22,8 +22,9 @@ class Describe(msgspec.Struct, frozen=True, tag=True):
 class Settle(msgspec.Struct, frozen=True, tag=True):
     """A request to choose everything that the settings of a comparison leave open, and to download the data."""
 
-    models: tuple[str, ...]
     config: RunConfig
+    """Settings that the configurations share."""
+    configurations: tuple[RunConfig, ...]
 
 
 class Try(msgspec.Struct, frozen=True, tag=True):

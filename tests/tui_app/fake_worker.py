@@ -174,6 +174,6 @@ def _names(question: Question) -> list[str]:
     if isinstance(question, Try):
         return [question.config.model]
     if isinstance(question, Settle):
-        return list(question.models)
+        return [config.model for config in question.configurations]
     run_dirs = question.run_dirs if hasattr(question, "run_dirs") else (question.run_dir,)
     return [Path(run_dir).name for run_dir in run_dirs]
