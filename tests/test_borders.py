@@ -71,7 +71,7 @@ LOADING_TORCH = {
     "core.networks.own",
     "core.networks.rehearsal",
     "core.networks.tabulate",
-    "core.networks.trial",
+    "core.networks.two_batches",
     "core.networks.variant",
     "core.training.acceleration",
     "core.training.checkpoints",

@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from core.networks.trial import LARGE, SMALL, trial
+from core.networks.two_batches import LARGE, SMALL, on_two_batches
 
 _MATRIX_PRODUCTS = {"mm", "bmm", "addmm", "baddbmm", "addbmm", "mv", "addmv", "dot", "vdot"}
 _SUMS = {"sum", "nansum", "cumsum", "trace", "index_add", "scatter_add", "scatter_reduce"}
@@ -64,7 +64,7 @@ def macs_per_image(network: nn.Module) -> int | None:
     operation that is not known here, or sums by hand whose products cannot be told; or if they do not grow in
     proportion to the images. Neither the network nor the generator's state changes.
     """
-    with trial(network) as (stand_in, small, large):
+    with on_two_batches(network) as (stand_in, small, large):
         try:
             once, twice = _counted(stand_in, small), _counted(stand_in, large)
         except Exception:  # a custom network may do things that torch cannot trace

@@ -17,7 +17,7 @@ from core.messages import Message
 from core.networks.describe import kind, specification, times
 from core.networks.layer_table import Layer, LayerTable
 from core.networks.output_size import CONVOLUTIONS, derivation
-from core.networks.trial import LARGE, SMALL, trial
+from core.networks.two_batches import LARGE, SMALL, on_two_batches
 
 # Torch's own modules that hold layers, where its other modules are layers.
 _CONTAINERS = (
@@ -34,7 +34,7 @@ def layer_table(network: nn.Module, model: str) -> LayerTable:
     table. Lazy layers must have had their first forward pass, as they have after `build_network`. Raises whatever the
     network's forward raises.
     """
-    with trial(network) as (stand_in, small, large):
+    with on_two_batches(network) as (stand_in, small, large):
         paths = _paths(stand_in)
         calls, doubled = (_calls(stand_in, paths, images) for images in (small, large))
         parameters = list(stand_in.parameters())

@@ -10,9 +10,11 @@ import msgspec
 from core import machine
 from core.config import RunConfig
 from core.data import datasets
+from core.data.split_and_permute import expected_train_size
 from core.messages import Message
 from core.networks.build import build_network
 from core.training import devices
+from core.training.trial import try_out
 
 
 def settle(
@@ -25,18 +27,21 @@ def settle(
 ) -> RunConfig:
     """Return the settings that a comparison's configurations share, with device, threads and data set chosen.
 
-    Downloads data once, and builds every network once.
+    Downloads data once, builds every network once, and has every configuration of a custom one take a step.
 
     Raises `Problem` for anything that would fail in every run, and `datasets.Cancelled` if a download is stopped.
     """
-    device = str(devices.resolve(config.device))
+    device = devices.resolve(config.device)
     for architecture in dict.fromkeys(each.architecture for each in configurations):
         build_network(architecture)
+    dataset = _data_set(config, notify, progress, should_stop)
+    for each in configurations:
+        try_out(each, device, expected_train_size(msgspec.structs.replace(each, dataset=dataset)))
     return msgspec.structs.replace(
         config,
-        device=device,
-        threads=config.threads or threads_per_run(device),
-        dataset=_data_set(config, notify, progress, should_stop),
+        device=str(device),
+        threads=config.threads or threads_per_run(str(device)),
+        dataset=dataset,
         exact=False,
     )
 

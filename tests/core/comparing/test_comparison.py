@@ -168,7 +168,7 @@ def test_every_file_that_a_network_loaded_counts(tmp_path: Path) -> None:
     assert start is not None
 
     def state() -> str:
-        return Comparison(runs, [sameness.effective_config(start)], 1).parts[0].state
+        return Comparison(runs, [Part("Net", sameness.effective_config(start))], 1).parts[0].state
 
     assert state() == "done"
     for name, expected in (("net", "waiting"), ("helper", "waiting"), ("late", "waiting"), ("unused", "done")):

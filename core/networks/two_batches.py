@@ -16,7 +16,7 @@ LARGE = 2 * SMALL  # what doubles belongs to the images; powers of two suit netw
 
 
 @contextmanager
-def trial(network: nn.Module) -> Iterator[tuple[nn.Module, torch.Tensor, torch.Tensor]]:
+def on_two_batches(network: nn.Module) -> Iterator[tuple[nn.Module, torch.Tensor, torch.Tensor]]:
     """Yield a stand-in for `network`, in eval mode and without gradients, and two batches of blank images for it.
 
     The batches have SMALL and LARGE images. Neither the network nor the generator's state changes. Attention is carried
