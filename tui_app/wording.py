@@ -50,10 +50,12 @@ def network_name(network: RunConfig | Architecture, *, folder: bool = True) -> s
 def seed_and_threads(started: RunStarted) -> str:
     """Return what, besides the settings, decides the numbers of a run: `seed 7, 2 threads`, or on a GPU `seed 7`."""
     text = _("seed {seed}").format(seed=started.config.seed)
-    if started.device == "cpu":
-        threads = ngettext("{count} thread", "{count} threads", started.threads)
-        text += ", " + threads.format(count=started.threads)
-    return text
+    return text + ", " + threads(started.threads) if started.device == "cpu" else text
+
+
+def threads(number: int) -> str:
+    """Return a number of threads: `1 thread`, `2 threads`."""
+    return ngettext("{count} thread", "{count} threads", number).format(count=number)
 
 
 def dataset_title(started: RunStarted) -> str:

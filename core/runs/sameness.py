@@ -51,6 +51,16 @@ def same_but_for_seed_key(started: RunStarted) -> Hashable:
     return _fields(msgspec.structs.replace(config, device=kind_of_device), _IRRELEVANT_OR_SEED), started.steps_per_epoch
 
 
+def threads_that_differ(runs: Sequence[RunStarted]) -> list[int | None]:
+    """Return the threads of each run that another of the runs differs from in nothing else but its seed; else None."""
+    threads = [_without_idle_threads(effective_config(started)).threads for started in runs]
+    keys = [same_but_for_seed_key(msgspec.structs.replace(started, threads=1)) for started in runs]
+    return [
+        own if any(key == other and own != others for other, others in zip(keys, threads, strict=True)) else None
+        for key, own in zip(keys, threads, strict=True)
+    ]
+
+
 def distinct_names(configs: Sequence[RunConfig], base: RunConfig = _DEFAULTS) -> list[str]:
     """Return short names that tell configurations apart, such as `RN_2+dropout=0.3`.
 

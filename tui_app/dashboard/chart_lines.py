@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.runs import sameness
 from core.runs.events import RunStarted
 from core.runs.history import LossHistory
 from core.runs.record import LIVE
+from tui_app import wording
 from tui_app.charts.curves import Series
 from tui_app.dashboard.run_book import RunBook, ShownRun
 from tui_app.i18n import ngettext, printable
@@ -61,7 +62,10 @@ def colours(book: RunBook) -> dict[str, str]:
     return dict.fromkeys(book.overlaid, "") | known
 
 
-def _names(shown: Iterable[Line]) -> list[str]:
+def _names(shown: Sequence[Line]) -> list[str]:
+    """Return a name for each line, with its threads if nothing else tells two of them apart."""
+    begun = [line.started for line in shown if line.started is not None]
+    threads = iter(sameness.threads_that_differ(begun))
     groups = [line.started.config for line in shown if len(line.runs) > 1 and line.started is not None]
     networks = iter(sameness.distinct_names(groups))
     names = []
@@ -72,6 +76,8 @@ def _names(shown: Iterable[Line]) -> list[str]:
             names.append(text.format(network=printable(next(networks)), count=count))
         else:
             names.append(line.runs[0].run.id)
+        if line.started is not None and (number := next(threads)) is not None:
+            names[-1] += f" ({wording.threads(number)})"
     return names
 
 

@@ -14,6 +14,7 @@ from core.runs.sameness import (
     effective_config,
     same_but_for_seed_key,
     stands_for_key,
+    threads_that_differ,
 )
 from tests.recorded import started
 
@@ -123,3 +124,13 @@ def test_the_same_but_for_the_seed() -> None:
 )
 def test_names_tell_networks_apart_and_say_no_more(configs: list[RunConfig], names: list[str]) -> None:
     assert distinct_names(configs) == names
+
+
+def test_threads_are_named_where_nothing_else_tells_two_runs_apart() -> None:
+    one, two, of_another_seed = but(threads=1), but(threads=2), but(threads=1, seed=9)
+    slower = but(threads=2, lr=0.1)
+    runs = [started(config, threads=config.threads) for config in (one, two, of_another_seed, slower)]
+    assert threads_that_differ(runs) == [1, 2, 1, None]
+    assert threads_that_differ([runs[0], runs[2], runs[3]]) == [None] * 3
+    on_gpu = [started(config, threads=config.threads, device="cuda:0") for config in (one, two)]
+    assert threads_that_differ(on_gpu) == [None, None]
