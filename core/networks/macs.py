@@ -16,6 +16,7 @@ from core.networks.trial import LARGE, SMALL, trial
 _MATRIX_PRODUCTS = {"mm", "bmm", "addmm", "baddbmm", "addbmm", "mv", "addmv", "dot", "vdot"}
 _SUMS = {"sum", "nansum", "cumsum", "trace", "index_add", "scatter_add", "scatter_reduce"}
 _MEANS = {"mean", "norm", "linalg_vector_norm"}
+_STILL_PAIRS = {"abs", "pow", "sqrt", "add", "sub", "rsub", "mul", "div"}
 _REARRANGING = {
     *("cat", "stack", "clone", "copy", "_to_copy", "_unsafe_view", "transpose", "t", "squeeze", "unsqueeze"),
     *("as_strided", "index", "index_select", "index_put", "repeat", "constant_pad_nd", "where", "masked_fill"),
@@ -108,14 +109,15 @@ class _Counter(TorchDispatchMode):
         output = func(*args, **(kwargs or {}))
         name = func.overloadpacket.__name__.rstrip("_")  # without the mark of what works in place
         arrays = [each for each in tree_leaves((args, kwargs)) if isinstance(each, torch.Tensor) and each.numel() > 1]
-        elementwise = torch.Tag.pointwise in func.tags
         macs = _macs(name, args, output)
-        if macs is None and (elementwise or (func.namespace == "aten" and name in _WITHOUT_PRODUCTS)):
+        if macs is None and (
+            torch.Tag.pointwise in func.tags or (func.namespace == "aten" and name in _WITHOUT_PRODUCTS)
+        ):
             macs = self._macs_of_sum(name, arrays)
             if isinstance(output, torch.Tensor) and output.numel():
                 if name == "pow" and isinstance(args[1], int | float) and args[1] == 2:
                     name, arrays = "mul", arrays * 2
-                self._follow(name, arrays, output, elementwise=elementwise)
+                self._follow(name, arrays, output)
         if macs is not None:
             self.macs += macs
         elif not func.is_view:
@@ -132,14 +134,15 @@ class _Counter(TorchDispatchMode):
             return None
         return 0
 
-    def _follow(self, name: str, arrays: list[torch.Tensor], output: torch.Tensor, *, elementwise: bool) -> None:
+    def _follow(self, name: str, arrays: list[torch.Tensor], output: torch.Tensor) -> None:
         """Note where the output of an operation comes from."""
         followed = [(array, origin) for array in arrays if (origin := self._origins.get(_storage(array)))]
         kept = name in _REARRANGING or (name in ("mul", "div", "neg") and len(arrays) == 1)
         products = (name == "mul" and len(arrays) == 2) or (kept and any(each.products for _array, each in followed))
         larger = output.numel() > max((array.numel() for array in arrays), default=0)
         pairs = (larger and name in ("mul", "div", "sub", "rsub")) or any(
-            origin.pairs and (kept or (elementwise and array.numel() == output.numel())) for array, origin in followed
+            origin.pairs and (kept or (name in _STILL_PAIRS and array.numel() == output.numel()))
+            for array, origin in followed
         )
         if products or pairs:
             self._origins[_storage(output)] = _Origin(output, products, pairs)

@@ -175,6 +175,23 @@ def test_a_layer_that_computes_its_size_otherwise_claims_no_derivation() -> None
     assert only(Circular(2)).output_derivation == ""
 
 
+@pytest.mark.parametrize(
+    "layer_class",
+    [nn.Flatten, nn.Unfold, nn.PixelUnshuffle, nn.MaxPool2d, nn.AdaptiveAvgPool2d, nn.ZeroPad2d, nn.Upsample],
+)
+@pytest.mark.parametrize("reshaped", [(-1,), (-1, 1), (2, -1)])
+def test_a_layer_that_reshapes_inside_claims_no_derivation(
+    layer_class: type[nn.Module], reshaped: tuple[int, ...]
+) -> None:
+    class Reshaping(layer_class):  # type: ignore[misc, valid-type]
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            outputs: torch.Tensor = super().forward(x.reshape(-1, 1, 28, 28))
+            return outputs.reshape(reshaped)
+
+    layer = Reshaping() if layer_class is nn.Flatten else Reshaping(2)
+    assert table_of(nn.Flatten(0), layer).layers[1].output_derivation == ""
+
+
 def test_a_layer_called_by_keyword_has_its_derivation() -> None:
     class Keyword(nn.Module):
         def __init__(self) -> None:
