@@ -115,3 +115,17 @@ def test_only_what_grows_with_the_batch_is_the_batch(tokens: int) -> None:
         (None,),
         ((10,),),
     ]
+
+
+def test_a_calculation_with_the_number_of_images_is_not_shown() -> None:
+    class StepsFirst(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.flatten, self.out = nn.Flatten(), nn.Linear(28, 10)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            steps = self.flatten(x.squeeze(1).transpose(0, 1))
+            logits: torch.Tensor = self.out(steps.reshape(28, -1, 28)[-1])
+            return logits
+
+    assert rows(check(StepsFirst()), "output_shape", "output_derivation") == [((28, 28), ""), ((10,), "")]
