@@ -165,8 +165,8 @@ def _recurrent(module: nn.RNNBase) -> Message:
 def _resizing(module: Any) -> Message:
     """Return the settings of a layer that only changes the size of its input."""
     if isinstance(module, (*ADAPTIVE_AVERAGE_POOLS, *ADAPTIVE_MAX_POOLS)):
-        sizes = module.output_size
-        return _to(sizes if isinstance(sizes, tuple) else (sizes,) * dimensions(module))
+        sizes = _several(module.output_size)
+        return _to(sizes if len(sizes) > 1 else sizes * dimensions(module))
     if isinstance(module, nn.Unflatten):
         return _to(module.unflattened_size)
     if isinstance(module, FRACTIONAL_POOLS) and module.output_size is not None:

@@ -15,7 +15,7 @@ from core.networks.two_batches import LARGE, SMALL, on_two_batches
 
 _MATRIX_PRODUCTS = {"mm", "bmm", "addmm", "baddbmm", "addbmm", "mv", "addmv", "dot", "vdot"}
 _SUMS = {"sum", "nansum", "cumsum", "trace", "index_add", "scatter_add", "scatter_reduce"}
-_MEANS = {"mean", "norm", "linalg_vector_norm"}
+_NORMS = {"norm", "linalg_vector_norm"}
 _REARRANGING = {
     *("cat", "stack", "clone", "copy", "_to_copy", "_unsafe_view", "transpose", "t", "squeeze", "unsqueeze"),
     *("as_strided", "index", "index_select", "index_put", "repeat", "constant_pad_nd", "where", "masked_fill"),
@@ -26,7 +26,7 @@ _REARRANGING = {
 _OTHERS = """
     rsub abs eq ne lt le gt ge floor_divide threshold gelu mish glu hardswish _prelu_kernel complex polar
     log_sigmoid_forward rrelu_with_noise rrelu_with_noise_functional _thnn_fused_lstm_cell _thnn_fused_gru_cell
-    _local_scalar_dense detach lift resize set split unsafe_split unsafe_split_with_sizes
+    _local_scalar_dense lift resize set split unsafe_split unsafe_split_with_sizes
     repeat_interleave roll flip rot90 tril triu tril_indices triu_indices diag_embed block_diag
     pixel_shuffle pixel_unshuffle channel_shuffle native_channel_shuffle im2col col2im
     reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d replication_pad3d
@@ -37,7 +37,7 @@ _OTHERS = """
     new_empty_strided empty_strided scalar_tensor arange range linspace logspace eye fill zero
     rand rand_like randn randn_like randint randint_like random randperm bernoulli uniform normal log_normal exponential
     multinomial native_dropout
-    amax amin aminmax max min argmax argmin all any prod logsumexp median nanmedian mode var std var_mean std_mean
+    amax amin aminmax max min argmax argmin all any mean prod logsumexp median nanmedian mode var std var_mean std_mean
     cumprod cummax cummin _cummax_helper _cummin_helper logcumsumexp _logcumsumexp sort topk kthvalue
     _unique _unique2 unique_dim unique_consecutive count_nonzero histc bincount
     _softmax _log_softmax _safe_softmax _masked_softmax
@@ -51,7 +51,7 @@ _OTHERS = """
     upsample_linear1d upsample_bilinear2d upsample_trilinear3d upsample_bicubic2d
     _upsample_bilinear2d_aa _upsample_bicubic2d_aa
 """
-_WITHOUT_PRODUCTS = _SUMS | _MEANS | _REARRANGING | set(_OTHERS.split())
+_WITHOUT_PRODUCTS = _SUMS | _NORMS | _REARRANGING | set(_OTHERS.split())
 
 
 def macs_per_image(network: nn.Module) -> int | None:
@@ -60,9 +60,9 @@ def macs_per_image(network: nn.Module) -> int | None:
     They are those of matrix products, convolutions (the padding's zeros included) and attention, and those written as
     an elementwise product and its sum. Elementwise operations alone, normalisation, pooling and interpolation count as
     none, as is usual; a product of complex numbers counts as four. What a pass does once for all its images, such as
-    weights computed from others, is no image's. They are not known if the network does what torch cannot trace, an
-    operation that is not known here, or sums by hand whose products cannot be told; or if they do not grow in
-    proportion to the images. Neither the network nor the generator's state changes.
+    weights computed from others, is no image's. They are not known if the network does what torch cannot trace or what
+    is not known here, sums in another way what it has paired by hand, or if they do not grow in proportion to the
+    images. Neither the network nor the generator's state changes.
     """
     with on_two_batches(network) as (stand_in, small, large):
         try:
@@ -106,6 +106,8 @@ class _Counter(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         output = func(*args, **(kwargs or {}))
+        if func.is_view:
+            return output
         name = func.overloadpacket.__name__.rstrip("_")  # without the mark of what works in place
         arrays = [each for each in tree_leaves((args, kwargs)) if isinstance(each, torch.Tensor) and each.numel() > 1]
         elementwise = torch.Tag.pointwise in func.tags
@@ -116,19 +118,21 @@ class _Counter(TorchDispatchMode):
                 if name == "pow" and isinstance(args[1], int | float) and args[1] == 2:
                     name, arrays = "mul", arrays * 2
                 self._follow(name, arrays, output, elementwise=elementwise)
-        if macs is not None:
-            self.macs += macs
-        elif not func.is_view:
+        if macs is None:
             self.unknown[name, *(array.shape for array in arrays)] += 1
+        else:
+            self.macs += macs
         return output
 
     def _macs_of_sum(self, name: str, arrays: list[torch.Tensor]) -> int | None:
         """Return those that a sum of elementwise products completes, or None if it sums what pairs have become."""
         followed = [(array, origin) for array in arrays if (origin := self._origins.get(_storage(array)))]
-        if name in _SUMS and any(origin.products for _array, origin in followed):
-            return sum(array.numel() for array, origin in followed if origin.products)
+        if name in _SUMS or name == "mean":  # a mean of what is no pairs is pooling
+            summed = [array for array, origin in followed if origin.products and (origin.pairs or name != "mean")]
+            if summed:
+                return sum(array.numel() for array in summed)
         accumulates = name in ("add", "sub", "rsub") and len({array.numel() for array in arrays}) < len(arrays)
-        if (accumulates or name in _SUMS | _MEANS) and any(origin.pairs for _array, origin in followed):
+        if (accumulates or name in _SUMS | _NORMS) and any(origin.pairs for _array, origin in followed):
             return None
         return 0
 

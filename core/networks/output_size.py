@@ -70,8 +70,12 @@ def derivation(module: Any, given: torch.Size, gave: torch.Size) -> str:
     It is empty where there is nothing to derive, and where the layer does not follow its settings' formula.
     """
     slid = window(module)
+    if not given or not gave:
+        return ""
     if isinstance(module, nn.Flatten):
         return _flattened(module, given, gave)
+    if isinstance(module, nn.Unfold | nn.PixelShuffle | nn.PixelUnshuffle) and (min(len(given), len(gave)) < 3):
+        return ""  # a subclass reshapes inside
     if isinstance(module, nn.Unfold) and slid is not None:
         return _unfolded(slid, given, gave)
     if isinstance(module, nn.RNNBase):
@@ -101,8 +105,8 @@ def dimensions(module: nn.Module) -> int:
 
 
 def _last(count: int, given: torch.Size, gave: torch.Size) -> list[tuple[int, int]]:
-    """Return the sizes of the last dimensions before and after; none if there are fewer, as around a reshape inside."""
-    return list(zip(given[-count:], gave[-count:], strict=True)) if count <= min(len(given), len(gave)) else []
+    """Return the sizes of the last dimensions before and after; none if a subclass reshapes inside."""
+    return list(zip(given[-count:], gave[-count:], strict=True)) if 0 < count <= len(given) == len(gave) else []
 
 
 def _each_dimension(rule: _Rule, count: int, given: torch.Size, gave: torch.Size) -> str:
@@ -182,7 +186,7 @@ def _padded(module: Any) -> _Rule:
 def _flattened(module: nn.Flatten, given: torch.Size, gave: torch.Size) -> str:
     first, last = module.start_dim % len(given), module.end_dim % len(given)
     joined = given[first : last + 1]
-    if first == 0 or len(joined) < 2:
+    if first == 0 or len(joined) < 2 or len(gave) <= first:
         return ""
     return _if_right("·".join(map(str, joined)), math.prod(joined), gave[first])
 

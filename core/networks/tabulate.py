@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 import torch
 from torch import nn
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.nn.utils.parametrize import is_parametrized
 
 from core.messages import Message
@@ -59,8 +60,8 @@ class _Call:
     gave: torch.Size | None = None
 
 
-def _calls(network: nn.Module, modules: Iterable[nn.Module], images: torch.Tensor) -> list[_Call]:
-    """Run a network and return the calls of its modules, in the order in which they begin."""
+def _calls(network: nn.Module, modules: Container[nn.Module], images: torch.Tensor) -> list[_Call]:
+    """Run a network and return the calls of some of its modules, in the order in which they begin."""
     calls: list[_Call] = []
     unfinished: list[_Call] = []
 
@@ -73,16 +74,10 @@ def _calls(network: nn.Module, modules: Iterable[nn.Module], images: torch.Tenso
             pass  # a call within this one raised something that the network caught
         call.given, call.gave = _first_shape([*args, *kwargs.values()]), _first_shape(output)
 
-    handles = []
-    try:
-        for module in modules:
-            handles.append(module.register_forward_pre_hook(begin))
-            handles.append(module.register_forward_hook(end, with_kwargs=True))
+    # For every module there is: those compiled by torch.jit take no hooks of their own.
+    with register_module_forward_pre_hook(begin), register_module_forward_hook(end, with_kwargs=True):
         network(images)
-    finally:
-        for handle in handles:
-            handle.remove()
-    return calls
+    return [call for call in calls if call.module in modules]
 
 
 def _paired(calls: list[_Call], doubled: list[_Call]) -> Iterator[tuple[_Call, _Call | None]]:
@@ -133,11 +128,11 @@ class _Rows:
         for module in self._paths:
             if not _is_layer(module):
                 self._add_parameters(module)
-            elif not self._counted.issuperset(_own_parameters(module)):
+            elif not self._counted.issuperset(_own_parameters(module).values()):
                 self.found[module] = self._layer(module, None, "", called=False)
 
     def _layer(self, module: nn.Module, size: tuple[int, ...] | None, derived: str, *, called: bool = True) -> Layer:
-        parameters = _own_parameters(module)
+        parameters = list(_own_parameters(module).values())
         new = [parameter for parameter in parameters if parameter not in self._counted]
         self._counted.update(new)
         name = type(module).__name__
@@ -156,7 +151,7 @@ class _Rows:
         )
 
     def _add_parameters(self, container: nn.Module) -> None:
-        for name, parameter in container.named_parameters(recurse=False):
+        for name, parameter in _own_parameters(container).items():
             if parameter in self._counted:
                 continue
             self._counted.add(parameter)
@@ -198,16 +193,18 @@ def _is_layer(module: nn.Module) -> bool:
 
 def _carried(module: nn.Module) -> list[tuple[str, nn.Module]]:
     """Return the modules in a module that a reader sees, by name; what computes its parameters is a part of it."""
+    if isinstance(module, torch.jit.ScriptModule):  # its modules are compiled with it, and no longer called
+        return []
     inside = {"parametrizations"} if is_parametrized(module) else set()
     if isinstance(module, nn.MultiheadAttention):
         inside.add("out_proj")
     return [(name, child) for name, child in module.named_children() if name not in inside]
 
 
-def _own_parameters(layer: nn.Module) -> list[nn.Parameter]:
-    """Return the parameters of a layer without those of the layers that it carries."""
-    carried = {parameter for _name, child in _carried(layer) for parameter in child.parameters()}
-    return [parameter for parameter in layer.parameters() if parameter not in carried]
+def _own_parameters(module: nn.Module) -> dict[str, nn.Parameter]:
+    """Return the parameters of a module without those of the modules that it carries."""
+    carried = {parameter for _name, child in _carried(module) for parameter in child.parameters()}
+    return {name: parameter for name, parameter in module.named_parameters() if parameter not in carried}
 
 
 def _first_shape(value: object) -> torch.Size | None:

@@ -175,6 +175,23 @@ def test_a_layer_that_computes_its_size_otherwise_claims_no_derivation() -> None
     assert only(Circular(2)).output_derivation == ""
 
 
+@pytest.mark.parametrize(
+    "layer_class",
+    [nn.Flatten, nn.Unfold, nn.PixelUnshuffle, nn.MaxPool2d, nn.AdaptiveAvgPool2d, nn.ZeroPad2d, nn.Upsample],
+)
+@pytest.mark.parametrize("reshaped", [(-1,), (-1, 1), (2, -1)])
+def test_a_layer_that_reshapes_inside_claims_no_derivation(
+    layer_class: type[nn.Module], reshaped: tuple[int, ...]
+) -> None:
+    class Reshaping(layer_class):  # type: ignore[misc, valid-type]
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            outputs: torch.Tensor = super().forward(x.reshape(-1, 1, 28, 28))
+            return outputs.reshape(reshaped)
+
+    layer = Reshaping() if layer_class is nn.Flatten else Reshaping(2)
+    assert table_of(nn.Flatten(0), layer).layers[1].output_derivation == ""
+
+
 def test_a_layer_called_by_keyword_has_its_derivation() -> None:
     class Keyword(nn.Module):
         def __init__(self) -> None:
@@ -186,3 +203,42 @@ def test_a_layer_called_by_keyword_has_its_derivation() -> None:
             return maps
 
     assert rows(check(Keyword()), "output_derivation") == [("(28 − 3)/1 + 1 = 26",)]
+
+
+class NormedConvolution(nn.Conv2d):
+    """A convolution that carries the normalisation of its output."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, 3, bias=False)
+        self.norm = nn.BatchNorm2d(outputs)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(self.norm(super().forward(x)))
+
+
+class LowRank(nn.Linear):
+    """A linear layer with a correction of low rank, in parametrized layers."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs)
+        self.down = nn.utils.parametrizations.weight_norm(nn.Linear(inputs, 2, bias=False))
+        self.up = nn.Linear(2, outputs, bias=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        corrected: torch.Tensor = super().forward(x) + self.up(self.down(x))
+        return corrected
+
+
+def test_a_layer_that_carries_others_keeps_its_row() -> None:
+    table = table_of(NormedConvolution(1, 8), nn.Flatten(), LowRank(5408, 10))
+    assert rows(table, "name", "type", "output_shape", "parameter_sum", "output_derivation") == [
+        ("0", "NormedConvolution", (8, 26, 26), "1×8×3×3", "(28 − 3)/1 + 1 = 26"),
+        ("0.norm", "BatchNorm2d", (8, 26, 26), "2×8", ""),
+        ("1", "Flatten", (5408,), "", "8·26·26 = 5408"),
+        ("2", "LowRank", (10,), "5408×10 + 10", ""),
+        ("2.down", "ParametrizedLinear", (2,), "2×1 + 2×5408", ""),
+        ("2.up", "Linear", (10,), "2×10", ""),
+    ]
+    assert [str(layer.kind) for layer in table.layers] == [
+        *("convolution", "batch norm", "flatten", "linear", "linear", "linear"),
+    ]

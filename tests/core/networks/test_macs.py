@@ -131,6 +131,9 @@ def _masked_attention(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         # written out by hand
         (lambda x, w: (x.flatten(1)[:, :, None] * w).sum(1), 7840),
         (lambda x, w: (x.flatten(1)[:, :, None] * w / 28).transpose(1, 2).contiguous().sum(-1), 7840),
+        (lambda x, w: (x.flatten(1)[:, None] * w.T).mean(-1), 7840),
+        (lambda x, w: (x * w[:4, 0].reshape(4, 1, 1)).relu().mean((2, 3)) @ w[:4], 40),
+        (lambda x, w: (x.flatten(1)[:, None] * w.T).detach().sum(-1), 7840),
         (lambda x, w: -((x.flatten(1)[:, None] - w.T) ** 2).sum(-1), 7840),
         # elementwise: as usual, none
         (lambda x, w: (x.flatten(1) * w[:, 0].sigmoid() + w[:, 1]) @ w, 7840),
@@ -147,6 +150,7 @@ def test_products_without_layers_are_counted(function: Any, expected: int) -> No
     "function",
     [
         lambda x, w: sum((x.flatten(1)[:, i : i + 1] * w[i] for i in range(9)), torch.zeros(10)),
+        lambda x, w: (x.flatten(1)[:, None] * w.T).relu().sum(-1),
         lambda x, w: -(x.flatten(1)[:, None] - w.T).norm(dim=-1),
         lambda x, w: -torch.cdist(x.flatten(1), w.T),
         lambda x, w: torch.fft.fft2(x).abs().flatten(1) @ w,
@@ -154,7 +158,16 @@ def test_products_without_layers_are_counted(function: Any, expected: int) -> No
         lambda x, w: torch.linalg.matrix_exp(x[:, 0])[:, 0, :10] * w[0],
         lambda x, w: x.flatten(1) @ x.flatten(1).T @ x.flatten(1) @ w,
     ],
-    ids=["summed by hand", "distances", "cdist", "Fourier", "sparse", "exponential", "across the batch"],
+    ids=[
+        "summed by hand",
+        "summed later",
+        "distances",
+        "cdist",
+        "Fourier",
+        "sparse",
+        "exponential",
+        "across the batch",
+    ],
 )
 def test_what_has_no_formula_is_not_known(function: Any) -> None:
     assert macs_per_image(Functional(function)) is None
