@@ -55,8 +55,7 @@ class Part:
         """The entry for this run among those without a result."""
         return LeftOut(
             run=self.followed.run.id if self.followed is not None else "",
-            model=self.config.model,
-            seed=self.config.seed,
+            config=self.config,
             status=self.status,
             why=self.why or Message("no reason given"),
         )

@@ -178,6 +178,12 @@ def compare(
     seeds: Annotated[
         str, typer.Option(metavar="N", show_default=False, help=_("Runs of each network. [default: 5]"))
     ] = "5",
+    margin: Annotated[
+        str,
+        typer.Option(
+            metavar="X", show_default=False, help=_("Smallest difference that matters, in points. [default: 0.1]")
+        ),
+    ] = "0.1",
     *,
     settings: dict[str, Any],
     conditions: Annotated[
@@ -193,6 +199,7 @@ def compare(
     lang: Lang = None,
 ) -> int:
     from core.comparing.comparison import check_seeds
+    from core.comparing.verdict import check_margin
     from core.data.conditions import default
     from tui_app.console import compare_command
 
@@ -202,6 +209,7 @@ def compare(
         settings=settings,
         conditions=tuple(default()) if conditions else (),
         report=Path(report).expanduser() if report is not None else None,
+        margin=check_margin(margin),
         json=json,
     )
     return compare_command.compare(_runs_dir(runs_dir or context.obj), request)

@@ -16,6 +16,7 @@ import msgspec
 from core.comparing import comparison, statistics
 from core.comparing.comparison import Comparison, Part
 from core.comparing.statistics import Results
+from core.comparing.verdict import MARGIN
 from core.config import RunConfig
 from core.data.conditions import Condition, Robustness
 from core.runs.directory import FollowedRun
@@ -40,6 +41,8 @@ class Request:
     settings: Mapping[str, Any] = field(default_factory=dict)
     conditions: tuple[Condition, ...] = ()
     report: Path | None = None
+    margin: float = MARGIN
+    """Smallest difference in accuracy that matters, as a fraction."""
     json: bool = False
 
 
@@ -59,7 +62,7 @@ def compare(runs_dir: Path, request: Request) -> int:
         _check_finished(made)
         if not _carry_out(made, status, signals):
             raise Stopped
-        results = statistics.summarise(made.finished, made.left_out) if made.finished else None
+        results = statistics.summarise(made.finished, made.left_out, margin=request.margin) if made.finished else None
         if results is None:
             return _exit_code(made)
         tested = _test_all(made.finished, results, request.conditions, settings.device, status, signals)
@@ -69,10 +72,10 @@ def compare(runs_dir: Path, request: Request) -> int:
     command = _command(request, settings)
     status.warn_of_sample([results.started.dataset])
     if request.report is not None:
-        for path in pages.write(request.report, Content(results, command, at_once, tested)):
+        for path in pages.write(request.report, Content(results, command, tested)):
             status.note(_("Written: {path}").format(path=printable(str(path))))
     if request.json:
-        print(_json(results, command, at_once, tested))
+        print(_json(results, command, tested))
     else:
         _print(results, tested)
     return _exit_code(made)
@@ -190,7 +193,7 @@ def _print(results: Results, tested: Sequence[tuple[str, Sequence[Robustness]]])
         comparison_text.as_table(comparison_text.networks(results)), ["", *comparison_text.notes(results)]
     )
     for pair in results.pairs:
-        lines = [comparison_text.pair_title(pair)]
+        lines = list(filter(None, (comparison_text.pair_title(pair), comparison_text.variance(pair))))
         if pair.mcnemar:
             tables.print_texts(lines)
             tables.print_table(comparison_text.as_table(comparison_text.mcnemar(pair)))
@@ -200,7 +203,7 @@ def _print(results: Results, tested: Sequence[tuple[str, Sequence[Robustness]]])
         print_accuracies(tested)
 
 
-def _json(results: Results, command: str, at_once: int, tested: Sequence[tuple[str, Sequence[Robustness]]]) -> str:
+def _json(results: Results, command: str, tested: Sequence[tuple[str, Sequence[Robustness]]]) -> str:
     """Return one JSON object, with its texts in English."""
     started = results.started
     content: dict[str, Any] = {
@@ -218,13 +221,21 @@ def _json(results: Results, command: str, at_once: int, tested: Sequence[tuple[s
         "machine": {
             "device": started.device,
             "device_name": started.device_name,
+            "processors": results.processors,
             "torch": started.torch_version,
             "threads": started.threads,
-            "at_once": at_once,
+            "at_once": results.side_by_side,
         },
+        "margin": results.margin,
         "networks": results.networks,
-        "pairs": [{**msgspec.structs.asdict(pair), "verdict": str(pair.verdict)} for pair in results.pairs],
-        "left_out": [{**msgspec.structs.asdict(part), "why": str(part.why)} for part in results.left_out],
+        "pairs": [
+            {**msgspec.structs.asdict(pair), "verdict": " ".join(map(str, pair.verdict))} for pair in results.pairs
+        ],
+        "left_out": [
+            {"run": part.run, "model": part.config.model, "seed": part.config.seed, "status": part.status}
+            | {"why": str(part.why)}
+            for part in results.left_out
+        ],
         "conditions": [{"network": name, "runs": found} for name, found in tested],
         "command": command,
     }
@@ -245,6 +256,8 @@ def _command(request: Request, settings: RunConfig) -> str:
             words += [option] if value else []
         elif name in always or value != getattr(default, name):
             words += [option, f"{value:g}" if isinstance(value, float) else str(value)]
+    if request.margin != MARGIN:
+        words += ["--margin", f"{100 * request.margin:g}"]
     if request.conditions:
         words.append("--conditions")
     return shlex.join(words)
