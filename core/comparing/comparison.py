@@ -119,8 +119,14 @@ class Comparison:
         self._at_once = max(1, at_once)
         self._stopping = False
         self._launching = Lock()
-        self.parts = [Part(config) for config in configs]
-        self._adopt()
+        self.parts: list[Part] = []
+        self.extend(configs)
+
+    def extend(self, configs: Sequence[RunConfig]) -> None:
+        """Add runs to the plan, and find those that exist already. Raises `Problem`."""
+        parts = [Part(config) for config in configs]
+        self._adopt(parts)
+        self.parts += parts
 
     def advance(self) -> bool:
         """Check the runs in progress, and start those that there is room for. Return False if nothing is left to do.
@@ -184,10 +190,10 @@ class Comparison:
 
     # Existing runs
 
-    def _adopt(self) -> None:
+    def _adopt(self, parts: Sequence[Part]) -> None:
         found: dict[Hashable, list[tuple[Summary, FollowedRun]]] = {}
-        wanted = {sameness.stands_for_key(part.config) for part in self.parts}
-        possible = {sameness.could_stand_for_key(part.config) for part in self.parts}
+        wanted = {sameness.stands_for_key(part.config) for part in parts}
+        possible = {sameness.could_stand_for_key(part.config) for part in parts}
         for summary in directory.Listing(self._runs_dir).read():
             if summary.config is None or sameness.could_stand_for_key(summary.config) not in possible:
                 continue
@@ -198,7 +204,7 @@ class Comparison:
             key = sameness.stands_for_key(config)
             if key in wanted and _is_current(summary):
                 found.setdefault(key, []).append((summary, followed))
-        for part in self.parts:
+        for part in parts:
             candidates = found.get(sameness.stands_for_key(part.config), [])
             best = max(candidates, key=lambda candidate: _usefulness(candidate[0]), default=None)
             if best is not None:

@@ -145,9 +145,11 @@ def variance_parts(table: TwoWay) -> Parts:
     )
 
 
-def resolution(table: TwoWay) -> float:
+def resolution(table: TwoWay) -> Any:
     """Return the half-width of the interval that would remain with any number of seeds."""
-    return Z * math.sqrt(float(table.of_images_alone) + ADDED_IMAGES / table.n_images**2)
+    import numpy as np
+
+    return Z * np.sqrt(table.of_images_alone + ADDED_IMAGES / table.n_images**2)
 
 
 def accuracy_estimate(right: Any) -> Estimate:

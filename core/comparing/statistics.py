@@ -9,9 +9,10 @@ from typing import Any
 
 import msgspec
 
-from core.comparing import intervals, verdict
+from core.comparing import intervals, sequential, verdict
 from core.comparing.intervals import Estimate, Parts, student_estimate
 from core.comparing.mcnemar import McNemar, mcnemar_test, swap_test
+from core.comparing.sequential import Decision
 from core.comparing.verdict import MARGIN, Difference, Outcome
 from core.config import RunConfig
 from core.messages import N_, Message, Problem
@@ -87,6 +88,9 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
     """Result of the one test over all the seeds' networks; None without a common seed."""
     verdict: tuple[Message, ...]
     """Sentences that claim no more than the numbers support; fractions in their values are percentage points."""
+    decision: Decision
+    """Decision on these test images that holds whenever one stops adding seeds."""
+    decision_text: tuple[Message, ...]
 
 
 class Results(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,6 +107,11 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     """Number of these runs that were trained at the same time, at most."""
     processors: tuple[str, ...] = ()
     """Names of the devices that the runs were trained on."""
+
+    @property
+    def is_decided(self) -> bool:
+        """True if more seeds would change the decision on no pair."""
+        return all(pair.decision.outcome != "open" for pair in self.pairs)
 
 
 def summarise(runs: Sequence[FollowedRun], left_out: Iterable[LeftOut] = (), *, margin: float = MARGIN) -> Results:
@@ -219,7 +228,9 @@ def _pair(first: NetworkResult, second: NetworkResult, right: Mapping[str, Any],
     tests = tuple(mcnemar_test(one.seed, *both) for (one, _other), both in zip(common, masks, strict=True))
     # One row for each seed, one column for each image: 1 where only the first network is right, −1 only the second.
     table = [one.astype("int16") - other.astype("int16") for one, other in masks]
+    n_images = first.runs[0].total
     found = _difference(table)
+    decision = sequential.decide(_differing(table), n_images, margin)
     parts, outcome = None, None
     if not common:
         text = N_("No seed has a finished run of both {first} and {second}: no conclusion is possible.")
@@ -242,25 +253,32 @@ def _pair(first: NetworkResult, second: NetworkResult, right: Mapping[str, Any],
         mcnemar=tests,
         p=swap_test(sum(table)) if common else None,
         verdict=tuple(sentences),
+        decision=decision,
+        decision_text=tuple(sequential.sentences(first.name, second.name, decision, n_images, margin)),
     )
+
+
+def _differing(table: Sequence[Any]) -> Any:
+    """Return the columns of the images on which two networks differ with any seed."""
+    import numpy as np
+
+    differences = np.stack(table) if table else np.zeros((0, 0))
+    return differences[:, differences.any(axis=0)]
 
 
 def _difference(table: Sequence[Any]) -> Difference | None:
     """Return the difference of two networks from a row for each seed; None below two seeds."""
-    import numpy as np
-
     if len(table) < 2:
         return None
-    differences = np.stack(table)
-    n_images = differences.shape[1]
-    two_way = intervals.two_way(differences[:, differences.any(axis=0)], n_images)
+    n_images = len(table[0])
+    two_way = intervals.two_way(_differing(table), n_images)
     low, high = intervals.difference_interval(two_way)
     inner_low, inner_high = intervals.difference_interval(two_way, 2 * intervals.LEVEL - 1)
     return Difference(
         interval=Estimate(float(two_way.mean), float(low), float(high)),
         inner=(float(inner_low), float(inner_high)),
         parts=intervals.variance_parts(two_way),
-        resolution=intervals.resolution(two_way),
+        resolution=float(intervals.resolution(two_way)),
         seeds=len(table),
         images=n_images,
     )

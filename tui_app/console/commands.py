@@ -176,8 +176,18 @@ def compare(
         ),
     ] = ",".join(EXAM_PAIR),
     seeds: Annotated[
-        str, typer.Option(metavar="N", show_default=False, help=_("Runs of each network. [default: 5]"))
-    ] = "5",
+        str | None, typer.Option(metavar="N", show_default=False, help=_("Runs of each network. [default: 5]"))
+    ] = None,
+    until_decided: Annotated[
+        bool,
+        typer.Option("--until-decided", help=_("Add seeds until it is decided which is better on these test images.")),
+    ] = False,
+    max_seeds: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N", show_default=False, help=_("Largest number of seeds with --until-decided. [default: 30]")
+        ),
+    ] = None,
     margin: Annotated[
         str,
         typer.Option(
@@ -198,14 +208,14 @@ def compare(
     runs_dir: RunsDir = None,
     lang: Lang = None,
 ) -> int:
-    from core.comparing.comparison import check_seeds
     from core.comparing.verdict import check_margin
     from core.data.conditions import default
     from tui_app.console import compare_command
 
     request = compare_command.Request(
         models=tuple(setting_from_text("model", model) for model in models.split(",")),
-        seeds=check_seeds(seeds),
+        seeds=compare_command.number_of_seeds(seeds, max_seeds, until_decided),
+        until_decided=until_decided,
         settings=settings,
         conditions=tuple(default()) if conditions else (),
         report=Path(report).expanduser() if report is not None else None,

@@ -15,10 +15,12 @@ import msgspec
 
 from core.comparing import comparison, statistics
 from core.comparing.comparison import Comparison, Part
+from core.comparing.sequential import IMAGES_FROM
 from core.comparing.statistics import Results
 from core.comparing.verdict import MARGIN
 from core.config import RunConfig
 from core.data.conditions import Condition, Robustness
+from core.messages import InvalidSetting, Message
 from core.runs.directory import FollowedRun
 from core.worker.detach import StopSignals
 from tui_app import comparison_text, i18n, tables
@@ -38,12 +40,24 @@ class Request:
 
     models: tuple[str, ...]
     seeds: int
+    """Number of seeds, or the largest number if they are added until the answer is decided."""
+    until_decided: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
     conditions: tuple[Condition, ...] = ()
     report: Path | None = None
     margin: float = MARGIN
     """Smallest difference in accuracy that matters, as a fraction."""
     json: bool = False
+
+
+def number_of_seeds(seeds: str | None, max_seeds: str | None, until_decided: bool) -> int:
+    """Parse the number of seeds, or the largest number, as a user types them. Raises `InvalidSetting`."""
+    if until_decided and seeds is not None:
+        raise InvalidSetting("seeds", "--until-decided finds the number of seeds: give --max-seeds, not --seeds")
+    if max_seeds is not None and not until_decided:
+        raise InvalidSetting("max_seeds", "--max-seeds goes only with --until-decided")
+    given, default = (max_seeds, "30") if until_decided else (seeds, "5")
+    return comparison.check_seeds(default if given is None else given)
 
 
 def compare(runs_dir: Path, request: Request) -> int:
@@ -58,11 +72,12 @@ def compare(runs_dir: Path, request: Request) -> int:
         settings = _settle(request, status, signals)
         at_once = comparison.at_once(settings.device, settings.threads)
         configs = comparison.plan(request.models, request.seeds, settings)
-        made = Comparison(runs_dir, configs, at_once)
+        per_seed = len(configs) // request.seeds
+        first = per_seed * IMAGES_FROM if request.until_decided else len(configs)
+        made = Comparison(runs_dir, configs[:first], at_once)
         _check_finished(made)
-        if not _carry_out(made, status, signals):
-            raise Stopped
-        results = statistics.summarise(made.finished, made.left_out, margin=request.margin) if made.finished else None
+        step = per_seed * max(1, at_once // per_seed)
+        results = _carry_out(made, configs[first:], step, request.margin, status, signals)
         if results is None:
             return _exit_code(made)
         tested = _test_all(made.finished, results, request.conditions, settings.device, status, signals)
@@ -72,12 +87,12 @@ def compare(runs_dir: Path, request: Request) -> int:
     command = _command(request, settings)
     status.warn_of_sample([results.started.dataset])
     if request.report is not None:
-        for path in pages.write(request.report, Content(results, command, tested)):
+        for path in pages.write(request.report, Content(results, command, tested, request.until_decided)):
             status.note(_("Written: {path}").format(path=printable(str(path))))
     if request.json:
         print(_json(results, command, tested))
     else:
-        _print(results, tested)
+        _print(results, tested, request.until_decided)
     return _exit_code(made)
 
 
@@ -115,12 +130,30 @@ def _check_finished(made: Comparison) -> None:
         statistics.read_predictions(finished)
 
 
-def _carry_out(made: Comparison, status: StatusLine, signals: StopSignals) -> bool:
-    """Train until all runs have ended. Return False if they were asked to stop and did."""
+def _carry_out(
+    made: Comparison, later: list[RunConfig], step: int, margin: float, status: StatusLine, signals: StopSignals
+) -> Results | None:
+    """Train, then add the `later` runs, `step` at a time, until they are used up or every pair is decided.
+
+    Return None if no run has a result. Raises `Problem` or `Stopped`.
+    """
+    newest = len(made.parts)
+    while True:
+        _train(made, newest, status, signals)
+        results = statistics.summarise(made.finished, made.left_out, margin=margin) if made.finished else None
+        if not later or (results is not None and results.is_decided):
+            return results
+        newest = len(later[:step])
+        made.extend(later[:step])
+        later = later[step:]
+
+
+def _train(made: Comparison, newest: int, status: StatusLine, signals: StopSignals) -> None:
+    """Train until all runs have ended, and announce the `newest` runs of the plan as they do. Raises `Stopped`."""
     finished, left = made.count("done"), made.count("waiting", "running")
     text = _("{runs} runs: {finished} already finished, {left} to train")
     status.note(text.format(runs=len(made.parts), finished=finished, left=left))
-    told = {id(part) for part in made.parts if part.reused}
+    told = {id(part) for part in made.parts[:-newest] + [part for part in made.parts if part.reused]}
     asked = False
     while True:
         more = made.advance()
@@ -137,7 +170,8 @@ def _carry_out(made: Comparison, status: StatusLine, signals: StopSignals) -> bo
         _draw(made, status)
         time.sleep(_POLL_S)
     status.erase()
-    return not asked or made.count("done", "left_out") == len(made.parts)
+    if asked and made.count("done", "left_out") < len(made.parts):
+        raise Stopped
 
 
 def _draw(made: Comparison, status: StatusLine) -> None:
@@ -188,7 +222,7 @@ def _test_all(
 # What is printed
 
 
-def _print(results: Results, tested: Sequence[tuple[str, Sequence[Robustness]]]) -> None:
+def _print(results: Results, tested: Sequence[tuple[str, Sequence[Robustness]]], until_decided: bool) -> None:
     tables.print_table(
         comparison_text.as_table(comparison_text.networks(results)), ["", *comparison_text.notes(results)]
     )
@@ -198,7 +232,7 @@ def _print(results: Results, tested: Sequence[tuple[str, Sequence[Robustness]]])
             tables.print_texts(lines)
             tables.print_table(comparison_text.as_table(comparison_text.mcnemar(pair)))
             lines = []
-        tables.print_texts([*lines, comparison_text.verdict(pair), ""])
+        tables.print_texts([*lines, *comparison_text.verdicts(pair, until_decided), ""])
     if tested:
         print_accuracies(tested)
 
@@ -229,7 +263,8 @@ def _json(results: Results, command: str, tested: Sequence[tuple[str, Sequence[R
         "margin": results.margin,
         "networks": results.networks,
         "pairs": [
-            {**msgspec.structs.asdict(pair), "verdict": " ".join(map(str, pair.verdict))} for pair in results.pairs
+            msgspec.structs.asdict(pair) | {"verdict": _text(pair.verdict), "decision_text": _text(pair.decision_text)}
+            for pair in results.pairs
         ],
         "left_out": [
             {"run": part.run, "model": part.config.model, "seed": part.config.seed, "status": part.status}
@@ -242,9 +277,14 @@ def _json(results: Results, command: str, tested: Sequence[tuple[str, Sequence[R
     return msgspec.json.format(msgspec.json.encode(content)).decode()
 
 
+def _text(sentences: Sequence[Message]) -> str:
+    return " ".join(map(str, sentences))
+
+
 def _command(request: Request, settings: RunConfig) -> str:
     """Return the command that reproduces the comparison: every option that affects its result."""
-    words = ["mnist-tui", "compare", "--models", ",".join(request.models), "--seeds", str(request.seeds)]
+    words = ["mnist-tui", "compare", "--models", ",".join(request.models)]
+    words += [*(("--until-decided", "--max-seeds") if request.until_decided else ("--seeds",)), str(request.seeds)]
     always = ("epochs", "batch_size", "lr", "dataset", "precision", "threads")
     default = RunConfig(seed=0, data_dir="")
     for name in settings.__struct_fields__:

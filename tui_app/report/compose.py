@@ -24,6 +24,8 @@ class Content:
     results: Results
     command: str
     robustness: Sequence[tuple[str, Sequence[Robustness]]] = ()
+    until_decided: bool = False
+    """True if seeds were added until there was a decision."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def compose(content: Content) -> Report:
         language=i18n.language(),
         title=_("{networks} compared on {dataset}").format(networks=names, dataset=_(results.started.dataset_title)),
         warnings=[wording.sample_warning()] if results.started.dataset == "sample" else [],
-        verdicts=[comparison_text.verdict(pair) for pair in results.pairs],
+        verdicts=[text for pair in results.pairs for text in comparison_text.verdicts(pair, content.until_decided)],
         sections=sections,
         details=[_settings(results), _machine(results)],
         last=Section(_("To reproduce it"), command=content.command),

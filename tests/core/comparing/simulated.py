@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from core.comparing import intervals
+from core.comparing import intervals, sequential
 from core.comparing.intervals import TwoWay
+from core.comparing.sequential import OUTCOMES
 
+OPEN = OUTCOMES.index("open")
 _CHANCE = 0.3
 """Probability that two networks differ on a hard image, with any one seed."""
 
@@ -66,6 +69,42 @@ def coverage(case: Case, count: int, generator: np.random.Generator) -> float:
     """Return how often the 95 % interval holds the true difference."""
     low, high = intervals.difference_interval(analyses(case, count, generator))
     return float(((low <= case.truth) & (case.truth <= high)).mean())
+
+
+def stopped(looks: Iterable[TwoWay], margin: float) -> tuple[Any, Any]:
+    """Return the decision of each comparison, as its place in `OUTCOMES`, and the number of seeds that it took.
+
+    `looks` are the analyses after 2, 3, 4, … seeds; a comparison that they do not decide is open after the last.
+    """
+    found: Any = None
+    for look in looks:
+        outcome = sequential.judge(look, margin)
+        if found is None:
+            found, seeds = np.full(outcome.shape, OPEN), np.full(outcome.shape, look.n_seeds)
+        going = found == OPEN
+        found = np.where(going, outcome, found)
+        seeds = np.where(going, look.n_seeds, seeds)
+    return found, seeds
+
+
+def looks_at_images(case: Case, ahead: int, count: int, generator: np.random.Generator) -> Iterator[TwoWay]:
+    """Yield the analyses of `count` comparisons after 2, 3, … seeds; `case.splits` must be 0.
+
+    On these test images the first network is ahead by `ahead` images, on average over the seeds.
+    """
+    always = np.ones((count, case.seeds, ahead), np.int8)
+    drawn = np.concatenate([always, tables(case, count, generator)], axis=-1)
+    return (intervals.two_way(drawn[:, :seeds], case.images) for seeds in range(2, case.seeds + 1))
+
+
+def looks_at_seeds(
+    mean: float, deviation: float, seeds: int, count: int, generator: np.random.Generator
+) -> Iterator[TwoWay]:
+    """Yield analyses as of so many images that only the seeds' normal differences matter; these may be fractions."""
+    drawn = generator.normal(mean, deviation, (count, seeds))
+    for looked in range(2, seeds + 1):
+        shown = drawn[:, :looked]
+        yield TwoWay(shown.mean(1), shown.var(1, ddof=1) / looked, np.zeros(count), np.zeros(count), looked, 10**9)
 
 
 def grid(*, full: bool) -> list[Case]:

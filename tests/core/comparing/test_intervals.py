@@ -27,6 +27,7 @@ def test_the_variance_counts_the_interaction_once_and_is_never_below_it() -> Non
     assert intervals.TwoWay(0.0, 0.5, 0.9, 1.0, 3, 1000).of_images_alone == 0
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
     """95 % intervals: at least 93 % in every case, and at most 97 % where seeds or consistent splits dominate."""
     generator = np.random.default_rng(20261126)

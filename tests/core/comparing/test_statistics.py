@@ -91,6 +91,17 @@ def test_the_verdict_claims_no_more_than_the_numbers_carry(
     assert text in said(pair)
 
 
+def test_a_decision_comes_before_what_a_fixed_number_of_seeds_says(tmp_path: Path) -> None:
+    results = results_of(tmp_path, {"RN_1": [200, 201, 202, 200, 201], "RN_2": [20, 21, 20, 20, 20]})
+    (pair,) = results.pairs
+    assert results.is_decided
+    decided, fixed = comparison_text.verdicts(pair, until_decided=True)
+    assert decided.startswith("Decided after 4 seeds, on these 1,000 test images: RN_2 is more accurate than RN_1")
+    assert fixed.endswith(comparison_text.verdict(pair))
+    assert comparison_text.verdicts(pair, until_decided=False) == [comparison_text.verdict(pair)]
+    assert not results_of(tmp_path / "few", {"RN_1": [200], "RN_2": [20]}).is_decided
+
+
 @pytest.mark.parametrize("text", ["", "0", "-1", "nan", "inf", "0.009", "101", "a"])
 def test_a_margin_that_is_none_is_refused(text: str) -> None:
     assert check_margin("0.25") == 0.0025
