@@ -122,7 +122,7 @@ def grid(*, full: bool) -> list[Case]:
     sample = [
         Case(seeds, 1000, splits, churn, noise, won)
         for seeds, splits, (churn, noise), won in product(
-            (3, 5, 10) if full else (3, 5),
+            (3, 5, 10) if full else (3, 10),
             (0, 2, 10) if full else (2, 10),
             ((5, 0), (5, 1), (20, 0), (20, 5)),
             (0.5, 0.75, 1) if full else (1,),
