@@ -118,8 +118,9 @@ def variance(pair: Pair) -> str:
         return ""
     text = _("Standard error {total} points: {seeds} from the seeds (more of them make it smaller), {images} from the"
              " test images (only more images do).")  # fmt: skip
-    images = max(0.0, pair.parts.images - pair.parts.residual)
-    errors = {"total": pair.parts.total, "seeds": pair.parts.seeds, "images": images}
+    parts = pair.parts
+    images = max(0.0, parts.images - parts.residual)  # the seeds' part has the interaction already
+    errors = {"total": parts.total, "seeds": min(parts.seeds, parts.total), "images": images}
     return text.format(**{name: number(100 * math.sqrt(value), 3) for name, value in errors.items()})
 
 

@@ -179,14 +179,11 @@ def compare(
         str | None, typer.Option(metavar="N", show_default=False, help=_("Runs of each network. [default: 5]"))
     ] = None,
     until_decided: Annotated[
-        bool,
-        typer.Option("--until-decided", help=_("Add seeds until it is decided which is better on these test images.")),
+        bool, typer.Option("--until-decided", help=_("Add seeds until it is decided on these test images."))
     ] = False,
     max_seeds: Annotated[
         str | None,
-        typer.Option(
-            metavar="N", show_default=False, help=_("Largest number of seeds with --until-decided. [default: 30]")
-        ),
+        typer.Option(metavar="N", show_default=False, help=_("Most seeds with --until-decided. [default: 30]")),
     ] = None,
     margin: Annotated[
         str,
