@@ -1,7 +1,7 @@
 PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test fast lint types translations snapshots pictures bench scale torture floors mutants
+.PHONY: help setup run test fast lint types translations snapshots pictures bench scale coverage torture floors mutants
 
 help: ## list these targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -46,6 +46,9 @@ bench: ## measure everything (an hour and more); python -m tests.benchmarks NAME
 
 scale: ## measure how time and memory grow with the work
 	$(PYTHON) -m tests.benchmarks scaling
+
+coverage: ## measure how often a comparison's intervals hold the truth, in simulated comparisons
+	$(PYTHON) -m tests.benchmarks coverage
 
 torture: ## disturb 50 runs at random, and see whether anything is lost
 	$(PYTHON) -m tests.end_to_end.torture --rounds 50 --seed 2026

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from itertools import zip_longest
 from statistics import fmean
@@ -10,9 +11,10 @@ from typing import NamedTuple
 from rich.table import Table
 from rich.text import Text
 
-from core.comparing.statistics import Estimate, LeftOut, Pair, Results
+from core.comparing.intervals import Estimate
+from core.comparing.statistics import LeftOut, NetworkResult, Pair, Results
 from core.data.conditions import KINDS, Condition, Robustness
-from core.messages import fill
+from core.messages import Message, fill
 from tui_app import i18n
 from tui_app.i18n import _, number, percent, printable, say
 
@@ -31,9 +33,9 @@ def networks(results: Results) -> Grid:
         (
             number(network.parameters),
             "–" if network.macs is None else number(network.macs),
-            str(len(network.runs)),
-            _estimate(network.accuracy, 100, 2, i18n.percent_sign()),
-            _estimate(network.errors, 1, 1 if len(network.runs) > 1 else 0),
+            _seeds(network),
+            _with_interval(network.accuracy, 100, 2, i18n.percent_sign()),
+            _with_interval(network.errors, 1, 1 if len(network.runs) > 1 else 0),
             "–" if network.test_loss is None else _estimate(network.test_loss, 1, 4),
             _estimate(network.seconds_per_epoch, 1, 2),
             _estimate(network.images_per_s, 1, 0),
@@ -58,18 +60,43 @@ def notes(results: Results) -> list[str]:
     """Return the notes needed to read the grid of networks."""
     found = []
     if any(len(network.runs) > 1 for network in results.networks):
-        found.append(_("±: half-width of Student's 95% interval of the mean over the seeds."))
+        found += [
+            _("Accuracy and errors: the mean over the seeds, with its 95% interval (Wilson's, for the variance of the"
+              " seeds and of the test images together): for images like these and this training set."),
+            _("±: half-width of Student's 95% interval of the mean over the seeds."),
+        ]  # fmt: skip
     if any(len(network.runs) == 1 for network in results.networks):
-        found.append(_("One seed gives no interval: how much a result depends on the seed is unknown."))
+        found.append(
+            _("One seed: Wilson's 95% interval is for images like these; how much a result depends on the seed is"
+              " unknown.")
+        )  # fmt: skip
+    if any(len(pair.seeds) == 2 for pair in results.pairs):
+        found.append(_("Two seeds: the 95% interval is too short at times, and holds the truth in 9 of 10 cases."))
     total = results.networks[0].runs[0].total
-    found.append(
-        _("Errors out of {total} test images; times measured with the runs in parallel.").format(total=number(total))
-    )
+    found.append(_("Errors out of {total} test images.").format(total=number(total)))
+    found.append(_times_note(results))
+    if len(results.processors) > 1:
+        found.append(
+            _("The runs were trained on different processors, whose arithmetic may differ a little, and whose times do"
+              " not compare: {processors}.").format(processors=", ".join(map(printable, results.processors)))
+        )  # fmt: skip
     if len(results.pairs) > 1:
         found.append(
             _("Each interval holds for its own pair, not for all {pairs} at once.").format(pairs=len(results.pairs))
         )
-    return found
+    return found + [left_out(part) for part in results.left_out]
+
+
+def _times_note(results: Results) -> str:
+    side_by_side = _("Times: one run at a time.")
+    if results.side_by_side > 1:
+        side_by_side = _("Times: up to {runs} of these runs side by side; a run alone is faster.").format(
+            runs=results.side_by_side
+        )
+    warm_up = _("The first epoch, which warms up, is not counted.")
+    if any(len(run.losses) == 1 for network in results.networks for run in network.runs):
+        warm_up = _("The only epoch is the one that warms up.")
+    return f"{side_by_side} {warm_up}"
 
 
 def pair_title(pair: Pair) -> str:
@@ -85,8 +112,20 @@ def pair_title(pair: Pair) -> str:
     return f"{text} {interval.format(low=_signed(difference.low), high=_signed(difference.high))}"
 
 
+def variance(pair: Pair) -> str:
+    """Return what the interval of a pair's difference is made of; an empty text without an interval."""
+    if pair.parts is None:
+        return ""
+    text = _("Standard error {total} points: {seeds} from the seeds (more of them make it smaller), {images} from the"
+             " test images (only more images do).")  # fmt: skip
+    parts = pair.parts
+    images = max(0.0, parts.images - parts.residual)  # the seeds' part has the interaction already
+    errors = {"total": parts.total, "seeds": min(parts.seeds, parts.total), "images": images}
+    return text.format(**{name: number(100 * math.sqrt(value), 3) for name, value in errors.items()})
+
+
 def mcnemar(pair: Pair) -> Grid:
-    """Tabulate a pair's McNemar tests, a row per seed."""
+    """Tabulate a pair's exact McNemar tests, a row per seed, and the one test over all of them."""
     first, second = printable(pair.first), printable(pair.second)
     heading = (
         _("Seed"),
@@ -94,46 +133,80 @@ def mcnemar(pair: Pair) -> Grid:
         _("only {network} right").format(network=first),
         _("only {network} right").format(network=second),
         _("both wrong"),
-        "χ²",
         _("McNemar's p"),
     )
-    rows = tuple(
+    rows = [
         (
             str(test.seed),
             number(test.both_right),
             number(test.only_first_right),
             number(test.only_second_right),
             number(test.both_wrong),
-            _("exact") if test.chi_squared is None else number(test.chi_squared, 2),
             p_value(test.p),
         )
         for test in pair.mcnemar
-    )
-    return Grid(heading, rows)
+    ]
+    if len(rows) > 1 and pair.p is not None:
+        rows.append((_("all, in one test"), "", "", "", "", p_value(pair.p)))
+    return Grid(heading, tuple(rows))
 
 
 def verdict(pair: Pair) -> str:
-    """Return the verdict on a pair as a sentence, fractions with two decimals."""
-    values = {
-        name: number(value, 2).replace("-", "−") if isinstance(value, float) else printable(str(value))
-        for name, value in pair.verdict.values.items()
-    }
-    return fill(_(pair.verdict.text), values)
+    """Return the verdict on a pair in sentences, fractions with two decimals."""
+    return " ".join(_sentence(message) for message in pair.verdict)
+
+
+def verdicts(pair: Pair, until_decided: bool) -> list[str]:
+    """Return the verdict, after the decision on these test images if seeds were added until there was one."""
+    if not until_decided:
+        return [verdict(pair)]
+    fixed = _("With this number of seeds fixed beforehand, one would say:")
+    return [" ".join(_sentence(message) for message in pair.decision_text), f"{fixed} {verdict(pair)}"]
+
+
+def _sentence(message: Message) -> str:
+    values = {name: _value(name, value) for name, value in message.values.items()}
+    return fill(_(message.text), values)
+
+
+def _value(name: str, value: str | float) -> str:
+    if isinstance(value, str):
+        return printable(value)
+    if name == "margin":
+        return i18n.short(value)
+    return number(value, 2 if isinstance(value, float) else 0).replace("-", "−")
 
 
 def left_out(part: LeftOut) -> str:
     """Explain why a run is left out: `RN_2, seed 3 is left out: …`."""
     text = _("{network}, seed {seed} is left out: {why}")
-    return text.format(network=printable(part.name), seed=part.seed, why=say(part.why))
+    return text.format(network=printable(part.name), seed=part.config.seed, why=say(part.why))
 
 
 def p_value(p: float) -> str:
     return f"< {number(0.0001, 4)}" if p < 0.0001 else number(p, 4)
 
 
-def _estimate(value: Estimate, factor: float, decimals: int, sign: str = "") -> str:
-    text = number(factor * value.mean, decimals) + sign
-    return text if value.margin is None else f"{text} ± {number(factor * value.margin, decimals)}"
+def _seeds(network: NetworkResult) -> str:
+    """Return the number of seeds, and of those that the means leave out."""
+    seeds = str(len(network.runs))
+    return (
+        _("{seeds} ({left_out} left out)").format(seeds=seeds, left_out=network.left_out) if network.left_out else seeds
+    )
+
+
+def _estimate(value: Estimate, factor: float, decimals: int) -> str:
+    text = number(factor * value.mean, decimals)
+    return text if value.half_width is None else f"{text} ± {number(factor * value.half_width, decimals)}"
+
+
+def _with_interval(value: Estimate, factor: float, decimals: int, sign: str = "") -> str:
+    """Format a mean with the ends of its interval, which need not lie equally far from it."""
+    mean = number(factor * value.mean, decimals) + sign
+    if value.low is None or value.high is None:
+        return mean
+    ends = (number(factor * end, decimals) for end in (value.low, value.high))
+    return f"{mean} ({'–'.join(ends)})"
 
 
 def _signed(fraction: float) -> str:

@@ -60,8 +60,7 @@ class Part:
         return LeftOut(
             run=self.followed.run.id if self.followed is not None else "",
             name=self.name,
-            model=self.config.model,
-            seed=self.config.seed,
+            config=self.config,
             status=self.status,
             why=self.why or Message("no reason given"),
         )
@@ -120,8 +119,13 @@ class Comparison:
         self._at_once = max(1, at_once)
         self._stopping = False
         self._launching = Lock()
-        self.parts = parts
-        self._adopt()
+        self.parts: list[Part] = []
+        self.extend(parts)
+
+    def extend(self, parts: Sequence[Part]) -> None:
+        """Add runs to the plan, and find those that exist already. Raises `Problem`."""
+        self._adopt(parts)
+        self.parts += parts
 
     def advance(self) -> bool:
         """Check the runs in progress, and start those that there is room for. Return False if nothing is left to do.
@@ -190,10 +194,10 @@ class Comparison:
 
     # Existing runs
 
-    def _adopt(self) -> None:
+    def _adopt(self, parts: Sequence[Part]) -> None:
         found: dict[Hashable, list[tuple[Summary, FollowedRun]]] = {}
-        wanted = {sameness.stands_for_key(part.config) for part in self.parts}
-        possible = {sameness.could_stand_for_key(part.config) for part in self.parts}
+        wanted = {sameness.stands_for_key(part.config) for part in parts}
+        possible = {sameness.could_stand_for_key(part.config) for part in parts}
         for summary in directory.Listing(self._runs_dir).read():
             if summary.config is None or sameness.could_stand_for_key(summary.config) not in possible:
                 continue
@@ -204,7 +208,7 @@ class Comparison:
             key = sameness.stands_for_key(config)
             if key in wanted and own_source.is_current(followed.run.path, summary.config.model, summary.created):
                 found.setdefault(key, []).append((summary, followed))
-        for part in self.parts:
+        for part in parts:
             candidates = found.get(sameness.stands_for_key(part.config), [])
             best = max(candidates, key=lambda candidate: _usefulness(candidate[0]), default=None)
             if best is not None:

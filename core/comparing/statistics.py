@@ -2,37 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from itertools import combinations
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any
 
 import msgspec
 
-from core.comparing import configurations
+from core.comparing import configurations, intervals, sequential, verdict
+from core.comparing.intervals import Estimate, Parts, student_estimate
+from core.comparing.mcnemar import McNemar, mcnemar_test, swap_test
+from core.comparing.sequential import Decision
+from core.comparing.verdict import MARGIN, Difference, Outcome
+from core.config import RunConfig
 from core.messages import N_, Message, Problem
 from core.runs import predictions, sameness
 from core.runs.directory import FollowedRun
 from core.runs.events import RunStarted
 from core.runs.predictions import Predictions
-
-LEVEL = 0.95
-EXACT_BELOW = 25
-"""Number of images on which two networks differ below which McNemar's test is exact instead of approximate."""
-
-
-class Estimate(msgspec.Struct, frozen=True):
-    """A mean over seeds with Student's 95 % interval; `low` and `high` are None for one value or without a spread."""
-
-    mean: float
-    low: float | None = None
-    high: float | None = None
-
-    @property
-    def margin(self) -> float | None:
-        """Half the width of the interval, or None without one."""
-        return None if self.low is None or self.high is None else (self.high - self.low) / 2
 
 
 class RunResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +34,7 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     errors: int
     test_loss: float | None
     seconds_per_epoch: float
+    """Mean without the first epoch, the warm-up, unless it is the only one."""
     images_per_s: float
     losses: tuple[float, ...]
     """Running loss at the end of each epoch."""
@@ -58,8 +46,7 @@ class LeftOut(msgspec.Struct, frozen=True):
     run: str
     name: str
     """Name of its configuration, unique in the comparison."""
-    model: str
-    seed: int
+    config: RunConfig
     status: str
     """Outcome: `failed` or `diverged`."""
     why: Message
@@ -77,25 +64,14 @@ class NetworkResult(msgspec.Struct, frozen=True, kw_only=True):
     macs: int | None
     """Multiply–accumulates per image; None if unknown."""
     runs: tuple[RunResult, ...]
+    left_out: int
+    """Number of its runs without a result, which the means leave out."""
     accuracy: Estimate
     errors: Estimate
     test_loss: Estimate | None
     """Mean test loss; None if that of any run is unknown."""
     seconds_per_epoch: Estimate
     images_per_s: Estimate
-
-
-class McNemar(msgspec.Struct, frozen=True, kw_only=True):
-    """McNemar's test of the hypothesis that the two runs of a seed err equally often, with its counts of images."""
-
-    seed: int
-    both_right: int
-    only_first_right: int
-    only_second_right: int
-    both_wrong: int
-    chi_squared: float | None
-    """Test statistic with the continuity correction; None if the test is exact."""
-    p: float
 
 
 class Pair(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,10 +81,20 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
     second: str
     seeds: tuple[int, ...]
     difference: Estimate | None
-    """Accuracy of the first minus that of the second, as a fraction, paired by seed; None without a common seed."""
+    """Accuracy of the first minus that of the second, as a fraction, paired by seed and image; None without a common
+    seed."""
+    parts: Parts | None
+    """Variance of the difference, of which the seeds and the images each have a part; None below two seeds."""
+    outcome: Outcome | None
+    """Judgement of the first network against the second; None below two seeds."""
     mcnemar: tuple[McNemar, ...]
-    verdict: Message
-    """Sentence that claims no more than the numbers support; its fractions are percentage points."""
+    p: float | None
+    """Result of the one test over all the seeds' networks; None without a common seed."""
+    verdict: tuple[Message, ...]
+    """Sentences that claim no more than the numbers support; fractions in their values are percentage points."""
+    decision: Decision
+    """Decision on these test images that holds whenever one stops adding seeds."""
+    decision_text: tuple[Message, ...]
 
 
 class Results(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,6 +105,17 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     networks: tuple[NetworkResult, ...]
     pairs: tuple[Pair, ...]
     left_out: tuple[LeftOut, ...] = ()
+    margin: float = MARGIN
+    """Smallest difference in accuracy that matters, as a fraction."""
+    side_by_side: int = 1
+    """Number of these runs that were trained at the same time, at most."""
+    processors: tuple[str, ...] = ()
+    """Names of the devices that the runs were trained on."""
+
+    @property
+    def is_decided(self) -> bool:
+        """True if more seeds would change the decision on no pair."""
+        return all(pair.decision.outcome != "open" for pair in self.pairs)
 
     @property
     def differing(self) -> list[str]:
@@ -128,7 +125,11 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def summarise(
-    runs: Sequence[FollowedRun], left_out: Iterable[LeftOut] = (), names: Mapping[str, str] | None = None
+    runs: Sequence[FollowedRun],
+    left_out: Iterable[LeftOut] = (),
+    names: Mapping[str, str] | None = None,
+    *,
+    margin: float = MARGIN,
 ) -> Results:
     """Summarise finished runs by configuration, in the order in which these first appear.
 
@@ -147,11 +148,22 @@ def summarise(
         distinct = sameness.distinct_names([_started(first).config for first in firsts])
     else:
         distinct = [names[first.run.id] for first in firsts]
-    networks = tuple(_network(name, group) for name, group in zip(distinct, groups.values(), strict=True))
     answers = {finished.run.id: read_predictions(finished) for finished in runs}
     _check_same_images(answers)
-    pairs = tuple(_pair(first, second, answers) for first, second in combinations(networks, 2))
-    return Results(started=_started(runs[0]), networks=networks, pairs=pairs, left_out=tuple(left_out))
+    right = {run: found.right for run, found in answers.items()}
+    left_out = tuple(left_out)
+    networks = tuple(
+        _network(name, group, right, left_out) for name, group in zip(distinct, groups.values(), strict=True)
+    )
+    return Results(
+        started=_started(runs[0]),
+        networks=networks,
+        pairs=tuple(_pair(first, second, right, margin) for first, second in combinations(networks, 2)),
+        left_out=left_out,
+        margin=margin,
+        side_by_side=_side_by_side(runs),
+        processors=tuple(sorted({_started(finished).device_name for finished in runs})),
+    )
 
 
 def check_comparable(runs: Sequence[FollowedRun]) -> None:
@@ -178,40 +190,15 @@ def read_predictions(finished: FollowedRun) -> Predictions:
     return found
 
 
-def estimate(values: Sequence[float]) -> Estimate:
-    """Return the mean of at least one value, with Student's interval."""
-    mean = fmean(values)
-    if len(values) < 2 or math.isclose(min(values), max(values), rel_tol=1e-12, abs_tol=1e-12):
-        return Estimate(mean)
-    from scipy import stats
+def _network(
+    name: str, runs: list[FollowedRun], right: Mapping[str, Any], left_out: Sequence[LeftOut]
+) -> NetworkResult:
+    import numpy as np
 
-    error = stdev(values) / math.sqrt(len(values))
-    low, high = stats.t.interval(LEVEL, len(values) - 1, loc=mean, scale=error)
-    return Estimate(mean, float(low), float(high))
-
-
-def mcnemar_test(seed: int, labels: Any, first: Any, second: Any) -> McNemar:
-    """Run McNemar's test on the predicted classes of two runs; the arrays hold N integers."""
-    from mlxtend.evaluate import mcnemar, mcnemar_table
-
-    table = mcnemar_table(y_target=labels, y_model1=first, y_model2=second)
-    exact = int(table[0, 1] + table[1, 0]) < EXACT_BELOW
-    chi_squared, p = mcnemar(ary=table, exact=exact)
-    return McNemar(
-        seed=seed,
-        both_right=int(table[0, 0]),
-        only_first_right=int(table[0, 1]),
-        only_second_right=int(table[1, 0]),
-        both_wrong=int(table[1, 1]),
-        chi_squared=None if chi_squared is None else float(chi_squared),
-        p=float(p),
-    )
-
-
-def _network(name: str, runs: list[FollowedRun]) -> NetworkResult:
     started = _started(runs[0])
     results = tuple(sorted((_run_result(finished) for finished in runs), key=lambda result: result.seed))
     losses = [result.test_loss for result in results if result.test_loss is not None]
+    accuracy = intervals.accuracy_estimate(np.stack([right[result.run] for result in results]))
     return NetworkResult(
         name=name,
         model=started.config.model,
@@ -219,11 +206,24 @@ def _network(name: str, runs: list[FollowedRun]) -> NetworkResult:
         parameters=started.parameters,
         macs=next((macs for finished in runs if (macs := _started(finished).macs) is not None), None),
         runs=results,
-        accuracy=estimate([result.accuracy for result in results]),
-        errors=estimate([result.errors for result in results]),
-        test_loss=estimate(losses) if len(losses) == len(results) else None,
-        seconds_per_epoch=estimate([result.seconds_per_epoch for result in results]),
-        images_per_s=estimate([result.images_per_s for result in results]),
+        left_out=sum(_but_for_seed(part.config) == _but_for_seed(started.config) for part in left_out),
+        accuracy=accuracy,
+        errors=_errors(accuracy, results[0].total),
+        test_loss=student_estimate(losses) if len(losses) == len(results) else None,
+        seconds_per_epoch=student_estimate([result.seconds_per_epoch for result in results]),
+        images_per_s=student_estimate([result.images_per_s for result in results]),
+    )
+
+
+def _but_for_seed(config: RunConfig) -> Hashable:
+    return sameness.could_stand_for_key(msgspec.structs.replace(config, seed=0))
+
+
+def _errors(accuracy: Estimate, total: int) -> Estimate:
+    """Return the number of errors that goes with an accuracy."""
+    mean, low, high = accuracy.mean, accuracy.low, accuracy.high
+    return Estimate(
+        total * (1 - mean), None if high is None else total * (1 - high), None if low is None else total * (1 - low)
     )
 
 
@@ -231,7 +231,7 @@ def _run_result(finished: FollowedRun) -> RunResult:
     started, result = _started(finished), finished.record.evaluated
     if result is None or not finished.record.epoch_seconds or result.total < 1:
         raise Problem("run {run} is not finished", run=finished.run.id)
-    seconds = fmean(finished.record.epoch_seconds)
+    seconds = fmean(finished.record.epoch_seconds[1:] or finished.record.epoch_seconds)
     return RunResult(
         run=finished.run.id,
         seed=started.config.seed,
@@ -246,74 +246,81 @@ def _run_result(finished: FollowedRun) -> RunResult:
     )
 
 
-def _pair(first: NetworkResult, second: NetworkResult, answers: dict[str, Predictions]) -> Pair:
+def _pair(first: NetworkResult, second: NetworkResult, right: Mapping[str, Any], margin: float) -> Pair:
     others = {result.seed: result for result in second.runs}
     common = [(result, others[result.seed]) for result in first.runs if result.seed in others]
-    tests = []
-    for one, other in common:
-        first_answers, second_answers = answers[one.run], answers[other.run]
-        tests.append(mcnemar_test(one.seed, first_answers.label, first_answers.predicted, second_answers.predicted))
-    difference = estimate([(one.correct - other.correct) / one.total for one, other in common]) if common else None
+    masks = [(right[one.run], right[other.run]) for one, other in common]
+    tests = tuple(mcnemar_test(one.seed, *both) for (one, _other), both in zip(common, masks, strict=True))
+    # One row for each seed, one column for each image: 1 where only the first network is right, −1 only the second.
+    table = [one.astype("int16") - other.astype("int16") for one, other in masks]
+    n_images = first.runs[0].total
+    found = _difference(table)
+    decision = sequential.decide(_differing(table), n_images, margin)
+    parts, outcome = None, None
+    if not common:
+        text = N_("No seed has a finished run of both {first} and {second}: no conclusion is possible.")
+        sentences = [Message(text, {"first": first.name, "second": second.name})]
+    elif found is None:
+        sentences = [verdict.one_seed(first.name, second.name, float(table[0].mean()), tests[0].seed)]
+    else:
+        parts, outcome = found.parts, verdict.outcome(found, margin)
+        sentences = verdict.sentences(first.name, second.name, found, margin)
+    if missing := first.left_out + second.left_out:
+        text = N_("Runs that diverged or failed, and so are left out of this: {left_out}.")
+        sentences.append(Message(text, {"left_out": missing}))
     return Pair(
         first=first.name,
         second=second.name,
-        seeds=tuple(one.seed for one, _other in common),
-        difference=difference,
-        mcnemar=tuple(tests),
-        verdict=verdict(first.name, second.name, difference, tests),
+        seeds=tuple(test.seed for test in tests),
+        difference=found.interval if found else Estimate(float(table[0].mean())) if common else None,
+        parts=parts,
+        outcome=outcome,
+        mcnemar=tests,
+        p=swap_test(sum(table)) if common else None,
+        verdict=tuple(sentences),
+        decision=decision,
+        decision_text=tuple(sequential.sentences(first.name, second.name, decision, n_images, margin)),
     )
 
 
-def verdict(first: str, second: str, difference: Estimate | None, tests: Sequence[McNemar]) -> Message:
-    """Return a sentence on what the numbers say about two networks; fractions in its values are percentage points."""
-    names: dict[str, str | int | float] = {"first": first, "second": second}
-    if difference is None:
-        return Message("No seed has a finished run of both {first} and {second}: no conclusion is possible.", names)
-    if len(tests) == 1:
-        return _verdict_of_one(first, second, difference.mean, tests[0].seed)
-    values = {**names, "seeds": len(tests), "significant": sum(test.p < 1 - LEVEL for test in tests)}
-    if difference.low is None or difference.high is None:
-        text = N_(
-            "All {seeds} seeds show the same difference between {first} and {second}, {difference} points: without a"
-            " spread there is no interval, and more seeds are needed."
-        )
-        return Message(text, {**values, "difference": _points(difference.mean)})
-    low, high = _points(difference.low), _points(difference.high)
-    if difference.low <= 0 <= difference.high:
-        text = N_(
-            "With {seeds} seeds one cannot tell which of {first} and {second} is more accurate: the difference lies"
-            " between {low} and {high} points (95% interval), which includes zero. McNemar's test finds a significant"
-            " difference (p < 0.05) for {significant} of {seeds} seeds."
-        )
-        return Message(text, {**values, "low": low, "high": high})
-    if difference.mean < 0:
-        first, second, low, high = second, first, -high, -low
-    text = N_(
-        "{better} is more accurate than {worse} on these test images, by {low} to {high} points (95% interval over"
-        " {seeds} seeds). McNemar's test finds a significant difference (p < 0.05) for {significant} of {seeds}"
-        " seeds."
+def _differing(table: Sequence[Any]) -> Any:
+    """Return the columns of the images on which two networks differ with any seed."""
+    import numpy as np
+
+    differences = np.stack(table) if table else np.zeros((0, 0))
+    return differences[:, differences.any(axis=0)]
+
+
+def _difference(table: Sequence[Any]) -> Difference | None:
+    """Return the difference of two networks from a row for each seed; None below two seeds."""
+    if len(table) < 2:
+        return None
+    n_images = len(table[0])
+    two_way = intervals.two_way(_differing(table), n_images)
+    low, high = intervals.difference_interval(two_way)
+    inner_low, inner_high = intervals.difference_interval(two_way, 2 * intervals.LEVEL - 1)
+    return Difference(
+        interval=Estimate(float(two_way.mean), float(low), float(high)),
+        inner=(float(inner_low), float(inner_high)),
+        parts=intervals.variance_parts(two_way),
+        resolution=float(intervals.resolution(two_way)),
+        seeds=len(table),
+        images=n_images,
     )
-    return Message(text, {**values, "better": first, "worse": second, "low": low, "high": high})
 
 
-def _verdict_of_one(first: str, second: str, difference: float, seed: int) -> Message:
-    if difference == 0:
-        text = N_(
-            "One run of each proves nothing: with seed {seed}, {first} and {second} are equally accurate, and another"
-            " seed may separate them."
-        )
-        return Message(text, {"first": first, "second": second, "seed": seed})
-    better, worse = (first, second) if difference > 0 else (second, first)
-    text = N_(
-        "One run of each proves nothing: with seed {seed}, {better} is {difference} points more accurate than"
-        " {worse}, and another seed may reverse it."
-    )
-    return Message(text, {"better": better, "worse": worse, "difference": _points(abs(difference)), "seed": seed})
-
-
-def _points(fraction: float) -> float:
-    """Return a fraction in percentage points."""
-    return round(100 * fraction, 4)
+def _side_by_side(runs: Sequence[FollowedRun]) -> int:
+    """Return how many of the runs were in training at the same time, at most; other programs are not counted."""
+    changes = []
+    for finished in runs:
+        ended = finished.record.ended
+        if ended is not None:
+            changes += [(_started(finished).time, 1), (ended.time, -1)]
+    most = now = 0
+    for _time, change in sorted(changes):
+        now += change
+        most = max(most, now)
+    return max(1, most)
 
 
 def _started(finished: FollowedRun) -> RunStarted:
@@ -337,11 +344,3 @@ def _check_same_images(answers: dict[str, Predictions]) -> None:
         if len(of_first.label) != len(of_other.label) or not (of_first.label == of_other.label).all():
             text = N_("runs {first} and {other} were not tested on the same images: they cannot be compared")
             raise Problem(text, first=first, other=other)
-
-
-def wilson_interval(correct: int, total: int, z: float = 1.959964) -> tuple[float, float]:
-    """Return the 95 % confidence interval of a proportion, low and high, from 0 to 1 (Wilson, 1927)."""
-    share = correct / total
-    centre = (share + z * z / (2 * total)) / (1 + z * z / total)
-    half = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total)) / (1 + z * z / total)
-    return max(0.0, centre - half), min(1.0, centre + half)

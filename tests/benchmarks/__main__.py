@@ -15,7 +15,7 @@ from typing import Any
 from tests.benchmarks import measuring
 from tests.benchmarks.measuring import Options, Table, say
 
-BENCHMARKS = ("training", "dashboard", "startup", "scaling", "gpu", "peers", "equivalence")
+BENCHMARKS = ("training", "dashboard", "startup", "scaling", "gpu", "peers", "equivalence", "coverage", "sequential")
 MODELS = ("RN_1", "RN_2")
 
 

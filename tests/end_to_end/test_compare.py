@@ -11,12 +11,15 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import msgspec
 import psutil
 import pytest
 
+from core.comparing import statistics
 from core.runs import lease
 from core.runs.directory import Run
 from core.runs.events import EpochEnded, Evaluated, Progress
+from tests.core.comparing.finished_runs import config_of, finished, record
 from tests.end_to_end.forks import ForkServer
 from tests.end_to_end.terminal import Place, all_events, predictions, wait_for_event, wait_until
 
@@ -134,6 +137,28 @@ def test_conditions_of_trained_runs(compared: tuple[Place, dict[str, Any]]) -> N
         assert plain["accuracy"] > small["accuracy"] > large["accuracy"]
 
 
+def test_seeds_are_added_until_it_is_decided(place: Place) -> None:
+    """Ten seeds of each network are finished: only as many count as the decision takes, and they say what they said."""
+    made = [
+        finished(place.runs_dir, config_of(model, seed, epochs=1, batch_size=256), range(errors + seed % 3))
+        for seed in range(10)
+        for model, errors in (("RN_1", 200), ("RN_2", 20))
+    ]
+    options = [option for option in OPTIONS if option not in ("--seeds", "2")]
+    decided = place.fork("compare", *options, "--until-decided", "--max-seeds", "10", "--json")
+    assert decided.wait() == 0, decided.err
+    found = json.loads(decided.out)
+    (pair,) = found["pairs"]
+    seeds = pair["decision"]["seeds"]
+    assert pair["decision"]["outcome"] == "worse"
+    assert 3 < seeds == len(pair["seeds"]) < 10
+    assert "on these 1000 test images: RN_2 is more accurate than RN_1" in pair["decision_text"]
+    assert "--until-decided --max-seeds 10" in found["command"]
+    (fixed,) = statistics.summarise([record(run) for run in made[: 2 * seeds]]).pairs
+    assert pair["verdict"] == " ".join(map(str, fixed.verdict))
+    assert pair["difference"] == msgspec.to_builtins(fixed.difference)
+
+
 def _slow_run(place: Place) -> Path:
     return wait_until(lambda: next(iter(place.runs_dir.glob("slow-*")), None), "a slow run")
 
@@ -170,6 +195,9 @@ def test_stopped_by_a_signal_every_run_saves_a_checkpoint(place: Place) -> None:
     ("arguments", "code", "said"),
     [
         (("compare", "--seeds", "0"), 2, "number of seeds"),
+        (("compare", "--margin", "0"), 2, "margin"),
+        (("compare", "--until-decided", "--seeds", "5"), 2, "--max-seeds"),
+        (("compare", "--max-seeds", "5"), 2, "--until-decided"),
         (("compare", "--models", "RN_1,RN_3"), 2, "RN_3"),
         (("compare", "--models", "RN_1,RN_1"), 2, "are the same"),
         (("compare", "RN_1"), 2, "two configurations"),

@@ -56,7 +56,7 @@ def content(tmp_path: Path) -> Content:
         tested=(UnderCondition(None, 0.9), UnderCondition(Condition("shift", 1), 0.5)),
     )
     robustness = [(network.name, [tested]) for network in results.networks]
-    return Content(results, "mnist-tui compare --models '```'", 2, robustness)
+    return Content(results, "mnist-tui compare --models '```'", robustness)
 
 
 class Tags(HTMLParser):
@@ -114,13 +114,13 @@ def test_markdown_shows_a_name_as_it_is(name: str) -> None:
 
 def report_on(sentence: str) -> Report:
     """Return a report whose only content is this sentence."""
-    return Report("en", "t", [], [], [sentence], [], [], Section("again", command="c"))
+    return Report("en", "t", [], [], [Section("s", notes=[sentence])], [], Section("again", command="c"))
 
 
 def test_one_seed_claims_no_spread(tmp_path: Path) -> None:
     made = [finished(tmp_path, config_of(model, 0), range(10 + extra)) for model, extra in (("RN_1", 0), ("RN_2", 7))]
     results = statistics.summarise([record(run) for run in made])
-    pages.write(tmp_path / "one.html", Content(results, "mnist-tui compare", 1))
+    pages.write(tmp_path / "one.html", Content(results, "mnist-tui compare"))
     text = (tmp_path / "one.html").read_text()
     assert "One run of each proves nothing" in text
     assert "mean" not in text

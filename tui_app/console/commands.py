@@ -184,8 +184,21 @@ def compare(
         str | None, typer.Option(metavar=_("CONFIG,CONFIG,..."), help=_("The same as one argument."))
     ] = None,
     seeds: Annotated[
-        str, typer.Option(metavar="N", show_default=False, help=_("Runs of each configuration. [default: 5]"))
-    ] = "5",
+        str | None, typer.Option(metavar="N", show_default=False, help=_("Runs of each configuration. [default: 5]"))
+    ] = None,
+    until_decided: Annotated[
+        bool, typer.Option("--until-decided", help=_("Add seeds until it is decided on these test images."))
+    ] = False,
+    max_seeds: Annotated[
+        str | None,
+        typer.Option(metavar="N", show_default=False, help=_("Most seeds with --until-decided. [default: 30]")),
+    ] = None,
+    margin: Annotated[
+        str,
+        typer.Option(
+            metavar="X", show_default=False, help=_("Smallest difference that matters, in points. [default: 0.1]")
+        ),
+    ] = "0.1",
     *,
     settings: dict[str, Any],
     conditions: Annotated[
@@ -200,17 +213,19 @@ def compare(
     runs_dir: RunsDir = None,
     lang: Lang = None,
 ) -> int:
-    from core.comparing.comparison import check_seeds
+    from core.comparing.verdict import check_margin
     from core.data.conditions import default
     from tui_app.console import compare_command
 
     typed = [*(configuration or ()), *(models.split(",") if models is not None else ())]
     request = compare_command.Request(
         configurations=tuple(typed or EXAM_PAIR),
-        seeds=check_seeds(seeds),
+        seeds=compare_command.number_of_seeds(seeds, max_seeds, until_decided),
+        until_decided=until_decided,
         settings=RunConfig(**settings, seed=0),
         conditions=tuple(default()) if conditions else (),
         report=Path(report).expanduser() if report is not None else None,
+        margin=check_margin(margin),
         json=json,
     )
     return compare_command.compare(_runs_dir(runs_dir or context.obj), request)

@@ -15,9 +15,12 @@ import msgspec
 from core.comparing import comparison, statistics
 from core.comparing.comparison import Comparison, Part
 from core.comparing.configurations import configurations
+from core.comparing.sequential import IMAGES_FROM
 from core.comparing.statistics import Results
+from core.comparing.verdict import MARGIN
 from core.config import RunConfig
 from core.data.conditions import Condition, Robustness
+from core.messages import InvalidSetting, Message
 from core.runs import sameness
 from core.runs.directory import FollowedRun
 from core.worker.detach import StopSignals
@@ -39,11 +42,25 @@ class Request:
     configurations: tuple[str, ...]
     """Configurations as they were typed."""
     seeds: int
+    """Number of seeds, or the largest number if they are added until the answer is decided."""
     settings: RunConfig
     """Settings that they share."""
+    until_decided: bool = False
     conditions: tuple[Condition, ...] = ()
     report: Path | None = None
+    margin: float = MARGIN
+    """Smallest difference in accuracy that matters, as a fraction."""
     json: bool = False
+
+
+def number_of_seeds(seeds: str | None, max_seeds: str | None, until_decided: bool) -> int:
+    """Parse the number of seeds, or the largest number, as a user types them. Raises `InvalidSetting`."""
+    if until_decided and seeds is not None:
+        raise InvalidSetting("seeds", "--until-decided finds the number of seeds: give --max-seeds, not --seeds")
+    if max_seeds is not None and not until_decided:
+        raise InvalidSetting("max_seeds", "--max-seeds goes only with --until-decided")
+    given, default = (max_seeds, "30") if until_decided else (seeds, "5")
+    return comparison.check_seeds(default if given is None else given)
 
 
 def compare(runs_dir: Path, request: Request) -> int:
@@ -57,11 +74,13 @@ def compare(runs_dir: Path, request: Request) -> int:
     try:
         settings = _settle(request.settings, configs, status, signals)
         at_once = comparison.at_once(settings.device, settings.threads)
-        made = Comparison(runs_dir, comparison.plan(request.configurations, request.seeds, settings), at_once)
+        parts = comparison.plan(request.configurations, request.seeds, settings)
+        per_seed = len(configs)
+        first = per_seed * IMAGES_FROM if request.until_decided else len(parts)
+        made = Comparison(runs_dir, parts[:first], at_once)
         _check_finished(made)
-        if not _carry_out(made, status, signals):
-            raise Stopped
-        results = statistics.summarise(made.finished, made.left_out, made.names) if made.finished else None
+        step = per_seed * max(1, at_once // per_seed)
+        results = _carry_out(made, parts[first:], step, request.margin, status, signals)
         if results is None:
             return _exit_code(made)
         tested = _test_all(made.finished, results, request.conditions, settings.device, status, signals)
@@ -71,12 +90,12 @@ def compare(runs_dir: Path, request: Request) -> int:
     command = _command(request, settings)
     status.warn_of_sample([results.started.dataset])
     if request.report is not None:
-        for path in pages.write(request.report, Content(results, command, at_once, tested)):
+        for path in pages.write(request.report, Content(results, command, tested, request.until_decided)):
             status.note(_("Written: {path}").format(path=printable(str(path))))
     if request.json:
-        print(_json(results, command, at_once, tested), file=terminal.output())
+        print(_json(results, command, tested), file=terminal.output())
     else:
-        _print(results, tested)
+        _print(results, tested, request.until_decided)
     return _exit_code(made)
 
 
@@ -111,12 +130,32 @@ def _check_finished(made: Comparison) -> None:
         statistics.read_predictions(finished)
 
 
-def _carry_out(made: Comparison, status: StatusLine, signals: StopSignals) -> bool:
-    """Train until all runs have ended. Return False if they were asked to stop and did."""
+def _carry_out(
+    made: Comparison, later: list[Part], step: int, margin: float, status: StatusLine, signals: StopSignals
+) -> Results | None:
+    """Train, then add the `later` runs, `step` at a time, until they are used up or every pair is decided.
+
+    Return None if no run has a result. Raises `Problem` or `Stopped`.
+    """
+    newest = len(made.parts)
+    while True:
+        _train(made, newest, status, signals)
+        results = None
+        if made.finished:
+            results = statistics.summarise(made.finished, made.left_out, made.names, margin=margin)
+        if not later or (results is not None and results.is_decided):
+            return results
+        newest = len(later[:step])
+        made.extend(later[:step])
+        later = later[step:]
+
+
+def _train(made: Comparison, newest: int, status: StatusLine, signals: StopSignals) -> None:
+    """Train until all runs have ended, and announce the `newest` runs of the plan as they do. Raises `Stopped`."""
     finished, left = made.count("done"), made.count("waiting", "running")
     text = _("{runs} runs: {finished} already finished, {left} to train")
     status.note(text.format(runs=len(made.parts), finished=finished, left=left))
-    told = {id(part) for part in made.parts if part.reused}
+    told = {id(part) for part in made.parts[:-newest] + [part for part in made.parts if part.reused]}
     asked = False
     while True:
         more = made.advance()
@@ -133,7 +172,8 @@ def _carry_out(made: Comparison, status: StatusLine, signals: StopSignals) -> bo
         _draw(made, status)
         time.sleep(_POLL_S)
     status.erase()
-    return not asked or made.count("done", "left_out") == len(made.parts)
+    if asked and made.count("done", "left_out") < len(made.parts):
+        raise Stopped
 
 
 def _draw(made: Comparison, status: StatusLine) -> None:
@@ -184,22 +224,22 @@ def _test_all(
 # What is printed
 
 
-def _print(results: Results, tested: Sequence[tuple[str, Sequence[Robustness]]]) -> None:
+def _print(results: Results, tested: Sequence[tuple[str, Sequence[Robustness]]], until_decided: bool) -> None:
     tables.print_table(
         comparison_text.as_table(comparison_text.networks(results)), ["", *comparison_text.notes(results)]
     )
     for pair in results.pairs:
-        lines = [comparison_text.pair_title(pair)]
+        lines = list(filter(None, (comparison_text.pair_title(pair), comparison_text.variance(pair))))
         if pair.mcnemar:
             tables.print_texts(lines)
             tables.print_table(comparison_text.as_table(comparison_text.mcnemar(pair)))
             lines = []
-        tables.print_texts([*lines, comparison_text.verdict(pair), ""])
+        tables.print_texts([*lines, *comparison_text.verdicts(pair, until_decided), ""])
     if tested:
         print_accuracies(tested)
 
 
-def _json(results: Results, command: str, at_once: int, tested: Sequence[tuple[str, Sequence[Robustness]]]) -> str:
+def _json(results: Results, command: str, tested: Sequence[tuple[str, Sequence[Robustness]]]) -> str:
     """Return one JSON object, with its texts in English."""
     started = results.started
     content: dict[str, Any] = {
@@ -217,24 +257,37 @@ def _json(results: Results, command: str, at_once: int, tested: Sequence[tuple[s
         "machine": {
             "device": started.device,
             "device_name": started.device_name,
+            "processors": results.processors,
             "torch": started.torch_version,
             "threads": started.threads,
-            "at_once": at_once,
+            "at_once": results.side_by_side,
         },
+        "margin": results.margin,
         "networks": results.networks,
-        "pairs": [{**msgspec.structs.asdict(pair), "verdict": str(pair.verdict)} for pair in results.pairs],
-        "left_out": [{**msgspec.structs.asdict(part), "why": str(part.why)} for part in results.left_out],
+        "pairs": [
+            msgspec.structs.asdict(pair) | {"verdict": _text(pair.verdict), "decision_text": _text(pair.decision_text)}
+            for pair in results.pairs
+        ],
+        "left_out": [
+            {"run": part.run, "name": part.name, "model": part.config.model, "seed": part.config.seed}
+            | {"status": part.status, "why": str(part.why)}
+            for part in results.left_out
+        ],
         "conditions": [{"network": name, "runs": found} for name, found in tested],
         "command": command,
     }
     return msgspec.json.format(msgspec.json.encode(content)).decode()
 
 
+def _text(sentences: Sequence[Message]) -> str:
+    return " ".join(map(str, sentences))
+
+
 def _command(request: Request, settings: RunConfig) -> str:
     """Return the command that reproduces the comparison: every option that affects its result."""
     configs = configurations(request.configurations, settings)
     words = ["mnist-tui", "compare", *(sameness.full_name(config, settings) for config in configs)]
-    words += ["--seeds", str(request.seeds)]
+    words += [*(("--until-decided", "--max-seeds") if request.until_decided else ("--seeds",)), str(request.seeds)]
     always = ("device", "epochs", "batch_size", "lr", "dataset", "precision", "threads")
     default = RunConfig(seed=0)
     for name in settings.__struct_fields__:
@@ -243,6 +296,8 @@ def _command(request: Request, settings: RunConfig) -> str:
         if name in ("model", "seed") or (name not in always and value == getattr(default, name)):
             continue
         words += [option] if isinstance(value, bool) else [option, sameness.as_typed(value)]
+    if request.margin != MARGIN:
+        words += ["--margin", f"{100 * request.margin:g}"]
     if request.conditions:
         words.append("--conditions")
     return shlex.join(words)

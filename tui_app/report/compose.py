@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from core import machine
-from core.comparing.statistics import Results
+from core.comparing.statistics import Pair, Results
 from core.data.conditions import Robustness
 from core.runs.events import RunStarted
 from tui_app import comparison_text, i18n, wording
@@ -23,8 +23,9 @@ class Content:
 
     results: Results
     command: str
-    at_once: int
     robustness: Sequence[tuple[str, Sequence[Robustness]]] = ()
+    until_decided: bool = False
+    """True if seeds were added until there was a decision."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,6 @@ class Report:
     title: str
     warnings: Sequence[str]
     verdicts: Sequence[str]
-    left_out: Sequence[str]
     sections: Sequence[Section]
     details: Sequence[Section]
     """Sections on what the results rest on, short enough to stand side by side."""
@@ -90,10 +90,9 @@ def compose(content: Content) -> Report:
         language=i18n.language(),
         title=_("{networks} compared on {dataset}").format(networks=names, dataset=_(results.started.dataset_title)),
         warnings=[wording.sample_warning()] if results.started.dataset == "sample" else [],
-        verdicts=[comparison_text.verdict(pair) for pair in results.pairs],
-        left_out=[comparison_text.left_out(part) for part in results.left_out],
+        verdicts=[text for pair in results.pairs for text in comparison_text.verdicts(pair, content.until_decided)],
         sections=sections,
-        details=[_settings(results), _machine(results.started, content.at_once)],
+        details=[_settings(results), _machine(results)],
         last=Section(_("To reproduce it"), command=content.command),
     )
 
@@ -116,9 +115,17 @@ def _pairs(results: Results) -> Section:
         _("Pairs"),
         _("Runs of one seed have seen the same images in the same order. McNemar's test counts the images"
           " that only one of two networks gets right; p is the chance of a difference at least as large if"
-          " both erred equally often."),
-        tables=[TitledGrid(comparison_text.mcnemar(pair), comparison_text.pair_title(pair)) for pair in results.pairs],
+          " both erred equally often.")
+        + " "
+        + _("How many seeds' tests are significant proves nothing: they share the images. The test over all seeds is a"
+            " single one: on each image, the two networks might as well be swapped, for all seeds at once. It is about"
+            " the networks as trained; the interval is about other seeds and other images too."),
+        tables=[TitledGrid(comparison_text.mcnemar(pair), _pair_title(pair)) for pair in results.pairs],
     )  # fmt: skip
+
+
+def _pair_title(pair: Pair) -> str:
+    return " ".join(filter(None, (comparison_text.pair_title(pair) + ".", comparison_text.variance(pair))))
 
 
 def _conditions(robustness: Sequence[tuple[str, Sequence[Robustness]]]) -> Section:
@@ -175,14 +182,15 @@ def _value(value: object) -> str:
     return number(value) if isinstance(value, int) else _plain_number(value) if isinstance(value, float) else str(value)
 
 
-def _machine(started: RunStarted, at_once: int) -> Section:
+def _machine(results: Results) -> Section:
+    started = results.started
     cores = _("{cores} cores").format(cores=machine.usable_cores())
     rows = [
-        (_("Device"), f"{started.device} ({printable(started.device_name)})"),
+        (_("Device"), f"{started.device} ({', '.join(map(printable, results.processors))})"),
         (_("Processor"), f"{printable(machine.cpu_name())}, {cores}"),
         ("torch", printable(started.torch_version)),
         (_("Threads of each run"), number(started.threads)),
-        (_("Runs in parallel"), number(at_once)),
+        (_("Runs in parallel"), number(results.side_by_side)),
         (_("Written"), datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %z")),
     ]
     return Section(_("Machine"), tables=[TitledGrid(Grid((_("What"), _("Value")), tuple(rows), texts=True))])
@@ -225,8 +233,8 @@ def accuracy_picture(results: Results) -> Illustration:
             network.name,
             [run.accuracy for run in network.runs],
             network.accuracy.mean,
-            network.accuracy.low,
-            None if network.accuracy.high is None else min(1.0, network.accuracy.high),  # nothing is more than right
+            network.accuracy.low if len(network.runs) > 1 else None,
+            network.accuracy.high,
         )
         for network in results.networks
     ]

@@ -39,9 +39,13 @@ def finished(folder: Path, config: RunConfig, wrong: range | list[int], labels: 
     epochs = (EpochEnded(epoch=epoch, loss=0.5 / epoch, seconds=2.0) for epoch in range(1, config.epochs + 1))
     result = Evaluated(correct=correct, total=1000, accuracy=correct / 1000, test_loss=0.25, confusion=())
     write(run, started(config, **fields), *epochs, result, RunEnded(status="done"))
-    answers = {"label": labels.astype("uint8"), "predicted": predicted(wrong), "probability": np.ones(len(labels))}
-    np.savez_compressed(run.path / "predictions.npz", **answers)
+    save_predictions(run, predicted(wrong), labels)
     return run
+
+
+def save_predictions(run: Run, found: Any, labels: Any = LABELS) -> None:
+    answers = {"label": labels.astype("uint8"), "predicted": found, "probability": np.ones(len(labels))}
+    np.savez_compressed(run.path / "predictions.npz", **answers)
 
 
 def record(run: Run) -> FollowedRun:

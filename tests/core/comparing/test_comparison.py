@@ -264,7 +264,7 @@ def test_the_names_of_all_stay_where_a_configuration_has_no_result(tmp_path: Pat
     made = Comparison(tmp_path, plan(("RN_2", "RN_2+dropout=0.3", "RN_1"), 1, SETTINGS), at_once=1)
     results = statistics.summarise(made.finished, made.left_out, made.names)
     assert [network.name for network in results.networks] == ["RN_2+dropout=0.3"]
-    assert [(part.name, part.model) for part in results.left_out] == [("RN_2", "RN_2"), ("RN_1", "RN_1")]
+    assert [(part.name, part.config.model) for part in results.left_out] == [("RN_2", "RN_2"), ("RN_1", "RN_1")]
 
 
 def test_a_stop_reaches_every_run_in_progress(tmp_path: Path, launched: list[Worked]) -> None:

@@ -303,7 +303,7 @@ def _answer(results: Results) -> RenderableType:
         parts += [
             Text(""),
             Text(comparison_text.pair_title(pair)),
+            *([Text(comparison_text.variance(pair))] if pair.parts else []),
             comparison_text.as_table(comparison_text.mcnemar(pair)),
         ]
-    parts += [Text(comparison_text.left_out(part)) for part in results.left_out]
     return Group(*parts)

@@ -14,7 +14,7 @@ from textual.message import Message
 from textual.widgets import Digits, Static
 
 from core.catalogue import NUM_CLASSES
-from core.comparing.statistics import wilson_interval
+from core.comparing.intervals import wilson_interval
 from core.runs.events import Evaluated
 from core.runs.record import Record
 from tui_app.dashboard.keys import ARROWS
