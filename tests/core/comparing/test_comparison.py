@@ -18,13 +18,12 @@ from core import files, machine
 from core.comparing import comparison
 from core.comparing.comparison import Comparison, plan
 from core.messages import InvalidSetting, Message
-from core.runs import directory, sameness
+from core.runs import directory
 from core.runs.directory import Run
 from core.runs.events import Progress, RunEnded, encode
 from core.runs.lease import Worker
 from core.training import settle
-from tests.core.comparing.finished_runs import SETTINGS, config_of, finished, record, write
-from tests.core.training.sample_runs import carried_out
+from tests.core.comparing.finished_runs import SETTINGS, config_of, finished, write
 from tests.recorded import started
 
 
@@ -154,44 +153,6 @@ def test_a_network_that_was_edited_since_is_trained_again(tmp_path: Path) -> Non
     assert Comparison(tmp_path / "runs", configs, 1).parts[0].state == "done"
     os.utime(network, (time.time() + 60, time.time() + 60))
     assert Comparison(tmp_path / "runs", configs, 1).parts[0].state == "waiting"
-
-
-@pytest.mark.slow
-def test_every_file_that_a_network_loaded_counts(tmp_path: Path) -> None:
-    """Those it imports in the midst of its training do too, whatever their dates say; an unused neighbour does not."""
-    network, runs = tmp_path / "net.py", tmp_path / "runs"
-    network.write_text(
-        "import helper\nfrom torch import nn\n"
-        "class Net(nn.Sequential):\n"
-        "    def __init__(self):\n        super().__init__(nn.Flatten(), nn.Linear(784, 10))\n"
-        "    def forward(self, x):\n        if len(x) == 4000:\n            import late\n"
-        "        return super().forward(x)\n"
-    )
-    for name in ("helper", "late", "unused"):
-        (tmp_path / f"{name}.py").write_text("N = 1\n")
-    run = carried_out(runs, model=f"{network}:Net", batch_size=4000, epochs=1)
-    start = record(run).record.started
-    assert start is not None
-
-    def state() -> str:
-        return Comparison(runs, [sameness.effective_config(start)], 1).parts[0].state
-
-    assert state() == "done"
-    for name, expected in (("net", "waiting"), ("helper", "waiting"), ("late", "waiting"), ("unused", "done")):
-        file = tmp_path / f"{name}.py"
-        content, dates = file.read_bytes(), file.stat()
-        file.write_bytes(content + b"#")
-        os.utime(file, ns=(dates.st_atime_ns, dates.st_mtime_ns))
-        assert state() == expected
-        file.write_bytes(content)
-        os.utime(file, ns=(dates.st_atime_ns, dates.st_mtime_ns))
-    recorded = run.path / "source.json"
-    for damaged in (b"", b"[" * 100_000, b"{}", b'{"net.py": "\\u001b"}', b'{"net.py": 1}'):
-        recorded.write_bytes(damaged)
-        assert state() == "done"  # by the date of its file
-    for hostile in ("/dev/zero", "..", "no\\u0000name", "net.py"):
-        recorded.write_text(f'{{"{hostile}": "{"0" * 64}"}}')
-        assert state() == "waiting"
 
 
 def test_stopped_and_crashed_runs_go_on(tmp_path: Path, launched: list[Worked]) -> None:
