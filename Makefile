@@ -1,7 +1,7 @@
 PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test fast lint types translations snapshots pictures bench scale torture floors
+.PHONY: help setup run test fast lint types translations snapshots pictures bench scale torture floors mutants
 
 help: ## list these targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -49,6 +49,12 @@ scale: ## measure how time and memory grow with the work
 
 torture: ## disturb 50 runs at random, and see whether anything is lost
 	$(PYTHON) -m tests.end_to_end.torture --rounds 50 --seed 2026
+
+mutants: ## break core's arithmetic in every small way and list what no test notices (hours; ONLY='core.data.http*')
+	$(PYTHON) -m pip install --quiet -e '.[mutants]'
+	.venv/bin/mutmut run --max-children 2 $(if $(ONLY),'$(ONLY)') > /dev/null
+	.venv/bin/mutmut results | sed -n 's/: survived//p' | xargs -rn 1 .venv/bin/mutmut show
+	.venv/bin/mutmut results | grep -E 'survived|timeout|suspicious|no tests' | sort -t : -k 2
 
 floors: ## run the tests with the oldest versions that pyproject.toml allows
 	$(PYTHON) -m tests.floors

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import os
 import struct
 from pathlib import Path
 
 import msgspec
 
-from core.messages import N_, Message, Problem, reason
+from core.messages import N_
 
 SIDE = 28
 """Rows, and columns, of an image."""
@@ -38,7 +37,7 @@ EXAM_PAIR = ("RN_1", "RN_2")
 """The two networks that the exam asks to compare."""
 
 _UINT8, _INT32 = 8, 12
-_VALUE_BYTES = {_UINT8: 1, _INT32: 4}
+_DTYPES = {_UINT8: "u1", _INT32: ">i4"}
 
 
 class RawFile(msgspec.Struct, frozen=True):
@@ -47,6 +46,13 @@ class RawFile(msgspec.Struct, frozen=True):
     name: str
     value_type: int
     shape: tuple[int, ...]
+    md5: str = ""
+    """Checksum of the whole file, unpacked; empty if it is not known."""
+
+    @property
+    def dtype(self) -> str:
+        """Type of the values, as numpy writes it."""
+        return _DTYPES[self.value_type]
 
     @property
     def header(self) -> bytes:
@@ -54,7 +60,7 @@ class RawFile(msgspec.Struct, frozen=True):
 
     @property
     def num_bytes(self) -> int:
-        return len(self.header) + math.prod(self.shape) * _VALUE_BYTES[self.value_type]
+        return len(self.header) + math.prod(self.shape) * int(self.dtype[-1])
 
 
 class DataSource(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,15 +77,21 @@ class DataSource(msgspec.Struct, frozen=True, kw_only=True):
     """Training images and labels, then test images and labels; empty for the embedded sample."""
 
     def path(self, data_dir: Path, file: RawFile) -> Path:
+        """Return where a download puts a file."""
         return data_dir / self.source / "raw" / file.name
 
 
-_MNIST_FILES = (
-    RawFile("train-images-idx3-ubyte", _UINT8, (60_000, SIDE, SIDE)),
-    RawFile("train-labels-idx1-ubyte", _UINT8, (60_000,)),
-    RawFile("t10k-images-idx3-ubyte", _UINT8, (10_000, SIDE, SIDE)),
-    RawFile("t10k-labels-idx1-ubyte", _UINT8, (10_000,)),
-)
+def _mnist_files(*md5: str) -> tuple[RawFile, ...]:
+    """Return files named and shaped like MNIST's, with the checksums of their contents as far as they are known."""
+    train_images, train_labels, test_images, test_labels = md5 or ("",) * 4
+    return (
+        RawFile("train-images-idx3-ubyte", _UINT8, (60_000, SIDE, SIDE), train_images),
+        RawFile("train-labels-idx1-ubyte", _UINT8, (60_000,), train_labels),
+        RawFile("t10k-images-idx3-ubyte", _UINT8, (10_000, SIDE, SIDE), test_images),
+        RawFile("t10k-labels-idx1-ubyte", _UINT8, (10_000,), test_labels),
+    )
+
+
 # A QMNIST label is a row: the class, then the writer and the origin of the digit.
 _QMNIST_FILES = (
     RawFile("qmnist-train-images-idx3-ubyte", _UINT8, (60_000, SIDE, SIDE)),
@@ -93,7 +105,17 @@ _HIRAGANA = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
 DATA_SETS: dict[str, DataSource] = {
     entry.name: entry
     for entry in (
-        DataSource(name="mnist", title="MNIST", source="MNIST", files=_MNIST_FILES),
+        DataSource(
+            name="mnist",
+            title="MNIST",
+            source="MNIST",
+            files=_mnist_files(
+                "6bbc9ace898e44ae57da46a324031adb",
+                "a25bea736e30d166cdddb491f175f624",
+                "2646ac647ad5339dbf082846283269ea",
+                "27ae3e4e09519cfbb04c329615203637",
+            ),
+        ),
         DataSource(
             name="fashion-mnist",
             title="Fashion-MNIST",
@@ -101,7 +123,12 @@ DATA_SETS: dict[str, DataSource] = {
             mean=0.2860,
             std=0.3530,
             class_names=_FASHION,
-            files=_MNIST_FILES,
+            files=_mnist_files(
+                "f4a8712d7a061bf5bd6d2ca38dc4d50a",
+                "9018921c3c673c538a1fc5bad174d6f9",
+                "8181f5470baa50b63fa0f6fddb340f0a",
+                "15d484375f8d13e6eb1aabb0c3f46965",
+            ),
         ),
         DataSource(
             name="kmnist",
@@ -110,85 +137,10 @@ DATA_SETS: dict[str, DataSource] = {
             mean=0.1918,
             std=0.3483,
             class_names=_HIRAGANA,
-            files=_MNIST_FILES,
+            files=_mnist_files(),
         ),
         DataSource(name="qmnist", title="QMNIST", source="QMNIST", files=_QMNIST_FILES),
         DataSource(name="sample", title=N_("MNIST sample (5,000 images)")),
     )
 }
 DATA_SET_NAMES: tuple[str, ...] = tuple(DATA_SETS)
-
-
-def on_disk(data_dir: Path) -> list[str]:
-    """Return the data sets whose files are all in the folder, valid or not; never the sample, which has no files."""
-
-    def complete(entry: DataSource) -> bool:
-        try:
-            return bool(entry.files) and all(entry.path(data_dir, file).is_file() for file in entry.files)
-        except OSError:
-            return False
-
-    return [name for name, entry in DATA_SETS.items() if complete(entry)]
-
-
-def missing_files(entry: DataSource, data_dir: Path) -> list[RawFile]:
-    """Return the files that do not exist. Raises `Problem` if one exists but is not valid."""
-    missing = []
-    for file in entry.files:
-        path = entry.path(data_dir, file)
-        try:
-            path.lstat()
-        except FileNotFoundError:
-            missing.append(file)
-        except OSError as error:
-            raise unreadable(path, error) from error
-        else:
-            check(path, file, entry)
-    return missing
-
-
-def check(path: Path, file: RawFile, entry: DataSource) -> None:
-    """Raise `Problem` if a file is not a regular file, or its header or length is not the expected one."""
-    try:
-        fault = _fault(path, file, entry)
-    except OSError as error:
-        raise unreadable(path, error) from error
-    if fault:
-        raise damaged(fault)
-
-
-def _fault(path: Path, file: RawFile, entry: DataSource) -> Message | None:
-    if not path.exists():
-        return Message("{path} is a link to a missing file", {"path": str(path)})
-    if not path.is_file():
-        return Message("{path} is not a regular file", {"path": str(path)})
-    with path.open("rb") as content:
-        header = content.read(len(file.header))
-        found_bytes = os.fstat(content.fileno()).st_size
-    if len(header) == len(file.header) and header[:4] != file.header[:4]:
-        return Message(
-            "{path} is not a file of {title}: it starts with the bytes {found}, expected {expected}",
-            {"path": str(path), "title": entry.title, "found": header[:4].hex(), "expected": file.header[:4].hex()},
-        )
-    if len(header) == len(file.header) and header != file.header:
-        shape = struct.unpack_from(f">{len(file.shape)}I", header, 4)
-        return Message(
-            "{path} claims to hold {found} values, expected {expected}",
-            {"path": str(path), "found": "×".join(map(str, shape)), "expected": "×".join(map(str, file.shape))},
-        )
-    if found_bytes != file.num_bytes:
-        return Message(
-            "{path} is {found} bytes long, expected {expected}",
-            {"path": str(path), "found": found_bytes, "expected": file.num_bytes},
-        )
-    return None
-
-
-def damaged(fault: Message) -> Problem:
-    advice = N_("Delete it to have it downloaded again, or choose --dataset sample.")
-    return Problem(fault.text, advice=advice, **fault.values)
-
-
-def unreadable(path: Path, error: OSError) -> Problem:
-    advice = N_("Choose another folder with --data-dir, or --dataset sample.")
-    return Problem("{path} cannot be read: {reason}", advice=advice, path=str(path), reason=reason(error))

@@ -22,15 +22,18 @@ MAX_EPOCHS = 1_000_000
 MAX_BATCH_SIZE = 60_000
 MAX_THREADS = 1024
 MAX_WIDTH = 4
+MAX_SEED = 2**32 - 1
+"""Greatest seed: torch would take greater ones for smaller ones, and numpy refuses them."""
+_MAX_OLD_SEED = 2**63 - 1
 
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d{1,3})?")
 
 
 def draw_seed() -> int:
-    return secrets.randbelow(2**32)
+    return secrets.randbelow(MAX_SEED + 1)
 
 
-class Architecture(msgspec.Struct, frozen=True, kw_only=True):
+class Architecture(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
     """The settings that define a network."""
 
     model: str = "RN_1"
@@ -50,7 +53,7 @@ class Architecture(msgspec.Struct, frozen=True, kw_only=True):
         return bool(self.dropout) or self.batch_norm or self.width != 1
 
 
-class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
+class RunConfig(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
     """The settings of a run: what to train, on what, and how. The defaults are the exam's. Raises `InvalidSetting`."""
 
     model: str = "RN_1"
@@ -67,7 +70,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     data_dir: str = msgspec.field(default_factory=lambda: str(paths.default_data_dir()))
     precision: Precision = "fp32"
     exact: bool = False
-    """The exam program's arithmetic, digit for digit on the CPU with its number of threads."""
+    """The exam program's arithmetic, digit for digit on the CPU."""
     threads: int = 0
     """CPU threads for the arithmetic; 0 lets the program choose."""
     dropout: float = 0.0
@@ -90,6 +93,14 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     def architecture(self) -> Architecture:
         """The settings that define the network."""
         return Architecture(model=self.model, dropout=self.dropout, batch_norm=self.batch_norm, width=self.width)
+
+
+def check_new(config: RunConfig) -> None:
+    """Raise `InvalidSetting` for what only runs of older versions may have, which are still read and resumed."""
+    _check_new_seed(config.seed)
+    if config.exact and config.precision != "fp32":
+        text = N_("exact reproduces the exam's program, which computes in fp32, not in {precision}")
+        raise InvalidSetting("precision", text, precision=config.precision)
 
 
 def built_in_names() -> str:
@@ -169,6 +180,9 @@ def _one_of(field: str, text: str, choices: tuple[str, ...]) -> Callable[[str], 
     return check
 
 
+_SEED_TEXT = N_("the seed must be a whole number from {low} to {high}, not {value}")
+_check_new_seed = _whole_number("seed", _SEED_TEXT, 0, MAX_SEED)
+
 _CHECKS: dict[str, Callable[[Any], None]] = {
     "model": _check_model,
     "device": _check_device,
@@ -179,9 +193,7 @@ _CHECKS: dict[str, Callable[[Any], None]] = {
         "batch_size", N_("the batch size must be a whole number from {low} to {high}, not {value}"), 1, MAX_BATCH_SIZE
     ),
     "lr": _check_lr,
-    "seed": _whole_number(
-        "seed", N_("the seed must be a whole number from {low} to {high}, not {value}"), 0, 2**63 - 1
-    ),
+    "seed": _whole_number("seed", _SEED_TEXT, 0, _MAX_OLD_SEED),
     "dataset": _one_of("dataset", N_("unknown data set {value}: choose one of {choices}"), DATASET_CHOICES),
     "precision": _one_of("precision", N_("unknown precision {value}: choose one of {choices}"), PRECISIONS),
     "threads": _whole_number(
@@ -192,6 +204,7 @@ _CHECKS: dict[str, Callable[[Any], None]] = {
 }
 
 
+_CHECKS_OF_NEW = _CHECKS | {"seed": _check_new_seed}
 _TYPES = {field.name: field.type for field in msgspec.structs.fields(RunConfig)}
 
 
@@ -214,7 +227,7 @@ def setting_from_text(field: str, text: str) -> Any:
             return _refuse(field, text)
     elif field == "data_dir":
         return str(Path(text).expanduser().absolute())
-    _CHECKS[field](value)
+    _CHECKS_OF_NEW[field](value)
     if field == "model" and value not in catalogue.NETWORKS:
         return _own_network(value)
     return value
@@ -222,14 +235,19 @@ def setting_from_text(field: str, text: str) -> Any:
 
 def _refuse(field: str, text: str) -> None:
     try:
-        _CHECKS[field](math.nan)
+        _CHECKS_OF_NEW[field](math.nan)
     except InvalidSetting as error:
         raise InvalidSetting(field, error.message.text, **{**error.message.values, "value": text or "''"}) from None
 
 
 def _own_network(model: str) -> str:
     name, _, class_name = model.rpartition(":")
-    path = Path(name).expanduser().absolute()
-    if not path.is_file():
+    path = Path(name)
+    try:
+        path = path.expanduser().absolute()
+        is_file = path.is_file()
+    except (OSError, RuntimeError):  # the name is too long, or its `~user` has no home
+        is_file = False
+    if not is_file:
         raise InvalidSetting("model", "there is no network file {path}", path=str(path))
     return f"{path}:{class_name}"

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 
 LEVELS: tuple[tuple[str, ...], ...] = (
     # Texts, files, the machine and paths: these import nothing else here, nor one another.
-    ("core.messages", "core.files", "core.machine", "core.paths"),
+    ("core.messages", "core.files", "core.machine", "core.paths", "core.randomness"),
     # The available data sets and built-in networks.
     ("core.catalogue",),
     # Everything that a run needs to be told.
@@ -26,6 +26,8 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("core.runs", "core.data", "core.networks"),
     # Training a network on images.
     ("core.training",),
+    # The names for a notebook.
+    ("core.notebook",),
     # The process that trains, and the protocol to talk to it.
     ("core.worker",),
     # Several runs, compared.
@@ -56,11 +58,20 @@ LOADING_TORCH = {
     "core.data.drawing",
     "core.data.split_and_permute",
     "core.networks.build",
+    "core.networks.describe",
     "core.networks.exam",
     "core.networks.macs",
+    "core.networks.state",
+    "core.networks.trail",
+    "core.notebook",
+    "core.randomness",
+    "core.training.meter",
+    "core.training.trial",
+    "core.networks.output_size",
     "core.networks.own",
     "core.networks.rehearsal",
     "core.networks.tabulate",
+    "core.networks.two_batches",
     "core.networks.variant",
     "core.training.acceleration",
     "core.training.checkpoints",

@@ -124,7 +124,7 @@ def verdict(pair: Pair) -> str:
 def left_out(part: LeftOut) -> str:
     """Explain why a run is left out: `RN_2, seed 3 is left out: …`."""
     text = _("{network}, seed {seed} is left out: {why}")
-    return text.format(network=printable(part.model.rpartition("/")[2]), seed=part.seed, why=say(part.why))
+    return text.format(network=printable(part.name), seed=part.seed, why=say(part.why))
 
 
 def p_value(p: float) -> str:
@@ -209,7 +209,9 @@ def as_table(grid: Grid, colours: Sequence[str] = ()) -> Table:
     """Lay out a grid; `colours` are those of the headings after the first."""
     table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0), pad_edge=False)
     for heading, colour in zip_longest(grid.heading, ("", *colours), fillvalue=""):
-        table.add_column(Text(heading, style=colour), justify="right" if table.columns else "left")
+        # A configuration's settings go on lines of their own, so that several fit; nothing is ever cut.
+        text = Text(heading.replace("+", "\n+"), style=colour)
+        table.add_column(text, justify="right" if table.columns else "left", overflow="fold")
     for row in grid.rows:
         table.add_row(*(Text(cell) for cell in row))
     return table

@@ -100,7 +100,7 @@ def all_settings() -> tuple[Setting, ...]:
             "exact",
             "flag",
             _("Exact"),
-            _("The exam program's arithmetic: on the CPU, with its number of threads, its losses digit for digit."),
+            _("The exam program's own arithmetic: on the CPU, its losses digit for digit."),
         ),
         Setting(
             "data_dir",

@@ -30,13 +30,13 @@ def layers(table: LayerTable, title: str = "") -> Table:
     )
     total = _("Total: {count}").format(count=number(table.total))
     grid.add_column(_("Name"), no_wrap=True)
-    grid.add_column(_("Layer\ntype"), no_wrap=True)
-    grid.add_column(_("Specification"), no_wrap=True)
+    grid.add_column(_("Layer\ntype"))
+    grid.add_column(_("Specification"))
     grid.add_column(_("Output\nsize"), no_wrap=True, justify="right")
-    grid.add_column(_("Number of\nparameters"), footer=total, no_wrap=True, justify="right")
+    grid.add_column(_("Number of\nparameters"), footer=total, justify="right")
     for layer in table.layers:
-        remark = layer.remark()
-        parameters = f"({say(remark)}) {count(layer)}" if remark else count(layer)
+        remarks = ", ".join(map(say, layer.remarks()))
+        parameters = f"({remarks}) {count(layer)}" if remarks else count(layer)
         grid.add_row(printable(layer.name), say(layer.kind), _specification(layer), shape(layer), parameters)
     return grid
 
@@ -46,7 +46,7 @@ def _specification(layer: Layer) -> str:
     message = layer.specification
     values = {name: short(value) if isinstance(value, float) else value for name, value in message.values.items()}
     parts = printable(fill(_(message.text), values)).split(", ")
-    texts = {"s": _("s {stride}"), "p": _("p {padding}")}
+    texts = {"s": _("s {stride}"), "p": _("p {padding}"), "op": _("op {padding}")}
     for position, (letter, _space, value) in enumerate(part.partition(" ") for part in parts):
         if letter in texts and not value.startswith("="):
             parts[position] = texts[letter].format(stride=value, padding=value)

@@ -6,7 +6,7 @@ from core.config import Architecture, RunConfig
 from core.runs.events import EpochEnded, Evaluated, RunStarted, Validated
 from core.runs.record import State
 from tui_app import i18n
-from tui_app.i18n import _, printable, short
+from tui_app.i18n import _, ngettext, printable, short
 
 
 def epoch_line(event: EpochEnded, config: RunConfig) -> str:
@@ -45,6 +45,15 @@ def network_name(network: RunConfig | Architecture, *, folder: bool = True) -> s
     if network.width != 1:
         parts.append(_("width {factor}").format(factor=short(network.width)))
     return ", ".join(parts)
+
+
+def seed_and_threads(started: RunStarted) -> str:
+    """Return what, besides the settings, decides the numbers of a run: `seed 7, 2 threads`, or on a GPU `seed 7`."""
+    text = _("seed {seed}").format(seed=started.config.seed)
+    if started.device == "cpu":
+        threads = ngettext("{count} thread", "{count} threads", started.threads)
+        text += ", " + threads.format(count=started.threads)
+    return text
 
 
 def dataset_title(started: RunStarted) -> str:

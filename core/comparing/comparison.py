@@ -1,4 +1,4 @@
-"""Carrying out a comparison: the same seeds for every network, as ordinary runs, as many at once as there is room for.
+"""Carrying out a comparison: the same seeds for every configuration, as ordinary runs, as many at once as fit.
 
 The same plan finds its runs again: a finished one is reused, a stopped, failed or crashed one is resumed, and one that
 is being trained is waited for. So whatever ended a comparison, starting it again continues it.
@@ -18,6 +18,7 @@ from typing import Literal
 import msgspec
 
 from core import machine
+from core.comparing.configurations import configurations
 from core.comparing.statistics import LeftOut
 from core.config import RunConfig
 from core.messages import N_, InvalidSetting, Message
@@ -37,6 +38,8 @@ PartState = Literal["waiting", "running", "done", "stopped", "left_out"]
 class Part:
     """One run of a comparison."""
 
+    name: str
+    """Name of the run's configuration, unique in the comparison."""
     config: RunConfig
     followed: FollowedRun | None = None
     """The run with its record; None until it exists."""
@@ -56,6 +59,7 @@ class Part:
         """The entry for this run among those without a result."""
         return LeftOut(
             run=self.followed.run.id if self.followed is not None else "",
+            name=self.name,
             model=self.config.model,
             seed=self.config.seed,
             status=self.status,
@@ -84,24 +88,19 @@ def check_seeds(text: str) -> int:
     return value
 
 
-def check_models(models: Sequence[str]) -> None:
-    """Raise `InvalidSetting` unless there are at least two networks, each only once."""
-    for position, model in enumerate(models):
-        if model in models[:position]:
-            raise InvalidSetting(
-                "model", "{model} is listed twice: a network cannot be compared with itself", model=model
-            )
-    if len(models) < 2:
-        raise InvalidSetting("model", "a comparison needs two networks or more, such as --models RN_1,RN_2")
-
-
-def plan(models: Sequence[str], seeds: int, settings: RunConfig) -> list[RunConfig]:
+def plan(texts: Sequence[str], seeds: int, settings: RunConfig) -> list[Part]:
     """Return the runs, seed by seed, so that those finished before an interruption form pairs.
 
-    The seeds are always 0 to `seeds` − 1, so that a repeated comparison has the same runs. Raises `InvalidSetting`.
+    `texts` are the configurations, and `settings` those that they share. The seeds are always 0 to `seeds` − 1, so that
+    a repeated comparison has the same runs. Raises `InvalidSetting`.
     """
-    check_models(models)
-    return [msgspec.structs.replace(settings, model=model, seed=seed) for seed in range(seeds) for model in models]
+    configs = configurations(texts, settings)
+    names = sameness.distinct_names(configs, settings)
+    return [
+        Part(name, msgspec.structs.replace(config, seed=seed))
+        for seed in range(seeds)
+        for name, config in zip(names, configs, strict=True)
+    ]
 
 
 def at_once(device: str, threads: int) -> int:
@@ -115,13 +114,13 @@ class Comparison:
     Nothing is lost if the calls end: the workers finish their current runs.
     """
 
-    def __init__(self, runs_dir: Path, configs: Sequence[RunConfig], at_once: int) -> None:
+    def __init__(self, runs_dir: Path, parts: Sequence[Part], at_once: int) -> None:
         """Find the runs that exist already. Raises `Problem`."""
         self._runs_dir = runs_dir
         self._at_once = max(1, at_once)
         self._stopping = False
         self._launching = Lock()
-        self.parts = [Part(config) for config in configs]
+        self.parts = parts
         self._adopt()
 
     def advance(self) -> bool:
@@ -147,7 +146,7 @@ class Comparison:
 
     @property
     def share(self) -> float:
-        """Completed fraction of the work, 0 to 1: a network that takes ten times as long counts ten times as much."""
+        """Completed fraction of the work, 0 to 1: a run that takes ten times as long counts ten times as much."""
         seconds = self._seconds()
         total = sum(seconds)
         return sum(each * part.share for each, part in zip(seconds, self.parts, strict=True)) / total if total else 1.0
@@ -168,6 +167,11 @@ class Comparison:
         return [part.followed for part in self._in_state("done") if part.followed is not None]
 
     @property
+    def names(self) -> dict[str, str]:
+        """The name of each run's configuration, by the run's id."""
+        return {part.followed.run.id: part.name for part in self.parts if part.followed is not None}
+
+    @property
     def left_out(self) -> list[LeftOut]:
         """The runs without a result."""
         return [part.as_left_out for part in self._in_state("left_out")]
@@ -176,13 +180,13 @@ class Comparison:
         return [part for part in self.parts if part.state == state]
 
     def _seconds(self) -> list[float]:
-        """Return how long each run takes: measured on it, else on other runs of its network, else on any run."""
+        """Return how long each run takes: measured on it, else on other runs of its configuration, else on any run."""
         known: dict[str, list[float]] = {}
         for part in self.parts:
             if seconds := part.seconds:
-                known.setdefault(part.config.model, []).append(seconds)
-        all_known = [seconds for of_model in known.values() for seconds in of_model] or [1.0]
-        return [fmean(known.get(part.config.model, all_known)) for part in self.parts]
+                known.setdefault(part.name, []).append(seconds)
+        all_known = [seconds for measured in known.values() for seconds in measured] or [1.0]
+        return [fmean(known.get(part.name, all_known)) for part in self.parts]
 
     # Existing runs
 

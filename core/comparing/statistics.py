@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from itertools import combinations
 from statistics import fmean, stdev
 from typing import Any
 
 import msgspec
 
+from core.comparing import configurations
 from core.messages import N_, Message, Problem
 from core.runs import predictions, sameness
 from core.runs.directory import FollowedRun
@@ -55,6 +56,8 @@ class LeftOut(msgspec.Struct, frozen=True):
     """A run without a result."""
 
     run: str
+    name: str
+    """Name of its configuration, unique in the comparison."""
     model: str
     seed: int
     status: str
@@ -68,6 +71,8 @@ class NetworkResult(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     """Short name, unique in the comparison."""
     model: str
+    settings: dict[str, Any]
+    """Settings that a configuration may have for itself."""
     parameters: int
     macs: int | None
     """Multiply–accumulates per image; None if unknown."""
@@ -110,14 +115,24 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     """The results of a comparison."""
 
     started: RunStarted
-    """Start of one of the runs, which all share its data, device and settings."""
+    """Start of one of the runs, which all share its data and its device, and the settings that are not `differing`."""
     networks: tuple[NetworkResult, ...]
     pairs: tuple[Pair, ...]
     left_out: tuple[LeftOut, ...] = ()
 
+    @property
+    def differing(self) -> list[str]:
+        """The settings that are not the same in all networks."""
+        first, *others = (network.settings for network in self.networks)
+        return [name for name in first if any(other[name] != first[name] for other in others)]
 
-def summarise(runs: Sequence[FollowedRun], left_out: Iterable[LeftOut] = ()) -> Results:
-    """Summarise finished runs by network, in the order in which the networks first appear.
+
+def summarise(
+    runs: Sequence[FollowedRun], left_out: Iterable[LeftOut] = (), names: Mapping[str, str] | None = None
+) -> Results:
+    """Summarise finished runs by configuration, in the order in which these first appear.
+
+    `names` are those of the configurations, by the id of a run; by default they are worked out from the runs.
 
     Raises `Problem` if a run is not finished or lacks its predictions, or if the runs cannot be compared.
     """
@@ -127,8 +142,12 @@ def summarise(runs: Sequence[FollowedRun], left_out: Iterable[LeftOut] = ()) -> 
     groups: dict[Hashable, list[FollowedRun]] = {}
     for finished in runs:
         groups.setdefault(sameness.same_but_for_seed_key(_started(finished)), []).append(finished)
-    names = sameness.distinct_names([_started(group[0]).config for group in groups.values()])
-    networks = tuple(_network(name, group) for name, group in zip(names, groups.values(), strict=True))
+    firsts = [group[0] for group in groups.values()]
+    if names is None:
+        distinct = sameness.distinct_names([_started(first).config for first in firsts])
+    else:
+        distinct = [names[first.run.id] for first in firsts]
+    networks = tuple(_network(name, group) for name, group in zip(distinct, groups.values(), strict=True))
     answers = {finished.run.id: read_predictions(finished) for finished in runs}
     _check_same_images(answers)
     pairs = tuple(_pair(first, second, answers) for first, second in combinations(networks, 2))
@@ -196,6 +215,7 @@ def _network(name: str, runs: list[FollowedRun]) -> NetworkResult:
     return NetworkResult(
         name=name,
         model=started.config.model,
+        settings={name: getattr(started.config, name) for name in configurations.OWN},
         parameters=started.parameters,
         macs=next((macs for finished in runs if (macs := _started(finished).macs) is not None), None),
         runs=results,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import os
 import shutil
 import time
 import zlib
@@ -14,18 +13,22 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import torch
 from torch import Tensor
 
-from core import catalogue
+from core import files
 from core.catalogue import DATA_SET_NAMES, DATA_SETS, SIDE, DataSource, RawFile
+from core.data import raw_files
 from core.data.http import Failed, fetch
 from core.messages import N_, Message, Problem, reason
 
-_SAMPLE_TRAIN_PER_CLASS = 400
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SAMPLE_TRAIN_PER_CLASS = 400
 _SAMPLE_PER_CLASS = 500
 _POLL_S = 0.1
 _PROGRESS_INTERVAL_S = 0.2
@@ -59,6 +62,9 @@ class Dataset:
     """Images held out of the training set if a run asks for validation."""
     validation_labels: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
 
+    def __repr__(self) -> str:
+        return f"<{self.title}, {len(self.train_labels):,} to train, {len(self.test_labels):,} to test>"
+
     @cached_property
     def digest(self) -> str:
         """Hash that identifies the training and test images and labels, in their order: 16 hexadecimal digits."""
@@ -88,7 +94,7 @@ def load(
     progress: Callable[[Message, float], None],
     should_stop: Callable[[], bool],
 ) -> Dataset:
-    """Load a data set from `data_dir`, in torchvision's layout, after downloading the files that are missing there.
+    """Load a data set from `data_dir`, where `raw_files` finds it, after downloading the files that are missing there.
 
     `name` is one of `catalogue.DATA_SET_NAMES`, or `auto`: MNIST, or the sample if MNIST is neither on disk nor
     available. `progress` receives fractions from 0 to 1.
@@ -100,42 +106,42 @@ def load(
     if name == "sample":
         return _sample()
     entry = DATA_SETS["mnist" if name == "auto" else name]
-    missing = catalogue.missing_files(entry, data_dir)
-    if missing:
+    found = raw_files.read(entry, data_dir)
+    if found.missing:
         try:
             _download(entry, data_dir, _Caller(notify, progress, should_stop))
         except Unavailable as problem:
-            # If some of the files exist, the user meant to use them: do not fall back to the sample.
-            if name != "auto" or len(missing) < len(entry.files):
+            # If some files by these names exist, the user meant to use them: do not fall back to the sample.
+            if name != "auto" or found.values or found.foreign:
                 raise
-            text = N_(
-                "{title} could not be downloaded ({reasons}): the embedded sample of 5,000 images is used instead"
-            )
-            notify(Message(text, problem.message.values))
+            notify(_sample_instead(problem.message))
             return _sample()
-    return _dataset(entry, _read(entry, data_dir, train=True), _read(entry, data_dir, train=False))
+        found = raw_files.read(entry, data_dir)
+    train_images, train_labels, test_images, test_labels = (found.values[file.name] for file in entry.files)
+    return _dataset(entry, (_images(train_images), _labels(train_labels)), (_images(test_images), _labels(test_labels)))
+
+
+def _images(values: NDArray[Any]) -> Tensor:
+    return torch.from_numpy(values.copy())
+
+
+def _labels(values: NDArray[Any]) -> Tensor:
+    """Return the classes; of QMNIST's rows, the first column."""
+    return torch.from_numpy(values.reshape(len(values), -1)[:, 0].astype("int64"))
 
 
 def _dataset(entry: DataSource, train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor]) -> Dataset:
     return Dataset(entry.name, entry.title, *train, *test, entry.mean, entry.std, entry.class_names)
 
 
-def _read(entry: DataSource, data_dir: Path, *, train: bool) -> tuple[Tensor, Tensor]:
-    """Read images and labels from files checked but for their values. Raises `Problem`, also for a wrong label."""
-    source = _torchvision_class(entry)
-    # Without a processed folder, torchvision reads these files and never a cache left by one of its old versions.
-    reader = type(source.__name__, (source,), {"processed_folder": ""})
-    try:
-        split = reader(data_dir, train=train, download=False)
-    except OSError as error:
-        raise catalogue.unreadable(Path(error.filename or data_dir), error) from error
-    labels = split.targets.reshape(len(split.targets), -1)[:, 0].contiguous()
-    for label in (int(labels.min()), int(labels.max())):
-        if not 0 <= label < len(entry.class_names):
-            path = str(entry.path(data_dir, entry.files[1 if train else 3]))
-            fault = Message("{path} holds the label {found}, expected 0 to 9", {"path": path, "found": label})
-            raise catalogue.damaged(fault)
-    return split.data, labels
+def _sample_instead(unavailable: Message) -> Message:
+    text = N_("{title} could not be downloaded ({reasons}): the embedded sample of 5,000 images is used instead")
+    if unavailable.values["found"]:
+        text = N_(
+            "{title} could not be downloaded ({reasons}), and {data_dir} has only {found}: the embedded sample of 5,000"
+            " images is used instead"
+        )
+    return Message(text, unavailable.values)
 
 
 def _torchvision_class(entry: DataSource) -> Any:
@@ -179,7 +185,7 @@ def _sample() -> Dataset:
         chosen = by_class[:, columns].T.ravel()
         return torch.from_numpy(images[chosen]), torch.from_numpy(labels[chosen]).long()
 
-    return _dataset(entry, in_turn(slice(_SAMPLE_TRAIN_PER_CLASS)), in_turn(slice(_SAMPLE_TRAIN_PER_CLASS, None)))
+    return _dataset(entry, in_turn(slice(SAMPLE_TRAIN_PER_CLASS)), in_turn(slice(SAMPLE_TRAIN_PER_CLASS, None)))
 
 
 # The download: all missing files, complete and checked, or none.
@@ -189,7 +195,7 @@ def _download(entry: DataSource, data_dir: Path, caller: _Caller) -> None:
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
         with _sole_downloader(data_dir, caller):
-            missing = catalogue.missing_files(entry, data_dir)
+            missing = raw_files.read(entry, data_dir).missing
             if not missing:
                 return
             for left_behind in data_dir.glob(".incoming-*"):
@@ -226,14 +232,12 @@ def _sole_downloader(data_dir: Path, caller: _Caller) -> Iterator[None]:
         lock.release()
 
 
-def _fetch_all(entry: DataSource, files: list[RawFile], data_dir: Path, incoming: Path, caller: _Caller) -> None:
+def _fetch_all(entry: DataSource, missing: list[RawFile], data_dir: Path, incoming: Path, caller: _Caller) -> None:
     """Download and unpack files into `incoming`, each from the first host that has not failed. Raises `Problem`."""
-    from torchvision.datasets.utils import extract_archive
-
     sources = _sources(entry)
     failures: dict[str, str] = {}
-    progress = _Progress(entry, files, caller)
-    for file in files:
+    progress = _Progress(entry, missing, caller)
+    for file in missing:
         urls, md5 = sources[file.name]
         archive = incoming / f"{file.name}.gz"
         for url in urls:
@@ -248,12 +252,15 @@ def _fetch_all(entry: DataSource, files: list[RawFile], data_dir: Path, incoming
                 failures[host] = str(error)
         else:
             raise _unavailable(entry, data_dir, failures)
-        extract_archive(str(archive), str(incoming))
-        catalogue.check(incoming / file.name, file, entry)
-        # Flush to disk before renaming: a power cut must not leave an empty file that blocks the next attempt.
-        with (incoming / file.name).open("rb+") as content:
-            os.fsync(content.fileno())
+        _unpack(archive, file, entry)
         progress.finish(file)
+
+
+def _unpack(archive: Path, file: RawFile, entry: DataSource) -> None:
+    """Unpack a file beside its archive. Raises `Problem` if it is not the expected one."""
+    content = file.header + raw_files.checked(archive, file, entry).tobytes()
+    # It is flushed to disk: a power cut must not leave an empty file that blocks the next attempt.
+    files.replace(archive.with_suffix(""), lambda unpacked: unpacked.write(content))
 
 
 def _sources(entry: DataSource) -> dict[str, tuple[list[str], str]]:
@@ -266,12 +273,26 @@ def _sources(entry: DataSource) -> dict[str, tuple[list[str], str]]:
 
 
 def _unavailable(entry: DataSource, data_dir: Path, failures: dict[str, str]) -> Unavailable:
+    there = raw_files.read(entry, data_dir)
+    found = raw_files.other_files(entry, data_dir, there.foreign)
+    text = N_("{title} could not be downloaded ({reasons}); missing in {data_dir}: {missing}")
+    if found:
+        text = N_(
+            "{title} could not be downloaded ({reasons}); missing in {data_dir}: {missing}; found instead: {found}"
+        )
+    advice = N_("Try again, copy its files to {folder}, or choose --dataset sample.")
+    if there.foreign:
+        advice = N_("Choose --dataset {other} for what is there, copy {title}'s files to {folder}, or try again.")
     return Unavailable(
-        N_("{title} could not be downloaded ({reasons})"),
-        advice=N_("Try again, copy its files to {folder}, or choose --dataset sample."),
+        text,
+        advice=advice,
         title=entry.title,
         reasons="; ".join(f"{place}: {why}" for place, why in failures.items()),
+        data_dir=str(data_dir),
+        missing=", ".join(file.name for file in there.missing),
+        found=found,
         folder=str(entry.path(data_dir, entry.files[0]).parent),
+        other=", ".join(sorted({owner.name for owner in there.foreign.values()})),
     )
 
 

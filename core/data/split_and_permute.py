@@ -7,9 +7,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from core.catalogue import SIDE
+from core.catalogue import DATA_SETS, NUM_CLASSES, SIDE
 from core.config import RunConfig
-from core.data.datasets import Dataset
+from core.data.datasets import SAMPLE_TRAIN_PER_CLASS, Dataset
 from core.messages import N_, Problem
 
 VALIDATION_SHARE = 10
@@ -36,6 +36,13 @@ def prepared(dataset: Dataset, config: RunConfig) -> Dataset:
             batch_size=config.batch_size,
         )
     return dataset
+
+
+def expected_train_size(config: RunConfig) -> int:
+    """Return how many images a run will train on, before they are loaded; for `auto`, if MNIST can be had."""
+    files = DATA_SETS["mnist" if config.dataset == "auto" else config.dataset].files
+    size = files[0].shape[0] if files else NUM_CLASSES * SAMPLE_TRAIN_PER_CLASS
+    return size - size // VALIDATION_SHARE if config.validate else size
 
 
 def pixel_permutation() -> Tensor:

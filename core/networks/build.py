@@ -8,7 +8,6 @@ from torch import nn
 
 from core.catalogue import NETWORKS
 from core.config import Architecture
-from core.messages import N_, Problem
 from core.networks.own import OwnNetwork
 from core.networks.variant import Variant
 
@@ -34,10 +33,4 @@ def build_network(architecture: Architecture) -> nn.Module:
     if model in NETWORKS:
         network_class = built_in_class(model)
         return Variant(network_class, architecture) if architecture.is_variant else network_class()
-    name, colon, class_name = model.rpartition(":")
-    if not colon and not model.endswith(".py"):
-        text = N_("there is no network {name}: choose {known} or path/to/file.py:ClassName")
-        raise Problem(text, name=model, known=", ".join(NETWORKS))
-    if not name or not class_name.isidentifier():
-        raise Problem("{name} names no class: write path/to/file.py:ClassName", name=model)
-    return OwnNetwork(name, class_name).build()
+    return OwnNetwork.of(architecture).build()

@@ -10,7 +10,7 @@ from core.messages import Message
 
 
 class Layer(msgspec.Struct, frozen=True):
-    """A row of the table: a call of a layer, or a parameter that belongs to no layer."""
+    """A row of the table: a layer with one size of its output, or a parameter that belongs to no layer."""
 
     name: str
     """Path in the network, such as `conv1` or `block.0`."""
@@ -30,12 +30,17 @@ class Layer(msgspec.Struct, frozen=True):
     """True if some of its parameters are counted in an earlier row."""
     called: bool = True
     """False for a layer that holds parameters but whose own forward the network never calls."""
+    calls: int = 1
+    """Number of calls for an image that give this size: 0 for a layer never called, 1 for a parameter."""
 
-    def remark(self) -> Message | None:
-        """Return an explanation if the numbers alone would puzzle a reader, else None."""
-        if not self.called:
-            return Message("never called")
-        return Message("parameters counted above") if self.shared else None
+    def remarks(self) -> list[Message]:
+        """Return what explains the numbers where they alone would puzzle a reader."""
+        remarks = [] if self.called else [Message("never called")]
+        if self.calls > 1:
+            remarks.append(Message("called {calls} times", {"calls": self.calls}))
+        if self.called and self.shared:
+            remarks.append(Message("parameters counted above"))
+        return remarks
 
 
 class LayerTable(msgspec.Struct, frozen=True):

@@ -7,18 +7,21 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import TypeVar
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from core.catalogue import IMAGE_SHAPE, NUM_CLASSES
-from core.messages import N_, Problem, reason
+from core.catalogue import IMAGE_SHAPE, NETWORKS, NUM_CLASSES
+from core.config import Architecture
+from core.messages import N_, Problem, Value, reason
 from core.networks.own_modules import OwnModules, without_package
 from core.networks.own_source import OwnSource
 from core.networks.rehearsal import rehearsal
+from core.networks.trail import Trail
+from core.randomness import random_state_kept
 
 _MAX_REASON = 300
 _Result = TypeVar("_Result")
@@ -40,6 +43,17 @@ class OwnNetwork:
             self._path = Path(name).expanduser()
         except RuntimeError as error:
             raise self._unreadable(error) from error
+
+    @classmethod
+    def of(cls, architecture: Architecture) -> OwnNetwork:
+        """Return the custom network that an architecture names. Raises `Problem` if it names none."""
+        name, colon, class_name = architecture.model.rpartition(":")
+        if not colon and not architecture.model.endswith(".py"):
+            text = N_("there is no network {name}: choose {known} or path/to/file.py:ClassName")
+            raise Problem(text, name=architecture.model, known=", ".join(NETWORKS))
+        if not name or not class_name.isidentifier():
+            raise Problem("{name} names no class: write path/to/file.py:ClassName", name=architecture.model)
+        return cls(name, class_name)
 
     def build(self) -> nn.Module:
         source = self._read()
@@ -71,8 +85,8 @@ class OwnNetwork:
 
     def _import(self, modules: OwnModules, source: bytes) -> ModuleType:
         def execute() -> None:
-            # A file often seeds torch itself, as scripts do; then every seed would give the same run.
-            with torch.random.fork_rng(devices=[]):
+            # A file often seeds the generators itself, as scripts do; then every seed would give the same run.
+            with random_state_kept():
                 modules.execute(modules.main, source, self._path)
 
         self._guarded(N_("{where}: the import fails: {reason}"), execute)
@@ -107,13 +121,12 @@ class OwnNetwork:
             )
 
     def _check_forward(self, network: nn.Module) -> None:
-        failed = N_("{where}: {class_name} fails on images of 1×28×28: {reason}")
         images = torch.zeros(2, *IMAGE_SHAPE)
         if any(is_lazy(parameter) for parameter in network.parameters()):
             # Lazy layers draw their parameters in their first forward pass.
             network.eval()
             with torch.no_grad():
-                self._guarded(failed, lambda: network(images))
+                self._forward(network, images)
             network.train()
         if not any(parameter.requires_grad for parameter in network.parameters()):
             raise Problem(
@@ -121,14 +134,20 @@ class OwnNetwork:
             )
         with rehearsal(network) as stand_in:
             with torch.no_grad():
-                self._check_output(self._guarded(failed, lambda: stand_in(images)))
+                self._check_output(self._forward(stand_in, images))
             stand_in.train()
             with torch.enable_grad():
-                output = self._guarded(failed, lambda: stand_in(images))
+                output = self._forward(stand_in, images)
             self._check_output(output)
             if not output.requires_grad:
                 text = N_("the output of {class_name} in {path} does not depend on any trainable parameter")
                 raise Problem(text, path=self._name, class_name=self._class_name)
+
+    def _forward(self, network: nn.Module, images: torch.Tensor) -> Any:
+        trail = Trail()
+        text = N_("{where}: {class_name} fails on images of 1×28×28: {reason}")
+        with trail.following(network):
+            return self._guarded(text, lambda: network(images), trail)
 
     def _check_output(self, output: object) -> None:
         if not isinstance(output, torch.Tensor):
@@ -147,20 +166,40 @@ class OwnNetwork:
             expected=f"2×{NUM_CLASSES}",
         )
 
-    def _guarded(self, text: str, call: Callable[[], _Result]) -> _Result:
+    def _guarded(self, text: str, call: Callable[[], _Result], trail: Trail | None = None) -> _Result:
         """Return the result of the user's code. Whatever that raises, even `SystemExit`, becomes a `Problem`.
 
-        It names the line in the user's file. Only `KeyboardInterrupt` passes through.
+        Only `KeyboardInterrupt` passes through.
         """
         try:
             return call()
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            line = self._line(error)
-            where = f"{self._name}:{line}" if line else self._name
-            values = {"where": where, "class_name": self._class_name, "reason": _described(error)}
-            raise Problem(text, **values) from error
+            raise self.blamed(text, error, trail) from error
+
+    def blamed(
+        self, text: str, error: BaseException, trail: Trail | None = None, line: int | None = None, **values: Value
+    ) -> Problem:
+        """Return a problem that blames the user's code for `error`: it names the line in the user's file.
+
+        `line` is that line if the error did not pass through it.
+
+        `text` may use `where`, `class_name`, `reason` and `values`. If a layer of the `trail` could not take what it
+        was given, the problem says that instead.
+        """
+        line = self._line(error) or line
+        where = f"{self._name}:{line}" if line else self._name
+        explained = trail.explained(where=where, class_name=self._class_name) if trail is not None else None
+        if explained is not None:
+            return explained
+        layers = trail.layers() if trail is not None else ""
+        advice = N_("Called before: {layers}.") if layers else ""
+        values |= {"where": where, "class_name": self._class_name, "reason": _described(error), "layers": layers}
+        return Problem(text, advice=advice, **values)
+
+    def is_its_file(self, path: str) -> bool:
+        return path == str(self._path)
 
     def _line(self, error: BaseException) -> int | None:
         """Return the last line of the user's file that `error` passed through; None if there is none."""

@@ -9,11 +9,13 @@ from copy import deepcopy
 import torch
 from torch import nn
 
+from core.randomness import random_state_kept
+
 
 @contextmanager
 def rehearsal(network: nn.Module) -> Iterator[nn.Module]:
-    """Yield a stand-in for `network`, in eval mode: running it changes neither `network` nor the generator's state."""
-    with torch.random.fork_rng(devices=[]):
+    """Yield a stand-in for `network`, in eval mode: running it changes neither `network` nor a random generator."""
+    with random_state_kept():
         try:
             stand_in = deepcopy(network).cpu()
         except Exception:  # for example, torch cannot copy a stored tensor that was computed from parameters

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from core import files
-from core.config import RunConfig
+from core.config import RunConfig, check_new
 from core.messages import N_, Message, Problem, reason
 from core.runs import lease
 from core.runs.events import Evaluated, Event, EventReader, Progress, RunStarted, first_events, last_events
@@ -46,6 +46,9 @@ class Run:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.id = path.name
+
+    def __repr__(self) -> str:
+        return f"<run {self.id}>"
 
     @property
     def events_path(self) -> Path:
@@ -196,6 +199,7 @@ class FollowedRun:
 
 def create(runs_dir: Path, config: RunConfig) -> Run:
     """Create a run directory with its configuration. Raises `Problem`."""
+    check_new(config)
     class_name = config.model.rpartition(":")[2]
     stem = re.sub(r"(?<=rn)_(?=\d)|[^a-z0-9_]", "", class_name.lower())[:40] or "net"
     try:

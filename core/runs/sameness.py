@@ -5,7 +5,7 @@ Both questions are answered only here, from the settings that took effect: what 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 
 import msgspec
 
@@ -17,6 +17,11 @@ _IRRELEVANT = frozenset({"data_dir"})
 _IRRELEVANT_OR_SEED = _IRRELEVANT | {"seed"}
 _TOOK_EFFECT = frozenset({"device", "dataset", "threads"})
 """Settings whose effective value is known only once a run has started."""
+_SETTINGS = tuple(
+    name for name in RunConfig.__struct_fields__ if name not in _IRRELEVANT_OR_SEED | _TOOK_EFFECT | {"model"}
+)
+"""Settings beside the network that affect the result and whose value is known from the start."""
+_DEFAULTS = RunConfig(seed=0, data_dir="")
 
 
 def effective_config(started: RunStarted) -> RunConfig:
@@ -46,17 +51,40 @@ def same_but_for_seed_key(started: RunStarted) -> Hashable:
     return _fields(msgspec.structs.replace(config, device=kind_of_device), _IRRELEVANT_OR_SEED), started.steps_per_epoch
 
 
-def distinct_names(configs: Sequence[RunConfig]) -> list[str]:
-    """Return short names that tell networks apart: the file without its folder, plus the settings that differ."""
+def distinct_names(configs: Sequence[RunConfig], base: RunConfig = _DEFAULTS) -> list[str]:
+    """Return short names that tell configurations apart, such as `RN_2+dropout=0.3`.
+
+    A file goes without its folder; a setting is named if it is not the same in all of `configs` and not that of `base`.
+    """
     names = []
+    differing = differing_settings(configs)
     for config in configs:
         short = config.model.rpartition("/")[2]
         like_it = {other.model for other in configs if other.model.rpartition("/")[2] == short}
-        name = short if len(like_it) == 1 else config.model
-        differing = _differing([other for other in configs if other.model == config.model])
-        settings = [f"{field}={getattr(config, field)}" for field in differing if _is_set(config, field)]
-        names.append(f"{name} ({', '.join(settings)})" if settings else name)
+        names.append(_name(short if len(like_it) == 1 else config.model, config, base, differing))
     return names
+
+
+def full_name(config: RunConfig, base: RunConfig) -> str:
+    """Return a configuration as a user types it: its network, with every setting that is not that of `base`."""
+    return _name(config.model, config, base, _SETTINGS)
+
+
+def differing_settings(configs: Sequence[RunConfig]) -> list[str]:
+    """Return the settings beside the network that affect the result and are not the same in all of `configs`."""
+    return [name for name in _SETTINGS if len({getattr(config, name) for config in configs}) > 1]
+
+
+def as_typed(value: object) -> str:
+    """Return the value of a setting as text that is read as the same value, to the last digit: `0.3`, `2`, `1e-5`."""
+    return repr(value).removesuffix(".0").replace("e-0", "e-") if isinstance(value, float) else str(value)
+
+
+def _name(network: str, config: RunConfig, base: RunConfig, settings: Iterable[str]) -> str:
+    values = {name: getattr(config, name) for name in settings if getattr(config, name) != getattr(base, name)}
+    return network + "".join(
+        f"+{name}" if value is True else f"+{name}={as_typed(value)}" for name, value in values.items()
+    )
 
 
 def _without_idle_threads(config: RunConfig) -> RunConfig:
@@ -68,13 +96,3 @@ def _without_idle_threads(config: RunConfig) -> RunConfig:
 
 def _fields(config: RunConfig, without: frozenset[str]) -> Hashable:
     return tuple((name, value) for name, value in msgspec.structs.asdict(config).items() if name not in without)
-
-
-def _differing(configs: Sequence[RunConfig]) -> list[str]:
-    """Return the settings that affect the result and are not the same in all of `configs`."""
-    fields = (field for field in RunConfig.__struct_fields__ if field not in _IRRELEVANT_OR_SEED | _TOOK_EFFECT)
-    return [field for field in fields if len({getattr(config, field) for config in configs}) > 1]
-
-
-def _is_set(config: RunConfig, field: str) -> bool:
-    return bool(getattr(config, field) != getattr(RunConfig(seed=0, data_dir=""), field))

@@ -35,8 +35,6 @@ def keep_freed_memory() -> None:
 
 def load_what_training_needs() -> None:
     """Load the libraries that the first run would otherwise wait seconds for; calling it again costs little."""
-    import torchvision  # noqa: F401
-
     optimizer = optim.Adam([nn.Parameter(torch.zeros(1))])  # loads torch's compiler, whatever its options
     optimizer.zero_grad()
 

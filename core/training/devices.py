@@ -7,7 +7,7 @@ import platform
 import torch
 
 from core.machine import DeviceInfo, cpu_name, usable_cores
-from core.messages import Problem
+from core.messages import N_, Problem, reason
 
 
 def available() -> list[DeviceInfo]:
@@ -31,6 +31,14 @@ def device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return cpu_name() if device.type == "cpu" else f"Apple {platform.machine()}"
+
+
+def out_of_memory(error: BaseException) -> Problem | None:
+    """Return the problem that `error` stands for if a device is out of memory, else None."""
+    if not (isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)):
+        return None
+    advice = N_("Try a smaller batch size, or another device.")
+    return Problem("out of memory: {reason}", advice=advice, reason=reason(error))
 
 
 def default_threads() -> int:

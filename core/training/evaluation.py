@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +11,7 @@ from torch import nn
 BATCH_SIZE = 1000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Evaluation:
     """The result of an evaluation on N images.
 
@@ -23,9 +24,24 @@ class Evaluation:
     probability: torch.Tensor
     loss: float
 
+    def __repr__(self) -> str:
+        return f"<{self.accuracy:.2%}, {self.correct:,} of {len(self.labels):,} right, loss {self.loss:.4f}>"
+
+    @property
+    def accuracy(self) -> float:
+        """Fraction of the images that are right, from 0 to 1."""
+        return self.correct / len(self.labels)
+
     @property
     def correct(self) -> int:
         return int((self.predicted == self.labels).sum())
+
+    @property
+    def is_guessing(self) -> bool:
+        """True if the network is no better than one that always gives the commonest class, luck (p > 0.01) included."""
+        total = len(self.labels)
+        commonest = int(torch.bincount(self.labels).max())
+        return self.correct <= commonest + 2.326 * math.sqrt(commonest * (1 - commonest / total))
 
     def confusion(self, num_classes: int) -> tuple[tuple[int, ...], ...]:
         """Return the numbers of images, as `[label][predicted]`."""
@@ -34,7 +50,6 @@ class Evaluation:
         return tuple(tuple(row) for row in counts.tolist())
 
 
-@torch.no_grad()
 def evaluate(network: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> Evaluation:
     """Evaluate a network, and leave it in eval mode.
 
@@ -42,11 +57,12 @@ def evaluate(network: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> 
     """
     network.eval()
     predicted, probability, losses = [], [], []
-    for batch, expected in zip(torch.split(images, BATCH_SIZE), torch.split(labels, BATCH_SIZE), strict=True):
-        logits = network(batch).float()
-        top = logits.softmax(1).max(1)
-        probability.append(top.values)
-        predicted.append(top.indices)
-        losses.append(nn.functional.cross_entropy(logits, expected, reduction="sum"))
+    with torch.no_grad():
+        for batch, expected in zip(torch.split(images, BATCH_SIZE), torch.split(labels, BATCH_SIZE), strict=True):
+            logits = network(batch).float()
+            top = logits.softmax(1).max(1)
+            probability.append(top.values)
+            predicted.append(top.indices)
+            losses.append(nn.functional.cross_entropy(logits, expected, reduction="sum"))
     loss = torch.stack(losses).sum() / len(labels)
     return Evaluation(labels.cpu(), torch.cat(predicted).cpu(), torch.cat(probability).cpu(), loss.item())

@@ -13,6 +13,8 @@ from core.data import datasets
 from core.data.datasets import Dataset
 from core.messages import N_, Message, Problem, reason
 from core.networks.build import build_network
+from core.networks.state import load_network_state
+from core.randomness import random_state_kept
 from core.runs.directory import Run
 from core.training import acceleration
 
@@ -63,10 +65,10 @@ def load_network(run: Run) -> nn.Module:
         raise Problem("run {run} has no trained weights", advice=advice, run=run.id) from error
     except (OSError, SafetensorError, ValueError, LookupError) as error:
         raise Problem("the weights of run {run} cannot be read: {reason}", run=run.id, reason=reason(error)) from error
-    with torch.random.fork_rng(devices=[]):
+    with random_state_kept():
         network = build_network(config.architecture)
     try:
-        network.load_state_dict(weights)
+        load_network_state(network, weights)
     except RuntimeError as error:
         raise Problem(
             "the weights of run {run} do not fit its network {model}", run=run.id, model=config.model

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any, TypedDict
+from typing import Any
 
 import torch
 from torch import nn
@@ -17,19 +16,19 @@ from core.config import RunConfig
 from core.data.datasets import Dataset
 from core.messages import N_, Message, Problem, reason
 from core.networks.build import is_built_in
-from core.runs.events import CheckpointSaved, EpochEnded, Event, Notice, Progress, RunEnded, Validated, finite
+from core.networks.state import load_network_state, network_state
+from core.randomness import RandomState, random_state, random_state_kept, restore_random_state
+from core.runs.events import CheckpointSaved, Event, Notice, RunEnded, Validated, finite
 from core.training import acceleration
 from core.training.evaluation import evaluate
+from core.training.meter import Meter
 from core.training.optimizer import make_optimizer
 
-PROGRESS_INTERVAL_S = 0.1
 CHECKPOINT_INTERVAL_S = 5.0
 """Minimum seconds between checkpoints within an epoch."""
-CHECKPOINT_SHARE = 0.005
-"""Maximum fraction of the training time for all but the first and last checkpoints: an epoch may take milliseconds."""
 
 
-class Checkpoint(TypedDict):
+class Checkpoint(RandomState):
     """Everything that the rest of a training depends on: once resumed, it gives the same numbers as without a stop."""
 
     network: dict[str, Any]
@@ -41,8 +40,6 @@ class Checkpoint(TypedDict):
     epoch_elapsed_s: float
     order_state: torch.Tensor
     """State of the generator before it drew the order of the epoch's images."""
-    rng_state: torch.Tensor
-    cuda_rng_state: torch.Tensor | None
 
 
 def train(
@@ -60,7 +57,7 @@ def train(
     `save` stores a checkpoint, and raises `OSError` if it cannot: the training goes on without.
     Raises `Problem` if `resume_from` does not fit the network.
     """
-    training = _Training(network, dataset, config, device)
+    training = Training(network, dataset, config, device)
     meter = training.meter
     first_epoch, first_step = 1, 0
     if resume_from is not None:
@@ -84,7 +81,8 @@ def train(
                 progress = meter.progress(epoch, step)
                 yield progress
                 if progress.loss is None:
-                    yield diverged(epoch, progress.step)
+                    text = N_("the loss is no longer finite: epoch {epoch}, batch {step}")
+                    yield diverged(text, epoch, progress.step)
                     return
             if save_now and step < len(batches):
                 yield from training.checkpoint(epoch, step, save)
@@ -93,6 +91,9 @@ def train(
         first_step = 0
         if step == len(batches):
             yield meter.epoch_ended(epoch)
+            if not training.is_finite():
+                yield diverged(N_("the parameters are no longer finite: epoch {epoch}, batch {step}"), epoch, step)
+                return
             if len(dataset.validation_labels):
                 yield training.validate(epoch)
             if stop or epoch == config.epochs or meter.checkpoint_due():
@@ -102,11 +103,11 @@ def train(
             return
 
 
-def diverged(epoch: int, step: int) -> RunEnded:
-    """Return the end of a run whose loss is not finite: no later loss would be finite either."""
+def diverged(text: str, epoch: int, step: int) -> RunEnded:
+    """Return the end of a run with a loss or parameters that are not finite: no later loss would be finite either."""
     return RunEnded(
         status="diverged",
-        message=Message("the loss is no longer finite: epoch {epoch}, batch {step}", {"epoch": epoch, "step": step}),
+        message=Message(text, {"epoch": epoch, "step": step}),
         advice=Message("Try a lower learning rate. The last good checkpoint is kept."),
     )
 
@@ -132,7 +133,7 @@ def draw_order(size: int, generator: torch.Generator, *, exact: bool) -> torch.T
     return order
 
 
-class _Training:
+class Training:
     """A network, its data and its optimizer on a device."""
 
     def __init__(self, network: nn.Module, dataset: Dataset, config: RunConfig, device: torch.device) -> None:
@@ -149,6 +150,8 @@ class _Training:
         self._validation_labels = dataset.validation_labels.to(device)
         self._criterion = nn.CrossEntropyLoss()
         self._optimizer = make_optimizer(network, config)
+        # A parameter that is never used may start as whatever was in memory.
+        self._finite_at_first = [each for each in network.parameters() if each.requires_grad and _is_finite(each)]
         self._autocast = (
             torch.autocast(device.type, torch.bfloat16, cache_enabled=False)
             if config.precision == "bf16"
@@ -163,7 +166,7 @@ class _Training:
         # exam's program draws it from the generator that initialised the network.
         self._generator = torch.default_generator if config.exact else torch.Generator().manual_seed(config.seed)
         self._order_state = self._generator.get_state()
-        self.meter = _Meter(num_steps(dataset, config), config.batch_size, device)
+        self.meter = Meter(num_steps(dataset, config), config.batch_size, device)
         self._is_save_failing = False
 
     def draw_batches(self) -> tuple[torch.Tensor, ...]:
@@ -187,13 +190,15 @@ class _Training:
         self._optimizer.step()
         return loss.detach()
 
+    def is_finite(self) -> bool:
+        """Return False once a parameter has a value that is not finite."""
+        return all(map(_is_finite, self._finite_at_first))
+
     def validate(self, epoch: int) -> Validated:
         """Validate without affecting the training's random numbers, running statistics or time."""
-        devices = [self._device] if self._device.type == "cuda" else []
-        with self.meter.paused(), torch.random.fork_rng(devices):
+        with self.meter.paused(), random_state_kept(self._device):
             evaluation = evaluate(self._forward, self._validation_images, self._validation_labels)
-        accuracy = evaluation.correct / len(evaluation.labels)
-        return Validated(epoch=epoch, loss=finite(evaluation.loss), accuracy=accuracy)
+        return Validated(epoch=epoch, loss=finite(evaluation.loss), accuracy=evaluation.accuracy)
 
     def checkpoint(self, epoch: int, step: int, save: Callable[[Checkpoint], None]) -> Iterator[Event]:
         """Save a checkpoint. Why that fails is said once, and again only when one was saved in between."""
@@ -207,7 +212,7 @@ class _Training:
 
     def _save(self, epoch: int, step: int, save: Callable[[Checkpoint], None]) -> Message | None:
         """Return why there is no checkpoint, if there is none."""
-        if not all(bool(parameter.isfinite().all()) for parameter in self._network.parameters()):
+        if not self.is_finite():
             return Message("no checkpoint: the parameters are no longer finite")
         try:
             save(self._capture(epoch, step))
@@ -217,9 +222,8 @@ class _Training:
         return None
 
     def _capture(self, epoch: int, step: int) -> Checkpoint:
-        on_gpu = self._device.type == "cuda"
         return {
-            "network": self._network.state_dict(),
+            "network": network_state(self._network),
             "optimizer": self._optimizer.state_dict(),
             "epoch": epoch,
             "step": step,
@@ -227,18 +231,15 @@ class _Training:
             "elapsed_s": self.meter.elapsed_s,
             "epoch_elapsed_s": self.meter.epoch_elapsed_s,
             "order_state": self._order_state,
-            "rng_state": torch.get_rng_state(),
-            "cuda_rng_state": torch.cuda.get_rng_state(self._device) if on_gpu else None,
+            **random_state(self._device),
         }
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        try:
-            self._network.load_state_dict(checkpoint["network"])
+        with _misfit_refused():
+            load_network_state(self._network, checkpoint["network"])
             self._optimizer.load_state_dict(checkpoint["optimizer"])
             self._let_capture_optimizer()
             self._generator.set_state(checkpoint["order_state"])
-        except (RuntimeError, LookupError, TypeError, ValueError) as error:
-            raise Problem("the checkpoint does not fit the network: {reason}", reason=reason(error)) from error
         self.meter.restore(checkpoint)
 
     def _let_capture_optimizer(self) -> None:
@@ -247,91 +248,18 @@ class _Training:
             group["capturable"] = self._captures
 
     def restore_rng(self, checkpoint: Checkpoint) -> None:
-        torch.set_rng_state(checkpoint["rng_state"])
-        if self._device.type == "cuda" and checkpoint["cuda_rng_state"] is not None:
-            torch.cuda.set_rng_state(checkpoint["cuda_rng_state"], self._device)
+        with _misfit_refused():
+            restore_random_state(checkpoint, self._device)
 
 
-class _Meter:
-    """Counts of losses and time. Losses stay on the device until an event is due: reading one waits for the device."""
+def _is_finite(parameter: torch.Tensor) -> bool:
+    return bool(parameter.detach().isfinite().all())
 
-    def __init__(self, num_steps: int, batch_size: int, device: torch.device) -> None:
-        self.running_loss = 0.0
-        self._num_steps = num_steps
-        self._batch_size = batch_size
-        self._losses = torch.zeros(num_steps, device=device)
-        self._reported = 0
-        now = time.perf_counter()
-        self._began = self._epoch_began = self._last_checkpoint = now
-        self._last_progress = now
-        self._next_progress = now  # the very first batch is reported
-        self._checkpoint_cost = 0.0
 
-    def restore(self, checkpoint: Checkpoint) -> None:
-        if checkpoint["step"] < self._num_steps:
-            self._reported = checkpoint["step"]
-            self.running_loss = checkpoint["running_loss"]
-            self._epoch_began -= checkpoint["epoch_elapsed_s"]
-        self._began -= checkpoint["elapsed_s"]
-
-    @property
-    def elapsed_s(self) -> float:
-        return time.perf_counter() - self._began
-
-    @property
-    def epoch_elapsed_s(self) -> float:
-        return time.perf_counter() - self._epoch_began
-
-    def add(self, step: int, loss: torch.Tensor) -> None:
-        self._losses[step - 1] = loss
-
-    def progress_due(self) -> bool:
-        return time.perf_counter() >= self._next_progress
-
-    def progress(self, epoch: int, step: int) -> Progress:
-        """Report the losses since the last progress, up to `step` or to the first that is not finite."""
-        losses: list[float | None] = []
-        for loss in self._losses[self._reported : step].tolist():
-            losses.append(finite(loss))
-            self.running_loss += loss
-            if losses[-1] is None:
-                break
-        now = time.perf_counter()
-        images_per_s = len(losses) * self._batch_size / max(now - self._last_progress, 1e-9)
-        self._reported += len(losses)
-        self._last_progress, self._next_progress = now, now + PROGRESS_INTERVAL_S
-        return Progress(
-            epoch=epoch,
-            step=self._reported,
-            loss=finite(self.running_loss / self._reported),
-            losses=tuple(losses),
-            images_per_s=images_per_s,
-            elapsed_s=self.elapsed_s,
-        )
-
-    def epoch_ended(self, epoch: int) -> EpochEnded:
-        event = EpochEnded(epoch=epoch, loss=self.running_loss / self._num_steps, seconds=self.epoch_elapsed_s)
-        self._epoch_began = time.perf_counter()
-        self._reported, self.running_loss = 0, 0.0
-        return event
-
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Exclude what happens inside from the training's time."""
-        began = time.perf_counter()
+@contextmanager
+def _misfit_refused() -> Iterator[None]:
+    """Raise `Problem` for what torch says of a checkpoint that is not of this network."""
+    try:
         yield
-        pause = time.perf_counter() - began
-        self._began += pause
-        self._epoch_began += pause
-        self._last_progress += pause
-
-    def checkpoint_due(self, interval_s: float = 0.0) -> bool:
-        wait = max(interval_s, self._checkpoint_cost / CHECKPOINT_SHARE)
-        return time.perf_counter() - self._last_checkpoint >= wait
-
-    @contextmanager
-    def checkpointing(self) -> Iterator[None]:
-        began = time.perf_counter()
-        yield
-        self._last_checkpoint = time.perf_counter()
-        self._checkpoint_cost = self._last_checkpoint - began
+    except (RuntimeError, LookupError, TypeError, ValueError, AttributeError) as error:
+        raise Problem("the checkpoint does not fit the network: {reason}", reason=reason(error)) from error

@@ -7,34 +7,41 @@ from pathlib import Path
 
 import msgspec
 
-from core import catalogue, machine
+from core import machine
 from core.config import RunConfig
 from core.data import datasets
+from core.data.split_and_permute import expected_train_size
 from core.messages import Message
 from core.networks.build import build_network
 from core.training import devices
+from core.training.trial import try_out
 
 
 def settle(
     config: RunConfig,
-    models: Sequence[str],
+    configurations: Sequence[RunConfig],
     *,
     notify: Callable[[Message], None],
     progress: Callable[[Message, float], None],
     should_stop: Callable[[], bool],
 ) -> RunConfig:
-    """Return the settings of a comparison of `models` with device, threads and data set chosen; download data once.
+    """Return the settings that a comparison's configurations share, with device, threads and data set chosen.
+
+    Downloads data once, builds every network once, and has every configuration of a custom one take a step.
 
     Raises `Problem` for anything that would fail in every run, and `datasets.Cancelled` if a download is stopped.
     """
-    device = str(devices.resolve(config.device))
-    for model in models:
-        build_network(msgspec.structs.replace(config, model=model).architecture)
+    device = devices.resolve(config.device)
+    for architecture in dict.fromkeys(each.architecture for each in configurations):
+        build_network(architecture)
+    dataset = _data_set(config, notify, progress, should_stop)
+    for each in configurations:
+        try_out(each, device, expected_train_size(msgspec.structs.replace(each, dataset=dataset)))
     return msgspec.structs.replace(
         config,
-        device=device,
-        threads=config.threads or threads_per_run(device),
-        dataset=_data_set(config, notify, progress, should_stop),
+        device=str(device),
+        threads=config.threads or threads_per_run(str(device)),
+        dataset=dataset,
         exact=False,
     )
 
@@ -53,11 +60,8 @@ def _data_set(
     progress: Callable[[Message, float], None],
     should_stop: Callable[[], bool],
 ) -> str:
-    """Return the name of the data set to use, downloaded if missing: once, before many runs ask for it."""
+    """Return the name of the data set to use, checked, and downloaded if missing, before many runs ask for it."""
     if config.dataset == "sample":
         return "sample"
-    name = "mnist" if config.dataset == "auto" else config.dataset
     data_dir = Path(config.data_dir)
-    if not catalogue.missing_files(catalogue.DATA_SETS[name], data_dir):
-        return name
     return datasets.load(config.dataset, data_dir, notify=notify, progress=progress, should_stop=should_stop).name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import traceback
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from pathlib import Path
 import torch
 
 from core import files
+from core.catalogue import NUM_CLASSES
 from core.config import RunConfig
 from core.data import datasets, split_and_permute
 from core.data.datasets import Dataset
@@ -17,12 +19,15 @@ from core.messages import N_, Message, Problem, reason
 from core.networks.build import build_network
 from core.networks.macs import macs_per_image
 from core.networks.own import source_of
+from core.networks.state import network_state
+from core.randomness import seed_all
 from core.runs import lease
 from core.runs.directory import Run
 from core.runs.events import Evaluated, Event, EventWriter, Notice, RunEnded, RunStarted, Status, finite
 from core.training import acceleration, checkpoints, devices
 from core.training.evaluation import Evaluation, evaluate
 from core.training.loop import Checkpoint, normalise, num_steps, train
+from core.training.trial import try_out
 from core.worker import threads
 
 Emit = Callable[[Event], None]
@@ -74,7 +79,9 @@ def _train_and_test(run: Run, emit: Emit, should_stop: Callable[[], bool]) -> Ru
     config = run.config()
     acceleration.keep_freed_memory()
     device = devices.resolve(config.device)
-    torch.set_num_threads(threads.for_run(run, config))
+    num_threads = threads.for_run(run, config)
+    if num_threads != torch.get_num_threads():  # setting it changes how MKL uses them, even to the same number
+        torch.set_num_threads(num_threads)
 
     # Stage 1: the data
     dataset = datasets.load(
@@ -85,7 +92,8 @@ def _train_and_test(run: Run, emit: Emit, should_stop: Callable[[], bool]) -> Ru
         should_stop=should_stop,
     )
     dataset = split_and_permute.prepared(dataset, config)
-    torch.manual_seed(config.seed)
+    remark = try_out(config, device, len(dataset.train_labels))
+    seed_all(config.seed)
     network = build_network(config.architecture)
     source = source_of(network)
     if source is not None:
@@ -94,6 +102,8 @@ def _train_and_test(run: Run, emit: Emit, should_stop: Callable[[], bool]) -> Ru
     # Stage 2: the training
     checkpoint = checkpoints.load(run.checkpoint_path, config, dataset.digest)
     emit(_run_started(config, device, dataset, network, checkpoint))
+    if remark is not None:
+        emit(Notice(message=remark))
     for event in train(
         network,
         dataset,
@@ -123,7 +133,7 @@ def _train_and_test(run: Run, emit: Emit, should_stop: Callable[[], bool]) -> Ru
             message=Message("the predictions and weights could not be saved: {reason}", {"reason": reason(error)}),
             advice=Message("Free some disk space, then resume the run."),
         )
-    return RunEnded(status="done")
+    return _done(evaluation, remark)
 
 
 def _run_started(
@@ -154,10 +164,21 @@ def _evaluated(evaluation: Evaluation, dataset: Dataset) -> Evaluated:
     return Evaluated(
         correct=evaluation.correct,
         total=total,
-        accuracy=evaluation.correct / total,
+        accuracy=evaluation.accuracy,
         test_loss=finite(evaluation.loss),
         confusion=evaluation.confusion(len(dataset.class_names)),
     )
+
+
+def _done(evaluation: Evaluation, remark: Message | None) -> RunEnded:
+    """Return the end of a finished run, with what is wrong with its result if something is."""
+    advice = None
+    if remark is None and evaluation.is_guessing:
+        remark = Message("The network has learned nothing: it does no better than always giving the same class.")
+        advice = Message("Try a higher learning rate, or more epochs.")
+        if not evaluation.loss < 2 * math.log(NUM_CLASSES):  # far worse than guessing, or not finite
+            advice = Message("Try a lower learning rate.")
+    return RunEnded(status="done", message=remark, advice=advice)
 
 
 def _save_results(run: Run, network: torch.nn.Module, evaluation: Evaluation) -> None:
@@ -172,7 +193,8 @@ def _save_results(run: Run, network: torch.nn.Module, evaluation: Evaluation) ->
     }
     weights = {
         name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
-        for name, value in network.state_dict().items()
+        for name, value in network_state(network).items()
+        if isinstance(value, torch.Tensor)
     }
     files.replace(
         run.path / "predictions.npz", lambda file: numpy.savez_compressed(file, allow_pickle=False, **predictions)
@@ -183,15 +205,10 @@ def _save_results(run: Run, network: torch.nn.Module, evaluation: Evaluation) ->
 def _failed(error: Exception) -> RunEnded:
     """Return the end of a run that failed with `error`, described on one line; the log has the full traceback."""
     status: Status = "failed"
-    if isinstance(error, Problem):
-        advice = error.advice if error.advice.text else None
-        return RunEnded(status=status, message=error.message, advice=advice)
-    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error):
-        return RunEnded(
-            status=status,
-            message=Message("out of memory: {reason}", {"reason": reason(error)}),
-            advice=Message("Try a smaller batch size, or another device."),
-        )
+    problem = error if isinstance(error, Problem) else devices.out_of_memory(error)
+    if problem is not None:
+        advice = problem.advice if problem.advice.text else None
+        return RunEnded(status=status, message=problem.message, advice=advice)
     return RunEnded(
         status=status,
         message=Message("{kind}: {reason}", {"kind": type(error).__name__, "reason": reason(error)}),

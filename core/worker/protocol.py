@@ -22,7 +22,14 @@ class Describe(msgspec.Struct, frozen=True, tag=True):
 class Settle(msgspec.Struct, frozen=True, tag=True):
     """A request to choose everything that the settings of a comparison leave open, and to download the data."""
 
-    models: tuple[str, ...]
+    config: RunConfig
+    """Settings that the configurations share."""
+    configurations: tuple[RunConfig, ...]
+
+
+class Try(msgspec.Struct, frozen=True, tag=True):
+    """A request to try out a custom network by the run's own step, before the run is created."""
+
     config: RunConfig
 
 
@@ -65,7 +72,7 @@ class Measure(msgspec.Struct, frozen=True, tag=True):
     condition: Condition | None
 
 
-Question: TypeAlias = Describe | Settle | Browse | Recognise | Measure
+Question: TypeAlias = Describe | Try | Settle | Browse | Recognise | Measure
 Request: TypeAlias = Question | Train
 
 
@@ -79,6 +86,12 @@ class Ready(msgspec.Struct, frozen=True, tag=True):
 class Described(msgspec.Struct, frozen=True, tag=True):
     request: Describe
     table: LayerTable
+
+
+class Tried(msgspec.Struct, frozen=True, tag=True):
+    """The answer that a network trains."""
+
+    request: Try
 
 
 class ProgressNote(msgspec.Struct, frozen=True, tag=True):
@@ -137,7 +150,7 @@ class Measured(msgspec.Struct, frozen=True, tag=True):
 
 
 SideAnswer: TypeAlias = ProgressNote | Settled | Browsed | Recognised | Measured
-Answer: TypeAlias = Ready | Described | Refused | SideAnswer
+Answer: TypeAlias = Ready | Described | Tried | Refused | SideAnswer
 
 encode = msgspec.json.Encoder().encode
 decode_request: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)

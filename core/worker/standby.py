@@ -9,12 +9,14 @@ from pathlib import Path
 
 import torch
 
+from core.data.split_and_permute import expected_train_size
 from core.messages import Message, Problem
 from core.networks import own_modules, tabulate
 from core.networks.build import build_network
 from core.runs.directory import Run
 from core.training import acceleration, devices
 from core.training.settle import settle
+from core.training.trial import try_out
 from core.worker import protocol, threads
 from core.worker.questions import RunInspector
 
@@ -57,6 +59,9 @@ def _answer(request: protocol.Question, inspector: RunInspector, say: Say) -> pr
             torch.manual_seed(0)
             network = build_network(request.architecture)
             return protocol.Described(request, tabulate.layer_table(network, request.architecture.model))
+        case protocol.Try(config=config):
+            try_out(config, devices.resolve(config.device), expected_train_size(config))
+            return protocol.Tried(request)
         case protocol.Browse():
             return inspector.browse(request)
         case protocol.Recognise():
@@ -75,5 +80,5 @@ def _settled(request: protocol.Settle, say: Say) -> protocol.Settled:
         say(protocol.ProgressNote(request, message, fraction))
 
     # No stop is needed: a dashboard that gives up waiting ends this process.
-    settled = settle(request.config, request.models, notify=tell, progress=tell, should_stop=lambda: False)
+    settled = settle(request.config, request.configurations, notify=tell, progress=tell, should_stop=lambda: False)
     return protocol.Settled(request, settled)

@@ -16,7 +16,8 @@ from typing import Any
 
 import psutil
 
-from core import catalogue, paths
+from core import paths
+from core.data import raw_files
 from core.machine import cpu_name, usable_cores
 
 _QUIET_PERCENT = 10
@@ -121,7 +122,7 @@ def quiet_moment(patience_s: float) -> None:
 def choose_dataset() -> tuple[str, str]:
     """Return MNIST if it is on disk, else the embedded sample, together with the data folder."""
     folder = paths.default_data_dir()
-    found = "mnist" in catalogue.on_disk(folder)
+    found = "mnist" in raw_files.on_disk(folder)
     return "mnist" if found else "sample", str(folder)
 
 

@@ -50,7 +50,7 @@ def test_what_can_be_typed(field: str, text: str, value: object) -> None:
         *(("epochs", text) for text in ("", "0", "-3", "1e9", "1000000000", "five", "2.5", "9" * 40, "٣x")),
         *(("lr", text) for text in ("", "abc", "0", "-1", "nan", "inf", "1e999")),
         *(("batch_size", text) for text in ("0", "60001", "big")),
-        *(("seed", text) for text in ("-1", "9223372036854775808")),
+        *(("seed", text) for text in ("-1", "4294967296")),
         *(("device", text) for text in ("", "gpu", "cuda:", "cuda:x", "CPU")),
         *(("dataset", text) for text in ("", "cifar")),
         *(("dropout", text) for text in ("", "1", "-0.1", "nan", "inf", "half")),

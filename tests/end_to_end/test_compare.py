@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import xml.etree.ElementTree
 from collections.abc import Callable
@@ -49,20 +50,23 @@ def event(run: Run, kind: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory: pytest.TempPathFactory, forks: Callable[[], ForkServer]) -> tuple[Place, dict[str, Any]]:
-    """Return a place with a finished comparison, and its JSON. Three of its four runs existed, one was trained."""
+    """Return a place with a finished comparison, and its JSON. Four of its six runs existed, two were trained."""
     place = Place(tmp_path_factory.mktemp("compared"), forks)
-    for seed, model in (("0", "RN_1"), ("0", ""), ("1", "RN_1")):
-        options = ("--epochs", "1", "--seed", seed, "--batch-size", "256", "--device", "cpu")
+    for seed, model, lr in (("0", "RN_1", "0.001"), ("0", "", "0.001"), ("1", "RN_1", "0.001"), ("0", "RN_1", "1e-4")):
+        options = ("--epochs", "1", "--seed", seed, "--batch-size", "256", "--device", "cpu", "--lr", lr)
         assert place.train(*options, model=model).wait() == 0
-    ended = place.fork(*compare(place, "--json", "--report", "report.html"))
+    ended = place.fork(*compare(place, "RN_1+lr=1e-4", "--json", "--report", "report.html"))
     assert ended.wait() == 0, ended.err
     return place, json.loads(ended.out)
 
 
 def test_figures_are_those_of_the_runs(compared: tuple[Place, dict[str, Any]]) -> None:
     place, found = compared
-    assert [network["name"] for network in found["networks"]] == ["RN_1", "slow.py:Slow"]
-    assert found["networks"][0]["macs"] == 566_528
+    assert [network["name"] for network in found["networks"]] == ["RN_1+lr=0.0001", "RN_1", "slow.py:Slow"]
+    assert [network["settings"]["lr"] for network in found["networks"]] == [1e-4, 1e-3, 1e-3]
+    assert "lr" not in found["settings"]
+    assert found["settings"]["batch_size"] == 256
+    assert found["networks"][1]["macs"] == 566_528
     by_seed: dict[str, dict[int, list[int]]] = {}
     for network in found["networks"]:
         for entry in network["runs"]:
@@ -71,6 +75,7 @@ def test_figures_are_those_of_the_runs(compared: tuple[Place, dict[str, Any]]) -
             answers = predictions(run)
             right = [label == answer for label, answer in zip(answers["label"], answers["predicted"], strict=True)]
             assert run.config().seed == entry["seed"]
+            assert run.config().lr == network["settings"]["lr"]
             assert entry["correct"] == sum(right) == result.correct
             assert entry["accuracy"] == result.accuracy
             assert entry["test_loss"] == result.test_loss
@@ -78,7 +83,8 @@ def test_figures_are_those_of_the_runs(compared: tuple[Place, dict[str, Any]]) -
             assert entry["losses"] == [epoch.loss]
             by_seed.setdefault(network["name"], {})[entry["seed"]] = right
         assert network["accuracy"]["mean"] == pytest.approx(fmean(entry["accuracy"] for entry in network["runs"]))
-    (pair,) = found["pairs"]
+    pair = found["pairs"][2]
+    assert (pair["first"], pair["second"]) == ("RN_1", "slow.py:Slow")
     for test in pair["mcnemar"]:
         first, second = (by_seed[name][test["seed"]] for name in ("RN_1", "slow.py:Slow"))
         assert test["only_first_right"] == sum(a and not b for a, b in zip(first, second, strict=True))
@@ -86,21 +92,23 @@ def test_figures_are_those_of_the_runs(compared: tuple[Place, dict[str, Any]]) -
     assert pair["seeds"] == [0, 1]
 
 
-def test_the_same_command_trains_nothing_again(compared: tuple[Place, dict[str, Any]]) -> None:
+def test_the_command_that_it_reports_trains_nothing_again(compared: tuple[Place, dict[str, Any]]) -> None:
     place, found = compared
     before = sorted(path.name for path in place.runs_dir.iterdir())
-    again = place.fork(*compare(place), "--report", "again.md", "--lang", "fr")
-    assert again.wait() == 0
+    command = shlex.split(found["command"])
+    again = place.fork(*command[1:], "--report", "again.md", "--lang", "fr")
+    assert again.wait() == 0, again.err
     assert sorted(path.name for path in place.runs_dir.iterdir()) == before
-    assert len(before) == 4
+    assert len(before) == 6
     assert "567" in again.out
-    assert "slow.py:Slow" in again.out
+    assert "RN_1+lr=0.0001 − slow.py:Slow" in again.out
     report = (place.folder / "again.md").read_text()
     assert "mnist-tui compare" in report
     for name in ("loss", "accuracy"):
         assert f"again-{name}.svg" in report
         xml.etree.ElementTree.parse(place.folder / f"again-{name}.svg")
     assert found["command"] in report
+    assert "0,001 (RN\\_1+lr=0.0001: 0,0001)" in report
 
 
 def test_the_html_report_is_one_file_with_its_pictures(compared: tuple[Place, dict[str, Any]]) -> None:
@@ -163,8 +171,9 @@ def test_stopped_by_a_signal_every_run_saves_a_checkpoint(place: Place) -> None:
     [
         (("compare", "--seeds", "0"), 2, "number of seeds"),
         (("compare", "--models", "RN_1,RN_3"), 2, "RN_3"),
-        (("compare", "--models", "RN_1,RN_1"), 2, "twice"),
-        (("compare", "--models", "RN_1"), 2, "two networks"),
+        (("compare", "--models", "RN_1,RN_1"), 2, "are the same"),
+        (("compare", "RN_1"), 2, "two configurations"),
+        (("compare", "RN_2", "RN_2+exact"), 2, "exact is not for comparisons"),
         (("compare", "--epochs", "0"), 2, "epochs"),
         (("compare", "--report", "report.pdf"), 2, "report.pdf"),
         (("compare", "--report", "/nowhere/report.md"), 1, "/nowhere/report.md"),

@@ -30,6 +30,8 @@ from core.worker.protocol import (
     Recognised,
     Settle,
     Settled,
+    Tried,
+    Try,
 )
 
 _MAX_DIGITS = 100
@@ -55,6 +57,8 @@ def answer(question: Question, tables: Mapping[Architecture, LayerTable]) -> Ans
             if architecture not in tables:
                 raise Problem("{reason}", reason=f"no table is recorded of {architecture}")
             return Described(question, tables[architecture])
+        case Try():
+            return Tried(question)
         case Settle(config=config):
             threads = config.threads or 1
             settled = msgspec.structs.replace(config, device="cpu", threads=threads, dataset="sample", exact=False)

@@ -14,7 +14,7 @@ from core.networks.layer_table import LayerTable
 from core.runs import lease
 from core.runs.directory import Run
 from core.runs.events import EventWriter
-from core.worker.protocol import Answer, Describe, Question, Ready, Refused, Settle
+from core.worker.protocol import Answer, Describe, Question, Ready, Refused, Settle, Try
 from tests.tui_app import fake_answers, recorded
 from tests.tui_app.fake_training import STEPS, checkpointed, stopped, training
 
@@ -171,7 +171,9 @@ def _names(question: Question) -> list[str]:
     """Return the names of the runs or networks that a question is about."""
     if isinstance(question, Describe):
         return [question.architecture.model]
+    if isinstance(question, Try):
+        return [question.config.model]
     if isinstance(question, Settle):
-        return list(question.models)
+        return [config.model for config in question.configurations]
     run_dirs = question.run_dirs if hasattr(question, "run_dirs") else (question.run_dir,)
     return [Path(run_dir).name for run_dir in run_dirs]

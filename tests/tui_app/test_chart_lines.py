@@ -139,7 +139,7 @@ async def test_networks_that_share_a_name_are_told_apart_by_their_settings(compa
     write(compared, 8, 6.0, model="RN_1", seed=4, lr=0.01)
     async with dashboard(compared, (200, 60), run_id="rn2-0002") as (app, pilot):
         await tick(app, pilot, "rn1-0001", "rn1-0003", "rn1-0007", "rn1-0008")
-        await until(pilot, lambda: "RN_1 ×2 seeds" in legend(app) and "RN_1 (lr=0.01) ×2 seeds" in legend(app))
+        await until(pilot, lambda: "RN_1 ×2 seeds" in legend(app) and "RN_1+lr=0.01 ×2 seeds" in legend(app))
 
 
 async def test_two_runs_of_the_same_seed_are_not_two_seeds(compared: Path) -> None:

@@ -16,6 +16,7 @@ from core.messages import Message, Problem
 from core.networks.layer_table import Layer, LayerTable
 from core.runs import directory
 from core.runs.events import Evaluated, Validated
+from core.worker.protocol import Try
 from tests.tui_app.driving import NARROW, WIDE, accuracy_on_show, dashboard, shown, until
 from tests.tui_app.fake_worker import FakeWorkers
 from tui_app import i18n
@@ -211,6 +212,40 @@ async def test_a_network_of_ones_own(tmp_path: Path) -> None:
         await pilot.pause()
         model.value = f"{path}:Net"
         await until(pilot, lambda: "784×10 + 10 = 7,850" in shown(app))
+
+
+async def test_a_network_of_ones_own_is_tried_before_its_run_exists(tmp_path: Path) -> None:
+    path = tmp_path / "my_net.py"
+    path.touch()
+    architecture = Architecture(model=f"{path}:Net")
+    linear = Layer("1", "Linear", Message("linear"), Message("784 → 10"), (10,), 7850, "784×10 + 10", "")
+    workers = FakeWorkers(holds=(Try,))
+    workers.tables[architecture] = LayerTable(architecture.model, (linear,), 7850, 7850)
+    runs = tmp_path / "runs"
+
+    def ids() -> list[str]:
+        return [summary.id for summary in directory.Listing(runs).read()]
+
+    async with dashboard(runs, workers=workers, notifications=True, model=architecture.model) as (app, pilot):
+        await until(pilot, lambda: "784×10" in shown(app))
+        await pilot.press("f5", "f5")  # one trial at a time
+        await until(pilot, lambda: "my_net.py:Net is on trial" in shown(app))
+        assert sum(isinstance(question, Try) for question in workers.asked) == 1
+        workers.refusals[architecture.model] = Problem("{reason}", reason="fails in a training step")
+        workers.newest.answer_held()
+        await until(pilot, lambda: "fails in a training step" in shown(app))
+        assert ids() == []
+        workers.refusals.clear()
+        await pilot.press("f5")
+        workers.newest.answer_held()
+        await until(pilot, lambda: ids() == ["net-0001"])
+        await pilot.press("f5")
+        await until(pilot, lambda: sum(isinstance(question, Try) for question in workers.asked) == 3)
+        workers.newest.kill()  # as a network may that crashes its process
+        await until(pilot, lambda: "killed" in shown(app))
+        assert ids() == ["net-0001"]
+        await pilot.press("f5")
+        await until(pilot, lambda: sum(isinstance(question, Try) for question in workers.asked) == 4)
 
 
 async def test_help_lists_every_key_and_the_log_can_be_read(finished: Path) -> None:

@@ -100,10 +100,11 @@ async def test_without_a_finished_run_there_is_nothing_to_look_at(tmp_path: Path
 async def test_a_comparison_is_stopped_while_it_prepares(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(comparison, "launch_run", FakeProcess)
     workers = FakeWorkers(holds=(Settle,))
-    async with dashboard(tmp_path, workers=workers) as (app, pilot):
+    async with dashboard(tmp_path, workers=workers, model="RN_2", dropout=0.3) as (app, pilot):
         await until(pilot, lambda: "Loading torch" not in shown(app))
         await pilot.press("shift+f5")
         await until(pilot, lambda: "Each run: 2 epochs" in shown(app))
+        assert " RN_2 RN_2+dropout=0.3\n" in shown(app)  # the form's network without its dropout, and with it
         await pilot.press("f5")
         await until(pilot, lambda: "Looking for the data" in shown(app))
         asked = workers.newest
@@ -117,24 +118,39 @@ async def test_a_comparison_is_stopped_while_it_prepares(tmp_path: Path, monkeyp
         await until(pilot, lambda: "10 of 10 runs" in shown(app))
 
 
-async def test_networks_are_compared_on_the_runs_there_are(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_configurations_are_compared_on_the_runs_there_are(
+    finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(comparison, "launch_run", FakeProcess)
     async with dashboard(finished, run_id="rn1-0001") as (app, pilot):
         await until(pilot, lambda: "Loading torch" not in shown(app))
         await pilot.press("shift+f5")
         await until(pilot, lambda: "Each run: 2 epochs" in shown(app))
-        app.screen.query_one("#seeds", Input).value = "0"
+        configurations, seeds = app.screen.query_one("#models", Input), app.screen.query_one("#seeds", Input)
+        assert configurations.value == "RN_1 RN_2"
+        configurations.value = "RN_1, RN_2, RN_2+lr"
+        await until(pilot, lambda: "lr needs a value" in shown(app) and bool(app.screen.query("#field-models.wrong")))
+        configurations.value += "=0.01"
+        await until(pilot, lambda: "lr needs a value" not in shown(app) and not app.screen.query(".wrong"))
+        seeds.value = "0"
         await pilot.press("enter")
         await until(pilot, lambda: "the number of seeds must be" in shown(app))
-        app.screen.query_one("#seeds", Input).value = "2"
+        seeds.value = "2"
         await pilot.press("enter")
-        await until(pilot, lambda: "4 of 4 runs" in shown(app) and "McNemar" in shown(app))
+        await until(pilot, lambda: "6 of 6 runs" in shown(app) and "McNemar" in shown(app))
         text = shown(app)
         await pilot.press("f9")
-        await until(pilot, lambda: "RN_1 ×2 seeds" in shown(app) and "RN_2 ×2 seeds" in shown(app))
+        await until(pilot, lambda: "RN_1 ×2 seeds" in shown(app) and "RN_2+lr=0.01 ×2 seeds" in shown(app))
         assert "McNemar" not in shown(app)
     summaries = directory.Listing(finished).read()
-    accuracies = [run.accuracy for run in summaries if run.config and run.config.model == "RN_2" and run.accuracy]
-    assert len(summaries) == 4  # seed 1 existed already for both networks
+    configs = [run.config for run in summaries if run.config]
+    assert sorted((config.seed, config.lr) for config in configs if config.model == "RN_2") == [
+        (0, 0.001),
+        (0, 0.01),
+        (1, 0.001),
+        (1, 0.01),
+    ]
+    accuracies = [run.accuracy for run in summaries if run.config in configs and run.config.lr == 0.01 and run.accuracy]
+    assert len(summaries) == 6  # seed 1 existed already for both networks
     assert len(accuracies) == 2
     assert f"{100 * sum(accuracies) / 2:.2f}%" in text

@@ -11,7 +11,7 @@ import typer
 
 from core import paths
 from core.catalogue import EXAM_PAIR, NETWORKS
-from core.config import RunConfig, setting_from_text
+from core.config import RunConfig, check_new, setting_from_text
 from core.messages import Problem
 from core.runs import directory
 from core.runs.record import LIVE
@@ -84,6 +84,7 @@ def dashboard(
     if context.invoked_subcommand is not None:
         return None
     config = RunConfig(**settings)
+    check_new(config)
     folder = _runs_dir(runs_dir)
     if no_ui or json or _no_dashboard():
         from tui_app.console import training_command
@@ -163,20 +164,27 @@ def resume(
     return _open_dashboard(folder, {}, found.id, resume=True)
 
 
-@app.command(cls=_Command, help=_("Train networks on the same seeds, and tell which is better, and how confidently."))
+@app.command(
+    cls=_Command, help=_("Train configurations on the same seeds, and tell which is better, and how confidently.")
+)
 @takes_settings(without=("model", "seed", "exact"))
 def compare(
     context: typer.Context,
-    models: Annotated[
-        str,
-        typer.Option(
-            metavar=_("NET,NET,..."),
+    configuration: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar=_("CONFIG"),
             show_default=False,
-            help=_("The networks, two or more.") + " " + _("[default: {default}]").format(default=",".join(EXAM_PAIR)),
+            help=_("Networks, two or more; any may have settings of its own: RN_2 RN_2+dropout=0.3.")
+            + " "
+            + _("[default: {default}]").format(default=" ".join(EXAM_PAIR)),
         ),
-    ] = ",".join(EXAM_PAIR),
+    ] = None,
+    models: Annotated[
+        str | None, typer.Option(metavar=_("CONFIG,CONFIG,..."), help=_("The same as one argument."))
+    ] = None,
     seeds: Annotated[
-        str, typer.Option(metavar="N", show_default=False, help=_("Runs of each network. [default: 5]"))
+        str, typer.Option(metavar="N", show_default=False, help=_("Runs of each configuration. [default: 5]"))
     ] = "5",
     *,
     settings: dict[str, Any],
@@ -196,10 +204,11 @@ def compare(
     from core.data.conditions import default
     from tui_app.console import compare_command
 
+    typed = [*(configuration or ()), *(models.split(",") if models is not None else ())]
     request = compare_command.Request(
-        models=tuple(setting_from_text("model", model) for model in models.split(",")),
+        configurations=tuple(typed or EXAM_PAIR),
         seeds=check_seeds(seeds),
-        settings=settings,
+        settings=RunConfig(**settings, seed=0),
         conditions=tuple(default()) if conditions else (),
         report=Path(report).expanduser() if report is not None else None,
         json=json,

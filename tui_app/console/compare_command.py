@@ -5,8 +5,8 @@ from __future__ import annotations
 import shlex
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,11 @@ import msgspec
 
 from core.comparing import comparison, statistics
 from core.comparing.comparison import Comparison, Part
+from core.comparing.configurations import configurations
 from core.comparing.statistics import Results
 from core.config import RunConfig
 from core.data.conditions import Condition, Robustness
+from core.runs import sameness
 from core.runs.directory import FollowedRun
 from core.worker.detach import StopSignals
 from tui_app import comparison_text, i18n, tables, terminal
@@ -32,11 +34,13 @@ _POLL_S = 0.1
 
 @dataclass(frozen=True)
 class Request:
-    """A request for a comparison; `settings` are the `RunConfig` fields given on the command line."""
+    """A request for a comparison."""
 
-    models: tuple[str, ...]
+    configurations: tuple[str, ...]
+    """Configurations as they were typed."""
     seeds: int
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: RunConfig
+    """Settings that they share."""
     conditions: tuple[Condition, ...] = ()
     report: Path | None = None
     json: bool = False
@@ -44,21 +48,20 @@ class Request:
 
 def compare(runs_dir: Path, request: Request) -> int:
     """Train the missing runs, print the comparison, and return the exit code."""
-    comparison.check_models(request.models)
+    configs = configurations(request.configurations, request.settings)
     if request.report is not None:
         pages.check(request.report)
     status = StatusLine(sys.stderr)
     signals = StopSignals()
     signals.install()
     try:
-        settings = _settle(request, status, signals)
+        settings = _settle(request.settings, configs, status, signals)
         at_once = comparison.at_once(settings.device, settings.threads)
-        configs = comparison.plan(request.models, request.seeds, settings)
-        made = Comparison(runs_dir, configs, at_once)
+        made = Comparison(runs_dir, comparison.plan(request.configurations, request.seeds, settings), at_once)
         _check_finished(made)
         if not _carry_out(made, status, signals):
             raise Stopped
-        results = statistics.summarise(made.finished, made.left_out) if made.finished else None
+        results = statistics.summarise(made.finished, made.left_out, made.names) if made.finished else None
         if results is None:
             return _exit_code(made)
         tested = _test_all(made.finished, results, request.conditions, settings.device, status, signals)
@@ -80,18 +83,16 @@ def compare(runs_dir: Path, request: Request) -> int:
 # The training
 
 
-def _settle(request: Request, status: StatusLine, signals: StopSignals) -> RunConfig:
+def _settle(settings: RunConfig, configs: Sequence[RunConfig], status: StatusLine, signals: StopSignals) -> RunConfig:
     """Return the settings of all runs, with every `auto` resolved. Raises `Problem` or `Stopped`."""
-    for model in request.models:  # reject invalid settings before torch is loaded
-        RunConfig(**{**request.settings, "model": model, "seed": 0})
     prepare_for_torch()
     from core.data.datasets import Cancelled
     from core.training.settle import settle
 
     try:
         return settle(
-            RunConfig(**{**request.settings, "seed": 0}),
-            request.models,
+            settings,
+            configs,
             notify=lambda message: status.note(say(message)),
             progress=lambda message, share: status.draw_share(say(message), share),
             should_stop=signals,
@@ -152,7 +153,7 @@ def _part_line(part: Part) -> str:
     result = part.followed.record.evaluated
     return _("{run}: {network}, seed {seed}: {accuracy}").format(
         run=part.followed.run.id,
-        network=printable(part.config.model.rpartition("/")[2]),
+        network=printable(part.name),
         seed=part.config.seed,
         accuracy="–" if result is None else i18n.percent(result.accuracy),
     )
@@ -172,7 +173,7 @@ def _test_all(
     status: StatusLine,
     signals: StopSignals,
 ) -> list[tuple[str, list[Robustness]]]:
-    """Return each network's name with its tested runs; nothing if no conditions are requested."""
+    """Return each configuration's name with its tested runs; nothing if no conditions are requested."""
     if not asked:
         return []
     by_id = {one.run.id: one.run for one in finished}
@@ -211,7 +212,7 @@ def _json(results: Results, command: str, at_once: int, tested: Sequence[tuple[s
         "settings": {
             name: value
             for name, value in msgspec.structs.asdict(started.config).items()
-            if name not in ("model", "seed")
+            if name not in ("model", "seed", *results.differing)
         },
         "machine": {
             "device": started.device,
@@ -231,18 +232,17 @@ def _json(results: Results, command: str, at_once: int, tested: Sequence[tuple[s
 
 def _command(request: Request, settings: RunConfig) -> str:
     """Return the command that reproduces the comparison: every option that affects its result."""
-    words = ["mnist-tui", "compare", "--models", ",".join(request.models), "--seeds", str(request.seeds)]
-    always = ("epochs", "batch_size", "lr", "dataset", "precision", "threads")
-    default = RunConfig(seed=0, data_dir="")
+    configs = configurations(request.configurations, settings)
+    words = ["mnist-tui", "compare", *(sameness.full_name(config, settings) for config in configs)]
+    words += ["--seeds", str(request.seeds)]
+    always = ("device", "epochs", "batch_size", "lr", "dataset", "precision", "threads")
+    default = RunConfig(seed=0)
     for name in settings.__struct_fields__:
         value = getattr(settings, name)
         option = f"--{name.replace('_', '-')}"
-        if name in ("model", "seed") or (name not in always and name not in request.settings):
+        if name in ("model", "seed") or (name not in always and value == getattr(default, name)):
             continue
-        if isinstance(value, bool):
-            words += [option] if value else []
-        elif name in always or value != getattr(default, name):
-            words += [option, f"{value:g}" if isinstance(value, float) else str(value)]
+        words += [option] if isinstance(value, bool) else [option, sameness.as_typed(value)]
     if request.conditions:
         words.append("--conditions")
     return shlex.join(words)

@@ -81,7 +81,7 @@ class Printer:
             self.note(text)
 
     def _show_start(self, event: RunStarted) -> None:
-        text = _("Run {run}: {model} on {device}, {dataset} ({train_size} to train, {test_size} to test), seed {seed}")
+        text = _("Run {run}: {model} on {device}, {dataset} ({train_size} to train, {test_size} to test), {seed}")
         values = {
             "run": self._run_id,
             "model": wording.network_name(event.config),
@@ -89,7 +89,7 @@ class Printer:
             "dataset": wording.dataset_title(event),
             "train_size": i18n.number(event.train_size),
             "test_size": i18n.number(event.test_size),
-            "seed": event.config.seed,
+            "seed": wording.seed_and_threads(event),
         }
         self.note(text.format(**values))
         if event.validation_size:

@@ -27,12 +27,12 @@ def train(runs_dir: Path, config: RunConfig, *, json: bool) -> int:
     signals = StopSignals()
     signals.install()
     prepare_for_torch()
-    from core.networks.build import build_network
-    from core.training import devices
+    from core.data.split_and_permute import expected_train_size
+    from core.training import devices, trial
 
     # Fail before the run is created: a certain failure leaves no run behind.
-    devices.resolve(config.device)
-    build_network(config.architecture)
+    device = devices.resolve(config.device)
+    trial.try_out(config, device, expected_train_size(config))
     run = directory.create(runs_dir, config)
     code = _carry_out(run, signals, json=json)
     if code == EXIT_CODES["failed"] and not run.log_tail() and not run.has_started():

@@ -138,19 +138,41 @@ _IN_ROWS_OF_THEIR_OWN = frozenset(
 
 def _settings(results: Results) -> Section:
     started = results.started
-    config = started.config
+    own_rows = {
+        "epochs": _("Epochs"),
+        "batch_size": _("Batch size"),
+        "lr": _("Adam's learning rate"),
+        "precision": _("Precision"),
+    }
+    differing = [name for name in results.differing if name not in own_rows]
     seeds = sorted({run.seed for network in results.networks for run in network.runs})
     rows = [
         (_("Data"), _data(started)),
         (_("Seeds"), ", ".join(map(str, seeds))),
-        (_("Epochs"), number(config.epochs)),
-        (_("Batch size"), number(config.batch_size)),
-        (_("Adam's learning rate"), _plain_number(config.lr)),
-        (_("Precision"), config.precision),
-        *changed_settings(config, _IN_ROWS_OF_THEIR_OWN),
+        *((label, _values(results, name)) for name, label in own_rows.items()),
+        *changed_settings(started.config, _IN_ROWS_OF_THEIR_OWN.union(differing)),
+        *((f"--{name.replace('_', '-')}", _values(results, name)) for name in differing),
         (_("Runs"), ", ".join(run.run for network in results.networks for run in network.runs)),
     ]
     return Section(_("Settings"), tables=[TitledGrid(Grid((_("Setting"), _("Value")), tuple(rows), texts=True))])
+
+
+def _values(results: Results, name: str) -> str:
+    """Return the most common value of a setting, with the networks that have another: `0.001 (RN_2+lr=0.01: 0.01)`."""
+    values = [network.settings[name] for network in results.networks]
+    common = max(values, key=values.count)
+    others = [
+        f"{printable(network.name)}: {_value(value)}"
+        for network, value in zip(results.networks, values, strict=True)
+        if value != common
+    ]
+    return f"{_value(common)} ({', '.join(others)})" if others else _value(common)
+
+
+def _value(value: object) -> str:
+    if isinstance(value, bool):
+        return _("yes") if value else _("no")
+    return number(value) if isinstance(value, int) else _plain_number(value) if isinstance(value, float) else str(value)
 
 
 def _machine(started: RunStarted, at_once: int) -> Section:

@@ -15,15 +15,16 @@ import psutil
 import pytest
 
 from core import files, machine
-from core.comparing import comparison
-from core.comparing.comparison import Comparison, plan
+from core.comparing import comparison, statistics
+from core.comparing.comparison import Comparison, Part, plan
 from core.messages import InvalidSetting, Message
-from core.runs import directory
+from core.runs import directory, sameness
 from core.runs.directory import Run
 from core.runs.events import Progress, RunEnded, encode
 from core.runs.lease import Worker
 from core.training import settle
-from tests.core.comparing.finished_runs import SETTINGS, config_of, finished, write
+from tests.core.comparing.finished_runs import SETTINGS, config_of, finished, record, write
+from tests.core.training.sample_runs import carried_out
 from tests.recorded import started
 
 
@@ -55,22 +56,16 @@ def launched(monkeypatch: pytest.MonkeyPatch) -> list[Worked]:
 
 
 def test_the_same_command_always_means_the_same_runs() -> None:
-    configs = plan(("RN_1", "RN_2"), 2, SETTINGS)
+    configs = [part.config for part in plan(("RN_1", "RN_2"), 2, SETTINGS)]
     assert [(config.model, config.seed) for config in configs] == [("RN_1", 0), ("RN_2", 0), ("RN_1", 1), ("RN_2", 1)]
-    assert plan(("RN_1", "RN_2"), 2, SETTINGS) == configs
-    assert plan(("RN_1", "RN_2"), 3, SETTINGS)[:4] == configs
+    assert [part.config for part in plan(("RN_1", "RN_2"), 2, SETTINGS)] == configs
+    assert [part.config for part in plan(("RN_1", "RN_2"), 3, SETTINGS)][:4] == configs
 
 
 @pytest.mark.parametrize("text", ["", "0", "-1", "1001", "five", "2.5", "²", "9" * 30])
 def test_a_number_of_seeds_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(InvalidSetting, match="number of seeds"):
         comparison.check_seeds(text)
-
-
-@pytest.mark.parametrize(("models", "said"), [(("RN_1",), "two networks"), (("RN_1", "RN_2", "RN_1"), "is listed")])
-def test_networks_that_cannot_be_compared_are_refused(models: tuple[str, ...], said: str) -> None:
-    with pytest.raises(InvalidSetting, match=said):
-        plan(models, 2, SETTINGS)
 
 
 def test_two_runs_at_once_on_two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,11 +143,51 @@ def test_a_network_that_was_edited_since_is_trained_again(tmp_path: Path) -> Non
     network.write_text("")
     config = config_of(f"{network}:Net", 0)
     finished(tmp_path / "runs", config, range(20))
-    configs = [config, config_of("RN_1", 0)]
+    texts = (config.model, "RN_1")
     os.utime(network, (1.0, 1.0))
-    assert Comparison(tmp_path / "runs", configs, 1).parts[0].state == "done"
+    assert Comparison(tmp_path / "runs", plan(texts, 1, SETTINGS), 1).parts[0].state == "done"
     os.utime(network, (time.time() + 60, time.time() + 60))
-    assert Comparison(tmp_path / "runs", configs, 1).parts[0].state == "waiting"
+    assert Comparison(tmp_path / "runs", plan(texts, 1, SETTINGS), 1).parts[0].state == "waiting"
+
+
+@pytest.mark.slow
+def test_every_file_that_a_network_loaded_counts(tmp_path: Path) -> None:
+    """Those it imports in the midst of its training do too, whatever their dates say; an unused neighbour does not."""
+    network, runs = tmp_path / "net.py", tmp_path / "runs"
+    network.write_text(
+        "import helper\nfrom torch import nn\n"
+        "class Net(nn.Sequential):\n"
+        "    def __init__(self):\n        super().__init__(nn.Flatten(), nn.Linear(784, 10))\n"
+        "    def forward(self, x):\n        if len(x) == 4000:\n            import late\n"
+        "        return super().forward(x)\n"
+    )
+    for name in ("helper", "late", "unused"):
+        (tmp_path / f"{name}.py").write_text("N = 1\n")
+    run = carried_out(runs, model=f"{network}:Net", batch_size=4000, epochs=1)
+    start = record(run).record.started
+    assert start is not None
+
+    def state() -> str:
+        return Comparison(runs, [Part("Net", sameness.effective_config(start))], 1).parts[0].state
+
+    assert state() == "done"
+    for name, expected in (("net", "waiting"), ("helper", "waiting"), ("late", "waiting"), ("unused", "done")):
+        file = tmp_path / f"{name}.py"
+        content, dates = file.read_bytes(), file.stat()
+        file.write_bytes(content + b"#")
+        os.utime(file, ns=(dates.st_atime_ns, dates.st_mtime_ns))
+        assert state() == expected
+        file.write_bytes(content)
+        os.utime(file, ns=(dates.st_atime_ns, dates.st_mtime_ns))
+    recorded = run.path / "source.json"
+    for damaged in (b"", b"[" * 100_000, b"{}", b'{"net.py": "\\u001b"}', b'{"net.py": 1}'):
+        recorded.write_bytes(damaged)
+        assert state() == "waiting"
+    for hostile in ("/dev/zero", "..", "no\\u0000name", "net.py"):
+        recorded.write_text(f'{{"{hostile}": "{"0" * 64}"}}')
+        assert state() == "waiting"
+    recorded.unlink()  # as in a run of an older version, which is judged by the date of its file
+    assert state() == "done"
 
 
 def test_stopped_and_crashed_runs_go_on(tmp_path: Path, launched: list[Worked]) -> None:
@@ -175,7 +210,7 @@ def test_a_run_in_progress_is_waited_for_and_taken_over_when_its_process_dies(
     worker = Worker(socket.gethostname(), os.getpid(), psutil.Process().create_time(), time.time())
     files.replace(run.path / "worker.json", lambda file: file.write(msgspec.json.encode(worker)))
     write(run, started(run.config()))
-    made = Comparison(tmp_path, [run.config()], at_once=1)
+    made = Comparison(tmp_path, [Part("RN_1", run.config())], at_once=1)
     assert made.advance()
     assert not launched
     dead = msgspec.structs.replace(worker, process_start=1.0)
@@ -207,6 +242,33 @@ def test_progress_over_the_whole(tmp_path: Path, launched: list[Worked]) -> None
     assert made.seconds_left() == pytest.approx(3.0)
 
 
+def test_time_is_that_of_the_configuration_and_not_of_its_network(tmp_path: Path, launched: list[Worked]) -> None:
+    made = Comparison(tmp_path, plan(("RN_1", "RN_1+width=2"), 2, SETTINGS), at_once=2)
+    made.advance()
+    for process, elapsed in zip(launched, (1.0, 9.0), strict=True):
+        progress = Progress(epoch=1, step=63, loss=0.5, losses=(), images_per_s=1.0, elapsed_s=elapsed)
+        write(process.run, started(process.run.config()), progress)
+    made.advance()
+    # Halfway through 2 s and 18 s, and as much again to come.
+    assert made.share == pytest.approx(0.25)
+    assert made.seconds_left() == pytest.approx(18.0)
+    launched[0].code = 0
+    write(launched[0].run, RunEnded(status="diverged"))
+    made.advance()
+    assert made.share == pytest.approx((2 + 9) / 40)
+
+
+def test_the_names_of_all_stay_where_a_configuration_has_no_result(tmp_path: Path) -> None:
+    finished(tmp_path, config_of("RN_2", 0, dropout=0.3), range(20))
+    for model in ("RN_1", "RN_2"):
+        ended = directory.create(tmp_path, config_of(model, 0))
+        write(ended, started(ended.config()), RunEnded(status="diverged", message=Message("too fast")))
+    made = Comparison(tmp_path, plan(("RN_2", "RN_2+dropout=0.3", "RN_1"), 1, SETTINGS), at_once=1)
+    results = statistics.summarise(made.finished, made.left_out, made.names)
+    assert [network.name for network in results.networks] == ["RN_2+dropout=0.3"]
+    assert [(part.name, part.model) for part in results.left_out] == [("RN_2", "RN_2"), ("RN_1", "RN_1")]
+
+
 def test_a_stop_reaches_every_run_in_progress(tmp_path: Path, launched: list[Worked]) -> None:
     made = Comparison(tmp_path, plan(("RN_1", "RN_2"), 2, SETTINGS), at_once=2)
     made.advance()
@@ -221,7 +283,7 @@ def test_a_stop_reaches_every_run_in_progress(tmp_path: Path, launched: list[Wor
 
 @pytest.mark.parametrize("status", ["failed", "diverged"])
 def test_a_run_that_fails_is_left_out_with_the_reason(status: Any, tmp_path: Path, launched: list[Worked]) -> None:
-    made = Comparison(tmp_path, [config_of("RN_1", 0)], at_once=1)
+    made = Comparison(tmp_path, [Part("RN_1", config_of("RN_1", 0))], at_once=1)
     made.advance()
     launched[0].code = 0
     write(launched[0].run, RunEnded(status=status, message=Message("no more room")))
@@ -231,7 +293,7 @@ def test_a_run_that_fails_is_left_out_with_the_reason(status: Any, tmp_path: Pat
 
 
 def test_a_worker_that_dies_is_left_out_with_its_last_words(tmp_path: Path, launched: list[Worked]) -> None:
-    made = Comparison(tmp_path, [config_of("RN_1", 0)], at_once=1)
+    made = Comparison(tmp_path, [Part("RN_1", config_of("RN_1", 0))], at_once=1)
     made.advance()
     launched[0].code = -9
     launched[0].run.log_path.write_text("first\nSegmentation fault\n")

@@ -102,8 +102,11 @@ def test_networks_of_one_name_are_told_apart(tmp_path: Path) -> None:
         finished(tmp_path, config_of(model, 0, **settings), range(5))
         for model, settings in (("/a/n.py:Net", {}), ("/b/n.py:Net", {}), ("RN_2", {}), ("RN_2", {"width": 0.5}))
     ]
-    names = [network.name for network in statistics.summarise([record(run) for run in made]).networks]
-    assert names == ["/a/n.py:Net", "/b/n.py:Net", "RN_2", "RN_2 (width=0.5)"]
+    results = statistics.summarise([record(run) for run in made])
+    names = [network.name for network in results.networks]
+    assert names == ["/a/n.py:Net", "/b/n.py:Net", "RN_2", "RN_2+width=0.5"]
+    assert results.differing == ["width"]
+    assert [network.settings["width"] for network in results.networks] == [1, 1, 1, 0.5]
 
 
 @pytest.mark.parametrize(

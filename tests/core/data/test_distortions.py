@@ -45,6 +45,14 @@ def test_noise_is_as_strong_as_said_and_always_the_same() -> None:
     assert torch.equal(found, noisy(grey, 0.1))
 
 
+@pytest.mark.parametrize(("shade", "edge"), [(255, 255), (0, 0)])
+def test_noise_ends_at_black_and_white(shade: int, edge: int) -> None:
+    """Half of the noise points beyond the edge and stays there; none of it comes out at the other end."""
+    found = noisy(torch.full((50, 28, 28), shade, dtype=torch.uint8), 0.1).float()
+    assert float((found == edge).float().mean()) == pytest.approx(0.5, abs=0.02)
+    assert float((found - edge).abs().max()) < 255 * 0.1 * 6
+
+
 def test_each_condition_has_its_directions() -> None:
     numbers = [len(list(distorted(IMAGES, Condition(kind, 2)))) for kind in ("shift", "turn", "noise")]
     assert numbers == [4, 2, 1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,38 +13,9 @@ import torchinfo
 from torch import nn
 
 from core.networks.exam import RN_1, RN_2
-from core.networks.layer_table import Layer, LayerTable
+from core.networks.layer_table import LayerTable
 from core.networks.tabulate import layer_table
-
-PYTHON = str.maketrans({"×": "*", "·": "*", "−": "-", "⌊": "floor(", "⌉": ")", "⌋": ")", "⌈": "ceil("})
-
-
-def value(formula: str) -> float:
-    result: float = eval(formula.translate(PYTHON), {"__builtins__": {}, "floor": math.floor, "ceil": math.ceil})
-    return result
-
-
-def table_of(*layers: nn.Module) -> LayerTable:
-    return check(nn.Sequential(*layers))
-
-
-def check(network: nn.Module) -> LayerTable:
-    """Return the table of `network`; check every sum and derivation, and that nothing is missing or counted twice."""
-    table = layer_table(network, "own")
-    for layer in table.layers:
-        assert (value(layer.parameter_sum) if layer.parameter_sum else 0) == layer.parameters
-        for equation in filter(None, layer.output_derivation.split("; ")):
-            left, _, right = equation.partition(" = ")
-            assert value(left) == int(right)
-            assert layer.output_shape is not None
-            assert int(right) in layer.output_shape
-    count = sum(parameter.numel() for parameter in network.parameters())
-    assert table.total == count == sum(layer.parameters for layer in table.layers)
-    return table
-
-
-def rows(table: LayerTable, *fields: str) -> list[tuple[object, ...]]:
-    return [tuple(getattr(layer, field) for field in fields) for layer in table.layers]
+from tests.core.networks.checked_tables import check, rows, table_of
 
 
 class Regularised(nn.Module):
@@ -148,130 +118,28 @@ def test_torchinfo_agrees_on_shapes_and_counts(make: Callable[[], nn.Module]) ->
     assert ours.total == theirs.total_params
 
 
-# Single layers
-
-
-def only(layer: nn.Module) -> Layer:
-    return table_of(layer).layers[0]
-
-
-@pytest.mark.filterwarnings("ignore:Using padding='same'")
-@pytest.mark.parametrize(
-    ("layer", "specification", "parameter_sum", "derivation"),
-    [
-        (
-            nn.Conv2d(1, 4, 3, padding=1, stride=2, dilation=2),
-            "1→4, 3×3, s 2, p 1, d 2",
-            "1×4×3×3 + 4",
-            "⌊(28 + 2·1 − 2·(3 − 1) − 1)/2⌋ + 1 = 13",
-        ),
-        (
-            nn.Conv2d(1, 4, (3, 5), padding=(1, 0), bias=False),
-            "1→4, 3×5, p 1×0",
-            "1×4×3×5",
-            "(28 + 2·1 − 3)/1 + 1 = 28; (28 − 5)/1 + 1 = 24",
-        ),
-        (
-            nn.Conv2d(1, 4, (2, 3), padding="same"),
-            "1→4, 2×3, p same",
-            "1×4×2×3 + 4",
-            "(28 + 1 − 2)/1 + 1 = 28; (28 + 2·1 − 3)/1 + 1 = 28",
-        ),
-        (nn.Conv2d(1, 4, 5, padding="valid"), "1→4, 5×5", "1×4×5×5 + 4", "(28 − 5)/1 + 1 = 24"),
-        (nn.MaxPool2d(3), "3×3, stride 3", "", "⌊(28 − 3)/3⌋ + 1 = 9"),
-        (nn.MaxPool2d(3, ceil_mode=True), "3×3, stride 3, ⌈⌉", "", "⌈(28 − 3)/3⌉ + 1 = 10"),
-        (nn.AvgPool2d(2, 3, 1, ceil_mode=True), "2×2, stride 3, p 1, ⌈⌉", "", "⌈(28 + 2·1 − 2)/3⌉ + 1 − 1 = 10"),
-        (nn.AvgPool2d((2, 4)), "2×4, stride 2×4", "", "(28 − 2)/2 + 1 = 14; (28 − 4)/4 + 1 = 7"),
-        (nn.AdaptiveAvgPool2d(7), "", "", ""),
-        (nn.BatchNorm2d(1), "1 channels", "2×1", ""),
-        (nn.BatchNorm2d(1, affine=False), "1 channels", "", ""),
-        (nn.Linear(28, 5, bias=False), "28→5", "28×5", ""),
-        (nn.Dropout(0.5), "p = 0.5", "", ""),
-        (nn.Flatten(2), "", "", "28·28 = 784"),
-        (nn.Flatten(0), "", "", ""),
-        (nn.PReLU(), "", "1", ""),
-        (nn.LayerNorm([28, 28]), "", "2×28×28", ""),
-        (nn.ConvTranspose2d(1, 4, 3, stride=2), "", "1×4×3×3 + 4", ""),
-    ],
-)
-def test_one_layer(layer: nn.Module, specification: str, parameter_sum: str, derivation: str) -> None:
-    row = only(layer)
-    assert (str(row.specification), row.parameter_sum, row.output_derivation) == (
-        specification,
-        parameter_sum,
-        derivation,
-    )
-
-
-def test_groups_divide_the_inputs_that_a_kernel_sees() -> None:
-    row = table_of(nn.Conv2d(1, 8, 3), nn.Conv2d(8, 16, 3, groups=4)).layers[1]
-    assert str(row.specification) == "8→16, 3×3, g 4"
-    assert row.parameter_sum == "2×16×3×3 + 16"
-
-
-def test_kinds_in_annexe_1_s_words_else_the_class_name() -> None:
-    class Mine(nn.Module):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return x + 1
-
-    layers = [nn.BatchNorm2d(1), nn.Dropout(), nn.AvgPool2d(2), nn.Sigmoid(), nn.Softmax(1), Mine()]
-    kinds = [str(layer.kind) for layer in table_of(*layers).layers]
-    assert kinds[:3] == ["batch norm", "dropout", "average pooling"]
-    assert kinds[3:] == ["Sigmoid", "Softmax", "Mine"]
-
-
-def test_a_layer_of_another_dimension_and_a_subclass_keep_their_formulas() -> None:
-    class Wide(nn.Conv1d): ...
-
-    table = table_of(nn.Flatten(2), Wide(1, 3, 5, stride=4), nn.MaxPool1d(2))
-    assert rows(table, "type", "output_derivation", "output_shape")[1:] == [
-        ("Wide", "⌊(784 − 5)/4⌋ + 1 = 195", (3, 195)),
-        ("MaxPool1d", "⌊(195 − 2)/2⌋ + 1 = 97", (3, 97)),
-    ]
-
-
-def test_a_layer_that_computes_its_size_otherwise_claims_no_derivation() -> None:
-    class Circular(nn.MaxPool2d):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            pooled: torch.Tensor = super().forward(nn.functional.pad(x, (4, 4, 4, 4)))
-            return pooled
-
-    assert only(Circular(2)).output_derivation == ""
-
-
-def test_a_layer_called_by_keyword_has_its_derivation() -> None:
-    class Keyword(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.conv = nn.Conv2d(1, 4, 3)
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            maps: torch.Tensor = self.conv(input=x)
-            return maps
-
-    assert rows(check(Keyword()), "output_derivation") == [("(28 − 3)/1 + 1 = 26",)]
-
-
 # Whole networks
 
 
-def test_a_layer_called_twice_has_two_rows_and_one_count() -> None:
+def test_a_layer_has_a_row_for_each_size_of_its_output_at_its_first_call() -> None:
     linear, relu = nn.Linear(28, 28), nn.ReLU()
-    table = table_of(linear, relu, linear, relu, relu)
-    assert rows(table, "name", "parameters", "shared") == [
-        ("0", 812, False),
-        ("1", 0, False),
-        ("0", 0, True),
-        ("1", 0, False),
+    table = table_of(linear, relu, linear, relu, nn.Flatten(), relu, nn.Unflatten(1, (28, 28)), linear)
+    assert rows(table, "name", "output_shape", "parameters", "shared", "calls")[:4] == [
+        ("0", (1, 28, 28), 812, False, 2),
+        ("1", (1, 28, 28), 0, False, 2),
+        ("4", (784,), 0, False, 1),
+        ("1", (784,), 0, False, 1),
     ]
-    assert str(table.layers[2].remark()) == "parameters counted above"
-    assert table.layers[0].remark() is None
+    assert rows(table, "name", "output_shape", "parameters", "shared", "calls")[5:] == [("0", (28, 28), 0, True, 1)]
+    assert [str(remark) for remark in table.layers[0].remarks()] == ["called 2 times"]
+    assert [str(remark) for remark in table.layers[-1].remarks()] == ["parameters counted above"]
+    assert table.layers[2].remarks() == []
 
 
 def test_a_layer_in_two_places_goes_by_the_first() -> None:
     linear = nn.Linear(28, 28)
     table = table_of(nn.Sequential(linear), nn.ReLU(), nn.Sequential(linear))
-    assert rows(table, "name", "parameters") == [("0.0", 812), ("1", 0), ("0.0", 0)]
+    assert rows(table, "name", "parameters", "calls") == [("0.0", 812, 2), ("1", 0, 1)]
 
 
 def test_tied_weights_are_counted_once() -> None:
@@ -281,25 +149,129 @@ def test_tied_weights_are_counted_once() -> None:
     assert rows(table, "parameter_sum", "parameters", "shared") == [("28×28 + 28", 812, False), ("28", 28, True)]
 
 
-def test_a_cell_in_a_loop_is_one_row() -> None:
+def test_cells_called_in_turn_are_a_row_each() -> None:
     class Rows(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.cell = nn.LSTMCell(28, 16)
+            self.first, self.second = nn.LSTMCell(28, 32), nn.LSTMCell(32, 16)
             self.out = nn.Linear(16, 10)
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            state = None
+            first = second = None
             for row in x.squeeze(1).unbind(1):
-                state = self.cell(row, state)
-            assert state is not None
-            logits: torch.Tensor = self.out(state[0])
+                first = self.first(row, first)
+                second = self.second(first[0], second)
+            assert second is not None
+            logits: torch.Tensor = self.out(second[0])
             return logits
 
     table = check(Rows())
-    assert rows(table, "name", "output_shape", "parameter_sum") == [
-        ("cell", (16,), "64×28 + 64×16 + 2×64"),
-        ("out", (10,), "16×10 + 10"),
+    assert rows(table, "name", "output_shape", "parameter_sum", "calls") == [
+        ("first", (32,), "128×28 + 128×32 + 2×128", 28),
+        ("second", (16,), "64×32 + 64×16 + 2×64", 28),
+        ("out", (10,), "16×10 + 10", 1),
+    ]
+    assert [str(remark) for remark in table.layers[1].remarks()] == ["called 28 times"]
+
+
+def test_calls_are_counted_for_one_image_where_a_network_takes_image_by_image() -> None:
+    class OneByOne(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.part = nn.Linear(392, 10)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.stack([self.part(image[:392]) + self.part(image[392:]) for image in x.flatten(1)])
+
+    assert rows(check(OneByOne()), "output_shape", "calls") == [((10,), 2)]
+
+
+def test_a_network_that_decides_anew_how_often_it_calls_a_layer_has_its_table() -> None:
+    class Fickle(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.passes, self.seldom, self.step, self.out = 0, nn.Linear(784, 784), nn.Linear(784, 784), nn.ReLU()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x, self.passes = x.flatten(1), self.passes + 1
+            for _ in range(7 - 2 * self.passes):
+                x = self.step(x)
+            if self.passes == 1:
+                x = self.seldom(x)
+            logits: torch.Tensor = self.out(x[:, :10])
+            return logits
+
+    assert rows(check(Fickle()), "name", "output_shape", "calls") == [
+        ("step", (784,), 5),
+        ("seldom", None, 1),
+        ("out", (10,), 1),
+    ]
+
+
+@pytest.mark.parametrize("tokens", [*range(1, 9), 16, 17])
+def test_only_what_grows_with_the_batch_is_the_batch(tokens: int) -> None:
+    class Tokens(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.place = nn.Embedding(tokens, 8)
+            self.softmax = nn.Softmax(-1)
+            self.first, self.across = nn.Identity(), nn.Identity()
+            self.out = nn.Linear(8, 10)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            places = self.place(torch.arange(tokens))
+            heads = (places + x.mean((2, 3))[:, None]).reshape(-1, tokens, 4, 2).transpose(1, 2).reshape(-1, tokens, 2)
+            weights = self.softmax(heads @ heads.mT)
+            heads = self.first((weights @ heads).transpose(0, 1))[:1].reshape(len(x), 8)
+            self.across(heads @ heads.mT)
+            logits: torch.Tensor = self.out(heads)
+            return logits
+
+    assert rows(check(Tokens()), "output_shape") == [
+        ((tokens, 8),),
+        ((4, tokens, tokens),),
+        ((tokens, 4, 2),),
+        (None,),
+        ((10,),),
+    ]
+
+
+class NormedConvolution(nn.Conv2d):
+    """A convolution that carries the normalisation of its output."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, 3, bias=False)
+        self.norm = nn.BatchNorm2d(outputs)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(self.norm(super().forward(x)))
+
+
+class LowRank(nn.Linear):
+    """A linear layer with a correction of low rank, in parametrized layers."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs)
+        self.down = nn.utils.parametrizations.weight_norm(nn.Linear(inputs, 2, bias=False))
+        self.up = nn.Linear(2, outputs, bias=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        corrected: torch.Tensor = super().forward(x) + self.up(self.down(x))
+        return corrected
+
+
+def test_a_layer_that_carries_others_keeps_its_row() -> None:
+    table = table_of(NormedConvolution(1, 8), nn.Flatten(), LowRank(5408, 10))
+    assert rows(table, "name", "type", "output_shape", "parameter_sum", "output_derivation") == [
+        ("0", "NormedConvolution", (8, 26, 26), "1×8×3×3", "(28 − 3)/1 + 1 = 26"),
+        ("0.norm", "BatchNorm2d", (8, 26, 26), "2×8", ""),
+        ("1", "Flatten", (5408,), "", "8·26·26 = 5408"),
+        ("2", "LowRank", (10,), "5408×10 + 10", ""),
+        ("2.down", "ParametrizedLinear", (2,), "2×1 + 2×5408", ""),
+        ("2.up", "Linear", (10,), "2×10", ""),
+    ]
+    assert [str(layer.kind) for layer in table.layers] == [
+        *("convolution", "batch norm", "flatten", "linear", "linear", "linear"),
     ]
 
 
@@ -326,7 +298,8 @@ def test_parameters_outside_layers_are_rows_of_their_own() -> None:
         ("shifts.0", "Parameter", None, "10", True),
         ("functional", "Linear", None, "10×10 + 10", False),
     ]
-    assert str(table.layers[-1].remark()) == "never called"
+    assert [str(remark) for remark in table.layers[-1].remarks()] == ["never called"]
+    assert table.layers[-1].calls == 0
 
 
 def test_a_network_that_is_one_layer_goes_by_its_class() -> None:
@@ -372,7 +345,7 @@ def test_layers_made_of_modules_are_one_row() -> None:
         ("normed", (12,)),
         ("old_normed", (10,)),
     ]
-    assert str(table.layers[1].specification) == "28→8"
+    assert str(table.layers[1].specification) == "28→8, 2 layers, bidirectional"
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
 
@@ -467,6 +440,7 @@ def test_a_table_goes_to_another_process_and_to_json() -> None:
         "output_derivation": "(28 + 2·1 − 3)/1 + 1 = 28",
         "shared": False,
         "called": True,
+        "calls": 1,
     }
 
 

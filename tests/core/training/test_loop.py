@@ -18,7 +18,7 @@ from core.networks.build import build_network, built_in_class
 from core.runs import directory
 from core.runs.events import CheckpointSaved, EpochEnded, Evaluated, Notice, Progress, RunEnded, RunStarted
 from core.runs.record import Record
-from core.training import loop
+from core.training import loop, meter
 from core.worker.carry_out import carry_out
 from tests.core.training import exam_program
 from tests.core.training.sample_runs import after_batches, batch_losses, carried_out, configuration, events_of
@@ -157,7 +157,7 @@ def test_a_disk_that_is_full_is_told_once_and_once_again_when_it_fills_again(
     sample: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Eight epochs with a checkpoint each; only that of the fourth has room on the disk."""
-    monkeypatch.setattr(loop, "CHECKPOINT_SHARE", math.inf)
+    monkeypatch.setattr(meter, "CHECKPOINT_SHARE", math.inf)
     attempts: list[int] = []
 
     def save(checkpoint: loop.Checkpoint) -> None:
@@ -182,9 +182,9 @@ def test_a_checkpoint_within_an_epoch_loses_no_loss(tmp_path: Path, monkeypatch:
     """The run is killed right after a checkpoint saved between two progress reports."""
     whole = carried_out(tmp_path, epochs=1)
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "PROGRESS_INTERVAL_S", math.inf)
+        patch.setattr(meter, "PROGRESS_INTERVAL_S", math.inf)
         patch.setattr(loop, "CHECKPOINT_INTERVAL_S", 0)
-        patch.setattr(loop, "CHECKPOINT_SHARE", math.inf)
+        patch.setattr(meter, "CHECKPOINT_SHARE", math.inf)
         run = carried_out(tmp_path, _killed_at(30), epochs=1)
     assert run.state() == "failed"
     carry_out(run, lambda _event: None, lambda: False)

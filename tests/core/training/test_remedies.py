@@ -44,7 +44,7 @@ def test_each_epoch_is_validated_before_its_checkpoint(sample: Dataset, tmp_path
 def test_validation_does_not_touch_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with_it = batch_losses(carried_out(tmp_path, validate=True, **ALL))
     monkeypatch.setattr(
-        "core.training.loop._Training.validate", lambda _self, epoch: Validated(epoch=epoch, loss=0, accuracy=0)
+        "core.training.loop.Training.validate", lambda _self, epoch: Validated(epoch=epoch, loss=0, accuracy=0)
     )
     without = batch_losses(carried_out(tmp_path, validate=True, **ALL))
     assert with_it == without

@@ -1,4 +1,4 @@
-"""The screen that trains networks on the same seeds and compares them."""
+"""The screen that trains configurations on the same seeds and compares them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import msgspec
 from rich.console import Group, RenderableType
 from rich.text import Text
 from textual import on, work
@@ -17,11 +18,12 @@ from textual.widgets import Button, Footer, Header, Input, Label, ProgressBar, S
 from textual.worker import Worker, WorkerState
 
 from core import catalogue
-from core.comparing import comparison, statistics
+from core.comparing import comparison, configurations, statistics
 from core.comparing.comparison import Comparison, Part
 from core.comparing.statistics import Results
-from core.config import RunConfig, setting_from_text
-from core.messages import Problem
+from core.config import Architecture, RunConfig
+from core.messages import InvalidSetting, Problem
+from core.runs import sameness
 from core.worker.protocol import ProgressNote, Refused, Settle, Settled
 from tui_app import comparison_text, wording
 from tui_app.dashboard.keys import compare_keys
@@ -38,7 +40,7 @@ _IN_THE_SUMMARY = frozenset(
 
 
 class CompareScreen(AskingScreen[list[str]]):
-    """A comparison of networks. `settings` apply to all runs; `ask` sends a question, whose answer comes to `show`.
+    """A comparison. `settings` are those of the run form; `ask` sends a question, whose answer comes to `show`.
 
     The screen is dismissed with the ids of the runs to show in the chart.
     """
@@ -60,22 +62,24 @@ class CompareScreen(AskingScreen[list[str]]):
     ) -> None:
         super().__init__(compare_keys())
         self._runs_dir = runs_dir
-        self._settings = settings
+        unmodified = msgspec.structs.asdict(Architecture(model=settings.model))
+        self._settings = msgspec.structs.replace(settings, **unmodified)
+        self._offered = _offered(settings, self._settings)
         self._ask = ask
         self._interrupt = interrupt
         self._asked: Settle | None = None
-        self._seeds = 0
+        self._typed: tuple[list[str], int] = [], 0
+        """Configurations and number of seeds asked for."""
         self._made: Comparison | None = None
         self._is_stopping = False
         self._parts: Sequence[Part] = ()
 
     def compose(self) -> ComposeResult:
         yield Header()
-        own = [] if self._settings.architecture.is_built_in else [self._settings.model]
-        with Horizontal(classes="field"):
+        with Horizontal(classes="field", id="field-models"):
             yield Label(_("Networks"))
-            yield Input(",".join([*catalogue.EXAM_PAIR, *own]), id="models", compact=True)
-        with Horizontal(classes="field"):
+            yield Input(configurations.line(self._offered), id="models", compact=True, select_on_focus=False)
+        with Horizontal(classes="field", id="field-seeds"):
             yield Label(_("Seeds"))
             yield Input(str(_SEEDS), id="seeds", compact=True)
         yield Static(Content(self._summary(self._settings)), classes="muted", id="compare-settings")
@@ -86,10 +90,7 @@ class CompareScreen(AskingScreen[list[str]]):
         yield ProgressBar(total=1, show_eta=False, show_percentage=False, id="compare-progress")
         yield Static(id="compare-state")
         with VerticalScroll(id="answer"):
-            yield Static(
-                _("Every network is trained with the same seeds, and so sees the same images in the same order."),
-                id="answer-text",
-            )
+            yield Static(Content(self._help()), id="answer-text")
         yield Footer(compact=True)
 
     def _summary(self, settings: RunConfig) -> str:
@@ -101,7 +102,35 @@ class CompareScreen(AskingScreen[list[str]]):
         )
         return " ".join([text, *(f"{option} {value}" for option, value in changed_settings(settings, _IN_THE_SUMMARY))])
 
+    def _help(self) -> str:
+        same = _("Every network is trained with the same seeds, and so sees the same images in the same order.")
+        own = _("A network may have settings of its own, as in RN_2+dropout=0.3+lr=1e-4: {settings}.")
+        return f"{same}\n\n{own.format(settings=', '.join(configurations.OWN))}"
+
     # Questions
+
+    def _configurations(self) -> list[str]:
+        """Return the configurations entered. Raises `InvalidSetting`."""
+        texts = configurations.words(self.query_one("#models", Input).value)
+        configurations.configurations(texts, self._settings)
+        return texts
+
+    def _seeds(self) -> int:
+        """Return the number of seeds entered. Raises `InvalidSetting`."""
+        return comparison.check_seeds(self.query_one("#seeds", Input).value)
+
+    @on(Input.Changed)
+    def _check(self) -> None:
+        """Mark invalid fields and show why; the first one counts."""
+        problems: dict[str, InvalidSetting] = {}
+        for name, read in (("models", self._configurations), ("seeds", self._seeds)):
+            try:
+                read()
+            except InvalidSetting as invalid:
+                problems[name] = invalid
+            self.query_one(f"#field-{name}").set_class(name in problems, "wrong")
+        if self._made is None and self._asked is None:
+            self._say(say(next(iter(problems.values()))) if problems else "")
 
     @on(Button.Pressed, "#compare")
     @on(Input.Submitted)
@@ -109,15 +138,13 @@ class CompareScreen(AskingScreen[list[str]]):
         if self._made is not None or self._asked is not None:
             return
         try:
-            typed = [part.strip() for part in self.query_one("#models", Input).value.split(",") if part.strip()]
-            models = tuple(setting_from_text("model", model) for model in typed)
-            comparison.check_models(models)
-            self._seeds = comparison.check_seeds(self.query_one("#seeds", Input).value)
+            self._typed = self._configurations(), self._seeds()
         except Problem as problem:
             self._complain(problem)
             return
         # The worker resolves `auto` and checks that the networks can be built: both need torch.
-        self._asked = Settle(models, self._settings)
+        configs = configurations.configurations(self._typed[0], self._settings)
+        self._asked = Settle(self._settings, tuple(configs))
         self.query_one("#stop-comparison", Button).disabled = False
         self.query_one("#compare", Button).disabled = True
         self._say(_("Looking for the data and the device…"))
@@ -136,8 +163,9 @@ class CompareScreen(AskingScreen[list[str]]):
         settings = answer.config
         self.query_one("#compare-settings", Static).update(Content(self._summary(settings)))
         try:
-            plan = comparison.plan(answer.request.models, self._seeds, settings)
-            made = Comparison(self._runs_dir, plan, comparison.at_once(settings.device, settings.threads))
+            texts, seeds = self._typed
+            at_once = comparison.at_once(settings.device, settings.threads)
+            made = Comparison(self._runs_dir, comparison.plan(texts, seeds, settings), at_once)
         except Problem as problem:
             self._complain(problem)
             return
@@ -195,7 +223,9 @@ class CompareScreen(AskingScreen[list[str]]):
             self.post_message(self.Advanced(made))
             await asyncio.sleep(_INTERVAL_S)
         finished = made.finished
-        results = await asyncio.to_thread(statistics.summarise, finished, made.left_out) if finished else None
+        results = None
+        if finished:
+            results = await asyncio.to_thread(statistics.summarise, finished, made.left_out, made.names)
         self._made = None
         self.post_message(self.Advanced(made, results))
 
@@ -234,6 +264,13 @@ class CompareScreen(AskingScreen[list[str]]):
         self.app.bell()
 
 
+def _offered(form: RunConfig, settings: RunConfig) -> list[str]:
+    """Return the configurations to begin with; `settings` are those of the form, with its network unmodified."""
+    if form.architecture.is_variant:
+        return [form.model, sameness.full_name(form, settings)]
+    return list(dict.fromkeys([*catalogue.EXAM_PAIR, form.model]))
+
+
 def _runs_table(parts: Sequence[Part]) -> RenderableType:
     """Lay out the progress, a row per run."""
     rows = []
@@ -246,10 +283,9 @@ def _runs_table(parts: Sequence[Part]) -> RenderableType:
             "stopped": _("stopped"),
             "left_out": _("left out"),
         }
-        name = printable(part.config.model.rpartition("/")[2])
         run_id = part.followed.run.id if part.followed is not None else ""
         accuracy = percent(result.accuracy) if result is not None else percent(part.share, 0) if part.share else ""
-        rows.append((run_id, name, str(part.config.seed), states[part.state], accuracy))
+        rows.append((run_id, printable(part.name), str(part.config.seed), states[part.state], accuracy))
     return comparison_text.as_table(
         comparison_text.Grid((_("Run"), _("Network"), _("Seed"), _("State"), ""), tuple(rows))
     )

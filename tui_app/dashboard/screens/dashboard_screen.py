@@ -13,9 +13,10 @@ from textual.events import ScreenResume
 from textual.widgets import Footer, Header, Static
 from textual.worker import Worker, WorkerState
 
+from core.config import RunConfig
 from core.messages import Problem
 from core.runs.record import LIVE, RESUMABLE
-from core.worker.protocol import Answer, Describe, Described, Ready, Refused
+from core.worker.protocol import Answer, Describe, Described, Ready, Refused, Tried, Try
 from tui_app.dashboard.run_book import RunBook
 from tui_app.dashboard.run_control import RunControl
 from tui_app.dashboard.run_display import RunDisplay
@@ -28,8 +29,9 @@ from tui_app.dashboard.widgets.progress_panel import ProgressPanel
 from tui_app.dashboard.widgets.result_panel import ConfusionMatrix, ResultPanel
 from tui_app.dashboard.widgets.run_form import RunForm
 from tui_app.dashboard.widgets.runs_panel import RunsPanel
-from tui_app.dashboard.worker_link import Launch, WorkerLink
+from tui_app.dashboard.worker_link import Launch, StandbyWorker, WorkerLink
 from tui_app.i18n import _, ngettext, printable, say
+from tui_app.wording import network_name
 
 
 class Dashboard(PanelScreen):
@@ -57,6 +59,8 @@ class Dashboard(PanelScreen):
         self._open_first = run_id
         self._resume_first = resume
         self._disk_was_full = False
+        self._on_trial_in: StandbyWorker | None = None
+        """Worker that is trying out a custom network."""
 
     def compose(self) -> ComposeResult:
         yield Header()
@@ -97,6 +101,12 @@ class Dashboard(PanelScreen):
             case Ready(devices=devices):
                 self.query_one(RunForm).show_devices(devices)
                 self.query_one(LayerPanel).ask_again()
+            case Tried(request=Try(config=config)):
+                self._on_trial_in = None
+                self._trying(partial(self._start, config))
+            case Refused(request=Try()):
+                self._on_trial_in = None
+                self._complain(Problem.of(answer.message, answer.advice), seconds=30)
             case Described(request=request, table=table):
                 self.query_one(LayerPanel).take(request.architecture, table)
             case Refused(request=Describe(architecture=architecture)):
@@ -118,7 +128,19 @@ class Dashboard(PanelScreen):
 
     @on(RunForm.Submitted)
     def _train(self, message: RunForm.Submitted) -> None:
-        self._trying(lambda: self._begin(self._control.start(message.config)))
+        first = self._start if message.config.architecture.is_built_in else self._try_out
+        self._trying(partial(first, message.config))
+
+    def _try_out(self, config: RunConfig) -> None:
+        """Ask for a trial of a custom network, whose run is started once it has passed. Raises `Problem`."""
+        worker = self._link.start()
+        if worker is not self._on_trial_in:
+            self._on_trial_in = worker
+            self._link.ask(Try(config))
+        self.notify(_("{network} is on trial: one step…").format(network=network_name(config)), markup=False)
+
+    def _start(self, config: RunConfig) -> None:
+        self._begin(self._control.start(config))
 
     def _begin(self, run_id: str) -> None:
         self._display.show_run(run_id)
@@ -269,5 +291,5 @@ class Dashboard(PanelScreen):
         except Problem as problem:
             self._complain(problem)
 
-    def _complain(self, problem: Problem) -> None:
-        self.notify(say(problem), severity="error", timeout=10, markup=False)
+    def _complain(self, problem: Problem, seconds: float = 10) -> None:
+        self.notify(say(problem), severity="error", timeout=seconds, markup=False)

@@ -1,0 +1,102 @@
+"""The layers that a forward pass called before it failed, and what the last one was given."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from core.messages import N_, Problem
+
+_MOST_STEPS = 6
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+
+
+class _Step(NamedTuple):
+    name: str
+    module: nn.Module
+    given: tuple[int, ...] | None
+    """Shape of what the layer was given, without the batch."""
+    gave: tuple[int, ...] | None = None
+    """Shape of what it gave, without the batch; None for the layer that failed."""
+
+
+class Trail:
+    """A record of the layers that a network calls, for the explanation of an error in its forward pass."""
+
+    def __init__(self) -> None:
+        self._done: list[_Step] = []
+        self._entered: list[_Step] = []
+
+    @contextmanager
+    def following(self, network: nn.Module) -> Iterator[None]:
+        """Record the calls of all layers inside."""
+        with ExitStack() as handles:
+            for name, module in network.named_modules():
+                if not any(module.children()):
+                    handles.callback(module.register_forward_pre_hook(self._entering(name)).remove)
+                    handles.callback(module.register_forward_hook(self._leaving).remove)
+            handles.callback(network.register_forward_hook(self._complete).remove)
+            yield
+
+    def explained(self, **culprit: str) -> Problem | None:
+        """Return a problem that explains why the last layer could not take what it was given; None if it could.
+
+        `culprit` has the `where` and `class_name` of the network.
+        """
+        if not self._entered or self._entered[-1].given is None:
+            return None
+        name, module, given, _gave = self._entered[-1]
+        if isinstance(module, nn.Linear) and given:
+            text = N_("{where}: {class_name} fails: {layer} was given {given} values, and takes {takes}")
+            found, takes = given[-1], module.in_features
+        elif isinstance(module, (*_CONVOLUTIONS, *_BATCH_NORMS)) and given:
+            text = N_("{where}: {class_name} fails: {layer} was given {given} channels, and takes {takes}")
+            found, takes = given[0], module.num_features if isinstance(module, _BATCH_NORMS) else module.in_channels
+        else:
+            return None
+        if found == takes:
+            return None
+        values = {"layer": name, "given": self._as_product(found), "takes": str(takes), **culprit}
+        values |= {"type": type(module).__name__, "found": str(found), "layers": self.layers()}
+        advice = N_("Write nn.{type}({found}, …). Called before: {layers}.") if self._done else ""
+        return Problem(text, advice=advice, **values)
+
+    def layers(self) -> str:
+        """Return the layers before the error and the sizes that they gave: `conv1 32×28×28, pool 32×14×14`.
+
+        The text is empty if the forward pass was complete.
+        """
+        steps = [f"{step.name} {_times(step.gave)}" if step.gave else step.name for step in self._done]
+        return ", ".join(steps if len(steps) <= _MOST_STEPS else ["…", *steps[-_MOST_STEPS:]])
+
+    def _as_product(self, found: int) -> str:
+        """Write a number of values with the sizes that were flattened into it, if there are any: `3136 = 64·7·7`."""
+        gave = next((step.gave for step in reversed(self._done) if step.gave and math.prod(step.gave) == found), ())
+        return f"{found} = {'·'.join(map(str, gave))}" if len(gave) > 1 else str(found)
+
+    def _entering(self, name: str) -> Any:
+        def note(module: nn.Module, given: tuple[Any, ...]) -> None:
+            self._entered.append(_Step(name or type(module).__name__, module, _shape(given)))
+
+        return note
+
+    def _leaving(self, _module: nn.Module, _given: object, output: Any) -> None:
+        self._done.append(self._entered.pop()._replace(gave=_shape((output,))))
+
+    def _complete(self, _network: nn.Module, _given: object, _output: object) -> None:
+        self._done.clear()
+
+
+def _shape(values: tuple[Any, ...]) -> tuple[int, ...] | None:
+    first = next((value for value in values if isinstance(value, torch.Tensor)), None)
+    return tuple(first.shape[1:]) if first is not None else None
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    return "×".join(map(str, shape)) or "1"

@@ -1,0 +1,138 @@
+"""A trial of a custom network before its run: what is tried is what trains."""
+
+from __future__ import annotations
+
+import re
+import warnings
+
+import msgspec
+import torch
+from torch import nn
+
+from core.catalogue import DATA_SETS, NUM_CLASSES, SIDE
+from core.config import RunConfig
+from core.data.datasets import Dataset
+from core.messages import N_, Message, Problem
+from core.networks.build import build_network
+from core.networks.own import OwnNetwork
+from core.networks.trail import Trail
+from core.randomness import random_state_kept, seed_all
+from core.training import devices
+from core.training.evaluation import evaluate
+from core.training.loop import Training, normalise
+
+_SOME_IMAGES = 32
+
+
+def try_out(config: RunConfig, device: torch.device, train_size: int) -> Message | None:
+    """Train a throwaway instance of a custom network by the run's own step, and evaluate it.
+
+    It takes one step on a whole batch and one on the last batch of `train_size` images if that is smaller. Return what
+    the user should know before the run, if there is anything. The built-in networks need no trial.
+    Raises `Problem` with the line in the user's file if a step fails. The random generators are left as they were.
+    """
+    if config.architecture.is_built_in:
+        return None
+    with random_state_kept(device):
+        trial = _Trial(config, device)
+        for size in dict.fromkeys([min(config.batch_size, train_size), train_size % config.batch_size]):
+            if size:
+                trial.step(size, train_size)
+        return trial.remark()
+
+
+class _Trial:
+    def __init__(self, config: RunConfig, device: torch.device) -> None:
+        self._config = config
+        self._device = device
+        self._culprit = OwnNetwork.of(config.architecture)
+        seed_all(config.seed)
+        self._network = build_network(config.architecture)
+
+    def step(self, size: int, train_size: int) -> None:
+        """Train on one batch. Raises `Problem`."""
+        trail = Trail()
+        try:
+            with trail.following(self._network):
+                self._take_step(self._config, self._network, size)
+        except (KeyboardInterrupt, Problem):
+            raise
+        except BaseException as error:
+            if problem := devices.out_of_memory(error):
+                raise problem from error
+            is_last = size == train_size % self._config.batch_size and size < self._config.batch_size
+            text = N_("{where}: {class_name} fails in a training step on a batch of {size}: {reason}")
+            problem = self._culprit.blamed(text, error, trail, line=self._line_by_anomaly(size), size=size)
+            if is_last and self._succeeds(self._config, self._config.batch_size):
+                problem.advice = Message(
+                    "The last batch of {train_size} images has {size}: choose another batch size, such as {other}.",
+                    {"train_size": train_size, "size": size, "other": self._other_batch_size(size, train_size)},
+                )
+            elif self._config.precision != "fp32":
+                in_fp32 = msgspec.structs.replace(self._config, precision="fp32")
+                if self._succeeds(in_fp32, size):
+                    problem.advice = Message("It trains with the precision fp32.")
+            raise problem from error
+
+    @torch.no_grad()
+    def remark(self) -> Message | None:
+        """Evaluate the network, and return what is wrong with it although it trains."""
+        images = normalise(_some_data(_SOME_IMAGES).train_images.to(self._device), _some_data(0))
+        labels = torch.zeros(_SOME_IMAGES, dtype=torch.int64, device=self._device)
+        trail = Trail()
+        try:
+            with trail.following(self._network):
+                evaluate(self._network, images, labels)
+                outputs = self._network(images).float()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            text = N_("{where}: {class_name} fails on test images: {reason}")
+            raise self._culprit.blamed(text, error, trail) from error
+        sums = outputs.sum(1)
+        if bool((outputs >= 0).all()) and torch.allclose(sums, torch.ones_like(sums), atol=1e-3):
+            return Message(
+                "The outputs of {network} are probabilities, as after a softmax: the loss has a softmax of its own, and"
+                " on top of another it stays above 1.46. Return the values before the softmax.",
+                {"network": self._config.model.rpartition("/")[2]},
+            )
+        return None
+
+    def _take_step(self, config: RunConfig, network: nn.Module, size: int) -> None:
+        training = Training(network, _some_data(size), config, self._device)
+        training.begin_epoch()
+        training.step(torch.arange(size, device=self._device))
+
+    def _succeeds(self, config: RunConfig, size: int) -> bool:
+        try:
+            self._take_step(config, build_network(config.architecture), size)
+        except Exception:
+            return False
+        return True
+
+    def _line_by_anomaly(self, size: int) -> int | None:
+        """Return the line of the forward pass whose gradient fails, by a step in torch's anomaly mode."""
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            with torch.autograd.detect_anomaly(check_nan=False):
+                self._succeeds(self._config, size)
+        for warning in caught:
+            lines = re.findall(r'File "(.+?)", line (\d+)', str(warning.message))
+            own = [int(line) for file, line in lines if self._culprit.is_its_file(file)]
+            if own:
+                return own[-1]
+        return None
+
+    def _other_batch_size(self, size: int, train_size: int) -> int:
+        """Return the nearest smaller batch size whose last batch is whole or larger than `size`, else a divisor."""
+        smaller = range(self._config.batch_size - 1, 1, -1)
+        return next((other for other in smaller if not 0 < train_size % other <= size), 1)
+
+
+def _some_data(size: int) -> Dataset:
+    """Return random images, N×28×28, to train on; their values are like those of the real ones."""
+    generator = torch.Generator().manual_seed(0)
+    entry = DATA_SETS["mnist"]
+    images = torch.randint(0, 256, (size, SIDE, SIDE), dtype=torch.uint8, generator=generator)
+    labels = torch.randint(0, NUM_CLASSES, (size,), generator=generator)
+    return Dataset(entry.name, entry.title, images, labels, images, labels, entry.mean, entry.std, entry.class_names)

@@ -1,0 +1,130 @@
+"""The trial of a custom network before its run: what is tried is what trains."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import numpy
+import pytest
+import torch
+
+from core.messages import Problem
+from core.training.trial import try_out
+from tests.core.training.own_files import model_in
+from tests.core.training.sample_runs import configuration
+
+CPU = torch.device("cpu")
+TRAIN_SIZE = 4000
+
+CONVOLUTIONS = """
+        self.conv1, self.conv2 = nn.Conv2d(1, 8, 3, padding=1), nn.Conv2d({channels}, 16, 3, padding=1)
+        self.norm, self.pool, self.fc1 = nn.BatchNorm2d({normed}), nn.MaxPool2d(2), nn.Linear({features}, 10)
+
+    def forward(self, x):
+        x = self.pool(torch.relu(self.conv1(x)))
+        return self.fc1(torch.flatten(self.pool(torch.relu(self.norm(self.conv2(x)))), 1))
+"""
+NORMED = """
+        self.fc1, self.norm, self.fc2 = nn.Linear(784, 32), nn.BatchNorm1d(32), nn.Linear(32, 10)
+
+    def forward(self, x):
+        return self.fc2(torch.relu(self.norm(self.fc1(x.flatten(1)))))
+"""
+IN_PLACE = """
+        self.fc1, self.fc2 = nn.Linear(784, 32), nn.Linear(32, 10)
+
+    def forward(self, x):
+        x = self.fc1(x.flatten(1)).exp()
+        return self.fc2(x.mul_(2))
+"""
+FP32_ONLY = """
+        self.fc = nn.Linear(784, 10)
+
+    def forward(self, x):
+        x = self.fc(x.flatten(1))
+        assert x.dtype == torch.float32
+        return x
+"""
+FEW_TEST_IMAGES = """
+        self.fc = nn.Linear(784, 10)
+
+    def forward(self, x):
+        assert self.training or len(x) < 10, "too many"
+        return self.fc(x.flatten(1))
+"""
+SOFTMAX = """
+        self.fc = nn.Linear(784, 10)
+
+    def forward(self, x):
+        return self.fc(x.flatten(1)).softmax(1)
+"""
+SEEDS_AND_DRAWS = """
+        self.fc, self.noise = nn.Linear(784, 10), float(numpy.random.rand())
+
+    def forward(self, x):
+        return self.fc(x.flatten(1) * random.random() + torch.rand(1) + self.noise)
+"""
+
+
+def refused(folder: Path, body: str, **settings: object) -> str:
+    config = configuration(model=model_in(folder, body), **settings)
+    with pytest.raises(Problem) as caught:
+        try_out(config, CPU, TRAIN_SIZE)
+    text = str(caught.value)
+    assert "\n" not in text
+    assert "{" not in text
+    return text
+
+
+def test_sizes_that_do_not_fit_are_explained_with_the_layers_before(tmp_path: Path) -> None:
+    said = refused(tmp_path, CONVOLUTIONS.format(channels=8, normed=16, features=64))
+    assert "net.py:17: Net fails: fc1 was given 784 = 16·7·7 values, and takes 64" in said
+    assert "Write nn.Linear(784, …)." in said
+    assert said.endswith("conv1 8×28×28, pool 8×14×14, conv2 16×14×14, norm 16×14×14, pool 16×7×7.")
+    said = refused(tmp_path, CONVOLUTIONS.format(channels=4, normed=16, features=784))
+    assert "net.py:17: Net fails: conv2 was given 8 channels, and takes 4 Write nn.Conv2d(8, …)." in said
+    said = refused(tmp_path, CONVOLUTIONS.format(channels=8, normed=8, features=784))
+    assert "norm was given 16 channels, and takes 8 Write nn.BatchNorm2d(16, …)." in said
+
+
+def test_the_size_of_the_last_batch_is_tried(tmp_path: Path) -> None:
+    said = refused(tmp_path, NORMED, batch_size=129)
+    assert "net.py:15: Net fails in a training step on a batch of 1: ValueError: " in said
+    assert "The last batch of 4000 images has 1: choose another batch size, such as 128." in said
+    assert try_out(configuration(model=model_in(tmp_path, NORMED), batch_size=128), CPU, TRAIN_SIZE) is None
+
+
+def test_the_gradients_are_tried_too_and_the_line_is_named(tmp_path: Path) -> None:
+    assert "net.py:15: Net fails in a training step on a batch of 64: RuntimeError: " in refused(tmp_path, IN_PLACE)
+
+
+def test_the_precision_is_tried_too(tmp_path: Path) -> None:
+    assert try_out(configuration(model=model_in(tmp_path, FP32_ONLY)), CPU, TRAIN_SIZE) is None
+    assert refused(tmp_path, FP32_ONLY, precision="bf16").endswith("It trains with the precision fp32.")
+
+
+def test_the_test_is_tried_too(tmp_path: Path) -> None:
+    assert "net.py:15: Net fails on test images: AssertionError: too many" in refused(tmp_path, FEW_TEST_IMAGES)
+
+
+def test_a_softmax_at_the_end_is_pointed_out_and_only_that(tmp_path: Path) -> None:
+    remark = try_out(configuration(model=model_in(tmp_path, SOFTMAX)), CPU, TRAIN_SIZE)
+    assert remark is not None
+    assert "net.py:Net are probabilities" in str(remark)
+    log_softmax = SOFTMAX.replace(".softmax", ".log_softmax")  # a second one changes nothing
+    assert try_out(configuration(model=model_in(tmp_path, log_softmax)), CPU, TRAIN_SIZE) is None
+
+
+def test_it_leaves_the_generators_alone(tmp_path: Path) -> None:
+    config = configuration(model=model_in(tmp_path, SEEDS_AND_DRAWS))
+
+    def drawn(trial: bool) -> tuple[float, ...]:
+        random.seed(1)
+        numpy.random.seed(1)
+        torch.manual_seed(1)
+        if trial:
+            try_out(config, CPU, TRAIN_SIZE)
+        return random.random(), numpy.random.rand(), torch.rand(1).item()
+
+    assert drawn(trial=True) == drawn(trial=False)
