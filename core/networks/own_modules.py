@@ -24,7 +24,7 @@ from core.networks.own_source import OwnSource
 
 _OURS = frozenset({"core", "tui_app", "tests"})
 """Names that are this program's to itself, and no library's to a custom network."""
-_ROOT = Path(__file__).parents[2]
+_ROOT = Path(__file__).resolve().parents[2]
 _PREFIX = "custom_network_"
 _numbers = count(1)
 _packages: dict[str, OwnModules] = {}
@@ -35,7 +35,7 @@ class OwnModules:
 
     def __init__(self, file: Path) -> None:
         """Prepare the modules of a network in `file`; nothing is executed yet."""
-        self._folder = file.parent.absolute()
+        self._folder = file.parent.resolve()
         self.source = OwnSource(self._folder)
         self._builtins = {**vars(builtins), "__import__": self._import}
         self._importlib = _Importlib(self)
@@ -135,14 +135,15 @@ class OwnModules:
 
     def _search(self, name: str) -> ModuleSpec | None:
         """Find a top-level module in the network's folder, else wherever its author keeps source."""
-        others = [entry for entry in (*self._added, *sys.path) if not _holds_packages(Path(entry).absolute())]
-        return PathFinder.find_spec(name, [str(self._folder)]) or PathFinder.find_spec(name, others)
+        others = (entry for entry in (*self._added, *sys.path) if not _holds_packages(Path(entry)))
+        found = (PathFinder.find_spec(name, [entry]) for entry in (str(self._folder), *others))
+        return next(filter(None, found), None)
 
     def _installed(self, name: str) -> ModuleSpec | None:
         """Find a top-level module as if the network's folder were not on the search path."""
         folder = self._folder
         skip = not _holds_packages(folder)
-        path = [entry for entry in sys.path if not (skip and Path(entry).absolute() == folder)]
+        path = [entry for entry in sys.path if not (skip and Path(entry).resolve() == folder)]
         for finder in sys.meta_path:
             spec = finder.find_spec(name, path if finder is PathFinder else None)
             if spec is not None:
@@ -204,9 +205,9 @@ def _directory(spec: ModuleSpec | None) -> Path | None:
     locations = spec.submodule_search_locations if spec is not None else None
     if spec is None or not (spec.has_location or locations):
         return None
-    return Path(next(iter(locations)) if locations else str(spec.origin)).absolute().parent
+    return Path(next(iter(locations)) if locations else str(spec.origin)).parent.resolve()
 
 
 def _holds_packages(directory: Path) -> bool:
     """Tell if a directory holds installed packages, such as `site-packages` anywhere, or this program."""
-    return directory == _ROOT or next(directory.glob("*.dist-info"), None) is not None
+    return directory.resolve() == _ROOT or next(directory.glob("*.dist-info"), None) is not None

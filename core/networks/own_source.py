@@ -22,12 +22,13 @@ class OwnSource:
     """The files that a network has loaded so far: more may come, since a module may be imported while it trains."""
 
     def __init__(self, folder: Path) -> None:
+        """Take the network's folder, without links."""
         self._folder = folder
         self.hashes: dict[str, str] = {}
         """SHA-256 of each file as it was executed, by its path from the network's folder."""
 
     def add(self, path: Path, content: bytes) -> None:
-        name = Path(os.path.relpath(path, self._folder)).as_posix()
+        name = Path(os.path.relpath(path.parent.resolve() / path.name, self._folder)).as_posix()
         self.hashes[name] = hashlib.sha256(content).hexdigest()
 
     def record(self, run_dir: Path) -> None:
@@ -48,13 +49,12 @@ def is_current(run_dir: Path, model: str, created: float) -> bool:
     """
     if model in NETWORKS:
         return True
-    path = Path(model.rpartition(":")[0])
-    hashes = _recorded(run_dir)
     try:
-        path = path.expanduser()
-        if hashes is None:
+        path = Path(model.rpartition(":")[0]).expanduser()
+        if not os.path.lexists(run_dir / "source.json"):
             return path.stat().st_mtime <= created
-        return all(_hash(path.parent / name) == known for name, known in hashes.items())
+        hashes = _recorded(run_dir)
+        return hashes is not None and all(_hash(path.parent / name) == known for name, known in hashes.items())
     except (OSError, RuntimeError, ValueError):
         return False
 

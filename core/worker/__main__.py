@@ -6,7 +6,6 @@ import signal
 import sys
 from pathlib import Path
 
-from core.messages import Problem
 from core.networks import own_modules
 from core.runs.directory import Run
 from core.worker.carry_out import carry_out
@@ -29,20 +28,13 @@ def main() -> None:
             return
         run = Run(run_dir)
         redirect_output(run.log_path)
-        if own_modules.were_executed() or _is_custom(run):
-            restart_for(run)
+        if own_modules.were_executed():
+            restart_for(run)  # what that code did to torch, for example, is no part of a run
     else:
         run = Run(Path(sys.argv[1]))
         redirect_output(run.log_path)
     signals.install()
     carry_out(run, show=lambda _event: None, should_stop=signals)
-
-
-def _is_custom(run: Run) -> bool:
-    try:
-        return not run.config().architecture.is_built_in
-    except Problem:  # carrying it out will tell
-        return False
 
 
 if __name__ == "__main__":

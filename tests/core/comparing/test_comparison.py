@@ -182,10 +182,12 @@ def test_every_file_that_a_network_loaded_counts(tmp_path: Path) -> None:
     recorded = run.path / "source.json"
     for damaged in (b"", b"[" * 100_000, b"{}", b'{"net.py": "\\u001b"}', b'{"net.py": 1}'):
         recorded.write_bytes(damaged)
-        assert state() == "done"  # by the date of its file
+        assert state() == "waiting"
     for hostile in ("/dev/zero", "..", "no\\u0000name", "net.py"):
         recorded.write_text(f'{{"{hostile}": "{"0" * 64}"}}')
         assert state() == "waiting"
+    recorded.unlink()  # as in a run of an older version, which is judged by the date of its file
+    assert state() == "done"
 
 
 def test_stopped_and_crashed_runs_go_on(tmp_path: Path, launched: list[Worked]) -> None:
