@@ -274,7 +274,7 @@ def _sources(entry: DataSource) -> dict[str, tuple[list[str], str]]:
 
 def _unavailable(entry: DataSource, data_dir: Path, failures: dict[str, str]) -> Unavailable:
     there = raw_files.read(entry, data_dir)
-    found = raw_files.other_files(entry, data_dir, there.foreign)
+    found = raw_files.other_files(entry, data_dir, there)
     text = N_("{title} could not be downloaded ({reasons}); missing in {data_dir}: {missing}")
     if found:
         text = N_(

@@ -38,6 +38,10 @@ class _Foreign(Problem):
     """Raised for a file of another data set, whose name is its value `name`, in the place of the expected one."""
 
 
+class _Incomplete(Problem):
+    """Raised for an archive that ends too early, as an interrupted download leaves it."""
+
+
 def on_disk(data_dir: Path) -> list[str]:
     """Return the data sets that are complete and valid in the folder; never the sample, which has no files."""
 
@@ -53,8 +57,8 @@ def on_disk(data_dir: Path) -> list[str]:
 def read(entry: DataSource, data_dir: Path) -> Found:
     """Read what there is of a data set. Raises `Problem` if a file cannot be read or has the wrong content.
 
-    A file is passed over if a valid one is found elsewhere. In a folder that belongs to no data set, so is a file of
-    another one.
+    A file is passed over if a valid one is found elsewhere. So are an incomplete archive and, in a folder that belongs
+    to no data set, a file of another one.
     """
     found = Found({}, [], {})
     for file in entry.files:
@@ -68,6 +72,8 @@ def read(entry: DataSource, data_dir: Path) -> Found:
                     faults.append(problem)
                 else:
                     found.foreign[path] = DATA_SETS[str(problem.message.values["name"])]
+            except _Incomplete:
+                pass
             except Problem as problem:
                 faults.append(problem)
         else:
@@ -77,9 +83,10 @@ def read(entry: DataSource, data_dir: Path) -> Found:
     return found
 
 
-def other_files(entry: DataSource, data_dir: Path, foreign: dict[Path, DataSource]) -> str:
-    """List the files in the places where the data set is looked for, as far as they are not its own."""
-    own = {path for file in entry.files for path in _candidates(entry, file, data_dir)} - foreign.keys()
+def other_files(entry: DataSource, data_dir: Path, found: Found) -> str:
+    """List the files in the places where the data set is looked for, but those of its files that were found."""
+    own = {path for file in entry.files if file.name in found.values for path in _candidates(entry, file, data_dir)}
+    foreign = found.foreign
     others = []
     for folder in dict.fromkeys(path.parent for path in _candidates(entry, entry.files[0], data_dir)):
         with suppress(OSError):
@@ -136,7 +143,7 @@ def checked(path: Path, file: RawFile, entry: DataSource) -> NDArray[Any]:
         content = _from_cache(path, file) if path.suffix == ".pt" else _unpacked(path, file)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         text = N_("{path} is not a complete gzip archive: {reason}")
-        raise _damaged(Message(text, {"path": str(path), "reason": reason(error)})) from error
+        raise _Incomplete(text, path=str(path), reason=reason(error)) from error
     except OSError as error:
         raise _unreadable(path, error) from error
     if fault := _misshapen(content, path, file, entry):
@@ -151,8 +158,11 @@ def checked(path: Path, file: RawFile, entry: DataSource) -> NDArray[Any]:
 def _unpacked(path: Path, file: RawFile) -> bytes:
     """Return the content, and at most one byte beyond its right length. Raises `OSError`, `EOFError`, `zlib.error`."""
     with path.open("rb") as packed:
-        content = gzip.GzipFile(fileobj=packed) if path.suffix == ".gz" else packed
-        return bytes(content.read(file.num_bytes + 1))
+        if path.suffix != ".gz":
+            return packed.read(file.num_bytes + 1)
+        if not path.stat().st_size:
+            raise EOFError("it is empty")  # which gzip takes for an archive of nothing
+        return gzip.GzipFile(fileobj=packed).read(file.num_bytes + 1)
 
 
 def _from_cache(path: Path, file: RawFile) -> bytes:

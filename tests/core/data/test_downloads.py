@@ -113,6 +113,14 @@ def test_only_the_missing_file_is_fetched(server: Server, tmp_path: Path) -> Non
     assert server.requests == [f"{TEST_LABELS.name}.gz"]
 
 
+def test_an_archive_that_another_program_left_unfinished_is_not_in_the_way(server: Server, tmp_path: Path) -> None:
+    path = MNIST.path(put(tmp_path), TEST_LABELS)
+    left = path.rename(path.with_name(f"{path.name}.gz"))
+    left.write_bytes(server.archives[left.name][:-5])
+    assert load("mnist", tmp_path).name == "mnist"
+    assert server.requests == [left.name]
+
+
 def test_archive_of_unknown_length(server: Server, tmp_path: Path) -> None:
     server.faults = dict.fromkeys(server.archives, "no length")
     listener = Listener()

@@ -248,15 +248,16 @@ def test_damaged_file_is_named(packed: bool, file: RawFile, data: bytes, said: l
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"hello", gzip.compress(bytes(999))[:-9], b"\x1f\x8b\x08" + bytes(99)],
+    [b"", b"hello", gzip.compress(content(MNIST, TRAIN_LABELS))[:-9], b"\x1f\x8b\x08" + bytes(99)],
     ids=["empty", "text", "cut", "header alone"],
 )
-def test_damaged_archive_is_named(data: bytes, tmp_path: Path) -> None:
+def test_an_incomplete_archive_is_missing_and_named(data: bytes, tmp_path: Path) -> None:
     path = MNIST.path(put(tmp_path), TRAIN_LABELS)
-    path.unlink()
-    path.with_name(f"{path.name}.gz").write_bytes(data)
-    with pytest.raises(Problem, match=r"train-labels-idx1-ubyte\.gz"):
-        load("mnist", tmp_path)
+    path.rename(path.with_name(f"{path.name}.gz")).write_bytes(data)
+    with pytest.raises(Unavailable) as caught:
+        load("auto", tmp_path)
+    there = f"missing in {tmp_path}: {path.name}; found instead: MNIST/raw/{path.name}.gz"
+    assert str(caught.value.message).endswith(there)
 
 
 def test_label_beyond_nine_is_named_where_no_checksum_is_known(tmp_path: Path) -> None:
