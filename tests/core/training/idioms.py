@@ -436,6 +436,26 @@ class EverySecond(nn.Module):
         return x.flatten(1) @ self.weight
 
 
+class Transposed(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter((torch.randn(10, 784) / 28).t())
+
+    def forward(self, x: Tensor) -> Any:
+        return x.flatten(1) @ self.weight
+
+
+class SharedMemory(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(784, 16), nn.Linear(16, 784, bias=False)
+        self.second.weight = nn.Parameter(self.first.weight.t())
+        self.fc = nn.Linear(784, 10)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.fc(torch.relu(self.second(torch.relu(self.first(x.flatten(1))))))
+
+
 class ChannelsLast(nn.Module):
     def __init__(self) -> None:
         super().__init__()

@@ -15,7 +15,7 @@ from tests.core.data.small_sets import MNIST, put
 
 def settled(data_dir: Path, dataset: str) -> RunConfig:
     config = RunConfig(dataset=dataset, data_dir=str(data_dir), device="cpu", width=0.1)
-    return settle(config, ["RN_1"], notify=lambda _m: None, progress=lambda _m, _f: None, should_stop=lambda: False)
+    return settle(config, [config], notify=lambda _m: None, progress=lambda _m, _f: None, should_stop=lambda: False)
 
 
 def test_data_are_checked_once_before_many_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
