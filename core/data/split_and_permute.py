@@ -10,7 +10,6 @@ from torch import Tensor
 from core.catalogue import DATA_SETS, NUM_CLASSES, SIDE
 from core.config import RunConfig
 from core.data.datasets import SAMPLE_TRAIN_PER_CLASS, Dataset
-from core.messages import N_, Problem
 
 VALIDATION_SHARE = 10
 """Number of training images for each one held out."""
@@ -20,22 +19,12 @@ _VALIDATION_STREAM = 0x76616C  # without it, the split would reuse the draw that
 
 
 def prepared(dataset: Dataset, config: RunConfig) -> Dataset:
-    """Return `dataset` as a run of `config` trains and tests on it. Raises `Problem` if it cannot train on it."""
+    """Return `dataset` as a run of `config` trains and tests on it."""
     if config.permute:
         dataset = replace(
             dataset, train_images=permuted(dataset.train_images), test_images=permuted(dataset.test_images)
         )
-    if config.validate:
-        dataset = _held_out(dataset, config.seed)
-    if config.batch_norm and len(dataset.train_labels) % config.batch_size == 1:
-        raise Problem(
-            "batch norm cannot train on one image, and {size} images in batches of {batch_size} leave one for the"
-            " last batch",
-            advice=N_("Choose another batch size."),
-            size=len(dataset.train_labels),
-            batch_size=config.batch_size,
-        )
-    return dataset
+    return _held_out(dataset, config.seed) if config.validate else dataset
 
 
 def expected_train_size(config: RunConfig) -> int:

@@ -28,9 +28,17 @@ def try_out(config: RunConfig, device: torch.device, train_size: int) -> Message
     """Train a throwaway instance of a custom network by the run's own step, and evaluate it.
 
     It takes one step on a whole batch and one on the last batch of `train_size` images if that is smaller. Return what
-    the user should know before the run, if there is anything. The built-in networks need no trial.
+    the user should know before the run, if there is anything. Of the built-in networks, only the last batch is checked.
     Raises `Problem` with the line in the user's file if a step fails. The random generators are left as they were.
     """
+    if config.batch_norm and train_size % config.batch_size == 1:
+        raise Problem(
+            "batch norm cannot train on one image, and {size} images in batches of {batch_size} leave one for the"
+            " last batch",
+            advice=N_("Choose another batch size."),
+            size=train_size,
+            batch_size=config.batch_size,
+        )
     if config.architecture.is_built_in:
         return None
     with random_state_kept(device):

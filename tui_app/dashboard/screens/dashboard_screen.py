@@ -128,8 +128,9 @@ class Dashboard(PanelScreen):
 
     @on(RunForm.Submitted)
     def _train(self, message: RunForm.Submitted) -> None:
-        first = self._start if message.config.architecture.is_built_in else self._try_out
-        self._trying(partial(first, message.config))
+        config = message.config
+        is_sure = config.architecture.is_built_in and not config.batch_norm
+        self._trying(partial(self._start if is_sure else self._try_out, config))
 
     def _try_out(self, config: RunConfig) -> None:
         """Ask for a trial of a custom network, whose run is started once it has passed. Raises `Problem`."""
