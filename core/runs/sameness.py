@@ -10,6 +10,7 @@ from collections.abc import Hashable, Iterable, Sequence
 import msgspec
 
 from core.config import RunConfig
+from core.messages import InvalidSetting
 from core.runs.events import RunStarted
 
 _IRRELEVANT = frozenset({"data_dir"})
@@ -25,10 +26,12 @@ _DEFAULTS = RunConfig(seed=0, data_dir="")
 
 
 def effective_config(started: RunStarted) -> RunConfig:
-    """Return a run's settings with each `auto` replaced by what it meant."""
-    return msgspec.structs.replace(
-        started.config, device=started.device, dataset=started.dataset, threads=started.threads
-    )
+    """Return a run's settings with each `auto` replaced by what it meant, as far as that makes sense."""
+    took_effect = {"device": started.device, "dataset": started.dataset, "threads": started.threads}
+    try:
+        return msgspec.structs.replace(started.config, **took_effect)
+    except InvalidSetting:  # from a damaged or hostile file
+        return started.config
 
 
 def stands_for_key(config: RunConfig) -> Hashable:
