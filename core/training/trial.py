@@ -114,7 +114,9 @@ class _Trial:
     def _succeeds(self, config: RunConfig, size: int) -> bool:
         try:
             self._take_step(config, build_network(config.architecture), size)
-        except Exception:
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
             return False
         return True
 
