@@ -150,6 +150,7 @@ def test_products_without_layers_are_counted(function: Any, expected: int) -> No
     "function",
     [
         lambda x, w: sum((x.flatten(1)[:, i : i + 1] * w[i] for i in range(9)), torch.zeros(10)),
+        lambda x, w: torch.addcmul(torch.zeros(len(x), 10), x[:, 0, 0, :1], w[0]),
         lambda x, w: (x.flatten(1)[:, None] * w.T).relu().sum(-1),
         lambda x, w: -(x.flatten(1)[:, None] - w.T).norm(dim=-1),
         lambda x, w: -torch.cdist(x.flatten(1), w.T),
@@ -160,6 +161,7 @@ def test_products_without_layers_are_counted(function: Any, expected: int) -> No
     ],
     ids=[
         "summed by hand",
+        "added and multiplied",
         "summed later",
         "distances",
         "cdist",
