@@ -31,7 +31,7 @@ _SETTINGS = frozenset({"epochs", "batch_size", "lr", "device", "precision", "val
 
 @dataclass(frozen=True)
 class Trained:
-    """What came of a training. `losses` are the mean losses of the epochs."""
+    """The outcome of a training. `losses` are the mean losses of the epochs."""
 
     losses: list[float]
     validations: list[float] = field(default_factory=list)

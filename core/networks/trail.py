@@ -12,10 +12,10 @@ from torch import nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from core.messages import N_, Problem
+from core.networks.describe import BATCH_NORMS, times
+from core.networks.output_size import CONVOLUTIONS
 
 _MOST_STEPS = 6
-_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-_BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 class _Step(NamedTuple):
@@ -67,9 +67,9 @@ class Trail:
         if isinstance(module, nn.Linear) and given:
             text = N_("{where}: {class_name} fails: {layer} was given {given} values, and takes {takes}")
             found, takes = given[-1], module.in_features
-        elif isinstance(module, (*_CONVOLUTIONS, *_BATCH_NORMS)) and given:
+        elif isinstance(module, (*CONVOLUTIONS, *BATCH_NORMS)) and given:
             text = N_("{where}: {class_name} fails: {layer} was given {given} channels, and takes {takes}")
-            found, takes = given[0], module.num_features if isinstance(module, _BATCH_NORMS) else module.in_channels
+            found, takes = given[0], module.num_features if isinstance(module, BATCH_NORMS) else module.in_channels
         else:
             return None
         if found == takes:
@@ -84,7 +84,7 @@ class Trail:
 
         The text is empty if the forward pass was complete.
         """
-        steps = [f"{step.name} {_times(step.gave)}" if step.gave else step.name for step in self._done]
+        steps = [f"{step.name} {times(step.gave)}" if step.gave else step.name for step in self._done]
         return ", ".join(steps if len(steps) <= _MOST_STEPS else ["…", *steps[-_MOST_STEPS:]])
 
     def _as_product(self, found: int) -> str:
@@ -96,7 +96,3 @@ class Trail:
 def _shape(values: tuple[Any, ...]) -> tuple[int, ...] | None:
     first = next((value for value in values if isinstance(value, torch.Tensor)), None)
     return tuple(first.shape[1:]) if first is not None else None
-
-
-def _times(shape: tuple[int, ...]) -> str:
-    return "×".join(map(str, shape)) or "1"

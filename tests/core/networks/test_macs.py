@@ -137,6 +137,7 @@ def _masked_attention(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         (lambda x, w: -((x.flatten(1)[:, None] - w.T) ** 2).sum(-1), 7840),
         # elementwise: as usual, none
         (lambda x, w: (x.flatten(1) * w[:, 0].sigmoid() + w[:, 1]) @ w, 7840),
+        (lambda x, w: torch.addcmul(x.flatten(1), x.flatten(1), w[:, 0]) @ w, 7840),
         (lambda x, w: functional.normalize(x.flatten(1)) @ w, 7840),
         # once for all images
         (lambda x, w: x.flatten(1) @ (w @ w[:10]), 7840),

@@ -60,7 +60,7 @@ class Dashboard(PanelScreen):
         self._resume_first = resume
         self._disk_was_full = False
         self._on_trial: tuple[StandbyWorker, RunConfig] | None = None
-        """Worker that is trying out a custom network, and the settings that it tries."""
+        """Worker that is trying out a network, and the settings that it tries."""
 
     def compose(self) -> ComposeResult:
         yield Header()
@@ -133,7 +133,7 @@ class Dashboard(PanelScreen):
         self._trying(partial(self._start if is_sure else self._try_out, config))
 
     def _try_out(self, config: RunConfig) -> None:
-        """Ask for a trial of a custom network, whose run is started once it has passed. Raises `Problem`."""
+        """Ask for a trial, unless one is in progress; the run is started once it has passed. Raises `Problem`."""
         worker = self._link.start()
         if self._on_trial is None or self._on_trial[0] is not worker:
             self._link.ask(Try(config))
