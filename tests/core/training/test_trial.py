@@ -54,6 +54,18 @@ EXITS = """
             raise SystemExit(3)
         return self.fc(x.flatten(1))
 """
+UNREADABLE = """
+        self.fc = nn.Linear(784, 10)
+
+    def forward(self, x):
+        class Unreadable(Exception):
+            def __str__(self):
+                raise ValueError
+
+        if len(x) == 64:
+            raise Unreadable
+        return self.fc(x.flatten(1))
+"""
 COMPILED = """
         self.fc = torch.jit.script(nn.Linear(784, 10))
 
@@ -126,6 +138,10 @@ def test_a_layer_whose_error_the_network_catches_is_not_to_blame(tmp_path: Path)
 
 def test_a_network_that_ends_the_program_is_refused(tmp_path: Path) -> None:
     assert "net.py:16: Net fails in a training step on a batch of 64: SystemExit: 3" in refused(tmp_path, EXITS)
+
+
+def test_an_error_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    assert refused(tmp_path, UNREADABLE).endswith("fails in a training step on a batch of 64: Unreadable")
 
 
 def test_a_layer_that_torch_has_compiled_trains(tmp_path: Path) -> None:
