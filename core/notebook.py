@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
+import msgspec
 from torch import nn
 
 from core import paths
@@ -17,7 +18,6 @@ from core.config import Architecture, RunConfig, check_new, setting_from_text
 from core.data import datasets
 from core.data.datasets import Dataset
 from core.data.split_and_permute import prepared
-from core.messages import Message
 from core.networks.build import build_network
 from core.randomness import seed_all
 from core.runs.events import EpochEnded, Notice, Progress, RunEnded, Validated
@@ -25,10 +25,13 @@ from core.training import acceleration, devices, evaluation, loop
 
 __all__ = ["Trained", "build", "load", "test", "train"]
 
+_SETTINGS = frozenset({"epochs", "batch_size", "lr", "device", "precision", "validate"})
+"""Settings of a run that `train` can keep: others are the network's or the data's, or need a run's beginning."""
+
 
 @dataclass(frozen=True)
 class Trained:
-    """What came of a training. `losses` are the mean losses of the epochs."""
+    """The outcome of a training. `losses` are the mean losses of the epochs."""
 
     losses: list[float]
     validations: list[float] = field(default_factory=list)
@@ -66,6 +69,7 @@ def build(model: str = "RN_1", *, seed: int = 0, **options: Any) -> nn.Module:
     `options` are those of `core.config.Architecture`. Raises `core.messages.Problem`.
     """
     architecture = Architecture(model=setting_from_text("model", model), **options)
+    check_new(RunConfig(seed=seed, **msgspec.structs.asdict(architecture)))
     seed_all(seed)
     return build_network(architecture)
 
@@ -73,9 +77,11 @@ def build(model: str = "RN_1", *, seed: int = 0, **options: Any) -> nn.Module:
 def train(network: nn.Module, data: Dataset, *, seed: int = 0, progress: bool = True, **settings: Any) -> Trained:
     """Train a network in place, any that maps N×1×28×28 images to N×10 logits; `seed` decides the order of the images.
 
-    `settings` are those of `core.config.RunConfig`: `epochs`, `batch_size`, `lr`, `device`, `precision`, `validate`, …
+    `settings` are some of `core.config.RunConfig`: `epochs`, `batch_size`, `lr`, `device`, `precision` and `validate`.
     The network stays on the device. A loss that is not finite ends the training early. Raises `core.messages.Problem`.
     """
+    for name in settings.keys() - _SETTINGS:
+        raise TypeError(f"train() has no setting {name!r}: choose from {', '.join(sorted(_SETTINGS))}")
     config = RunConfig(seed=seed, **settings)
     check_new(config)
     device = devices.resolve(config.device)
@@ -98,9 +104,11 @@ def train(network: nn.Module, data: Dataset, *, seed: int = 0, progress: bool = 
                     line.print(f"Epoch {event.epoch}/{config.epochs}, Loss: {event.loss:.4f}")
                 case Validated():
                     validations.append(event.accuracy)
-                case Notice(message=message) | RunEnded(message=Message() as message):
-                    diverged = str(message) if isinstance(event, RunEnded) else ""
+                case Notice(message=message):
                     line.print(str(message))
+                case RunEnded(message=message):
+                    diverged = str(message)
+                    line.print(diverged)
     finally:
         line.erase()
     return Trained(losses, validations, seconds, diverged)

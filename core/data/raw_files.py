@@ -25,13 +25,13 @@ _MAX_NAMED = 8
 
 
 class Found(NamedTuple):
-    """What a data folder has of a data set."""
+    """The part of a data set that a data folder has."""
 
     values: dict[str, NDArray[Any]]
     """Content of each file that was found, by its name."""
     missing: list[RawFile]
     foreign: dict[Path, DataSource]
-    """Files by the same names in folders that belong to no data set, with the data set that they are of."""
+    """Files by the same names in folders that belong to no data set, each with the data set that it is from."""
 
 
 class _Foreign(Problem):
@@ -84,7 +84,7 @@ def read(entry: DataSource, data_dir: Path) -> Found:
 
 
 def other_files(entry: DataSource, data_dir: Path, found: Found) -> str:
-    """List the files in the places where the data set is looked for, but those of its files that were found."""
+    """List the files in the places where the data set is looked for, except those that were found to be its own."""
     own = {path for file in entry.files if file.name in found.values for path in _candidates(entry, file, data_dir)}
     foreign = found.foreign
     others = []

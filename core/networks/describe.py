@@ -25,7 +25,7 @@ from core.networks.output_size import (
 )
 
 _DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
-_BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 _INSTANCE_NORMS = (nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d)
 
 _KINDS: tuple[tuple[tuple[type[nn.Module], ...], Message], ...] = (
@@ -41,7 +41,7 @@ _KINDS: tuple[tuple[tuple[type[nn.Module], ...], Message], ...] = (
     ((nn.Upsample,), Message("upsampling")),
     ((nn.Flatten,), Message("flatten")),
     (_DROPOUTS, Message("dropout")),
-    (_BATCH_NORMS, Message("batch norm")),
+    (BATCH_NORMS, Message("batch norm")),
     ((nn.LayerNorm,), Message("layer normalisation")),
     ((nn.GroupNorm,), Message("group normalisation")),
     (_INSTANCE_NORMS, Message("instance normalisation")),
@@ -81,7 +81,7 @@ def specification(module: Any) -> Message:
         return Message("{width}, {heads} heads", {"width": module.embed_dim, "heads": module.num_heads})
     if isinstance(module, _DROPOUTS):
         return Message("p = {p}", {"p": module.p})
-    if isinstance(module, (*_BATCH_NORMS, *_INSTANCE_NORMS)):
+    if isinstance(module, (*BATCH_NORMS, *_INSTANCE_NORMS)):
         return Message("{channels} channels", {"channels": module.num_features})
     if isinstance(module, nn.GroupNorm):
         return Message(

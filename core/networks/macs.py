@@ -131,6 +131,8 @@ class _Counter(TorchDispatchMode):
             summed = [array for array, origin in followed if origin.products and (origin.pairs or name != "mean")]
             if summed:
                 return sum(array.numel() for array in summed)
+        if name == "addcmul" and len(arrays) == 3 and arrays[0].numel() > max(array.numel() for array in arrays[1:]):
+            return None  # it sums pairs at once
         accumulates = name in ("add", "sub", "rsub") and len({array.numel() for array in arrays}) < len(arrays)
         if (accumulates or name in _SUMS | _NORMS) and any(origin.pairs for _array, origin in followed):
             return None

@@ -23,7 +23,7 @@ from typing import Any
 from core.networks.own_source import OwnSource
 
 _OURS = frozenset({"core", "tui_app", "tests"})
-"""Names that are this program's to itself, and no library's to a custom network."""
+"""Names that mean this program's modules in its own code, and no library's in a custom network's."""
 _ROOT = Path(__file__).resolve().parents[2]
 _PREFIX = "custom_network_"
 _numbers = count(1)

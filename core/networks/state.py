@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import nn
 
 
@@ -17,6 +18,7 @@ def network_state(network: nn.Module) -> dict[str, Any]:
     return dict(network.named_buffers()) | state
 
 
+@torch.no_grad()
 def load_network_state(network: nn.Module, state: Mapping[str, Any]) -> None:
     """Put a network into a state in place. States of older versions lack the buffers that torch leaves out.
 
@@ -24,11 +26,21 @@ def load_network_state(network: nn.Module, state: Mapping[str, Any]) -> None:
     """
     usual = network.state_dict().keys()
     device = next((parameter.device for parameter in network.parameters()), None)
+    modules = {path: each for path, each in network.named_modules() if not isinstance(each, torch.jit.ScriptModule)}
     rest = dict(state)
-    for name in state.keys() - usual:
+    for name in state:
         path, _, buffer = name.rpartition(".")
-        owner = dict(network.named_modules()).get(path)
-        if owner is not None and buffer in owner._buffers:
-            value = rest.pop(name)
-            owner._buffers[buffer] = value.to(device) if device is not None else value
+        buffers = modules[path]._buffers if path in modules else {}
+        known = buffers.get(buffer)
+        if known is not None and known.layout is not torch.strided:
+            rest[name] = state[name].to_dense().to_sparse(layout=known.layout)
+        elif known is not None and 0 in known.stride():
+            known = buffers[buffer] = known.contiguous()  # an expanded one cannot be written to
+        if name in usual or buffer not in buffers:
+            continue
+        value = rest.pop(name)
+        if known is not None and (known.shape, known.dtype) == (value.shape, value.dtype):
+            known.copy_(value)  # other modules may share it
+        else:
+            buffers[buffer] = value.to(device)
     network.load_state_dict(rest)

@@ -218,10 +218,10 @@ def _first_shape(value: object) -> torch.Size | None:
 
 
 def _size_for_one_image(small: torch.Size | None, large: torch.Size | None) -> tuple[int, ...] | None:
-    """Return the shape of an output for one image, given those for both batches; None if it is not to be told.
+    """Return the shape of an output for one image, given those for both batches; None if it cannot be told.
 
-    What doubles is the batch, wherever it is. Where that are several for each image, such as the patches of all images
-    one after the other, their number stays.
+    What doubles is the batch, wherever it is. If it holds several for each image, such as the patches of all images one
+    after the other, their number stays.
     """
     if small is None or large is None or len(small) != len(large):
         return None

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
 from torch import nn
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from core.messages import N_, Problem
+from core.networks.describe import BATCH_NORMS, times
+from core.networks.output_size import CONVOLUTIONS
 
 _MOST_STEPS = 6
-_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-_BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 class _Step(NamedTuple):
@@ -31,17 +32,28 @@ class Trail:
 
     def __init__(self) -> None:
         self._done: list[_Step] = []
-        self._entered: list[_Step] = []
+        self._entered: _Step | None = None
+        """Layer that was called last and has not returned."""
 
     @contextmanager
     def following(self, network: nn.Module) -> Iterator[None]:
         """Record the calls of all layers inside."""
-        with ExitStack() as handles:
-            for name, module in network.named_modules():
-                if not any(module.children()):
-                    handles.callback(module.register_forward_pre_hook(self._entering(name)).remove)
-                    handles.callback(module.register_forward_hook(self._leaving).remove)
-            handles.callback(network.register_forward_hook(self._complete).remove)
+        layers = [(name, module) for name, module in network.named_modules() if not any(module.children())]
+        names = {module: name or type(module).__name__ for name, module in layers}
+
+        def enter(module: nn.Module, given: tuple[Any, ...]) -> None:
+            if module in names:
+                self._entered = _Step(names[module], module, _shape(given))
+
+        def leave(module: nn.Module, given: tuple[Any, ...], output: Any) -> None:
+            self._entered = None  # also where the network caught an error of the layer
+            if module in names:
+                self._done.append(_Step(names[module], module, _shape(given), _shape((output,))))
+            if module is network:  # the forward pass is complete
+                self._done.clear()
+
+        # For every module there is: those compiled by torch.jit take no hooks of their own.
+        with register_module_forward_pre_hook(enter), register_module_forward_hook(leave):
             yield
 
     def explained(self, **culprit: str) -> Problem | None:
@@ -49,15 +61,15 @@ class Trail:
 
         `culprit` has the `where` and `class_name` of the network.
         """
-        if not self._entered or self._entered[-1].given is None:
+        if self._entered is None:
             return None
-        name, module, given, _gave = self._entered[-1]
+        name, module, given, _gave = self._entered
         if isinstance(module, nn.Linear) and given:
             text = N_("{where}: {class_name} fails: {layer} was given {given} values, and takes {takes}")
             found, takes = given[-1], module.in_features
-        elif isinstance(module, (*_CONVOLUTIONS, *_BATCH_NORMS)) and given:
+        elif isinstance(module, (*CONVOLUTIONS, *BATCH_NORMS)) and given:
             text = N_("{where}: {class_name} fails: {layer} was given {given} channels, and takes {takes}")
-            found, takes = given[0], module.num_features if isinstance(module, _BATCH_NORMS) else module.in_channels
+            found, takes = given[0], module.num_features if isinstance(module, BATCH_NORMS) else module.in_channels
         else:
             return None
         if found == takes:
@@ -72,7 +84,7 @@ class Trail:
 
         The text is empty if the forward pass was complete.
         """
-        steps = [f"{step.name} {_times(step.gave)}" if step.gave else step.name for step in self._done]
+        steps = [f"{step.name} {times(step.gave)}" if step.gave else step.name for step in self._done]
         return ", ".join(steps if len(steps) <= _MOST_STEPS else ["…", *steps[-_MOST_STEPS:]])
 
     def _as_product(self, found: int) -> str:
@@ -80,23 +92,7 @@ class Trail:
         gave = next((step.gave for step in reversed(self._done) if step.gave and math.prod(step.gave) == found), ())
         return f"{found} = {'·'.join(map(str, gave))}" if len(gave) > 1 else str(found)
 
-    def _entering(self, name: str) -> Any:
-        def note(module: nn.Module, given: tuple[Any, ...]) -> None:
-            self._entered.append(_Step(name or type(module).__name__, module, _shape(given)))
-
-        return note
-
-    def _leaving(self, _module: nn.Module, _given: object, output: Any) -> None:
-        self._done.append(self._entered.pop()._replace(gave=_shape((output,))))
-
-    def _complete(self, _network: nn.Module, _given: object, _output: object) -> None:
-        self._done.clear()
-
 
 def _shape(values: tuple[Any, ...]) -> tuple[int, ...] | None:
     first = next((value for value in values if isinstance(value, torch.Tensor)), None)
     return tuple(first.shape[1:]) if first is not None else None
-
-
-def _times(shape: tuple[int, ...]) -> str:
-    return "×".join(map(str, shape)) or "1"

@@ -55,7 +55,7 @@ def same_but_for_seed_key(started: RunStarted) -> Hashable:
 
 
 def threads_that_differ(runs: Sequence[RunStarted]) -> list[int | None]:
-    """Return the threads of each run that another of the runs differs from in nothing else but its seed; else None."""
+    """Return each run's threads if another of the runs has others and differs at most in its seed beside; else None."""
     threads = [_without_idle_threads(effective_config(started)).threads for started in runs]
     keys = [same_but_for_seed_key(msgspec.structs.replace(started, threads=1)) for started in runs]
     return [

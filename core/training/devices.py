@@ -35,7 +35,8 @@ def device_name(device: torch.device) -> str:
 
 def out_of_memory(error: BaseException) -> Problem | None:
     """Return the problem that `error` stands for if a device is out of memory, else None."""
-    if not (isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)):
+    is_refusal = isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    if not (is_refusal or isinstance(error, MemoryError | torch.OutOfMemoryError)):
         return None
     advice = N_("Try a smaller batch size, or another device.")
     return Problem("out of memory: {reason}", advice=advice, reason=reason(error))

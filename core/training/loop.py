@@ -150,18 +150,18 @@ class Training:
         self._validation_labels = dataset.validation_labels.to(device)
         self._criterion = nn.CrossEntropyLoss()
         self._optimizer = make_optimizer(network, config)
-        # A parameter that is never used may start as whatever was in memory.
-        self._finite_at_first = [each for each in network.parameters() if each.requires_grad and _is_finite(each)]
+        # A parameter that is never used may start as whatever was in memory. Adam refuses those that are not strided.
+        trained = [each for each in network.parameters() if each.requires_grad and each.layout is torch.strided]
+        self._finite_at_first = list(filter(_is_finite, trained))
         self._autocast = (
             torch.autocast(device.type, torch.bfloat16, cache_enabled=False)
             if config.precision == "bf16"
             else nullcontext()
         )
         self.step: Callable[[torch.Tensor], torch.Tensor] = self._step
-        self._captures = device.type == "cuda" and not config.exact and is_built_in(network)
-        if self._captures:
+        if device.type == "cuda" and not config.exact and is_built_in(network):
             self.step = acceleration.CapturedStep(self._step, config.batch_size, device)
-            self._let_capture_optimizer()
+            self._optimizer.param_groups[0]["capturable"] = True
         # An order drawn from the seed alone is the same for every network, so that their runs can be paired; but the
         # exam's program draws it from the generator that initialised the network.
         self._generator = torch.default_generator if config.exact else torch.Generator().manual_seed(config.seed)
@@ -235,17 +235,15 @@ class Training:
         }
 
     def restore(self, checkpoint: Checkpoint) -> None:
+        (group,) = self._optimizer.param_groups
+        settings = {name: value for name, value in group.items() if name != "params"}
         with _misfit_refused():
             load_network_state(self._network, checkpoint["network"])
             self._optimizer.load_state_dict(checkpoint["optimizer"])
-            self._let_capture_optimizer()
+            # Another device or version may have had another implementation of Adam, which is one of its settings.
+            self._optimizer.param_groups[0].update(settings)
             self._generator.set_state(checkpoint["order_state"])
         self.meter.restore(checkpoint)
-
-    def _let_capture_optimizer(self) -> None:
-        """Set the optimizer's `capturable`, also after loading a checkpoint, which may come from another device."""
-        for group in self._optimizer.param_groups:
-            group["capturable"] = self._captures
 
     def restore_rng(self, checkpoint: Checkpoint) -> None:
         with _misfit_refused():

@@ -51,7 +51,7 @@ class FusedAdam(optim.Adam):
         super().load_state_dict(state_dict)
         for parameter, state in self.state.items():
             # A state keeps the memory order of the device it comes from, and the kernel pairs numbers by their place.
-            for name in ("exp_avg", "exp_avg_sq"):
+            for name in state.keys() & {"exp_avg", "exp_avg_sq"}:  # none for a parameter that is not used
                 state[name] = torch.empty_like(parameter).copy_(state[name])
         self._gathered = ()
 
@@ -62,7 +62,7 @@ class FusedAdam(optim.Adam):
         gradients = [parameter.grad for parameter in parameters]
         if not self._gathered or any(gradient is None for gradient in gradients):
             super().step()
-            self._gather([self.state[parameter] for parameter in parameters])
+            self._gather([self.state.get(parameter, {}) for parameter in parameters])
             return
         averages, squares, steps = self._gathered
         beta1, beta2 = group["betas"]

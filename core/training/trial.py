@@ -85,7 +85,8 @@ class _Trial:
     @torch.no_grad()
     def remark(self) -> Message | None:
         """Evaluate the network, and return what is wrong with it although it trains."""
-        images = normalise(_some_data(_SOME_IMAGES).train_images.to(self._device), _some_data(0))
+        data = _some_data(_SOME_IMAGES)
+        images = normalise(data.train_images.to(self._device), data)
         labels = torch.zeros(_SOME_IMAGES, dtype=torch.int64, device=self._device)
         trail = Trail()
         try:
@@ -114,7 +115,9 @@ class _Trial:
     def _succeeds(self, config: RunConfig, size: int) -> bool:
         try:
             self._take_step(config, build_network(config.architecture), size)
-        except Exception:
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
             return False
         return True
 

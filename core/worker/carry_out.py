@@ -192,7 +192,7 @@ def _save_results(run: Run, network: torch.nn.Module, evaluation: Evaluation) ->
         "probability": evaluation.probability.numpy(),
     }
     weights = {
-        name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        name: value.detach().cpu().to_dense().clone(memory_format=torch.contiguous_format)
         for name, value in network_state(network).items()
         if isinstance(value, torch.Tensor)
     }

@@ -56,7 +56,16 @@ def test_any_module_trains_and_the_seed_decides(capfd: pytest.CaptureFixture[str
 def test_what_is_wrong_is_said() -> None:
     with pytest.raises(InvalidSetting, match="RN_3"):
         notebook.build("RN_3")
+    with pytest.raises(InvalidSetting, match="4294967295"):
+        notebook.build("RN_1", seed=2**32)
+    with pytest.raises(InvalidSetting, match="less than 1"):
+        notebook.build("RN_1", dropout=1.0)
+    with pytest.raises(InvalidSetting, match="RN_1, RN_2 only"):
+        notebook.build(f"{README.parent}/tests/core/training/idioms.py:LeNet", batch_norm=True)
     with pytest.raises(Problem, match="cifar"):
         notebook.load("cifar")
     with pytest.raises(InvalidSetting, match="4294967295"):
         notebook.train(nn.Linear(784, 10), notebook.load("sample"), seed=2**32)
+    for setting in ({"dropout": 0.3}, {"permute": True}, {"threads": 2}, {"exact": True}):  # it could not keep them
+        with pytest.raises(TypeError, match="batch_size, device, epochs, lr, precision, validate"):
+            notebook.train(nn.Linear(784, 10), notebook.load("sample"), **setting)

@@ -231,9 +231,13 @@ async def test_a_network_of_ones_own_is_tried_before_its_run_exists(tmp_path: Pa
         await pilot.press("f5", "f5")  # one trial at a time
         await until(pilot, lambda: "my_net.py:Net is on trial" in shown(app))
         assert sum(isinstance(question, Try) for question in workers.asked) == 1
+        app.screen.query_one("#model", Input).value = f"{path}:Other"
+        await pilot.press("f5")
+        app.screen.query_one("#model", Input).value = architecture.model
         workers.refusals[architecture.model] = Problem("{reason}", reason="fails in a training step")
         workers.newest.answer_held()
         await until(pilot, lambda: "fails in a training step" in shown(app))
+        assert "my_net.py:Other is on trial" not in shown(app)
         assert ids() == []
         workers.refusals.clear()
         await pilot.press("f5")

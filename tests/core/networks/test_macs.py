@@ -137,6 +137,7 @@ def _masked_attention(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         (lambda x, w: -((x.flatten(1)[:, None] - w.T) ** 2).sum(-1), 7840),
         # elementwise: as usual, none
         (lambda x, w: (x.flatten(1) * w[:, 0].sigmoid() + w[:, 1]) @ w, 7840),
+        (lambda x, w: torch.addcmul(x.flatten(1), x.flatten(1), w[:, 0]) @ w, 7840),
         (lambda x, w: functional.normalize(x.flatten(1)) @ w, 7840),
         # once for all images
         (lambda x, w: x.flatten(1) @ (w @ w[:10]), 7840),
@@ -150,6 +151,7 @@ def test_products_without_layers_are_counted(function: Any, expected: int) -> No
     "function",
     [
         lambda x, w: sum((x.flatten(1)[:, i : i + 1] * w[i] for i in range(9)), torch.zeros(10)),
+        lambda x, w: torch.addcmul(torch.zeros(len(x), 10), x[:, 0, 0, :1], w[0]),
         lambda x, w: (x.flatten(1)[:, None] * w.T).relu().sum(-1),
         lambda x, w: -(x.flatten(1)[:, None] - w.T).norm(dim=-1),
         lambda x, w: -torch.cdist(x.flatten(1), w.T),
@@ -160,6 +162,7 @@ def test_products_without_layers_are_counted(function: Any, expected: int) -> No
     ],
     ids=[
         "summed by hand",
+        "added and multiplied",
         "summed later",
         "distances",
         "cdist",

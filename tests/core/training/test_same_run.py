@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from core.config import RunConfig, check_new
 from core.messages import InvalidSetting
@@ -47,6 +48,33 @@ BUFFERS = """
             self.late = x.std() if self.late is None else 0.9 * self.late + 0.1 * x.std()
         return self.fc((x - self.mean) / (1 if self.late is None else self.late))
 """
+SHARED_BUFFERS = """
+        self.fc, self.one, self.other = nn.Linear(784, 10), nn.Identity(), nn.Identity()
+        mean = torch.zeros(784)
+        self.one.register_buffer("mean", mean, persistent=False)
+        self.other.register_buffer("mean", mean, persistent=False)
+        self.register_buffer("scale", torch.full((1,), 0.5).expand(784))
+        self.register_buffer("reorder", torch.eye(784).flip(0).to_sparse())
+
+    def forward(self, x):
+        x = x.flatten(1) @ self.reorder
+        if self.training:
+            self.one.mean.lerp_(x.mean(0), 0.1)
+        return self.fc((x - self.other.mean) * self.scale)
+"""
+LEFT_ALONE = """
+        self.fc1, self.fc2, self.unused = nn.Linear(784, 20), nn.Linear(20, 10), nn.Linear(3, 3)
+        self.fc1.requires_grad_(False)
+
+    def forward(self, x):
+        return self.fc2(torch.relu(self.fc1(x.flatten(1))))
+"""
+EVERY_SECOND_COLUMN = """
+        self.weight = nn.Parameter((torch.randn(784, 20) / 28)[:, ::2])
+
+    def forward(self, x):
+        return x.flatten(1) @ self.weight
+"""
 
 
 def test_the_same_seed_draws_the_same_whichever_generator_it_comes_from(tmp_path: Path) -> None:
@@ -56,7 +84,11 @@ def test_the_same_seed_draws_the_same_whichever_generator_it_comes_from(tmp_path
     assert first != other
 
 
-@pytest.mark.parametrize("body", [NOISY, BUFFERS], ids=["noise", "buffers"])
+@pytest.mark.parametrize(
+    "body",
+    [NOISY, BUFFERS, SHARED_BUFFERS, LEFT_ALONE],
+    ids=["noise", "buffers", "shared buffers", "frozen and unused parameters"],
+)
 def test_a_resumed_run_is_the_run_never_stopped(body: str, tmp_path: Path) -> None:
     model = model_in(tmp_path, body)
     whole = carried_out(tmp_path, model=model)
@@ -65,6 +97,18 @@ def test_a_resumed_run_is_the_run_never_stopped(body: str, tmp_path: Path) -> No
     carry_out(resumed, lambda _event: None, lambda: False)
     assert batch_losses(resumed) == batch_losses(whole)
     assert [_result(run) for run in (resumed, whole)] == [accuracy_again(run) for run in (resumed, whole)]
+
+
+def test_a_checkpoint_does_not_decide_how_adam_is_computed(tmp_path: Path) -> None:
+    """Older versions took the fused kernel for parameters that it writes to in the wrong places."""
+    model = model_in(tmp_path, EVERY_SECOND_COLUMN)
+    whole = carried_out(tmp_path, model=model)
+    resumed = carried_out(tmp_path, after_batches(80), model=model)
+    content = torch.load(resumed.checkpoint_path)
+    content["state"]["optimizer"]["param_groups"][0]["fused"] = True
+    torch.save(content, resumed.checkpoint_path)
+    carry_out(resumed, lambda _event: None, lambda: False)
+    assert batch_losses(resumed) == batch_losses(whole)
 
 
 def _result(run: Run) -> float | None:

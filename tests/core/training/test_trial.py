@@ -46,6 +46,48 @@ FP32_ONLY = """
         assert x.dtype == torch.float32
         return x
 """
+EXITS = """
+        self.fc = nn.Linear(784, 10)
+
+    def forward(self, x):
+        if len(x) == 64:
+            raise SystemExit(3)
+        return self.fc(x.flatten(1))
+"""
+UNREADABLE = """
+        self.fc = nn.Linear(784, 10)
+
+    def forward(self, x):
+        class Unreadable(Exception):
+            def __str__(self):
+                raise ValueError
+
+        if len(x) == 64:
+            raise Unreadable
+        return self.fc(x.flatten(1))
+"""
+COMPILED = """
+        self.fc = torch.jit.script(nn.Linear(784, 10))
+
+    def forward(self, x):
+        return self.fc(x.flatten(1))
+"""
+CATCHES = """
+        self.fc1, self.fc2 = nn.Linear(3, 10), nn.Linear(784, 10)
+
+    def forward(self, x):
+        try:
+            x = self.fc1(x.flatten(1))
+        except RuntimeError:
+            x = self.fc2(x.flatten(1))
+        return x.view(len(x), 11)
+"""
+SPARSE = """
+        self.fc, self.sparse = nn.Linear(784, 10), nn.Parameter(torch.eye(784).to_sparse())
+
+    def forward(self, x):
+        return self.fc(torch.sparse.mm(self.sparse, x.flatten(1).t()).t())
+"""
 FEW_TEST_IMAGES = """
         self.fc = nn.Linear(784, 10)
 
@@ -86,6 +128,28 @@ def test_sizes_that_do_not_fit_are_explained_with_the_layers_before(tmp_path: Pa
     assert "net.py:17: Net fails: conv2 was given 8 channels, and takes 4 Write nn.Conv2d(8, …)." in said
     said = refused(tmp_path, CONVOLUTIONS.format(channels=8, normed=8, features=784))
     assert "norm was given 16 channels, and takes 8 Write nn.BatchNorm2d(16, …)." in said
+
+
+def test_a_layer_whose_error_the_network_catches_is_not_to_blame(tmp_path: Path) -> None:
+    said = refused(tmp_path, CATCHES)
+    assert "Net fails on images of 1×28×28: RuntimeError: shape '[2, 11]'" in said
+    assert said.endswith("Called before: fc2 10.")
+
+
+def test_a_network_that_ends_the_program_is_refused(tmp_path: Path) -> None:
+    assert "net.py:16: Net fails in a training step on a batch of 64: SystemExit: 3" in refused(tmp_path, EXITS)
+
+
+def test_an_error_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    assert refused(tmp_path, UNREADABLE).endswith("fails in a training step on a batch of 64: Unreadable")
+
+
+def test_a_layer_that_torch_has_compiled_trains(tmp_path: Path) -> None:
+    assert try_out(configuration(model=model_in(tmp_path, COMPILED)), CPU, TRAIN_SIZE) is None
+
+
+def test_parameters_that_adam_refuses_are_refused_in_its_words(tmp_path: Path) -> None:
+    assert "RuntimeError: Adam does not support sparse gradients" in refused(tmp_path, SPARSE)
 
 
 def test_the_size_of_the_last_batch_is_tried(tmp_path: Path) -> None:

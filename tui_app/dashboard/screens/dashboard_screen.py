@@ -59,8 +59,8 @@ class Dashboard(PanelScreen):
         self._open_first = run_id
         self._resume_first = resume
         self._disk_was_full = False
-        self._on_trial_in: StandbyWorker | None = None
-        """Worker that is trying out a custom network."""
+        self._on_trial: tuple[StandbyWorker, RunConfig] | None = None
+        """Worker that is trying out a network, and the settings that it tries."""
 
     def compose(self) -> ComposeResult:
         yield Header()
@@ -102,10 +102,10 @@ class Dashboard(PanelScreen):
                 self.query_one(RunForm).show_devices(devices)
                 self.query_one(LayerPanel).ask_again()
             case Tried(request=Try(config=config)):
-                self._on_trial_in = None
+                self._on_trial = None
                 self._trying(partial(self._start, config))
             case Refused(request=Try()):
-                self._on_trial_in = None
+                self._on_trial = None
                 self._complain(Problem.of(answer.message, answer.advice), seconds=30)
             case Described(request=request, table=table):
                 self.query_one(LayerPanel).take(request.architecture, table)
@@ -133,12 +133,13 @@ class Dashboard(PanelScreen):
         self._trying(partial(self._start if is_sure else self._try_out, config))
 
     def _try_out(self, config: RunConfig) -> None:
-        """Ask for a trial of a custom network, whose run is started once it has passed. Raises `Problem`."""
+        """Ask for a trial, unless one is in progress; the run is started once it has passed. Raises `Problem`."""
         worker = self._link.start()
-        if worker is not self._on_trial_in:
-            self._on_trial_in = worker
+        if self._on_trial is None or self._on_trial[0] is not worker:
             self._link.ask(Try(config))
-        self.notify(_("{network} is on trial: one step…").format(network=network_name(config)), markup=False)
+            self._on_trial = worker, config
+        network = network_name(self._on_trial[1])
+        self.notify(_("{network} is on trial: one step…").format(network=network), markup=False)
 
     def _start(self, config: RunConfig) -> None:
         self._begin(self._control.start(config))
