@@ -64,10 +64,12 @@ class Slow(nn.Module):
         self.hidden = nn.Linear(784, 16)
         self.dropout = nn.Dropout(0.2)
         self.out = nn.Linear(16, 10)
+        self.steps = 0
         self.ballast = nn.Parameter(torch.zeros(int(os.environ.get("BALLAST", "1"))))
 
     def forward(self, x):
-        if self.training and len(x) > 2:  # more than a rehearsal
+        self.steps += self.training and len(x) > 2
+        if self.training and self.steps > 2:  # the trial before a run takes two
             threading.Event().wait(float(os.environ.get("PAUSE", "0")))
         return self.out(self.dropout(torch.relu(self.hidden(x.flatten(1))))) + 0 * self.ballast.sum()
 '''

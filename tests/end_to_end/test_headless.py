@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 
-from core.runs.events import EpochEnded, Evaluated, Progress, RunEnded, RunStarted
+from core.runs.events import EpochEnded, Evaluated, Progress, RunEnded
 from tests.end_to_end.terminal import (
     COMMAND,
     Place,
@@ -99,8 +99,8 @@ def test_stopped_by_a_signal_and_resumed(place: Place, number: signal.Signals, c
 
 
 def test_second_sigint_ends_at_once(place: Place) -> None:
-    run = place.train("--epochs", "2", pause=30.0)  # the first batch takes longer than the test
-    wait_for_event(place.run(), RunStarted)
+    run = place.train("--epochs", "2", pause=30.0)  # the third batch takes longer than the test
+    wait_for_event(place.run(), Progress)
     run.signal(signal.SIGINT)
     with pytest.raises(AssertionError):
         run.wait(0.5)
