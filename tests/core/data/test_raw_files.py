@@ -56,8 +56,8 @@ def _write(folder: Path, form: Callable[[str], str], pack: Callable[[bytes], byt
         (folder / form(file.name)).write_bytes(pack(content(MNIST, file)))
 
 
-def _older_layout(folder: Path, *, zipped: bool = True) -> None:
-    processed = folder / "MNIST" / "processed"
+def _older_layout(folder: Path, place: str = "MNIST/processed", *, zipped: bool = True) -> None:
+    processed = folder / place
     processed.mkdir(parents=True)
     for name, (images, labels) in {"training.pt": MNIST.files[:2], "test.pt": MNIST.files[2:]}.items():
         pixels = numpy.frombuffer(content(MNIST, images), "u1", offset=16).reshape(images.shape)
@@ -84,7 +84,7 @@ FORMS: dict[str, Callable[[Path], None]] = {
     "raw alone": lambda folder: _write(folder / "raw", str),
     "the folder itself": lambda folder: _write(folder, str),
     "older layout": _older_layout,
-    "oldest layout": lambda folder: _older_layout(folder, zipped=False),
+    "oldest layout": lambda folder: _older_layout(folder, "processed", zipped=False),
     "kaggle": _kaggle,
 }
 
@@ -122,9 +122,15 @@ def test_older_layout_is_no_way_around_the_checks(tmp_path: Path) -> None:
     torch.save((images[0].expand(2**40, 28, 28), labels), path)
     with pytest.raises(Problem, match=r"test\.pt cannot be read .*: it holds \(1099511627776, 28, 28\)"):
         load("mnist", tmp_path)
-    torch.save({"reduce": os.system}, path)
+
+    class Hostile:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return Path.touch, (tmp_path / "executed",)
+
+    torch.save((Hostile(), labels), path)
     with pytest.raises(Problem, match=r"test\.pt cannot be read"):
         load("mnist", tmp_path)
+    assert not (tmp_path / "executed").exists()
 
 
 # Another data set, or something else
@@ -229,7 +235,7 @@ def _with_shape(file: RawFile, *shape: int) -> bytes:
         (TRAIN_IMAGES, _with_shape(TRAIN_IMAGES, 2**32 - 1, 2**32 - 1, 2**32 - 1), ["4294967295×", "100×28×28"]),
         (TRAIN_LABELS, content(MNIST, TEST_LABELS), ["50 values", "100"]),
     ],
-    ids=["empty", "in header", "cut", "longer", "random", "swapped", "32×32", "huge", "subset"],
+    ids=["empty", "in header", "cut", "longer", "random", "swapped", "larger images", "huge", "subset"],
 )
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "archive"])
 def test_damaged_file_is_named(packed: bool, file: RawFile, data: bytes, said: list[str], tmp_path: Path) -> None:
@@ -244,6 +250,15 @@ def test_damaged_file_is_named(packed: bool, file: RawFile, data: bytes, said: l
         assert part in str(caught.value)
     assert "--dataset sample" in str(caught.value.advice)
     assert raw_files.on_disk(tmp_path) == []
+
+
+def test_an_archive_is_unpacked_no_further_than_its_file_should_go(tmp_path: Path) -> None:
+    """The rest of it, which could be endless, is not even read: it is cut, and nobody notices."""
+    path = MNIST.path(put(tmp_path), TRAIN_LABELS)
+    archive = path.rename(path.with_name(f"{path.name}.gz"))
+    archive.write_bytes(gzip.compress(content(MNIST, TRAIN_LABELS) + os.urandom(1_000_000))[:-1000])
+    with pytest.raises(Problem, match="holds more than 108 bytes"):
+        load("mnist", tmp_path)
 
 
 @pytest.mark.parametrize(
