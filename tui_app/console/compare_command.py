@@ -31,6 +31,7 @@ from tui_app.console.training_command import prepare_for_torch
 from tui_app.i18n import _, printable, say
 from tui_app.report import pages
 from tui_app.report.compose import Content
+from tui_app.settings import option
 
 _POLL_S = 0.1
 
@@ -292,12 +293,11 @@ def _command(request: Request, settings: RunConfig) -> str:
     default = RunConfig(seed=0)
     for name in settings.__struct_fields__:
         value = getattr(settings, name)
-        option = f"--{name.replace('_', '-')}"
         if name in ("model", "seed") or (name not in always and value == getattr(default, name)):
             continue
-        words += [option] if isinstance(value, bool) else [option, sameness.as_typed(value)]
+        words += [option(name)] if isinstance(value, bool) else [option(name), sameness.as_typed(value)]
     if request.margin != MARGIN:
-        words += ["--margin", f"{100 * request.margin:g}"]
+        words += ["--margin", f"{100 * request.margin:.12g}"]
     if request.conditions:
         words.append("--conditions")
     return shlex.join(words)
