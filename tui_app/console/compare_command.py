@@ -88,7 +88,7 @@ def compare(runs_dir: Path, request: Request) -> int:
     except Stopped:
         status.note(_("Stopped. Run the same command again to continue."))
         return 128 + (signals.received or 2)
-    command = _command(request, settings)
+    command = _command(request, settings, [part.config for part in parts[:per_seed]])
     status.warn_of_sample([results.started.dataset])
     if request.report is not None:
         for path in pages.write(request.report, Content(results, command, tested, request.until_decided)):
@@ -284,9 +284,8 @@ def _text(sentences: Sequence[Message]) -> str:
     return " ".join(map(str, sentences))
 
 
-def _command(request: Request, settings: RunConfig) -> str:
+def _command(request: Request, settings: RunConfig, configs: Sequence[RunConfig]) -> str:
     """Return the command that reproduces the comparison: every option that affects its result."""
-    configs = configurations(request.configurations, settings)
     words = ["mnist-tui", "compare", *(sameness.full_name(config, settings) for config in configs)]
     words += [*(("--until-decided", "--max-seeds") if request.until_decided else ("--seeds",)), str(request.seeds)]
     always = ("device", "epochs", "batch_size", "lr", "dataset", "precision", "threads")
