@@ -71,7 +71,7 @@ def notes(results: Results) -> list[str]:
               " unknown.")
         )  # fmt: skip
     if any(len(pair.seeds) == 2 for pair in results.pairs):
-        found.append(_("Two seeds: the 95% interval is too short at times, and holds the truth in 9 of 10 cases."))
+        found.append(_("Two seeds: the 95% interval may be too short; at worst it holds the truth in 9 of 10 cases."))
     total = results.networks[0].runs[0].total
     found.append(_("Errors out of {total} test images.").format(total=number(total)))
     found.append(_times_note(results))

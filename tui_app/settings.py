@@ -39,7 +39,7 @@ class Setting:
     @property
     def option(self) -> str:
         """Name on the command line."""
-        return "--" + self.field.replace("_", "-")
+        return option(self.field)
 
     @property
     def default(self) -> str:
@@ -120,6 +120,11 @@ def default_of(field: str) -> Any:
         if known.name == field:
             return known.default if known.default is not msgspec.NODEFAULT else known.default_factory()
     raise KeyError(field)
+
+
+def option(field: str) -> str:
+    """Return the option of the command line for a field of `RunConfig`."""
+    return "--" + field.replace("_", "-")
 
 
 def written(value: object) -> str:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 LEVEL = 0.95
-Z = 1.959964
+Z = 1.959963984540054
 """Quantile of the normal distribution for `LEVEL`."""
 ADDED_IMAGES = 2
 """Number of images, one won by each network, added to the variance of a difference (Bonett and Price, 2012).
@@ -39,13 +39,14 @@ class Estimate(msgspec.Struct, frozen=True):
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
-    """The variance of a difference of accuracies: that of the mean over seeds and images, and what it is made of."""
+    """The variance that the interval of a difference has, and what it is made of."""
 
     total: float
+    """Variance of the mean over seeds and images, with `ADDED_IMAGES`."""
     seeds: float
     """Variance as the seeds alone show it. More seeds make it smaller."""
     images: float
-    """Variance as the images alone show it."""
+    """Variance as the images alone show it, with `ADDED_IMAGES`."""
     residual: float
     """Variance of their interaction, which `seeds` and `images` both contain."""
     degrees: float
@@ -129,19 +130,20 @@ def difference_interval(table: TwoWay, level: float = LEVEL) -> tuple[Any, Any]:
     import numpy as np
     from scipy import stats
 
-    variance = table.variance + ADDED_IMAGES / table.n_images**2
+    variance = table.variance + _added(table)
     half = stats.t.ppf((1 + level) / 2, degrees_of_freedom(table, variance)) * np.sqrt(variance)
     return np.maximum(table.mean - half, -1.0), np.minimum(table.mean + half, 1.0)
 
 
 def variance_parts(table: TwoWay) -> Parts:
-    """Return the variance of one table's mean with what it is made of."""
+    """Return the variance of the interval of one table's mean with what it is made of."""
+    total = table.variance + _added(table)
     return Parts(
-        total=float(table.variance),
+        total=float(total),
         seeds=float(table.seeds),
-        images=float(table.images),
+        images=float(table.images + _added(table)),
         residual=float(table.residual),
-        degrees=float(degrees_of_freedom(table, table.variance)),
+        degrees=float(degrees_of_freedom(table, total)),
     )
 
 
@@ -149,7 +151,11 @@ def resolution(table: TwoWay) -> Any:
     """Return the half-width of the interval that would remain with any number of seeds."""
     import numpy as np
 
-    return Z * np.sqrt(table.of_images_alone + ADDED_IMAGES / table.n_images**2)
+    return Z * np.sqrt(table.of_images_alone + _added(table))
+
+
+def _added(table: TwoWay) -> float:
+    return ADDED_IMAGES / table.n_images**2
 
 
 def accuracy_estimate(right: Any) -> Estimate:

@@ -11,7 +11,7 @@ Bayes factor against a mean is a martingale if that mean is true, and by Ville's
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 
@@ -25,7 +25,7 @@ EFFECT_VARIANCE = 2.0
 IMAGES_FROM = 3
 """Number of seeds from which on the part of the images is known well enough to stop for it."""
 Outcome = Literal["equivalent", "better", "worse", "images", "open"]
-OUTCOMES: tuple[Outcome, ...] = ("equivalent", "better", "worse", "images", "open")
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 """Decisions on the first network; `images` if these images cannot tell, `open` if more seeds may."""
 
 

@@ -202,21 +202,17 @@ def _network(
     return NetworkResult(
         name=name,
         model=started.config.model,
-        settings={name: getattr(started.config, name) for name in configurations.OWN},
+        settings={setting: getattr(started.config, setting) for setting in configurations.OWN},
         parameters=started.parameters,
         macs=next((macs for finished in runs if (macs := _started(finished).macs) is not None), None),
         runs=results,
-        left_out=sum(_but_for_seed(part.config) == _but_for_seed(started.config) for part in left_out),
+        left_out=sum(part.name == name for part in left_out),
         accuracy=accuracy,
         errors=_errors(accuracy, results[0].total),
         test_loss=student_estimate(losses) if len(losses) == len(results) else None,
         seconds_per_epoch=student_estimate([result.seconds_per_epoch for result in results]),
         images_per_s=student_estimate([result.images_per_s for result in results]),
     )
-
-
-def _but_for_seed(config: RunConfig) -> Hashable:
-    return sameness.could_stand_for_key(msgspec.structs.replace(config, seed=0))
 
 
 def _errors(accuracy: Estimate, total: int) -> Estimate:

@@ -32,7 +32,7 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
 def check_margin(text: str) -> float:
     """Parse the smallest difference that matters, in points as a user types it. Raises `InvalidSetting`."""
     try:
-        points = float(text)
+        points = float(text.replace(",", "."))
     except ValueError:
         points = 0.0
     if not 0.01 <= points <= 100:
@@ -55,8 +55,11 @@ def sentences(first: str, second: str, difference: Difference, margin: float) ->
     """Put the outcome into words; fractions in the values are percentage points."""
     found = outcome(difference, margin)
     low, high = points(difference.interval.low or 0.0), points(difference.interval.high or 0.0)
+    tells_them_apart = low > 0 or high < 0
+    if found == "equivalent":
+        low, high = points(difference.inner[0]), points(difference.inner[1])
     better, worse = first, second
-    if found == "worse" or (found == "equivalent" and high < 0):
+    if tells_them_apart and high < 0:
         better, worse, low, high = second, first, -high, -low
     values: dict[str, str | int | float] = {
         "first": better,
@@ -66,9 +69,9 @@ def sentences(first: str, second: str, difference: Difference, margin: float) ->
         "seeds": difference.seeds,
         "margin": points(margin),
     }
-    if found == "equivalent" and low > 0:
+    if found == "equivalent" and tells_them_apart:
         text = N_(
-            "Equivalent: {first} is ahead of {second}, but only by {low} to {high} points (95% interval over {seeds}"
+            "Equivalent: {first} is ahead of {second}, but only by {low} to {high} points (90% interval over {seeds}"
             " seeds and the test images); the {margin} points that would matter are ruled out."
         )
     elif found == "equivalent":
@@ -76,7 +79,6 @@ def sentences(first: str, second: str, difference: Difference, margin: float) ->
             "Equivalent: {first} and {second} differ by less than the {margin} points that would matter. The difference"
             " lies between {low} and {high} points (90% interval over {seeds} seeds and the test images)."
         )
-        values |= {"low": points(difference.inner[0]), "high": points(difference.inner[1])}
     elif found == "undecided":
         text = N_(
             "Undecided: {seeds} seeds do not tell which of {first} and {second} is more accurate. The difference lies"

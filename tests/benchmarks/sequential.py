@@ -54,7 +54,7 @@ def _price(count: int, generator: np.random.Generator) -> Table:
         ("effect (standard deviations)", "t-test", "at most", "power", "at twice the effect", "at the effect",
          "at zero"),
     )  # fmt: skip
-    for effect in (0.5, 0.75, 1.0):
+    for effect in (0.5, 0.75, 1.0, 1.5):
         fixed = next(seeds for seeds in range(2, 1000) if _t_power(effect, seeds) >= POWER)
         most, power = _cap(effect, _t_power(effect, fixed), count, generator)
         taken = []

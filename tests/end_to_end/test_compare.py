@@ -58,7 +58,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory, forks: Callable[[], ForkS
     for seed, model, lr in (("0", "RN_1", "0.001"), ("0", "", "0.001"), ("1", "RN_1", "0.001"), ("0", "RN_1", "1e-4")):
         options = ("--epochs", "1", "--seed", seed, "--batch-size", "256", "--device", "cpu", "--lr", lr)
         assert place.train(*options, model=model).wait() == 0
-    ended = place.fork(*compare(place, "RN_1+lr=1e-4", "--json", "--report", "report.html"))
+    ended = place.fork(*compare(place, "RN_1+lr=1e-4", "--margin", "0,07", "--json", "--report", "report.html"))
     assert ended.wait() == 0, ended.err
     return place, json.loads(ended.out)
 
@@ -111,6 +111,7 @@ def test_the_command_that_it_reports_trains_nothing_again(compared: tuple[Place,
         assert f"again-{name}.svg" in report
         xml.etree.ElementTree.parse(place.folder / f"again-{name}.svg")
     assert found["command"] in report
+    assert "--margin 0.07" in found["command"]
     assert "0,001 (RN\\_1+lr=0.0001: 0,0001)" in report
 
 

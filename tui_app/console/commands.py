@@ -56,6 +56,16 @@ app = typer.Typer(
 
 RunId = Annotated[str | None, typer.Argument(metavar=_("RUN"), help=_("A run's id (the newest if none is given)."))]
 RunIdNeeded = Annotated[str, typer.Argument(metavar=_("RUN"), help=_("A run's id."))]
+Configurations = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar=_("CONFIG"),
+        show_default=False,
+        help=_("Networks, two or more; any may have settings of its own: RN_2 RN_2+dropout=0.3.")
+        + " "
+        + _("[default: {default}]").format(default=" ".join(EXAM_PAIR)),
+    ),
+]
 RunsDir = Annotated[
     str | None,
     typer.Option(metavar=_("FOLDER"), help=_("Folder of the runs. [default: MNIST_TUI_RUNS, or your user folder]")),
@@ -170,16 +180,7 @@ def resume(
 @takes_settings(without=("model", "seed", "exact"))
 def compare(
     context: typer.Context,
-    configuration: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar=_("CONFIG"),
-            show_default=False,
-            help=_("Networks, two or more; any may have settings of its own: RN_2 RN_2+dropout=0.3.")
-            + " "
-            + _("[default: {default}]").format(default=" ".join(EXAM_PAIR)),
-        ),
-    ] = None,
+    configuration: Configurations = None,
     models: Annotated[
         str | None, typer.Option(metavar=_("CONFIG,CONFIG,..."), help=_("The same as one argument."))
     ] = None,

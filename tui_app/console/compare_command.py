@@ -31,6 +31,7 @@ from tui_app.console.training_command import prepare_for_torch
 from tui_app.i18n import _, printable, say
 from tui_app.report import pages
 from tui_app.report.compose import Content
+from tui_app.settings import option
 
 _POLL_S = 0.1
 
@@ -87,7 +88,7 @@ def compare(runs_dir: Path, request: Request) -> int:
     except Stopped:
         status.note(_("Stopped. Run the same command again to continue."))
         return 128 + (signals.received or 2)
-    command = _command(request, settings)
+    command = _command(request, settings, [part.config for part in parts[:per_seed]])
     status.warn_of_sample([results.started.dataset])
     if request.report is not None:
         for path in pages.write(request.report, Content(results, command, tested, request.until_decided)):
@@ -283,21 +284,19 @@ def _text(sentences: Sequence[Message]) -> str:
     return " ".join(map(str, sentences))
 
 
-def _command(request: Request, settings: RunConfig) -> str:
+def _command(request: Request, settings: RunConfig, configs: Sequence[RunConfig]) -> str:
     """Return the command that reproduces the comparison: every option that affects its result."""
-    configs = configurations(request.configurations, settings)
     words = ["mnist-tui", "compare", *(sameness.full_name(config, settings) for config in configs)]
     words += [*(("--until-decided", "--max-seeds") if request.until_decided else ("--seeds",)), str(request.seeds)]
     always = ("device", "epochs", "batch_size", "lr", "dataset", "precision", "threads")
     default = RunConfig(seed=0)
     for name in settings.__struct_fields__:
         value = getattr(settings, name)
-        option = f"--{name.replace('_', '-')}"
         if name in ("model", "seed") or (name not in always and value == getattr(default, name)):
             continue
-        words += [option] if isinstance(value, bool) else [option, sameness.as_typed(value)]
+        words += [option(name)] if isinstance(value, bool) else [option(name), sameness.as_typed(value)]
     if request.margin != MARGIN:
-        words += ["--margin", f"{100 * request.margin:g}"]
+        words += ["--margin", f"{100 * request.margin:.12g}"]
     if request.conditions:
         words.append("--conditions")
     return shlex.join(words)

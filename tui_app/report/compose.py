@@ -14,7 +14,7 @@ from tui_app import comparison_text, i18n, wording
 from tui_app.comparison_text import Grid
 from tui_app.i18n import _, number, percent, printable
 from tui_app.report import pictures
-from tui_app.settings import changed_settings
+from tui_app.settings import changed_settings, option, written
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ def _settings(results: Results) -> Section:
         (_("Seeds"), ", ".join(map(str, seeds))),
         *((label, _values(results, name)) for name, label in own_rows.items()),
         *changed_settings(started.config, _IN_ROWS_OF_THEIR_OWN.union(differing)),
-        *((f"--{name.replace('_', '-')}", _values(results, name)) for name in differing),
+        *((option(name), _values(results, name)) for name in differing),
         (_("Runs"), ", ".join(run.run for network in results.networks for run in network.runs)),
     ]
     return Section(_("Settings"), tables=[TitledGrid(Grid((_("Setting"), _("Value")), tuple(rows), texts=True))])
@@ -179,7 +179,7 @@ def _values(results: Results, name: str) -> str:
 def _value(value: object) -> str:
     if isinstance(value, bool):
         return _("yes") if value else _("no")
-    return number(value) if isinstance(value, int) else _plain_number(value) if isinstance(value, float) else str(value)
+    return number(value) if isinstance(value, int) else written(value)
 
 
 def _machine(results: Results) -> Section:
@@ -233,8 +233,7 @@ def accuracy_picture(results: Results) -> Illustration:
             network.name,
             [run.accuracy for run in network.runs],
             network.accuracy.mean,
-            network.accuracy.low if len(network.runs) > 1 else None,
-            network.accuracy.high,
+            *((network.accuracy.low, network.accuracy.high) if len(network.runs) > 1 else ()),
         )
         for network in results.networks
     ]
@@ -259,17 +258,13 @@ def condition_picture(kind: str, robustness: Sequence[tuple[str, Sequence[Robust
         traces.append(pictures.Trace(name, [x for x, _y in points], [y for _x, y in points]))
     short = comparison_text.condition_kind(kind)
     caption = _("{condition}: accuracy by strength").format(condition=short)
-    svg = pictures.curves(caption, comparison_text.strength_unit(kind), _("accuracy"), traces, _plain_number, _percent)
+    svg = pictures.curves(caption, comparison_text.strength_unit(kind), _("accuracy"), traces, i18n.short, _percent)
     return Illustration(kind, short, caption, svg)
 
 
 def _percent(fraction: float, decimals: int) -> str:
     """Format a share in percent; `decimals` is the number of decimals of the share itself."""
     return percent(fraction, max(0, decimals - 2))
-
-
-def _plain_number(value: float) -> str:
-    return f"{value:g}".replace(".", _("."))
 
 
 def _whole(value: float) -> str:

@@ -77,6 +77,7 @@ def test_one_seed_is_no_answer_and_says_so(tmp_path: Path) -> None:
         ([[90, 95, 89], [20, 21, 22]], 0.001, "worse", "at least the 0.1 points that matter"),
         ([[90, 95, 89], [20, 21, 22]], 0.07, "worse", "Whether by the 7.0 points that matter remains open"),
         ([[20, 21, 22], [90, 95, 89]], 0.2, "equivalent", "RN_1 is ahead of RN_2"),
+        ([[20, 20, 20], [12, 12, 12]], 0.0135, "equivalent", "RN_2 is ahead of RN_1, but only by 0.281 to 1.319"),
         ([[20, 21, 22], [21, 21, 21]], 0.02, "equivalent", "Equivalent: RN_1 and RN_2"),
         ([[20, 21, 22], [21, 21, 21]], 0.001, "undecided", "less than these 1000 test images can show"),
         ([[20, 20, 20], [20, 20, 20]], 0.001, "undecided", "A margin of 0.28 points could be shown"),
@@ -104,7 +105,7 @@ def test_a_decision_comes_before_what_a_fixed_number_of_seeds_says(tmp_path: Pat
 
 @pytest.mark.parametrize("text", ["", "0", "-1", "nan", "inf", "0.009", "101", "a"])
 def test_a_margin_that_is_none_is_refused(text: str) -> None:
-    assert check_margin("0.25") == 0.0025
+    assert check_margin("0.25") == check_margin("0,25") == 0.0025
     with pytest.raises(InvalidSetting, match=r"the margin must be .* from 0\.01 to 100"):
         check_margin(text)
 
