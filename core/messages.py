@@ -66,4 +66,8 @@ def reason(error: BaseException) -> str:
     """Return what an exception says, without the error number and path that the surrounding sentence already has."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return str(error).split("\n")[0] or type(error).__name__
+    try:
+        text = str(error)
+    except Exception:  # an exception of a custom network may fail to say what it is
+        text = ""
+    return text.split("\n")[0] or type(error).__name__

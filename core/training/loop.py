@@ -26,6 +26,8 @@ from core.training.optimizer import make_optimizer
 
 CHECKPOINT_INTERVAL_S = 5.0
 """Minimum seconds between checkpoints within an epoch."""
+_LOSS_NOT_FINITE = N_("the loss is no longer finite: epoch {epoch}, batch {step}")
+_PARAMETERS_NOT_FINITE = N_("the parameters are no longer finite: epoch {epoch}, batch {step}")
 
 
 class Checkpoint(RandomState):
@@ -59,11 +61,7 @@ def train(
     """
     training = Training(network, dataset, config, device)
     meter = training.meter
-    first_epoch, first_step = 1, 0
-    if resume_from is not None:
-        training.restore(resume_from)
-        first_epoch, first_step = resume_from["epoch"], resume_from["step"]
-
+    first_epoch, first_step = training.restore(resume_from) if resume_from is not None else (1, 0)
     for epoch in range(first_epoch, config.epochs + 1):
         batches = training.draw_batches()
         if resume_from is not None and epoch == first_epoch:
@@ -81,8 +79,7 @@ def train(
                 progress = meter.progress(epoch, step)
                 yield progress
                 if progress.loss is None:
-                    text = N_("the loss is no longer finite: epoch {epoch}, batch {step}")
-                    yield diverged(text, epoch, progress.step)
+                    yield diverged(_LOSS_NOT_FINITE, epoch, progress.step)
                     return
             if save_now and step < len(batches):
                 yield from training.checkpoint(epoch, step, save)
@@ -92,7 +89,7 @@ def train(
         if step == len(batches):
             yield meter.epoch_ended(epoch)
             if not training.is_finite():
-                yield diverged(N_("the parameters are no longer finite: epoch {epoch}, batch {step}"), epoch, step)
+                yield diverged(_PARAMETERS_NOT_FINITE, epoch, step)
                 return
             if len(dataset.validation_labels):
                 yield training.validate(epoch)
@@ -234,7 +231,8 @@ class Training:
             **random_state(self._device),
         }
 
-    def restore(self, checkpoint: Checkpoint) -> None:
+    def restore(self, checkpoint: Checkpoint) -> tuple[int, int]:
+        """Go on from a checkpoint, and return its epoch and step. Raises `Problem` if it does not fit the network."""
         (group,) = self._optimizer.param_groups
         settings = {name: value for name, value in group.items() if name != "params"}
         with _misfit_refused():
@@ -244,6 +242,7 @@ class Training:
             self._optimizer.param_groups[0].update(settings)
             self._generator.set_state(checkpoint["order_state"])
         self.meter.restore(checkpoint)
+        return checkpoint["epoch"], checkpoint["step"]
 
     def restore_rng(self, checkpoint: Checkpoint) -> None:
         with _misfit_refused():

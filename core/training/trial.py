@@ -96,6 +96,8 @@ class _Trial:
         except KeyboardInterrupt:
             raise
         except BaseException as error:
+            if problem := devices.out_of_memory(error):
+                raise problem from error
             text = N_("{where}: {class_name} fails on test images: {reason}")
             raise self._culprit.blamed(text, error, trail) from error
         sums = outputs.sum(1)

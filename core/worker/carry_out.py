@@ -84,14 +84,7 @@ def _train_and_test(run: Run, emit: Emit, should_stop: Callable[[], bool]) -> Ru
         torch.set_num_threads(num_threads)
 
     # Stage 1: the data
-    dataset = datasets.load(
-        config.dataset,
-        Path(config.data_dir),
-        notify=lambda message: emit(Notice(message=message)),
-        progress=lambda message, fraction: emit(Notice(message=message, fraction=fraction)),
-        should_stop=should_stop,
-    )
-    dataset = split_and_permute.prepared(dataset, config)
+    dataset = split_and_permute.prepared(_load_data(config, emit, should_stop), config)
     remark = try_out(config, device, len(dataset.train_labels))
     seed_all(config.seed)
     network = build_network(config.architecture)
@@ -134,6 +127,16 @@ def _train_and_test(run: Run, emit: Emit, should_stop: Callable[[], bool]) -> Ru
             advice=Message("Free some disk space, then resume the run."),
         )
     return _done(evaluation, remark)
+
+
+def _load_data(config: RunConfig, emit: Emit, should_stop: Callable[[], bool]) -> Dataset:
+    return datasets.load(
+        config.dataset,
+        Path(config.data_dir),
+        notify=lambda message: emit(Notice(message=message)),
+        progress=lambda message, fraction: emit(Notice(message=message, fraction=fraction)),
+        should_stop=should_stop,
+    )
 
 
 def _run_started(

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from core.data.split_and_permute import expected_train_size
-from core.messages import Message, Problem
+from core.messages import Message, Problem, reason
 from core.networks import own_modules, tabulate
 from core.networks.build import build_network
 from core.runs.directory import Run
@@ -47,6 +47,9 @@ def stand_by() -> Path | None:
             say(_answer(request, inspector, say))
         except Problem as problem:
             say(protocol.Refused(request, problem.message, problem.advice))
+        except Exception as error:  # a custom network may fail on some batches only: the worker goes on
+            message = Message("{kind}: {reason}", {"kind": type(error).__name__, "reason": reason(error)})
+            say(protocol.Refused(request, message, Message("")))
         if not own_modules.were_executed():  # else a fresh process trains
             acceleration.load_what_training_needs()  # there is time once the first question is answered
     return None

@@ -44,6 +44,25 @@ class Loud(nn.Module):
         print("forward-print")
         return self.fc(x.flatten(1))
 """
+PICKY = """
+from torch import nn
+
+
+class Mute(Exception):
+    def __str__(self):
+        raise ValueError
+
+
+class Picky(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Flatten(), nn.Linear(784, 10))
+
+    def forward(self, x):
+        if len(x) > 3:
+            raise Mute
+        return super().forward(x)
+"""
+"""A network that fails only on batches as large as those of its table."""
 SAID = (
     "import-print",
     "import-write",
@@ -107,10 +126,12 @@ def test_a_run_gets_a_fresh_process_under_the_same_pid(
         worker = launch_standby(errors)
     assert worker.stdin is not None
     assert worker.stdout is not None
-    worker.stdin.write(protocol.encode(protocol.Describe(Architecture(model=loud))) + b"\n")
-    worker.stdin.flush()
-    answers = [protocol.decode_answer.decode(worker.stdout.readline()) for _ in range(2)]
-    assert [type(answer) for answer in answers] == [protocol.Ready, protocol.Described]
+    (place.folder / "picky.py").write_text(PICKY)
+    for model in (f"{place.folder / 'picky.py'}:Picky", loud):
+        worker.stdin.write(protocol.encode(protocol.Describe(Architecture(model=model))) + b"\n")
+        worker.stdin.flush()
+    answers = [protocol.decode_answer.decode(worker.stdout.readline()) for _ in range(3)]
+    assert [type(answer) for answer in answers] == [protocol.Ready, protocol.Refused, protocol.Described]
     run = directory.create(place.runs_dir, config)
     worker.stdin.write(protocol.encode(protocol.Train(str(run.path))) + b"\n")
     worker.stdin.close()
