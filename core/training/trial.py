@@ -74,7 +74,7 @@ class _Trial:
             if is_last and self._succeeds(self._config, self._config.batch_size):
                 problem.advice = Message(
                     "The last batch of {train_size} images has {size}: choose another batch size, such as {other}.",
-                    {"train_size": train_size, "size": size, "other": self._other_batch_size(size, train_size)},
+                    {"train_size": train_size, "size": size, "other": str(self._other_batch_size(size, train_size))},
                 )
             elif self._config.precision != "fp32":
                 in_fp32 = msgspec.structs.replace(self._config, precision="fp32")
@@ -126,7 +126,7 @@ class _Trial:
     def _line_by_anomaly(self, size: int) -> int | None:
         """Return the line of the forward pass whose gradient fails, by a step in torch's anomaly mode."""
         with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
+            warnings.filterwarnings("always", message="Error detected in")
             with torch.autograd.detect_anomaly(check_nan=False):
                 self._succeeds(self._config, size)
         for warning in caught:
