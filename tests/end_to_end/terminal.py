@@ -70,6 +70,8 @@ class Slow(nn.Module):
     def forward(self, x):
         self.steps += self.training and len(x) > 2
         if self.training and self.steps > 2:  # the trial before a run takes two
+            if "PAUSING" in os.environ:
+                open(os.environ["PAUSING"], "w").close()
             threading.Event().wait(float(os.environ.get("PAUSE", "0")))
         return self.out(self.dropout(torch.relu(self.hidden(x.flatten(1))))) + 0 * self.ballast.sum()
 '''

@@ -18,6 +18,7 @@ from tests.end_to_end.terminal import (
     batch_losses,
     predictions,
     wait_for_event,
+    wait_until,
 )
 
 pytestmark = pytest.mark.slow
@@ -99,8 +100,9 @@ def test_stopped_by_a_signal_and_resumed(place: Place, number: signal.Signals, c
 
 
 def test_second_sigint_ends_at_once(place: Place) -> None:
-    run = place.train("--epochs", "2", pause=30.0)  # the third batch takes longer than the test
-    wait_for_event(place.run(), Progress)
+    pausing = place.folder / "pausing"
+    run = place.train("--epochs", "2", pause=30.0, PAUSING=str(pausing))  # the third batch takes longer than the test
+    wait_until(pausing.exists, "the third batch")
     run.signal(signal.SIGINT)
     with pytest.raises(AssertionError):
         run.wait(0.5)

@@ -44,11 +44,13 @@ async def dashboard(
 
 
 async def until(pilot: Pilot[Any], condition: Callable[[], bool], timeout_s: float = 60) -> None:
-    """Let the program run until a condition holds."""
+    """Let the program run until a condition holds; look ever more seldom, as reading the screen is much work."""
+    pause_s = 0.02
     try:
         async with asyncio.timeout(timeout_s):
             while not condition():
-                await pilot.pause(0.03)
+                await pilot.pause(pause_s)
+                pause_s = min(1.3 * pause_s, 0.3)
     except TimeoutError:
         pytest.fail(f"never came:\n{shown(pilot.app)}")
 
