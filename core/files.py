@@ -1,14 +1,23 @@
-"""Defensive reading and atomic replacement of the files in a run directory."""
+"""Defensive reading, and durable atomic writing, of the files in a run directory."""
 
 from __future__ import annotations
 
+import errno
 import os
+import re
+import secrets
 import shutil
 import stat
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
+
+_HALF_WRITTEN = re.compile(r"\..+\.[0-9a-f]{16}")
+
+# Everything that is written in a run directory passes through these, so that a test can make each call fail.
+write_some = os.write
+sync = os.fsync
+rename = os.rename
 
 
 def open_regular(path: Path) -> BinaryIO:
@@ -35,7 +44,7 @@ def read_small(path: Path, limit: int = 1 << 16) -> bytes:
 def sweep(folder: Path) -> None:
     """Remove half-written files left by a killed `replace`. Only for the one process that writes in `folder`."""
     for leftover in folder.glob(".*.*"):
-        if leftover.suffix[1:].isdigit():
+        if _HALF_WRITTEN.fullmatch(leftover.name):
             with suppress(OSError):
                 leftover.unlink()
 
@@ -48,17 +57,54 @@ def disk_is_full(folder: Path) -> bool:
         return False
 
 
-def replace(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Rewrite a file atomically: a reader finds either the old one or the new one, complete, at any moment."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+def replace(path: Path, content: bytes | memoryview) -> None:
+    """Rewrite a file atomically and durably. Raises `OSError`.
+
+    A reader finds either the old file or the new one, complete, at any moment, and after a power cut.
+    """
+    temporary = temporary_name(path)
     try:
-        with open(os.open(temporary, flags, 0o644), "wb") as file:  # noqa: PTH123 - a descriptor has no path
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        descriptor = create(temporary)
+        try:
+            write_all(descriptor, content)
+            sync(descriptor)
+        finally:
+            os.close(descriptor)
+        rename(temporary, path)
+        sync_folder(path.parent)
     except BaseException:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise
+
+
+def temporary_name(path: Path) -> Path:
+    """Return an unused name beside `path`, for a file that is not whole yet; another host may have the same pids."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+
+
+def create(path: Path) -> int:
+    """Create a file that does not exist, with the mode that the umask leaves. Return its descriptor."""
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+
+
+def write_all(descriptor: int, content: bytes | memoryview) -> None:
+    """Write all of `content`. Raises `OSError`, also if the system takes none of it."""
+    rest = memoryview(content)
+    while rest:
+        written = write_some(descriptor, rest)
+        if written == 0:
+            raise OSError("nothing was written")
+        rest = rest[written:]
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable; some file systems have no way to, and then they need none."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        sync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(descriptor)

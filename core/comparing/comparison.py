@@ -7,7 +7,6 @@ is being trained is waited for. So whatever ended a comparison, starting it agai
 from __future__ import annotations
 
 import subprocess
-import time
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,11 +21,10 @@ from core.comparing.configurations import configurations
 from core.comparing.statistics import LeftOut
 from core.config import RunConfig
 from core.messages import N_, InvalidSetting, Message
-from core.networks import own_source
-from core.runs import directory, lease, sameness
+from core.runs import directory, lease, sameness, source
 from core.runs.directory import FollowedRun, Run, Summary
 from core.runs.events import RunEnded
-from core.runs.record import LIVE, RESUMABLE
+from core.runs.record import LIVE, RESUMABLE, State
 from core.worker.launch import launch_run
 
 MAX_SEEDS = 1000
@@ -52,7 +50,8 @@ class Part:
     """`failed` or `diverged` if the run is left out, else empty."""
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
     """The process that trains the run, if this comparison started it."""
-    launched: float = 0.0
+    attempts_before: int = 0
+    """Number of the run's newest attempt before the one that this comparison waits for."""
 
     @property
     def as_left_out(self) -> LeftOut:
@@ -199,14 +198,18 @@ class Comparison:
         wanted = {sameness.stands_for_key(part.config) for part in parts}
         possible = {sameness.could_stand_for_key(part.config) for part in parts}
         for summary in directory.Listing(self._runs_dir).read():
-            if summary.config is None or sameness.could_stand_for_key(summary.config) not in possible:
+            if (
+                summary.config is None
+                or summary.is_newer
+                or sameness.could_stand_for_key(summary.config) not in possible
+            ):
                 continue
             followed = FollowedRun(Run(self._runs_dir / summary.id), keep_losses=False)
             followed.read()
             started = followed.record.started
             config = summary.config if started is None else sameness.effective_config(started)
             key = sameness.stands_for_key(config)
-            if key in wanted and own_source.is_current(followed.run.path, summary.config.model, summary.created):
+            if key in wanted and source.is_current(followed.run.path, summary.config.model, summary.created):
                 found.setdefault(key, []).append((summary, followed))
         for part in parts:
             candidates = found.get(sameness.stands_for_key(part.config), [])
@@ -219,8 +222,7 @@ class Comparison:
         if summary.state == "done":
             part.state, part.reused = "done", True
         elif summary.state in LIVE:
-            worker = lease.read(part.followed.run.path)
-            part.state, part.launched = "running", worker.started if worker is not None else 0.0
+            part.state, part.attempts_before = "running", _attempts(part.followed.run) - 1
         elif summary.state == "diverged":
             _leave_out(part, "diverged", _end_message(part.followed))
 
@@ -230,8 +232,9 @@ class Comparison:
         if part.followed is None:
             part.followed = FollowedRun(directory.create(self._runs_dir, part.config), keep_losses=False)
         part.followed.run.withdraw_stop()
+        part.attempts_before = _attempts(part.followed.run)
         part.process = launch_run(part.followed.run)
-        part.state, part.launched = "running", time.time()
+        part.state = "running"
 
     def _watch(self, part: Part) -> None:
         followed = part.followed
@@ -242,7 +245,7 @@ class Comparison:
         if alive:
             return
         ended = followed.record.ended
-        if ended is not None and ended.time >= part.launched:
+        if ended is not None and ended.attempt > part.attempts_before:
             self._end(part, followed, ended)
         elif part.process is None and not self._stopping:
             part.state = "waiting"  # another program's process is gone: the run continues here
@@ -263,6 +266,11 @@ class Comparison:
             _leave_out(part, "failed", Message("run {run} was stopped", {"run": followed.run.id}))
 
 
+def _attempts(run: Run) -> int:
+    newest = lease.read(run.path)
+    return newest.attempt if newest is not None else 0
+
+
 def _leave_out(part: Part, status: str, why: Message) -> None:
     part.state, part.status, part.why = "left_out", status, why
 
@@ -274,8 +282,6 @@ def _end_message(followed: FollowedRun) -> Message:
 
 def _usefulness(summary: Summary) -> tuple[int, int, str]:
     """Return a sort key: the greater it is, the sooner the run will be finished."""
-    order = ["diverged", *sorted(RESUMABLE), *sorted(LIVE), "done"]
-    rank = order.index(summary.state) if summary.state in order else -1
-    if summary.state in RESUMABLE:
-        rank = 1
+    ranks: list[frozenset[State]] = [frozenset({"diverged"}), RESUMABLE, LIVE, frozenset({"done"})]
+    rank = next((rank for rank, states in enumerate(ranks) if summary.state in states), -1)
     return rank, summary.epoch, summary.id

@@ -260,7 +260,7 @@ def _unpack(archive: Path, file: RawFile, entry: DataSource) -> None:
     """Unpack a file beside its archive. Raises `Problem` if it is not the expected one."""
     content = file.header + raw_files.checked(archive, file, entry).tobytes()
     # It is flushed to disk: a power cut must not leave an empty file that blocks the next attempt.
-    files.replace(archive.with_suffix(""), lambda unpacked: unpacked.write(content))
+    files.replace(archive.with_suffix(""), content)
 
 
 def _sources(entry: DataSource) -> dict[str, tuple[list[str], str]]:

@@ -18,17 +18,16 @@ from core.catalogue import IMAGE_SHAPE, NETWORKS, NUM_CLASSES
 from core.config import Architecture
 from core.messages import N_, Problem, Value, reason
 from core.networks.own_modules import OwnModules, without_package
-from core.networks.own_source import OwnSource
 from core.networks.rehearsal import rehearsal
 from core.networks.trail import Trail
 from core.randomness import random_state_kept
 
 _MAX_REASON = 300
 _Result = TypeVar("_Result")
-_sources: WeakKeyDictionary[nn.Module, OwnSource] = WeakKeyDictionary()
+_sources: WeakKeyDictionary[nn.Module, dict[str, bytes]] = WeakKeyDictionary()
 
 
-def source_of(network: nn.Module) -> OwnSource | None:
+def source_of(network: nn.Module) -> dict[str, bytes] | None:
     """Return the source of a custom network that was built here; None for a built-in network."""
     return _sources.get(network)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import builtins
 import importlib
+import os
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,8 +20,6 @@ from itertools import count
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-
-from core.networks.own_source import OwnSource
 
 _OURS = frozenset({"core", "tui_app", "tests"})
 """Names that mean this program's modules in its own code, and no library's in a custom network's."""
@@ -36,7 +35,8 @@ class OwnModules:
     def __init__(self, file: Path) -> None:
         """Prepare the modules of a network in `file`; nothing is executed yet."""
         self._folder = file.parent.resolve()
-        self.source = OwnSource(self._folder)
+        self.source: dict[str, bytes] = {}
+        """Content of each file of its own, as it was executed, by its path from the folder; more may be imported."""
         self._builtins = {**vars(builtins), "__import__": self._import}
         self._importlib = _Importlib(self)
         self._own: set[str] = set()
@@ -57,7 +57,7 @@ class OwnModules:
 
     def execute(self, module: ModuleType, source: bytes, path: Path) -> None:
         """Execute a module, compiled anew: Python's cache may miss an edit within a second."""
-        self.source.add(path, source)
+        self._keep(path, source)
         vars(module)["__builtins__"] = self._builtins
         exec(compile(source, str(path), "exec", dont_inherit=True), vars(module))
 
@@ -90,8 +90,12 @@ class OwnModules:
         if type(spec.loader) is SourceFileLoader:
             spec.loader = _Loader(name, spec.loader.path, self)
         elif spec.has_location and spec.origin:  # a compiled module
-            self.source.add(Path(spec.origin), Path(spec.origin).read_bytes())
+            self._keep(Path(spec.origin), Path(spec.origin).read_bytes())
         return spec
+
+    def _keep(self, path: Path, content: bytes) -> None:
+        name = Path(os.path.relpath(path.parent.resolve() / path.name, self._folder)).as_posix()
+        self.source[name] = content
 
     # What the network's code imports
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,15 +13,18 @@ import msgspec
 from core import files
 from core.config import RunConfig, check_new
 from core.messages import N_, Message, Problem, reason
-from core.runs import lease
+from core.runs import lease, source
 from core.runs.events import Evaluated, Event, EventReader, Progress, RunStarted, first_events, last_events
+from core.runs.formats import StoredConfig, decode_config, encode_config
 from core.runs.record import LIVE, RESUMABLE, Record, State
 
 _ID = re.compile(r"[a-z0-9_]{1,40}-(\d{4,9})")
+_NUMBERS = ".numbers"
+"""File of the numbers that runs were given, one per line, in the order of their creation."""
 _MOST_READ = 4 << 20
 """Bytes of a run's events that the list of runs reads at most, beside their tail."""
-_START_GRACE_S = 60.0
-"""Seconds for which a run without a worker counts as starting: importing torch from a cold disk is slow."""
+_START_GRACE_S = 10.0
+"""Seconds for which a run without a lease counts as starting: its process takes one before it loads torch."""
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +40,10 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     accuracy: float | None = None
     message: Message | None = None
     """Why the run is unreadable, or what it said at its end."""
+    is_newer: bool = False
+    """True if the run has settings that this version does not know, and so cannot stand for another."""
+    silent_s: float | None = None
+    """Seconds since the last sign of life of a silent run; None if unknown."""
 
 
 class Run:
@@ -54,20 +60,31 @@ class Run:
     def events_path(self) -> Path:
         return self.path / "events.jsonl"
 
-    @property
-    def checkpoint_path(self) -> Path:
-        return self.path / "checkpoint.pt"
+    def result_paths(self, stem: str, suffix: str) -> list[Path]:
+        """Return the files of a kind of result, such as `weights-0002.safetensors`, those of the newest attempt first.
+
+        Older versions wrote only one of each kind, such as `weights.safetensors`.
+        """
+        pattern = re.compile(rf"{stem}-(\d{{4,12}})\{suffix}")
+        found = {int(match[1]): name for name in os.listdir(self.path) if (match := pattern.fullmatch(name))}  # noqa: PTH208
+        return [self.path / found[attempt] for attempt in sorted(found, reverse=True)] + [self.path / f"{stem}{suffix}"]
 
     @property
     def log_path(self) -> Path:
         return self.path / "log.txt"
 
     def config(self) -> RunConfig:
-        """Load the run's configuration. Raises `Problem`."""
+        """Load the run's settings, all of which this version knows. Raises `Problem`."""
+        stored = self.stored_config()
+        stored.check_trainable(self.id)
+        return stored.config
+
+    def stored_config(self) -> StoredConfig:
+        """Load the run's settings as far as this version knows them. Raises `Problem`."""
         try:
             if self.path.is_symlink():
                 raise OSError(f"{self.path} is a link")
-            return msgspec.json.decode(files.read_small(self.path / "config.json"), type=RunConfig)
+            return decode_config(files.read_small(self.path / "config.json"))
         except (OSError, ValueError, RecursionError) as error:
             raise Problem("run {run} is unreadable: {reason}", run=self.id, reason=reason(error)) from error
 
@@ -89,7 +106,7 @@ class Run:
     def request_stop(self) -> None:
         """Ask the run's worker to stop. Raises `Problem`."""
         try:
-            os.close(os.open(self.path / "stop", os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644))
+            os.close(os.open(self.path / "stop", os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666))
         except OSError as error:
             raise Problem("cannot write to {path}: {reason}", path=str(self.path), reason=reason(error)) from error
 
@@ -125,7 +142,7 @@ class Run:
     def summary(self) -> Summary:
         """Summarise the run from the tail of its events. A damaged run is `unreadable`."""
         try:
-            config = self.config()
+            stored = self.stored_config()
             created = (self.path / "config.json").lstat().st_mtime
         except Problem as problem:
             return Summary(id=self.id, state="unreadable", message=problem.message)
@@ -136,15 +153,18 @@ class Run:
         except OSError as error:
             message = Message("run {run} is unreadable: {reason}", {"run": self.id, "reason": reason(error)})
             return Summary(id=self.id, state="unreadable", message=message)
+        state, silent_s = self._state(record, created)
         return Summary(
             id=self.id,
-            state=self._state(record, created),
-            config=config,
+            state=state,
+            config=stored.config,
             created=created,
             epoch=record.position[0],
-            dataset=record.started.dataset if record.started else config.dataset,
+            dataset=record.started.dataset if record.started else stored.config.dataset,
             accuracy=record.evaluated.accuracy if record.evaluated else None,
             message=record.ended.message if record.ended else None,
+            is_newer=bool(stored.unknown),
+            silent_s=silent_s,
         )
 
     def tail(self) -> Record:
@@ -169,14 +189,20 @@ class Run:
         """Tell whether there are more events than a look at the list of runs may read. Raises `OSError`."""
         return self.events_path.lstat().st_size > _MOST_READ
 
-    def _state(self, record: Record, created: float) -> State:
-        worker = lease.read(self.path)
-        if worker is None and record.ended is None:
-            return "starting" if time.time() - created < _START_GRACE_S else "crashed"
-        return record.state(
-            is_alive=lambda: worker is not None and lease.is_alive(worker, self.events_path),
-            attempt_began=worker.started if worker else None,
-        )
+    def _state(self, record: Record, created: float) -> tuple[State, float | None]:
+        """Return the state and, if that is `silent`, the seconds since the last sign of life."""
+        newest = lease.read(self.path)
+        status = record.status(newest.attempt if newest is not None else 0)
+        if status is not None:
+            return status, None
+        if newest is None:
+            if lease.is_held_by_older_version(self.path):
+                return "running", None
+            age_s = lease.age_s(self.path, created)
+            return "starting" if age_s is None or age_s < _START_GRACE_S else "crashed", None
+        sign = lease.sign(self.path, newest)
+        states: dict[lease.Vitality, State] = {"alive": "running", "silent": "silent", "gone": "crashed"}
+        return states[sign.vitality], sign.age_s if sign.vitality == "silent" else None
 
 
 class FollowedRun:
@@ -204,7 +230,7 @@ def create(runs_dir: Path, config: RunConfig) -> Run:
     stem = re.sub(r"(?<=rn)_(?=\d)|[^a-z0-9_]", "", class_name.lower())[:40] or "net"
     try:
         runs_dir.mkdir(parents=True, exist_ok=True)
-        number = max((_number(run.id) for run in _directories(runs_dir)), default=0) + 1
+        number = max(_last_number(runs_dir), *(_number(run.id) for run in _directories(runs_dir)), 0) + 1
         while True:
             path = runs_dir / f"{stem}-{number:04d}"
             try:
@@ -212,9 +238,9 @@ def create(runs_dir: Path, config: RunConfig) -> Run:
                 break
             except FileExistsError:  # another process was faster
                 number += 1
-        content = msgspec.json.format(msgspec.json.encode(config), indent=2)
+        _keep_number(runs_dir, number)
         try:
-            files.replace(path / "config.json", lambda file: file.write(content))
+            files.replace(path / "config.json", encode_config(config))
         except OSError:
             path.rmdir()
             raise
@@ -226,6 +252,26 @@ def create(runs_dir: Path, config: RunConfig) -> Run:
             reason=reason(error),
         ) from error
     return Run(path)
+
+
+def _last_number(runs_dir: Path) -> int:
+    """Return the greatest number that a run here ever had, as far as is known, or 0."""
+    try:
+        with files.open_regular(runs_dir / _NUMBERS) as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - (1 << 12)))
+            return max((int(line) for line in file.read().split() if re.fullmatch(rb"\d{1,8}", line)), default=0)
+    except OSError:
+        return 0
+
+
+def _keep_number(runs_dir: Path, number: int) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+    with suppress(OSError):  # it is only needed if the newest run is deleted
+        descriptor = os.open(runs_dir / _NUMBERS, flags, 0o666)
+        try:
+            files.write_all(descriptor, f"{number}\n".encode())
+        finally:
+            os.close(descriptor)
 
 
 def discard(run: Run) -> None:
@@ -292,14 +338,29 @@ def _directories(runs_dir: Path) -> list[Run]:
     return [Run(runs_dir / name) for name in names]
 
 
-def check_resumable(run: Run) -> None:
-    """Raise `Problem` with the reason if a run cannot be resumed."""
+def check_resumable(run: Run, *, trust: bool = False) -> None:
+    """Raise `Problem` with the reason if a run cannot be resumed; `trust` allows what `check_trusted` refuses."""
     state = run.state()
-    if state in RESUMABLE:
-        return
     texts = {
         "done": N_("run {run} is finished: there is nothing to resume"),
-        "diverged": N_("run {run} diverged, and would again: start a new one with a lower learning rate"),
         "unreadable": N_("run {run} is unreadable, and cannot be resumed"),
     }
-    raise Problem(texts.get(state, N_("run {run} is already being trained")), run=run.id)
+    if state not in RESUMABLE:
+        raise Problem(texts.get(state, N_("run {run} is already being trained")), run=run.id)
+    config = run.config()
+    check_trusted(run, config, trust=trust)
+    source.check_unchanged(run.path, config.model)
+
+
+def check_trusted(run: Run, config: RunConfig, *, trust: bool) -> None:
+    """Raise `Problem` if a run of another user names a Python file, which nobody but `trust` allows to execute."""
+    if config.architecture.is_built_in or trust:
+        return
+    owners = {path.lstat().st_uid for path in (run.path, run.path / "config.json")}
+    if owners != {os.geteuid()}:
+        raise Problem(
+            "run {run} belongs to another user, and its network is a Python file, {model}: it is not executed",
+            advice=N_("Read that file; if you trust it, add --trust."),
+            run=run.id,
+            model=config.model,
+        )

@@ -6,15 +6,17 @@ import math
 import os
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 import msgspec
 
+from core import files
 from core.config import RunConfig
 from core.files import open_regular
 from core.messages import Message
+from core.runs.formats import stored_config
 
 Status = Literal["done", "stopped", "diverged", "failed"]
 
@@ -38,7 +40,11 @@ def _snake_case(name: str) -> str:
 
 class _Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=_snake_case):
     time: float = msgspec.field(default_factory=time.time)
-    """Seconds since the Unix epoch."""
+    """Seconds since the Unix epoch, by the clock of the host that trains."""
+    run: str = ""
+    """Id of the run."""
+    attempt: Count = 0
+    """Attempt that the event belongs to, counted from 1; 0 in the events of older versions."""
 
 
 class Notice(_Event, frozen=True):
@@ -72,6 +78,8 @@ class RunStarted(_Event, frozen=True):
     """Multiply–accumulates per image in the forward pass; None if unknown."""
     validation_size: Count = 0
     """Images held out of the training set, not counted in `train_size`."""
+    format: Count = 1
+    """Version of the format of the run directory that its writer knew."""
 
 
 class Progress(_Event, frozen=True):
@@ -145,7 +153,34 @@ def decode(line: bytes) -> Event | None:
     try:
         return _decoder.decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError):
+        return _newer_start(line)
+
+
+def _newer_start(line: bytes) -> RunStarted | None:
+    """Return the start of a run whose settings only a newer version knows, without those; None if it is none."""
+    try:
+        raw = msgspec.json.decode(line, type=dict[str, Any])
+        if raw.pop("type", "") != "run_started":
+            return None
+        return msgspec.convert({**raw, "config": stored_config(raw["config"]).config}, RunStarted)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError, LookupError, AttributeError):
         return None
+
+
+class AttemptFilter:
+    """A filter for events as they are read: late ones, of a process that had been superseded, are passed over."""
+
+    def __init__(self) -> None:
+        self.newest = 0
+        """Number of the newest attempt so far."""
+
+    def __call__(self, events: Iterable[Event | None]) -> list[Event]:
+        kept = []
+        for event in events:
+            if event is not None and event.attempt >= self.newest:
+                self.newest = event.attempt
+                kept.append(event)
+        return kept
 
 
 class EventReader:
@@ -156,6 +191,7 @@ class EventReader:
         self._offset = 0
         self._torn = b""
         self._too_long = False
+        self._filter = AttemptFilter()
         self.skipped = 0
         """Number of lines that could not be read."""
 
@@ -184,9 +220,8 @@ class EventReader:
             self._torn, self._too_long = b"", True
             self.skipped += 1
         found = [decode(line) for line in lines if line]
-        events = [event for event in found if event is not None]
-        self.skipped += len(found) - len(events)
-        return events
+        self.skipped += found.count(None)
+        return self._filter(found)
 
 
 def last_events(path: Path, span: int = 1 << 16) -> Sequence[Event]:
@@ -197,36 +232,52 @@ def last_events(path: Path, span: int = 1 << 16) -> Sequence[Event]:
         lines = file.read(span).split(b"\n")
     if size > span:
         del lines[0]  # its beginning is cut off
-    return [event for line in lines if line and (event := decode(line)) is not None]
+    return AttemptFilter()(decode(line) for line in lines if line)
 
 
 def first_events(path: Path, span: int) -> Sequence[Event]:
     """Return the events in the first `span` bytes of a file. Raises `OSError`."""
     with open_regular(path) as file:
         *lines, _cut = file.read(span).split(b"\n")
-    return [event for line in lines if line and (event := decode(line)) is not None]
+    return AttemptFilter()(decode(line) for line in lines if line)
 
 
 class EventWriter:
     """An appending writer; events that a full disk refuses are kept and written once there is room again."""
 
-    def __init__(self, path: Path) -> None:
-        self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    def __init__(self, path: Path, attempt: int) -> None:
+        """Open the events of a run, in its directory. Raises `OSError`."""
+        self._stamp = {"run": path.parent.name, "attempt": attempt}
+        self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
         size = os.fstat(self._file).st_size
         # A killed writer may have left half a line, which must not swallow our first event.
         self._pending = b"" if size == 0 or os.pread(self._file, 1, size - 1) == b"\n" else b"\n"
 
+    def stamped(self, event: Event) -> Event:
+        """Return the event with the run and the attempt that it belongs to."""
+        return msgspec.structs.replace(event, **self._stamp)
+
     def write(self, event: Event) -> OSError | None:
-        """Append an event; return the error if nothing could be written."""
-        self._pending += encode(event)
+        """Append an event, stamped; return the error if it could not be written yet."""
+        self._pending += encode(self.stamped(event))
         try:
-            written = os.write(self._file, self._pending)
+            while self._pending:
+                written = files.write_some(self._file, self._pending)
+                if written == 0:
+                    raise OSError("nothing was written")
+                self._pending = self._pending[written:]
         except OSError as error:
             if len(self._pending) > _MAX_PENDING:
                 self._pending = self._pending[: self._pending.rindex(b"\n", 0, -1) + 1]
             return error
-        self._pending = self._pending[written:]
         return None
 
-    def close(self) -> None:
-        os.close(self._file)
+    def close(self) -> OSError | None:
+        """Make the events durable and close the file; return the error if they may not be."""
+        try:
+            files.sync(self._file)
+        except OSError as error:
+            return error
+        finally:
+            os.close(self._file)
+        return None

@@ -1,81 +1,323 @@
-"""The process that trains a run: its lock, its record on disk, and the check that it is alive."""
+"""Who trains a run, and whether that process lives.
+
+Each start of a run is an attempt, with a number that only one process can have. Its lease is `attempt-0002.json`, which
+its process creates, locks, and marks as alive every few seconds by its time stamp; `lease.json` is a second name of the
+newest. On the boot of the operating system that the lease names, the lock says whether the process lives. Elsewhere,
+and where locks do not work, the age of the time stamp does, by the file system's own clock. A process that halts for
+long may be superseded: it looks for a newer attempt before it writes anything.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import os
+import re
+import secrets
 import socket
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
 from core import files
 from core.messages import Problem, reason
+from core.runs.provenance import Provenance, provenance
 
-SILENCE_S = 120.0
-"""Seconds of silence after which a worker on another host, which cannot be queried, is presumed dead."""
+LEASE_S = 20.0
+"""Seconds without a renewal after which a process that cannot be asked is no longer waited for."""
+RENEWAL_S = 4.0
+_WATCH_S = 1.5 * RENEWAL_S
+"""Seconds for which an old lease is watched before it is taken over: a clock that was set may make it look old."""
+_WRITING_S = 1.0
+"""Seconds for which a start waits for a lease that is being written."""
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_ATTEMPT = re.compile(r"attempt-(\d{4,12})\.json")
+
+Vitality = Literal["alive", "silent", "gone"]
 
 
-class Worker(msgspec.Struct, frozen=True):
-    """The process that trains a run."""
+class Lease(msgspec.Struct, frozen=True, kw_only=True):
+    """An attempt at a run, and the process that makes it."""
 
+    attempt: int
+    token: str
     host: str
+    boot_id: str
+    """Identity of the boot of the operating system that the process runs on."""
     pid: int
-    process_start: float
-    """Start time as the operating system reports it; with the pid, it identifies one process forever."""
     started: float
+    """Start in seconds since the Unix epoch by the host's clock: to be shown, never compared."""
+    locked: bool
+    """True if the process holds a lock on the file that other processes of the same boot can see."""
+    provenance: Provenance = Provenance()
+
+    @property
+    def is_of_this_boot(self) -> bool:
+        return self.boot_id == boot_id()
 
 
-@contextmanager
-def hold(run_dir: Path) -> Iterator[None]:
-    """Hold the run's lock, as only the process that trains it may. Raises `Problem` if the lock cannot be taken."""
-    from filelock import FileLock, Timeout
+class Sign(msgspec.Struct, frozen=True):
+    """Knowledge about the life of an attempt's process."""
 
-    try:
-        held = FileLock(run_dir / "lock", timeout=0).acquire()
-    except Timeout:
-        raise Problem("run {run} is already being trained", run=run_dir.name) from None
-    except OSError as error:
-        raise Problem("cannot write to {path}: {reason}", path=str(run_dir), reason=reason(error)) from error
-    with held:
-        yield
+    vitality: Vitality
+    """`silent` if there is neither a sign of life nor a proof of death."""
+    age_s: float | None = None
+    """Seconds since the last renewal; None if unknown, or if the lock tells."""
 
 
-def claim(run_dir: Path) -> None:
-    """Record this process as the one that trains the run. Raises `OSError`."""
-    import psutil
-
-    worker = Worker(socket.gethostname(), os.getpid(), psutil.Process().create_time(), time.time())
-    files.replace(path(run_dir), lambda file: file.write(msgspec.json.encode(worker)))
+class Lost(Problem):
+    """The loss of a lease: another process took the run over, or its folder was deleted. Nothing may be written."""
 
 
 def path(run_dir: Path) -> Path:
-    """Return the path of the file that records which process trains a run."""
-    return run_dir / "worker.json"
+    """Return the path of the newest attempt's lease."""
+    return run_dir / "lease.json"
 
 
-def read(run_dir: Path) -> Worker | None:
-    """Return the process that trains the run, or trained it last; None if unknown."""
+def read(run_dir: Path) -> Lease | None:
+    """Return the newest attempt's lease; None if there is none that can be read."""
     try:
-        return msgspec.json.decode(files.read_small(path(run_dir)), type=Worker)
+        attempt = _newest(run_dir)
+        lease = msgspec.json.decode(files.read_small(_attempt_path(run_dir, attempt)), type=Lease)
     except (OSError, ValueError, RecursionError):
+        return None
+    return lease if lease.attempt == attempt else None
+
+
+def sign(run_dir: Path, lease: Lease) -> Sign:
+    """Look for a sign of life of the process that a lease names."""
+    try:
+        with files.open_regular(_attempt_path(run_dir, lease.attempt)) as file:
+            if lease.locked and lease.is_of_this_boot:
+                return Sign("alive" if _is_locked(file.fileno()) else "gone")
+            renewed = os.fstat(file.fileno()).st_mtime
+    except OSError:
+        return Sign("silent")
+    age = age_s(run_dir, renewed)
+    return Sign("alive" if age is not None and age < LEASE_S else "silent", age)
+
+
+def is_held_by_older_version(run_dir: Path) -> bool:
+    """Tell if a process of a version that kept no lease trains the run: it holds the lock of a file of its own."""
+    try:
+        with files.open_regular(run_dir / "lock") as file:
+            return _is_locked(file.fileno())
+    except OSError:
+        return False
+
+
+def age_s(folder: Path, stamp: float) -> float | None:
+    """Return how long ago a time stamp of a file in a folder was given, by the clock that gave it; None if unknown.
+
+    Files are stamped by the file system, which may be on another host: its time is that of a file just written there.
+    """
+    probe = files.temporary_name(folder / "now")
+    try:
+        descriptor = files.create(probe)
+    except OSError:
+        return None
+    try:
+        return os.fstat(descriptor).st_mtime - stamp
+    finally:
+        os.close(descriptor)
+        with suppress(OSError):
+            probe.unlink()
+
+
+def boot_id() -> str:
+    """Return what identifies this boot of the operating system; containers on one kernel share it."""
+    try:
+        return _BOOT_ID.read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return socket.gethostname()  # not Linux
+
+
+class Held:
+    """A lease held by this process, and renewed in the background until it is released."""
+
+    def __init__(self, run_dir: Path, lease: Lease, descriptor: int) -> None:
+        self.attempt = lease.attempt
+        self.lease = lease
+        self._run_dir = run_dir
+        self._identity = _identity(run_dir)
+        self._descriptor = descriptor
+        self._released = threading.Event()
+        self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
+        self._thread.start()
+
+    def look(self) -> None:
+        """Make sure that the run is still this process's: to be called before anything is written. Raises `Lost`."""
+        run = self._run_dir.name
+        try:
+            newest = _newest(self._run_dir) if _identity(self._run_dir) == self._identity else 0
+        except FileNotFoundError:
+            newest = 0
+        except OSError:
+            return  # not readable just now, which is no sign of another process
+        if newest < self.attempt:
+            raise Lost("the folder of run {run} was deleted", run=run)
+        if newest > self.attempt:
+            other = read(self._run_dir)
+            host, pid = (other.host, other.pid) if other is not None else ("?", 0)
+            raise Lost("run {run} was taken over by another process, {pid} on {host}", run=run, pid=pid, host=host)
+
+    @property
+    def is_lost(self) -> bool:
+        """True once a look at the run finds it taken over or deleted."""
+        try:
+            self.look()
+        except Lost:
+            return True
+        return False
+
+    def release(self) -> None:
+        self._released.set()
+        self._thread.join()
+        os.close(self._descriptor)
+
+    def _renew(self) -> None:
+        while not self._released.wait(RENEWAL_S):
+            if self.is_lost:
+                return
+            with suppress(OSError):
+                os.utime(self._descriptor)
+                _publish(self._run_dir, self.attempt)
+
+
+@contextmanager
+def hold(run_dir: Path, tell: Callable[[float], None] = lambda _seconds_left: None) -> Iterator[Held]:
+    """Hold the run's lease, as only the process that trains it may.
+
+    Where the process of an earlier attempt may still live, wait until it has given no sign of life for as long as a
+    lease lasts; `tell` is called with the seconds that this can still take. Raises `Problem` if the run is being
+    trained already, or its folder cannot be written.
+    """
+    try:
+        held = _take(run_dir, tell)
+    except OSError as error:
+        raise Problem("cannot write to {path}: {reason}", path=str(run_dir), reason=reason(error)) from error
+    try:
+        yield held
+    finally:
+        held.release()
+
+
+def _take(run_dir: Path, tell: Callable[[float], None]) -> Held:
+    """Raises `Problem` or `OSError`."""
+    while True:
+        newest = _newest(run_dir)
+        _wait_for_end(run_dir, newest, tell)
+        held = _claim(run_dir, newest + 1)
+        if held is not None:  # else another process claimed it meanwhile: see whether that one lives
+            return held
+
+
+def _wait_for_end(run_dir: Path, attempt: int, tell: Callable[[float], None]) -> None:
+    """Return once no process of `attempt` can be writing any more. Raises `Problem` if it lives."""
+    deadline = time.monotonic() + _WRITING_S
+    while (lease := read(run_dir)) is None or lease.attempt != attempt:
+        if attempt == 0 or time.monotonic() > deadline:
+            return  # the first attempt, or one whose process was killed while it wrote its lease
+        time.sleep(0.01)
+    already = Problem("run {run} is already being trained", run=run_dir.name)
+    seen, since = _renewed(run_dir, attempt), time.monotonic()
+    while (found := sign(run_dir, lease)).vitality != "gone":
+        waited_s = time.monotonic() - since
+        if (lease.locked and lease.is_of_this_boot) or _renewed(run_dir, attempt) != seen:
+            raise already
+        left_s = max(_WATCH_S - waited_s, LEASE_S - max(waited_s, found.age_s or 0.0))
+        if left_s <= 0:
+            return
+        tell(left_s)
+        time.sleep(min(0.5, left_s))
+
+
+def _claim(run_dir: Path, attempt: int) -> Held | None:
+    """Create the lease of an attempt; return None if another process has it. Raises `OSError`."""
+    own = _attempt_path(run_dir, attempt)
+    try:
+        descriptor = files.create(own)
+    except FileExistsError:
+        return None
+    try:
+        lease = Lease(
+            attempt=attempt,
+            token=secrets.token_hex(16),
+            host=socket.gethostname(),
+            boot_id=boot_id(),
+            pid=os.getpid(),
+            started=time.time(),
+            locked=_lock(descriptor, own),  # first: who can read the lease finds it locked
+            provenance=provenance(),
+        )
+        files.write_all(descriptor, msgspec.json.format(msgspec.json.encode(lease), indent=2))
+        files.sync(descriptor)
+        _publish(run_dir, attempt)
+        files.sync_folder(run_dir)
+    except BaseException:
+        os.close(descriptor)
+        with suppress(OSError):
+            own.unlink()
+        raise
+    return Held(run_dir, lease, descriptor)
+
+
+def _publish(run_dir: Path, attempt: int) -> None:
+    """Make `lease.json` a name of an attempt's lease, or a copy where a file has one name only. Raises `OSError`."""
+    own, published = _attempt_path(run_dir, attempt), path(run_dir)
+    with suppress(FileNotFoundError):
+        if own.samefile(published):
+            return
+    temporary = files.temporary_name(published)
+    try:
+        os.link(own, temporary)
+    except OSError:
+        files.replace(published, files.read_small(own))
+    else:
+        files.rename(temporary, published)
+
+
+def _lock(descriptor: int, own: Path) -> bool:
+    """Lock a file that nobody could read yet; return False if locks do not work here."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with files.open_regular(own) as file:
+            return _is_locked(file.fileno())
+    except OSError:
+        return False
+
+
+def _is_locked(descriptor: int) -> bool:
+    """Tell if another descriptor has the lock. No start can fail by it: who starts is the first to lock the file."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    return False
+
+
+def _newest(run_dir: Path) -> int:
+    """Return the number of the newest attempt, 0 if there is none. Raises `OSError`."""
+    numbers = [int(match[1]) for name in os.listdir(run_dir) if (match := _ATTEMPT.fullmatch(name))]  # noqa: PTH208
+    return max(numbers, default=0)
+
+
+def _attempt_path(run_dir: Path, attempt: int) -> Path:
+    return run_dir / f"attempt-{attempt:04d}.json"
+
+
+def _renewed(run_dir: Path, attempt: int) -> int | None:
+    try:
+        return _attempt_path(run_dir, attempt).lstat().st_mtime_ns
+    except OSError:
         return None
 
 
-def is_alive(worker: Worker, events_path: Path) -> bool:
-    """Return True if the worker is alive or, on another host, if it wrote an event recently."""
-    if worker.host != socket.gethostname():
-        try:
-            return time.time() - events_path.lstat().st_mtime < SILENCE_S
-        except OSError:
-            return False
-    import psutil
-
-    try:
-        process = psutil.Process(worker.pid)
-        same = abs(process.create_time() - worker.process_start) < 1.0
-        return same and process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
-    except (psutil.Error, ValueError, OverflowError):
-        return False
+def _identity(folder: Path) -> tuple[int, int]:
+    """Raises `OSError`."""
+    status = folder.stat()
+    return status.st_dev, status.st_ino

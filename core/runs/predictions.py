@@ -38,7 +38,10 @@ def read(run: Run) -> Predictions:
     import numpy
 
     try:
-        with open_regular(run.path / "predictions.npz") as file, numpy.load(file, allow_pickle=False) as arrays:
+        with (
+            open_regular(run.result_paths("predictions", ".npz")[0]) as file,
+            numpy.load(file, allow_pickle=False) as arrays,
+        ):
             label, predicted, probability = (numpy.asarray(arrays[name]) for name in Predictions._fields)
             found = Predictions(
                 label.astype(numpy.int64),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from array import array
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Literal
 
@@ -23,9 +23,11 @@ from core.runs.events import (
 )
 from core.runs.history import LossHistory
 
-State = Literal["starting", "running", "done", "stopped", "diverged", "failed", "crashed", "unreadable"]
+State = Literal["starting", "running", "silent", "crashed", "done", "stopped", "diverged", "failed", "unreadable"]
 LIVE: frozenset[State] = frozenset({"starting", "running"})
-RESUMABLE: frozenset[State] = frozenset({"stopped", "crashed", "failed"})
+UNENDED: frozenset[State] = LIVE | {"silent"}
+"""States that may still change without a resumption."""
+RESUMABLE: frozenset[State] = frozenset({"silent", "crashed", "stopped", "diverged", "failed"})
 
 MAX_LINES = 500
 """Number of newest epochs whose lines are kept."""
@@ -109,15 +111,9 @@ class Record:
         """Seconds that the whole training takes at its pace so far; None before the first progress."""
         return self.progress.elapsed_s / self.share if self.progress is not None and self.share > 0 else None
 
-    def state(self, *, is_alive: Callable[[], bool], attempt_began: float | None) -> State:
-        """Return the status of the run's end or, if it has not ended, `running` or `crashed`.
-
-        `attempt_began` is when the newest process took the run on, in seconds since the Unix epoch; an older end
-        belongs to an earlier process.
-        """
-        if self.ended is not None and (attempt_began is None or self.ended.time >= attempt_began):
-            return self.ended.status
-        return "running" if is_alive() else "crashed"
+    def status(self, attempt: int) -> State | None:
+        """Return the status at the run's end; None if `attempt`, the newest, has not ended."""
+        return self.ended.status if self.ended is not None and self.ended.attempt >= attempt else None
 
     # Folding in events
 

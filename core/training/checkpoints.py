@@ -1,20 +1,37 @@
-"""Saving a training state atomically, and loading it without trusting the file."""
+"""Training states on disk: each whole and checked, or not used; the one before is kept until the next is there.
+
+`checkpoint-0002-3-400.pt` is of attempt 2, after batch 400 of epoch 3. It is what `torch.save` writes, a zip archive,
+whose comment seals it with a SHA-256 of everything before.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import io
+import os
 import pickle
+import re
+import zipfile
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import msgspec
 import torch
 
 from core import files
 from core.config import RunConfig
-from core.messages import N_, Problem, reason
+from core.messages import N_, Message, Problem, reason
+from core.runs.formats import FORMAT
 from core.training.loop import Checkpoint
 
-_VERSION = 1
+_KEPT = 2
+_NAME = re.compile(r"checkpoint-(\d{4,12})-(\d{1,16})-(\d{1,16})\.pt")
+_SEAL = b"mnist-tui checkpoint, sha256 "
+_SEAL_SIZE = len(_SEAL) + 64
+_END_OF_ZIP = b"PK\x05\x06"
+_END_SIZE = 22
 _MAY_CHANGE = frozenset({"device", "threads", "epochs", "dataset", "data_dir"})
 """Settings that may differ in a resumed run; the data are identified by their digest."""
 _TYPES: dict[str, type | tuple[type, ...]] = {
@@ -31,33 +48,124 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
 }
 
 
-def save(path: Path, checkpoint: Checkpoint, config: RunConfig, data_digest: str) -> None:
-    """Save a checkpoint, replacing the older one only once the new one is complete. Raises `OSError`."""
-    content = {"version": _VERSION, "config": _identity(config), "data_digest": data_digest, "state": checkpoint}
+class _Found(NamedTuple):
+    """A checkpoint file, in the order of their age."""
 
-    def write(file: Any) -> None:
+    attempt: int
+    epoch: int
+    step: int
+    path: Path
+
+
+class _Damaged(Exception):
+    """The content of a checkpoint is not what was written."""
+
+
+def save(run_dir: Path, attempt: int, checkpoint: Checkpoint, config: RunConfig, data_digest: str) -> None:
+    """Save a checkpoint, and remove all but the one before. Raises `OSError`."""
+    content = {"version": FORMAT, "config": _identity(config), "data_digest": data_digest, "state": checkpoint}
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    name = f"checkpoint-{attempt:04d}-{checkpoint['epoch']}-{checkpoint['step']}.pt"
+    files.replace(run_dir / name, _sealed(buffer.getbuffer()))
+    for older in _found(run_dir)[_KEPT:]:
+        if older.attempt <= attempt:
+            with suppress(OSError):
+                older.path.unlink()
+
+
+def load(
+    run_dir: Path,
+    config: RunConfig,
+    data_digest: str,
+    *,
+    steps_per_epoch: int,
+    tell: Callable[[Message], None] = lambda _message: None,
+) -> Checkpoint | None:
+    """Load the newest whole checkpoint; None if there is none yet. `tell` is told what is lost if an older one is used.
+
+    Raises `Problem` if none is whole, or if one cannot be read or is of a newer version, other data or settings.
+    """
+    damaged: list[_Found] = []
+    for found in _found(run_dir):
         try:
-            torch.save(content, file)
-        except RuntimeError as error:  # how torch's writer reports a full disk
-            raise OSError(reason(error)) from error
+            content = _read(found.path)
+            state = _checked(found.path, content, config, data_digest)
+        except FileNotFoundError:
+            continue  # superseded meanwhile
+        except _Damaged:
+            damaged.append(found)
+            continue
+        if damaged:
+            newest = damaged[0]
+            lost = (newest.epoch - state["epoch"]) * steps_per_epoch + newest.step - state["step"]
+            text = N_("{file} is damaged: the checkpoint before it is used, {steps} batches earlier")
+            tell(Message(text, {"file": newest.path.name, "steps": max(0, lost)}))
+        return state
+    if damaged:
+        raise Problem(
+            "the checkpoint {path} is damaged",
+            advice=N_("Restore it from a backup, or start a new run with the same settings."),
+            path=str(damaged[0].path),
+        )
+    return None
 
-    files.replace(path, write)
+
+def _found(run_dir: Path) -> list[_Found]:
+    """Return the checkpoints in a run directory, the newest first; last that of an older version. Raises `OSError`."""
+    found = [
+        _Found(int(match[1]), int(match[2]), int(match[3]), run_dir / name)
+        for name in os.listdir(run_dir)  # noqa: PTH208
+        if (match := _NAME.fullmatch(name))
+    ]
+    older = run_dir / "checkpoint.pt"
+    return sorted(found, reverse=True) + ([_Found(0, 0, 0, older)] if os.path.lexists(older) else [])
 
 
-def load(path: Path, config: RunConfig, data_digest: str) -> Checkpoint | None:
-    """Load a checkpoint; None if there is none yet. Raises `Problem` if it is damaged, or of other data or settings."""
+def _read(path: Path) -> bytes:
+    """Return the verified content of a checkpoint.
+
+    Raises `FileNotFoundError`, `_Damaged`, or `Problem` if the file may be whole but cannot be read.
+    """
     try:
         with files.open_regular(path) as file:
-            content = torch.load(file, map_location="cpu", weights_only=True)
-        state, digest = content["state"], content["data_digest"]
-        damaged = not all(isinstance(state[name], kind) for name, kind in _TYPES.items()) or state["epoch"] < 1
-        trained_with = _identity(RunConfig()) | content["config"]  # older ones lack settings left at their default
+            content = file.read()
     except FileNotFoundError:
-        return None
+        raise
+    except (OSError, MemoryError) as error:
+        advice = N_("It may be whole: make it readable, then resume the run.")
+        text = N_("the checkpoint {path} cannot be read: {reason}")
+        raise Problem(text, advice=advice, path=str(path), reason=reason(error)) from error
+    if content[-_SEAL_SIZE:-64] == _SEAL:
+        whole = hashlib.sha256(memoryview(content)[:-64]).hexdigest().encode() == content[-64:]
+    else:
+        whole = path.name == "checkpoint.pt" and _archive_is_whole(content)
+    if not whole:
+        raise _Damaged
+    return content
+
+
+def _checked(path: Path, content: bytes, config: RunConfig, data_digest: str) -> Checkpoint:
+    """Return the state in a checkpoint's content. Raises `_Damaged` or `Problem`."""
+    try:
+        loaded = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        version = loaded["version"]
+        if isinstance(version, int) and version > FORMAT:
+            text = N_("the checkpoint {path} was written by a newer version of mnist-tui")
+            raise Problem(text, advice=N_("Update mnist-tui, then resume the run."), path=str(path))
+        state, digest = loaded["state"], loaded["data_digest"]
+        damaged = not all(isinstance(state[name], kind) for name, kind in _TYPES.items()) or state["epoch"] < 1
+        trained_with = _identity(RunConfig()) | loaded["config"]  # older ones lack settings left at their default
+    except MemoryError as error:
+        text = N_("the checkpoint {path} cannot be loaded: there is not enough memory")
+        raise Problem(text, path=str(path)) from error
     except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, TypeError, LookupError) as error:
-        raise _damaged(path) from error
-    if damaged or content.get("version") != _VERSION:
-        raise _damaged(path)
+        if "alloc" in str(error):  # how torch reports a lack of memory
+            text = N_("the checkpoint {path} cannot be loaded: there is not enough memory")
+            raise Problem(text, path=str(path)) from error
+        raise _Damaged from error
+    if damaged:
+        raise _Damaged
     if digest != data_digest:
         raise Problem(
             "the data differ from those that the run was trained on so far",
@@ -68,11 +176,22 @@ def load(path: Path, config: RunConfig, data_digest: str) -> Checkpoint | None:
     return cast(Checkpoint, state)
 
 
+def _sealed(archive: memoryview) -> bytes:
+    """Return a zip archive without a comment as one whose comment is the seal."""
+    assert archive[-_END_SIZE : -_END_SIZE + 4] == _END_OF_ZIP
+    content = b"".join((archive[:-2], _SEAL_SIZE.to_bytes(2, "little"), _SEAL))
+    return content + hashlib.sha256(content).hexdigest().encode()
+
+
+def _archive_is_whole(content: bytes) -> bool:
+    """Verify the checksums in a zip archive, the only ones that an older version's checkpoint has."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            return archive.testzip() is None
+    except (zipfile.BadZipFile, ValueError, LookupError, NotImplementedError, EOFError, OSError):
+        return False
+
+
 def _identity(config: RunConfig) -> dict[str, Any]:
     """Return the settings that must stay the same when a training is resumed."""
     return {name: value for name, value in msgspec.structs.asdict(config).items() if name not in _MAY_CHANGE}
-
-
-def _damaged(path: Path) -> Problem:
-    advice = N_("Delete it to train from the beginning.")
-    return Problem("the checkpoint {path} is damaged", advice=advice, path=str(path))

@@ -59,7 +59,8 @@ def load_network(run: Run) -> nn.Module:
 
     config = run.config()
     try:
-        weights = safetensors.torch.load(files.read_small(run.path / "weights.safetensors", _MAX_WEIGHTS))
+        path = run.result_paths("weights", ".safetensors")[0]
+        weights = safetensors.torch.load(files.read_small(path, _MAX_WEIGHTS))
     except FileNotFoundError as error:
         advice = N_("Only a finished run has them.") if run.state() != "done" else ""
         raise Problem("run {run} has no trained weights", advice=advice, run=run.id) from error

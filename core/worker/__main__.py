@@ -6,18 +6,19 @@ import signal
 import sys
 from pathlib import Path
 
-from core.networks import own_modules
 from core.runs.directory import Run
 from core.worker.carry_out import carry_out
 from core.worker.detach import StopSignals, redirect_output
 from core.worker.launch import STANDBY, restart_for
-from core.worker.standby import stand_by
 
 
 def main() -> None:
     """Train the run in the given directory, or the one that a dashboard hands over."""
     signals = StopSignals()
     if sys.argv[1:] == [STANDBY]:
+        from core.networks import own_modules
+        from core.worker.standby import stand_by
+
         # Until it has a run, nothing is lost if it ends at once. It ends with its dashboard, so it ignores SIGINT.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
@@ -26,6 +27,7 @@ def main() -> None:
             return
         if run_dir is None:
             return
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         run = Run(run_dir)
         redirect_output(run.log_path)
         if own_modules.were_executed():

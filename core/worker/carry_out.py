@@ -1,237 +1,110 @@
-"""Carrying out a run, from its configuration to its result; every event is written, then shown."""
+"""Carrying out a run, from its settings to its result; every event is written, then shown.
+
+This module does not load torch: the run has a process that holds its lease before that takes its seconds.
+"""
 
 from __future__ import annotations
 
-import math
 import time
 import traceback
 from collections.abc import Callable
-from pathlib import Path
-
-import torch
 
 from core import files
-from core.catalogue import NUM_CLASSES
-from core.config import RunConfig
-from core.data import datasets, split_and_permute
-from core.data.datasets import Dataset
 from core.messages import N_, Message, Problem, reason
-from core.networks.build import build_network
-from core.networks.macs import macs_per_image
-from core.networks.own import source_of
-from core.networks.state import network_state
-from core.randomness import seed_all
 from core.runs import lease
 from core.runs.directory import Run
-from core.runs.events import Evaluated, Event, EventWriter, Notice, RunEnded, RunStarted, Status, finite
-from core.training import acceleration, checkpoints, devices
-from core.training.evaluation import Evaluation, evaluate
-from core.training.loop import Checkpoint, normalise, num_steps, train
-from core.training.trial import try_out
-from core.worker import threads
-
-Emit = Callable[[Event], None]
+from core.runs.events import Event, EventWriter, Notice, RunEnded
+from core.runs.lease import Held, Lost
 
 _STOP_FILE_INTERVAL_S = 0.25
 _CANNOT_WRITE = N_("cannot write to the run directory ({reason}): training continues")
+_WAITING = N_("its last process may still be at work: waiting at most {seconds} s for a sign of it")
 
 
-def carry_out(run: Run, show: Emit, should_stop: Callable[[], bool]) -> RunEnded:
+def carry_out(run: Run, show: Callable[[Event], None], should_stop: Callable[[], bool]) -> RunEnded:
     """Train and test a run, from its checkpoint if it has one; write every event, then show it.
 
-    Raises `Problem` only if the run is being trained already, or its directory cannot be used at all.
+    The end that is returned was not written if the run is another process's by then, or its folder was deleted.
+    Raises `Problem` if the run is being trained already, or its directory cannot be used at all.
     """
-    with lease.hold(run.path):
+
+    def tell_wait(seconds: float) -> None:
+        show(Notice(message=Message(_WAITING, {"seconds": round(seconds)})))
+
+    with lease.hold(run.path, tell_wait) as held:
         try:
-            lease.claim(run.path)
             files.sweep(run.path)
-            writer = EventWriter(run.events_path)
+            writer = EventWriter(run.events_path, held.attempt)
         except OSError as error:
             raise Problem("cannot write to {path}: {reason}", path=str(run.path), reason=reason(error)) from error
-        failing = False
-
-        def emit(event: Event) -> None:
-            nonlocal failing
-            error = writer.write(event)
-            if error is not None and not failing:
-                show(Notice(message=Message(_CANNOT_WRITE, {"reason": reason(error)})))
-            failing = error is not None
-            show(event)
-
-        stopping = _StopWatch(run, should_stop)
         try:
-            ended = _train_and_test(run, emit, stopping)
-        except datasets.Cancelled:
-            ended = RunEnded(status="stopped")
-        except Exception as error:
-            if not isinstance(error, Problem):
-                with run.log_path.open("a", encoding="utf-8", errors="replace") as log:
-                    traceback.print_exc(file=log)
-            ended = _failed(error)
-        emit(ended)
-        if ended.status == "stopped":
-            run.withdraw_stop()  # not at the start: a stop may be requested while the libraries load
-        writer.close()
+            return _train_and_test(run, held, _Emitter(held, writer, show), _StopWatch(run, held, should_stop))
+        except Lost as lost:
+            ended = RunEnded(status="failed", message=lost.message)
+            show(writer.stamped(ended))
+            return ended
+        finally:
+            writer.close()
+
+
+def _train_and_test(run: Run, held: Held, emit: _Emitter, should_stop: _StopWatch) -> RunEnded:
+    """Raises `Lost`."""
+    try:
+        from core.worker.stages import train_and_test
+
+        ended = train_and_test(run, held, emit, should_stop)
+    except Lost:
+        raise
+    except Problem as problem:
+        advice = problem.advice if problem.advice.text else None
+        ended = RunEnded(status="failed", message=problem.message, advice=advice)
+    except Exception as error:
+        held.look()
+        with run.log_path.open("a", encoding="utf-8", errors="replace") as log:
+            traceback.print_exc(file=log)
+        message = Message("{kind}: {reason}", {"kind": type(error).__name__, "reason": reason(error)})
+        ended = RunEnded(status="failed", message=message, advice=Message("See the run's log for the details."))
+    emit(ended)
+    if ended.status == "stopped":
+        run.withdraw_stop()  # not at the start: a stop may be requested while the libraries load
     return ended
 
 
-def _train_and_test(run: Run, emit: Emit, should_stop: Callable[[], bool]) -> RunEnded:
-    config = run.config()
-    acceleration.keep_freed_memory()
-    device = devices.resolve(config.device)
-    num_threads = threads.for_run(run, config)
-    if num_threads != torch.get_num_threads():  # setting it changes how MKL uses them, even to the same number
-        torch.set_num_threads(num_threads)
+class _Emitter:
+    """A writer of events, which then shows them. Events that cannot be written are kept until they can be."""
 
-    # Stage 1: the data
-    dataset = split_and_permute.prepared(_load_data(config, emit, should_stop), config)
-    remark = try_out(config, device, len(dataset.train_labels))
-    seed_all(config.seed)
-    network = build_network(config.architecture)
-    source = source_of(network)
-    if source is not None:
-        source.record(run.path)
+    def __init__(self, held: Held, writer: EventWriter, show: Callable[[Event], None]) -> None:
+        self._held = held
+        self._writer = writer
+        self._show = show
+        self._is_failing = False
 
-    # Stage 2: the training
-    checkpoint = checkpoints.load(run.checkpoint_path, config, dataset.digest)
-    emit(_run_started(config, device, dataset, network, checkpoint))
-    if remark is not None:
-        emit(Notice(message=remark))
-    for event in train(
-        network,
-        dataset,
-        config,
-        device,
-        resume_from=checkpoint,
-        save=lambda state: checkpoints.save(run.checkpoint_path, state, config, dataset.digest),
-        should_stop=should_stop,
-    ):
-        if isinstance(event, RunEnded):
-            return event
-        emit(event)
-
-    # Stage 3: the test
-    images = normalise(dataset.test_images.to(device), dataset)
-    equivalent = acceleration.fast_equivalent(network, device, exact=config.exact)
-    evaluation = evaluate(equivalent, images, dataset.test_labels.to(device))
-    emit(_evaluated(evaluation, dataset))
-    if source is not None:
-        source.record(run.path)  # with the modules that were imported meanwhile
-    try:
-        _save_results(run, network, evaluation)
-    except OSError as error:
-        # Not `done`: the last checkpoint is there, and resuming tests again and saves what is missing.
-        return RunEnded(
-            status="failed",
-            message=Message("the predictions and weights could not be saved: {reason}", {"reason": reason(error)}),
-            advice=Message("Free some disk space, then resume the run."),
-        )
-    return _done(evaluation, remark)
-
-
-def _load_data(config: RunConfig, emit: Emit, should_stop: Callable[[], bool]) -> Dataset:
-    return datasets.load(
-        config.dataset,
-        Path(config.data_dir),
-        notify=lambda message: emit(Notice(message=message)),
-        progress=lambda message, fraction: emit(Notice(message=message, fraction=fraction)),
-        should_stop=should_stop,
-    )
-
-
-def _run_started(
-    config: RunConfig, device: torch.device, dataset: Dataset, network: torch.nn.Module, checkpoint: Checkpoint | None
-) -> RunStarted:
-    return RunStarted(
-        config=config,
-        device=str(device),
-        device_name=devices.device_name(device),
-        torch_version=str(torch.__version__),
-        threads=torch.get_num_threads(),
-        dataset=dataset.name,
-        dataset_title=dataset.title,
-        class_names=dataset.class_names,
-        train_size=len(dataset.train_labels),
-        test_size=len(dataset.test_labels),
-        parameters=sum(parameter.numel() for parameter in network.parameters()),
-        steps_per_epoch=num_steps(dataset, config),
-        epoch=checkpoint["epoch"] if checkpoint else 1,
-        step=checkpoint["step"] if checkpoint else 0,
-        validation_size=len(dataset.validation_labels),
-        macs=macs_per_image(network),
-    )
-
-
-def _evaluated(evaluation: Evaluation, dataset: Dataset) -> Evaluated:
-    total = len(dataset.test_labels)
-    return Evaluated(
-        correct=evaluation.correct,
-        total=total,
-        accuracy=evaluation.accuracy,
-        test_loss=finite(evaluation.loss),
-        confusion=evaluation.confusion(len(dataset.class_names)),
-    )
-
-
-def _done(evaluation: Evaluation, remark: Message | None) -> RunEnded:
-    """Return the end of a finished run, with what is wrong with its result if something is."""
-    advice = None
-    if remark is None and evaluation.is_guessing:
-        remark = Message("The network has learned nothing: it does no better than always giving the same class.")
-        advice = Message("Try a higher learning rate, or more epochs.")
-        if not evaluation.loss < 2 * math.log(NUM_CLASSES):  # far worse than guessing, or not finite
-            advice = Message("Try a lower learning rate.")
-    return RunEnded(status="done", message=remark, advice=advice)
-
-
-def _save_results(run: Run, network: torch.nn.Module, evaluation: Evaluation) -> None:
-    """Save the predictions and the weights. Raises `OSError`."""
-    import numpy
-    from safetensors.torch import save as serialised
-
-    predictions = {
-        "label": evaluation.labels.numpy().astype("uint8"),
-        "predicted": evaluation.predicted.numpy().astype("uint8"),
-        "probability": evaluation.probability.numpy(),
-    }
-    weights = {
-        name: value.detach().cpu().to_dense().clone(memory_format=torch.contiguous_format)
-        for name, value in network_state(network).items()
-        if isinstance(value, torch.Tensor)
-    }
-    files.replace(
-        run.path / "predictions.npz", lambda file: numpy.savez_compressed(file, allow_pickle=False, **predictions)
-    )
-    files.replace(run.path / "weights.safetensors", lambda file: file.write(serialised(weights)))
-
-
-def _failed(error: Exception) -> RunEnded:
-    """Return the end of a run that failed with `error`, described on one line; the log has the full traceback."""
-    status: Status = "failed"
-    problem = error if isinstance(error, Problem) else devices.out_of_memory(error)
-    if problem is not None:
-        advice = problem.advice if problem.advice.text else None
-        return RunEnded(status=status, message=problem.message, advice=advice)
-    return RunEnded(
-        status=status,
-        message=Message("{kind}: {reason}", {"kind": type(error).__name__, "reason": reason(error)}),
-        advice=Message("See the run's log for the details."),
-    )
+    def __call__(self, event: Event) -> None:
+        """Raises `Lost`."""
+        self._held.look()
+        error = self._writer.write(event)
+        if error is not None and not self._is_failing:
+            self._show(self._writer.stamped(Notice(message=Message(_CANNOT_WRITE, {"reason": reason(error)}))))
+        self._is_failing = error is not None
+        self._show(self._writer.stamped(event))
 
 
 class _StopWatch:
     """A check for stop requests that is cheap at every batch: it looks at the file system only now and then."""
 
-    def __init__(self, run: Run, should_stop: Callable[[], bool]) -> None:
+    def __init__(self, run: Run, held: Held, should_stop: Callable[[], bool]) -> None:
         self._run = run
+        self._held = held
         self._should_stop = should_stop
         self._next_look = 0.0
 
     def __call__(self) -> bool:
+        """Raises `Lost`."""
         if self._should_stop():
             return True
         now = time.monotonic()
         if now < self._next_look:
             return False
         self._next_look = now + _STOP_FILE_INTERVAL_S
+        self._held.look()
         return self._run.stop_requested()

@@ -9,28 +9,39 @@ from pathlib import Path
 
 
 class StopSignals:
-    """A stop request by SIGINT or SIGTERM; a second signal ends the process at once. SIGHUP is ignored."""
+    """A stop request by a signal; a second one ends the process at once. SIGHUP is ignored.
+
+    SIGUSR1 and SIGUSR2 are how batch systems announce the end of a job's time.
+    """
 
     def __init__(self) -> None:
         self.received: signal.Signals | None = None
 
     def install(self) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._handle)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # who started this process wants it left alone
+                signal.signal(number, self._handle)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     def _handle(self, number: int, _frame: object) -> None:
         if self.received is not None:
-            os._exit(128 + number)
+            os._exit(self.exit_code if number == self.received else 128 + number)
         self.received = signal.Signals(number)
 
     def __call__(self) -> bool:
         return self.received is not None
 
+    @property
+    def exit_code(self) -> int:
+        """Exit code of a process that was stopped: 75, to try again later, if its time was up; 143 without a signal."""
+        if self.received in (signal.SIGUSR1, signal.SIGUSR2):
+            return os.EX_TEMPFAIL
+        return 128 + (self.received or signal.SIGTERM)
+
 
 def redirect_output(log_path: Path) -> None:
     """Send everything that this process prints from now on to a run's log."""
-    log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
     for descriptor in (1, 2):
         os.dup2(log, descriptor)
     os.close(log)

@@ -221,7 +221,7 @@ def _train_ours(spec: Spec, answers: IO[str]) -> None:
         return False
 
     with tempfile.TemporaryDirectory() as folder:
-        writer = EventWriter(Path(folder) / "events.jsonl")
+        writer = EventWriter(Path(folder) / "events.jsonl", 1)
         for event in train(network, data, config, device, save=lambda _state: None, should_stop=should_stop):
             writer.write(event)
 

@@ -400,5 +400,5 @@ def predictions(run: Run) -> dict[str, Any]:
     """Return the arrays of a run's predictions."""
     import numpy
 
-    with numpy.load(run.path / "predictions.npz", allow_pickle=False) as arrays:
+    with numpy.load(run.result_paths("predictions", ".npz")[0], allow_pickle=False) as arrays:
         return {name: arrays[name].tolist() for name in arrays.files}

@@ -20,6 +20,7 @@ from core.runs import lease
 from core.runs.directory import Run
 from core.runs.events import EpochEnded, Evaluated, Progress
 from tests.core.comparing.finished_runs import config_of, finished, record
+from tests.core.runs.run_files import checkpoints_of
 from tests.end_to_end.forks import ForkServer
 from tests.end_to_end.terminal import Place, all_events, predictions, wait_for_event, wait_until
 
@@ -188,7 +189,7 @@ def test_stopped_by_a_signal_every_run_saves_a_checkpoint(place: Place) -> None:
     assert stopped.wait() == 143
     assert "Run the same command again" in stopped.err
     assert Run(slow).state() == "stopped"
-    assert Run(slow).checkpoint_path.exists()
+    assert checkpoints_of(Run(slow))
     place.wait_alone()
 
 
@@ -229,7 +230,7 @@ def test_what_cannot_be_compared_gets_one_line(place: Place, arguments: tuple[st
 def test_a_run_without_predictions_is_refused_before_anything_is_trained(place: Place) -> None:
     place.train("--epochs", "1", "--seed", "0", "--batch-size", "256", "--device", "cpu").wait()
     run = place.run()
-    (run.path / "predictions.npz").unlink()
+    run.result_paths("predictions", ".npz")[0].unlink()
     ended = place.fork(*compare(place))
     assert ended.wait() == 1
     assert f"run {run.id} has no predictions" in ended.err

@@ -13,6 +13,7 @@ from core.messages import Message
 from core.runs import directory
 from core.runs.directory import Run
 from core.runs.events import CheckpointSaved, EpochEnded, Progress, RunEnded, RunStarted, encode
+from tests.core.runs.run_files import checkpoints_of
 from tests.end_to_end.terminal import (
     Background,
     Place,
@@ -114,7 +115,7 @@ def test_killed_in_the_middle_of_a_save(place: Place) -> None:
     run = place.run()
     wait_for_event(run, CheckpointSaved)
     for _ in range(5):
-        before = run.checkpoint_path.stat().st_mtime_ns
+        before = checkpoints_of(run)[-1].stat().st_mtime_ns
         worker.signal(signal.SIGINT)  # the worker saves, then ends
         half_written = _wait_for_unfinished_save(run, worker)
         worker.kill()
@@ -123,8 +124,8 @@ def test_killed_in_the_middle_of_a_save(place: Place) -> None:
         worker = _resume(place, run, BALLAST=BALLAST)  # too late: try again
     assert half_written is not None
     assert half_written.exists()
-    assert run.checkpoint_path.stat().st_mtime_ns >= before
-    assert half_written.stat().st_size < run.checkpoint_path.stat().st_size
+    assert checkpoints_of(run)[-1].stat().st_mtime_ns >= before
+    assert half_written.stat().st_size < checkpoints_of(run)[-1].stat().st_size
     assert place.listed()[run.id]["state"] == "crashed"
 
     resumed = _resume(place, run, BALLAST=BALLAST)
@@ -149,8 +150,7 @@ def _wait_for_unfinished_save(run: Run, worker: Background) -> Path | None:
 
 
 def _unfinished_save(run: Run) -> Path | None:
-    others = (path for path in run.path.glob("*checkpoint*") if path != run.checkpoint_path)
-    return next(others, None) or next(run.path.glob(".*checkpoint*"), None)
+    return next(run.path.glob(".checkpoint*"), None)
 
 
 def test_torn_last_line_is_not_in_the_way(place: Place, reference: dict[str, Any]) -> None:

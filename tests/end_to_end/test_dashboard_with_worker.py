@@ -107,7 +107,7 @@ async def test_runs_that_cannot_be_tested_get_one_line_each(finished: Path, tmp_
     settings: dict[str, Any] = {"dataset": "sample", "epochs": 1, "threads": 1, "seed": 1}
     carry_out(directory.create(folder, RunConfig(model=f"{net}:Net", **settings)), lambda _event: None, lambda: False)
     net.write_text(f"open({str(tmp_path / 'sprung')!r}, 'w')")
-    (folder / "rn2-0002" / "weights.safetensors").write_bytes(b"\0" * 64)
+    Run(folder / "rn2-0002").result_paths("weights", ".safetensors")[0].write_bytes(b"\0" * 64)
     async with dashboard(folder, NARROW, "rn1-0001", workers=StandbyProcess) as (app, pilot):
         await until(pilot, lambda: accuracy_on_show(app) != "–")
         await tick(app, pilot, "rn2-0002", "net-0003")

@@ -14,6 +14,7 @@ import pytest
 
 from core.runs.directory import Run
 from core.runs.events import CheckpointSaved, EpochEnded, Notice, Progress, RunEnded
+from tests.core.runs.run_files import checkpoints_of
 from tests.end_to_end.terminal import Place, all_events, batch_losses, predictions, wait_for_event, wait_until
 
 pytestmark = pytest.mark.slow
@@ -78,7 +79,7 @@ def test_divergence_keeps_the_last_finite_checkpoint(place: Place) -> None:
     assert [(event.epoch, event.step) for event in saved] == [(1, 63)]
     import torch
 
-    state = torch.load(directory.checkpoint_path, weights_only=True)["state"]
+    state = torch.load(checkpoints_of(directory)[-1], weights_only=True)["state"]
     assert all(bool(value.isfinite().all()) for value in state["network"].values())
 
 
@@ -197,7 +198,7 @@ def test_file_size_limit(place: Place) -> None:
     assert "could not be saved" in run.err.splitlines()[-2]
     assert run.out.splitlines()[-1].startswith("Result: ")
     directory = place.run()
-    assert not directory.checkpoint_path.exists()
+    assert checkpoints_of(directory) == []
     assert directory.state() == "failed"
     assert [path.name for path in directory.path.glob(".*")] == []
 

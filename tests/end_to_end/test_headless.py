@@ -126,7 +126,7 @@ def test_terminal_that_hangs_up_does_not_stop_it(place: Place) -> None:
     terminal.hang_up()
     assert terminal.wait_end() == 0
     assert place.run().state() == "done"
-    assert (place.run().path / "predictions.npz").exists()
+    assert place.run().result_paths("predictions", ".npz")[0].exists()
 
 
 def test_reader_that_leaves_early_does_not_lose_the_run(place: Place) -> None:

@@ -42,6 +42,7 @@ from core.runs.events import (
     encode,
 )
 from core.worker.protocol import Answer, Question
+from tests.core.runs.run_files import checkpoints_of
 from tests.end_to_end.terminal import Place, all_events, wait_for_event
 from tui_app import cli, i18n
 from tui_app.console import listing_commands, training_command
@@ -440,7 +441,7 @@ KINDS: dict[str, Callable[[Path], object]] = {
 async def test_files_of_the_wrong_kind(tmp_path: Path) -> None:
     """Such runs are listed, followed and shown; the target of a link is never read."""
     ids: list[str] = []
-    for file in ("config.json", "events.jsonl", "worker.json", "log.txt"):
+    for file in ("config.json", "events.jsonl", "attempt-0001.json", "log.txt"):
         for kind, put in KINDS.items():
             folder = tmp_path / str(len(ids))
             run = _make(folder, b"".join(map(encode, SOUND[:3])), f"rn1-{len(ids):04d}")
@@ -530,11 +531,14 @@ def test_malicious_checkpoint_is_not_executed(place: Place) -> None:
     run = place.run()
     lines = run.events_path.read_bytes().splitlines(keepends=True)
     run.events_path.write_bytes(b"".join(lines[:-1]))
+    for file in checkpoints_of(run):
+        file.unlink()
+    checkpoint = run.path / "checkpoint.pt"
     proof = place.folder / "executed"
     planted: dict[str, Callable[[], object]] = {
-        "plain": lambda: run.checkpoint_path.write_bytes(pickle.dumps(_Evil(proof))),
-        "torch": lambda: torch.save({"state": _Evil(proof)}, run.checkpoint_path),
-        "garbage": lambda: run.checkpoint_path.write_bytes(random.Random(0).randbytes(10_000)),
+        "plain": lambda: checkpoint.write_bytes(pickle.dumps(_Evil(proof))),
+        "torch": lambda: torch.save({"state": _Evil(proof)}, checkpoint),
+        "garbage": lambda: checkpoint.write_bytes(random.Random(0).randbytes(10_000)),
     }
     for name, write in planted.items():
         write()
@@ -566,7 +570,15 @@ def test_showing_a_run_executes_nothing_of_it(place: Place) -> None:
 @pytest.mark.slow
 def test_links_in_a_run_directory_are_not_written_through(place: Place) -> None:
     """Resuming a run that came from elsewhere overwrites none of the user's files."""
-    for name in ("log.txt", "events.jsonl", "lock", "worker.json", "checkpoint.pt", "predictions.npz"):
+    for name in (
+        "log.txt",
+        "events.jsonl",
+        "attempt-0001.json",
+        "lease.json",
+        "checkpoint.pt",
+        "source",
+        "predictions-0002.npz",
+    ):
         run = _make(place.runs_dir, b"".join(map(encode, SOUND[:2])), f"rn1-{len(name):04d}")
         precious = place.folder / f"precious-{name}"
         precious.write_text("precious")

@@ -130,9 +130,8 @@ class FakeWorker:
 
     async def _train(self, run: Run) -> None:
         await asyncio.sleep(0)
-        with lease.hold(run.path):
-            lease.claim(run.path)
-            writer = EventWriter(run.events_path)
+        with lease.hold(run.path) as held:
+            writer = EventWriter(run.events_path, held.attempt)
             begun_at = done = checkpointed(run) / STEPS
             for stage in training(run):
                 while stage.epochs - begun_at > self._epochs and not run.stop_requested():
@@ -157,9 +156,8 @@ class FakeProcess:
     def poll(self) -> int:
         """Return the exit code."""
         if self._run.state() == "starting":
-            with lease.hold(self._run.path):
-                lease.claim(self._run.path)
-                writer = EventWriter(self._run.events_path)
+            with lease.hold(self._run.path) as held:
+                writer = EventWriter(self._run.events_path, held.attempt)
                 for stage in training(self._run):
                     for event in stage.events:
                         writer.write(event)

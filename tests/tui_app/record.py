@@ -42,14 +42,14 @@ def _record_run(config: RunConfig, place: Path) -> None:
         run = directory.create(Path(folder), config)
         carry_out(run, lambda _event: None, lambda: False)
         lines = b"".join(encode(event) for event in _even(run.reader().read_new()))
-        with numpy.load(run.path / "predictions.npz") as arrays:
+        with numpy.load(run.result_paths("predictions", ".npz")[0]) as arrays:
             predictions = dict(arrays)
     place.mkdir(parents=True, exist_ok=True)
     (place / "config.json").write_bytes(msgspec.json.format(msgspec.json.encode(config), indent=2) + b"\n")
     (place / "events.jsonl").write_bytes(lines)
     content = io.BytesIO()
     numpy.savez_compressed(content, allow_pickle=False, **predictions)
-    files.replace(place / "predictions.npz", lambda file: file.write(content.getvalue()))
+    files.replace(place / "predictions.npz", content.getvalue())
 
 
 def _even(events: Iterable[Event]) -> Iterable[Event]:

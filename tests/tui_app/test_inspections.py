@@ -12,6 +12,7 @@ from textual.widgets import Input
 
 from core.comparing import comparison
 from core.runs import directory
+from core.runs.directory import Run
 from core.worker.protocol import Settle
 from tests.tui_app.driving import NARROW, WIDE, accuracy_on_show, dashboard, shown, until
 from tests.tui_app.fake_worker import FakeProcess, FakeWorkers
@@ -20,7 +21,7 @@ from tui_app.dashboard.widgets.result_panel import ConfusionMatrix
 
 
 def predictions(finished: Path) -> dict[str, Any]:
-    with np.load(finished / "rn1-0001" / "predictions.npz") as arrays:
+    with np.load(Run(finished / "rn1-0001").result_paths("predictions", ".npz")[0]) as arrays:
         return {name: arrays[name] for name in arrays}
 
 

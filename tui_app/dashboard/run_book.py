@@ -10,7 +10,7 @@ import msgspec
 from core.machine import usable_cores
 from core.runs import lease
 from core.runs.directory import FollowedRun, Run, Summary
-from core.runs.lease import Worker
+from core.runs.lease import Lease
 from core.runs.record import LIVE, State
 from tui_app.dashboard.worker_link import StandbyWorker
 
@@ -32,9 +32,9 @@ class ShownRun(FollowedRun):
         self.is_read = False
         """A task is already following this run."""
         self._handed_to: StandbyWorker | None = None
-        self._worker_before: Worker | None = None
+        self._worker_before: Lease | None = None
 
-    def was_handed_to(self, standby: StandbyWorker, worker_before: Worker | None) -> None:
+    def was_handed_to(self, standby: StandbyWorker, worker_before: Lease | None) -> None:
         """Remember the process that will take the run on, and the worker that trained it before."""
         self._handed_to, self._worker_before, self.state = standby, worker_before, "starting"
 

@@ -52,7 +52,7 @@ def write(path: Path, content: Content) -> list[Path]:
     for file, text in written.items():
         encoded = text.encode("utf-8", errors="replace")
         try:
-            files.replace(file, lambda out, encoded=encoded: out.write(encoded))  # type: ignore[misc]
+            files.replace(file, encoded)
         except OSError as error:
             raise _unwritable(file, error) from error
     return list(written)

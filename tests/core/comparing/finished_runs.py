@@ -26,10 +26,10 @@ def predicted(wrong: range | list[int]) -> Any:
 
 
 def write(run: Run, *events: Event) -> None:
-    writer = EventWriter(run.events_path)
+    writer = EventWriter(run.events_path, 1)
     for event in events:
         assert writer.write(event) is None
-    writer.close()
+    assert writer.close() is None
 
 
 def finished(folder: Path, config: RunConfig, wrong: range | list[int], labels: Any = LABELS, **fields: Any) -> Run:

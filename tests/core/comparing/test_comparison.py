@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import time
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
-import msgspec
-import psutil
 import pytest
 
-from core import files, machine
+from core import machine
 from core.comparing import comparison, statistics
 from core.comparing.comparison import Comparison, Part, plan
 from core.messages import InvalidSetting, Message
 from core.runs import directory, sameness
 from core.runs.directory import Run
 from core.runs.events import Progress, RunEnded, encode
-from core.runs.lease import Worker
 from core.training import settle
 from tests.core.comparing.finished_runs import SETTINGS, config_of, finished, record, write
+from tests.core.runs.run_files import claim
 from tests.core.training.sample_runs import carried_out
 from tests.recorded import started
 
@@ -207,14 +204,12 @@ def test_a_run_in_progress_is_waited_for_and_taken_over_when_its_process_dies(
     tmp_path: Path, launched: list[Worked]
 ) -> None:
     run = directory.create(tmp_path, config_of("RN_1", 0))
-    worker = Worker(socket.gethostname(), os.getpid(), psutil.Process().create_time(), time.time())
-    files.replace(run.path / "worker.json", lambda file: file.write(msgspec.json.encode(worker)))
+    claim(run)
     write(run, started(run.config()))
     made = Comparison(tmp_path, [Part("RN_1", run.config())], at_once=1)
     assert made.advance()
     assert not launched
-    dead = msgspec.structs.replace(worker, process_start=1.0)
-    files.replace(run.path / "worker.json", lambda file: file.write(msgspec.json.encode(dead)))
+    claim(run, lives=False)
     assert made.advance()
     assert [process.run.id for process in launched] == [run.id]
 

@@ -172,5 +172,5 @@ def test_its_source_is_every_module_of_its_own_and_nothing_that_is_installed(
     )
     source = source_of(built(model))
     assert source is not None
-    assert set(source.hashes) == {"net.py", "core/__init__.py", "core/models.py", "lazy_of_mine.py"}
+    assert set(source) == {"net.py", "core/__init__.py", "core/models.py", "lazy_of_mine.py"}
     assert source_of(built("RN_1")) is None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from pathlib import Path
 
 import pytest
 
+from core import files
 from core.runs import events
 from core.runs.events import EpochEnded, EventReader, EventWriter, Progress, RunEnded
 from tests.core.runs.run_files import PROGRESS, new_run, write
@@ -56,9 +56,9 @@ def test_what_a_full_disk_refused_is_written_when_there_is_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = new_run(tmp_path)
-    writer = EventWriter(run.events_path)
+    writer = EventWriter(run.events_path, 1)
     with monkeypatch.context() as patch:
-        patch.setattr(os, "write", _no_space)
+        patch.setattr(files, "write_some", _no_space)
         error = writer.write(PROGRESS)
         assert error is not None
         assert "No space" in str(error)

@@ -15,10 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core import files
 from core.config import RunConfig
 from core.messages import Message
-from core.runs import directory, events, lease
+from core.runs import directory, events
 from core.runs.directory import FollowedRun, Run
 from core.runs.events import (
     CheckpointSaved,
@@ -33,9 +32,8 @@ from core.runs.events import (
     Validated,
     encode,
 )
-from core.runs.lease import Worker
 from core.runs.record import Record
-from tests.core.runs.run_files import new_run, write
+from tests.core.runs.run_files import claim, new_run, write
 from tests.recorded import started
 
 # Streams of events, as the training loop and its crashes leave them
@@ -53,20 +51,20 @@ class Training:
     checkpoint: tuple[int, int, float] | None = None
     """Epoch, step and training time of the newest checkpoint."""
     clock: float = 1.0
-    attempts: list[float] = field(default_factory=list)
+    attempts: int = 0
     """Times at which each process took over the run."""
 
     def attempt(self) -> bool:
         """Train on from the checkpoint, and return whether the run can then be resumed."""
         self.clock += 1
-        self.attempts.append(self.clock)
+        self.attempts += 1
         left = self.draw(st.one_of(st.integers(0, 6), st.integers(0, 60)))  # events until the process is killed
         for event in self._events():
             if left == 0:
                 return True
             left -= 1
             self.clock += 0.125
-            self.written.append(msgspec.structs.replace(event, time=self.clock))
+            self.written.append(msgspec.structs.replace(event, time=self.clock, attempt=self.attempts))
         last = self.written[-1]
         return isinstance(last, RunEnded) and last.status in ("stopped", "failed")
 
@@ -268,14 +266,12 @@ def test_the_curves_are_the_plain_recount(training: Training) -> None:
 
 
 @settings(max_examples=100, deadline=None)
-@given(trainings(), st.booleans())
-def test_the_state_is_that_of_the_newest_process(training: Training, is_alive: bool) -> None:
+@given(trainings())
+def test_the_status_is_that_of_the_newest_attempt(training: Training) -> None:
     record = folded(training.written)
-    attempt_began = training.attempts[-1] if training.attempts else None
-    last_words = [event for event in training.written if event.time >= (attempt_began or 0)]
-    ended = last_words[-1] if last_words and isinstance(last_words[-1], RunEnded) else None
-    expected = ended.status if ended else "running" if is_alive else "crashed"
-    assert record.state(is_alive=lambda: is_alive, attempt_began=attempt_began) == expected
+    last = [event for event in training.written if event.attempt == training.attempts][-1:]
+    expected = [event.status for event in last if isinstance(event, RunEnded)]
+    assert record.status(training.attempts) == (expected[0] if expected else None)
 
 
 # The tail
@@ -289,8 +285,7 @@ def on_disk(training: Training) -> Iterator[Run]:
         run = new_run(folder, **msgspec.structs.asdict(training.config))
         run.events_path.write_bytes(b"".join(map(encode, training.written)))
         if training.attempts:
-            worker = Worker("elsewhere", 1, 1.0, training.attempts[-1])
-            files.replace(lease.path(run.path), lambda file: file.write(msgspec.json.encode(worker)))
+            claim(run, attempt=training.attempts, lives=False)
         yield run
     finally:
         shutil.rmtree(folder)

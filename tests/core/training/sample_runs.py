@@ -45,3 +45,8 @@ def batch_losses(run: Run) -> dict[tuple[int, int], float | None]:
             first = event.step - len(event.losses) + 1
             losses |= {(event.epoch, step): loss for step, loss in enumerate(event.losses, first)}
     return losses
+
+
+def predictions_of(run: Run) -> bytes:
+    """Return the run's predictions as they are on disk."""
+    return run.result_paths("predictions", ".npz")[0].read_bytes()

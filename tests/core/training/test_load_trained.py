@@ -21,6 +21,6 @@ def test_weights_that_are_missing_or_damaged_are_named(finished: Path, tmp_path:
     with pytest.raises(Problem, match="cannot be read"):
         load_network(bare)
     other = directory.create(tmp_path, RunConfig(model="RN_2"))
-    (other.path / "weights.safetensors").write_bytes((run.path / "weights.safetensors").read_bytes())
+    (other.path / "weights.safetensors").write_bytes(run.result_paths("weights", ".safetensors")[0].read_bytes())
     with pytest.raises(Problem, match="do not fit"):
         load_network(other)

@@ -13,15 +13,22 @@ import torch
 
 from core.data import datasets
 from core.data.datasets import Dataset
-from core.messages import Problem
 from core.networks.build import build_network, built_in_class
 from core.runs import directory
 from core.runs.events import CheckpointSaved, EpochEnded, Evaluated, Notice, Progress, RunEnded, RunStarted
 from core.runs.record import Record
 from core.training import loop, meter
 from core.worker.carry_out import carry_out
+from tests.core.runs.run_files import checkpoints_of
 from tests.core.training import exam_program
-from tests.core.training.sample_runs import after_batches, batch_losses, carried_out, configuration, events_of
+from tests.core.training.sample_runs import (
+    after_batches,
+    batch_losses,
+    carried_out,
+    configuration,
+    events_of,
+    predictions_of,
+)
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -99,7 +106,7 @@ def test_a_stopped_run_goes_on_to_the_numbers_of_one_that_was_not(settings: dict
         carry_out(run, lambda _event: None, lambda: False)
         assert run.state() == "done"
         assert batch_losses(run) == batch_losses(whole)
-        assert (run.path / "predictions.npz").read_bytes() == (whole.path / "predictions.npz").read_bytes()
+        assert predictions_of(run) == predictions_of(whole)
 
 
 def test_a_resumed_run_reads_as_one(tmp_path: Path) -> None:
@@ -147,10 +154,9 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_leaves_the_last_good_checkpo
     assert "epoch 2, batch 8" in str(ended.message)
     last = [event for event in events if isinstance(event, Progress)][-1]
     assert (last.step, last.loss, last.losses[-1]) == (8, None, None)
-    saved = torch.load(run.checkpoint_path, weights_only=True)["state"]
+    saved = torch.load(checkpoints_of(run)[-1], weights_only=True)["state"]
     assert (saved["epoch"], saved["step"]) == (1, 63)
-    with pytest.raises(Problem, match="diverged"):
-        directory.check_resumable(run)
+    directory.check_resumable(run)
 
 
 def test_a_disk_that_is_full_is_told_once_and_once_again_when_it_fills_again(

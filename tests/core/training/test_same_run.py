@@ -15,6 +15,7 @@ from core.training.load_trained import DatasetCache, load_network
 from core.training.robustness import accuracy
 from core.worker import threads
 from core.worker.carry_out import carry_out
+from tests.core.runs.run_files import checkpoints_of
 from tests.core.training.own_files import model_in
 from tests.core.training.sample_runs import after_batches, batch_losses, carried_out, configuration
 
@@ -104,9 +105,11 @@ def test_a_checkpoint_does_not_decide_how_adam_is_computed(tmp_path: Path) -> No
     model = model_in(tmp_path, EVERY_SECOND_COLUMN)
     whole = carried_out(tmp_path, model=model)
     resumed = carried_out(tmp_path, after_batches(80), model=model)
-    content = torch.load(resumed.checkpoint_path)
+    (checkpoint,) = checkpoints_of(resumed)
+    content = torch.load(checkpoint)
+    checkpoint.unlink()
     content["state"]["optimizer"]["param_groups"][0]["fused"] = True
-    torch.save(content, resumed.checkpoint_path)
+    torch.save(content, resumed.path / "checkpoint.pt")
     carry_out(resumed, lambda _event: None, lambda: False)
     assert batch_losses(resumed) == batch_losses(whole)
 

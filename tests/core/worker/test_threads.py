@@ -29,8 +29,8 @@ def test_runs_side_by_side_share_the_cores_and_a_resumed_one_keeps_its_threads(
     run = carried_out(tmp_path, after_batches(2), threads=0, **quick)
     assert started(run).threads == 2
     other = directory.create(tmp_path, configuration())
-    lease.claim(other.path)  # as if this process were training it
-    assert other.state() == "running"
-    assert started(carried_out(tmp_path, after_batches(2), threads=0, **quick)).threads == 1
+    with lease.hold(other.path):  # as if this process were training it
+        assert other.state() == "running"
+        assert started(carried_out(tmp_path, after_batches(2), threads=0, **quick)).threads == 1
     carry_out(run, lambda _event: None, lambda: False)
     assert started(run).threads == 2

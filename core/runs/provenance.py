@@ -1,0 +1,60 @@
+"""What a run was trained with: versions, command line and git commit, as each attempt keeps them."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import msgspec
+
+COMMAND_VARIABLE = "MNIST_TUI_COMMAND"
+"""Environment variable by which a worker learns the command line of the program that started it."""
+_PACKAGES = ("mnist-tui", "torch", "torchvision", "numpy")
+_GIT_S = 2.0
+_MAX_COMMAND = 4000
+
+
+class Provenance(msgspec.Struct, frozen=True):
+    """Origin of an attempt's numbers."""
+
+    command: str = ""
+    versions: dict[str, str] = {}
+    """Versions of Python and of the packages that decide the numbers."""
+    platform: str = ""
+    commit: str = ""
+    """Git commit of the current folder, followed by `+` if there are changes; empty outside a repository."""
+
+
+def provenance() -> Provenance:
+    """Describe what this process trains with."""
+    versions = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return Provenance(command_line(), versions, platform.platform(), _commit(Path.cwd()))
+
+
+def command_line() -> str:
+    """Return the command line that the user typed, of this process or of the one that started it."""
+    return os.environ.get(COMMAND_VARIABLE) or shlex.join(sys.argv)[:_MAX_COMMAND]
+
+
+def _commit(folder: Path) -> str:
+    """Return the git commit that a folder's files are at, with a `+` if they differ from it; empty if there is none."""
+    if not any((parent / ".git").exists() for parent in (folder, *folder.parents)):
+        return ""
+    command = ["git", "-C", str(folder), "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+"]
+    try:
+        found = subprocess.run(
+            command, capture_output=True, timeout=_GIT_S, stdin=subprocess.DEVNULL, text=True, check=True
+        )
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return ""
+    return found.stdout.strip()

@@ -1,0 +1,91 @@
+"""The source of a custom network, kept with a run: the files of its own, and whether they have changed since."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from core import files
+from core.catalogue import NETWORKS
+from core.messages import N_, Problem
+
+_MAX_FILE = 64 << 20
+_Hash = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
+_Hashes = Annotated[dict[str, _Hash], msgspec.Meta(min_length=1, max_length=10_000)]
+
+
+def record(run_dir: Path, source: Mapping[str, bytes]) -> None:
+    """Keep a network's files, and their hashes, in a run directory. A resumed run keeps those that it began with.
+
+    `source` has the content of each file as it was executed, by its path from the network's folder. Nothing is written
+    where that fails: the run goes on, and is judged by its network's date.
+    """
+    known = _recorded(run_dir) or {}
+    new = {name: content for name, content in source.items() if name not in known}
+    if not new:
+        return
+    with suppress(OSError):
+        for name, content in new.items():
+            kept = run_dir / "source" / name
+            if ".." not in kept.parts:
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                files.replace(kept, content)
+        hashes = {**{name: hashlib.sha256(content).hexdigest() for name, content in new.items()}, **known}
+        files.replace(run_dir / "source.json", msgspec.json.format(msgspec.json.encode(hashes), indent=2))
+
+
+def check_unchanged(run_dir: Path, model: str) -> None:
+    """Raise `Problem` if a file that a run's custom network consists of is not as it was. Older runs recorded none."""
+    hashes = _recorded(run_dir) if model not in NETWORKS else None
+    folder = Path(model.rpartition(":")[0]).expanduser().parent
+    for name, known in (hashes or {}).items():
+        try:
+            changed = _hash(folder / name) != known
+        except OSError:
+            changed = True
+        if changed:
+            raise Problem(
+                "{file} is not as it was when run {run} was trained",
+                advice=N_("Put it back: a copy is in {folder}. Or start a new run."),
+                file=str(folder / name),
+                run=run_dir.name,
+                folder=str(run_dir / "source"),
+            )
+
+
+def is_current(run_dir: Path, model: str, created: float) -> bool:
+    """Return False if `model` is a custom network, and a file of its own has changed since the run or cannot be read.
+
+    `created` is when the run was created: a run that recorded no source is judged by the date of the network's file.
+    """
+    if model in NETWORKS:
+        return True
+    try:
+        path = Path(model.rpartition(":")[0]).expanduser()
+        if not os.path.lexists(run_dir / "source.json"):
+            return path.stat().st_mtime <= created
+        hashes = _recorded(run_dir)
+        return hashes is not None and all(_hash(path.parent / name) == known for name, known in hashes.items())
+    except (OSError, RuntimeError, ValueError):
+        return False
+
+
+def _recorded(run_dir: Path) -> dict[str, str] | None:
+    """Return the hashes that a run recorded; None if there are none, or they make no sense."""
+    try:
+        return msgspec.json.decode(files.read_small(run_dir / "source.json", 1 << 22), type=_Hashes)
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
+def _hash(path: Path) -> str:
+    """Return a file's SHA-256. Raises `OSError`."""
+    if not path.is_file() or path.stat().st_size > _MAX_FILE:
+        raise OSError(f"{path} is not a file of source")
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,198 @@
+"""The stages of a run: the data, the training and the test."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import torch
+
+from core import files
+from core.catalogue import NUM_CLASSES
+from core.config import RunConfig
+from core.data import datasets, split_and_permute
+from core.data.datasets import Dataset
+from core.messages import Message, Problem, reason
+from core.networks.build import build_network
+from core.networks.macs import macs_per_image
+from core.networks.own import source_of
+from core.networks.state import network_state
+from core.randomness import seed_all
+from core.runs import source
+from core.runs.directory import Run
+from core.runs.events import Evaluated, Event, Notice, RunEnded, RunStarted, finite
+from core.runs.formats import FORMAT
+from core.runs.lease import Held
+from core.training import acceleration, checkpoints, devices
+from core.training.evaluation import Evaluation, evaluate
+from core.training.loop import Checkpoint, normalise, num_steps, train
+from core.training.trial import try_out
+from core.worker import threads
+
+Emit = Callable[[Event], None]
+
+
+def train_and_test(run: Run, held: Held, emit: Emit, should_stop: Callable[[], bool]) -> RunEnded:
+    """Carry out the stages, from the run's checkpoint if it has one, and return the run's end.
+
+    Raises `Problem`, `Lost` once the run is another process's, or whatever a custom network raises.
+    """
+    try:
+        return _train_and_test(run, held, emit, should_stop)
+    except datasets.Cancelled:
+        return RunEnded(status="stopped")
+    except Exception as error:
+        if isinstance(error, Problem) or (problem := devices.out_of_memory(error)) is None:
+            raise
+        raise problem from error
+
+
+def _train_and_test(run: Run, held: Held, emit: Emit, should_stop: Callable[[], bool]) -> RunEnded:
+    config = run.config()
+    if held.attempt > 1:
+        source.check_unchanged(run.path, config.model)
+    acceleration.keep_freed_memory()
+    device = devices.resolve(config.device)
+    num_threads = threads.for_run(run, config)
+    if num_threads != torch.get_num_threads():  # setting it changes how MKL uses them, even to the same number
+        torch.set_num_threads(num_threads)
+
+    # Stage 1: the data
+    dataset = split_and_permute.prepared(_load_data(config, emit, should_stop), config)
+    remark = try_out(config, device, len(dataset.train_labels))
+    seed_all(config.seed)
+    network = build_network(config.architecture)
+    own_source = source_of(network)
+    held.look()
+    source.record(run.path, own_source or {})
+
+    # Stage 2: the training
+    checkpoint = checkpoints.load(
+        run.path,
+        config,
+        dataset.digest,
+        steps_per_epoch=num_steps(dataset, config),
+        tell=lambda message: emit(Notice(message=message)),
+    )
+
+    def save(state: Checkpoint) -> None:
+        held.look()
+        checkpoints.save(run.path, held.attempt, state, config, dataset.digest)
+
+    emit(_run_started(config, device, dataset, network, checkpoint))
+    if remark is not None:
+        emit(Notice(message=remark))
+    for event in train(
+        network,
+        dataset,
+        config,
+        device,
+        resume_from=checkpoint,
+        save=save,
+        should_stop=should_stop,
+    ):
+        if isinstance(event, RunEnded):
+            return event
+        emit(event)
+
+    # Stage 3: the test
+    images = normalise(dataset.test_images.to(device), dataset)
+    equivalent = acceleration.fast_equivalent(network, device, exact=config.exact)
+    evaluation = evaluate(equivalent, images, dataset.test_labels.to(device))
+    emit(_evaluated(evaluation, dataset))
+    held.look()
+    source.record(run.path, own_source or {})  # with the modules that were imported meanwhile
+    try:
+        _save_results(run, held.attempt, network, evaluation)
+    except OSError as error:
+        # Not `done`: the last checkpoint is there, and resuming tests again and saves what is missing.
+        return RunEnded(
+            status="failed",
+            message=Message("the predictions and weights could not be saved: {reason}", {"reason": reason(error)}),
+            advice=Message("Free some disk space, then resume the run."),
+        )
+    return _done(evaluation, remark)
+
+
+def _load_data(config: RunConfig, emit: Emit, should_stop: Callable[[], bool]) -> Dataset:
+    return datasets.load(
+        config.dataset,
+        Path(config.data_dir),
+        notify=lambda message: emit(Notice(message=message)),
+        progress=lambda message, fraction: emit(Notice(message=message, fraction=fraction)),
+        should_stop=should_stop,
+    )
+
+
+def _run_started(
+    config: RunConfig, device: torch.device, dataset: Dataset, network: torch.nn.Module, checkpoint: Checkpoint | None
+) -> RunStarted:
+    return RunStarted(
+        config=config,
+        device=str(device),
+        device_name=devices.device_name(device),
+        torch_version=str(torch.__version__),
+        threads=torch.get_num_threads(),
+        dataset=dataset.name,
+        dataset_title=dataset.title,
+        class_names=dataset.class_names,
+        train_size=len(dataset.train_labels),
+        test_size=len(dataset.test_labels),
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        steps_per_epoch=num_steps(dataset, config),
+        epoch=checkpoint["epoch"] if checkpoint else 1,
+        step=checkpoint["step"] if checkpoint else 0,
+        validation_size=len(dataset.validation_labels),
+        macs=macs_per_image(network),
+        format=FORMAT,
+    )
+
+
+def _evaluated(evaluation: Evaluation, dataset: Dataset) -> Evaluated:
+    total = len(dataset.test_labels)
+    return Evaluated(
+        correct=evaluation.correct,
+        total=total,
+        accuracy=evaluation.accuracy,
+        test_loss=finite(evaluation.loss),
+        confusion=evaluation.confusion(len(dataset.class_names)),
+    )
+
+
+def _done(evaluation: Evaluation, remark: Message | None) -> RunEnded:
+    """Return the end of a finished run, with what is wrong with its result if something is."""
+    advice = None
+    if remark is None and evaluation.is_guessing:
+        remark = Message("The network has learned nothing: it does no better than always giving the same class.")
+        advice = Message("Try a higher learning rate, or more epochs.")
+        if not evaluation.loss < 2 * math.log(NUM_CLASSES):  # far worse than guessing, or not finite
+            advice = Message("Try a lower learning rate.")
+    return RunEnded(status="done", message=remark, advice=advice)
+
+
+def _save_results(run: Run, attempt: int, network: torch.nn.Module, evaluation: Evaluation) -> None:
+    """Save the predictions and the weights, and remove those of earlier attempts. Raises `OSError`."""
+    import numpy
+    from safetensors.torch import save as serialised
+
+    predictions = {
+        "label": evaluation.labels.numpy().astype("uint8"),
+        "predicted": evaluation.predicted.numpy().astype("uint8"),
+        "probability": evaluation.probability.numpy(),
+    }
+    weights = {
+        name: value.detach().cpu().to_dense().clone(memory_format=torch.contiguous_format)
+        for name, value in network_state(network).items()
+        if isinstance(value, torch.Tensor)
+    }
+    packed = io.BytesIO()
+    numpy.savez_compressed(packed, allow_pickle=False, **predictions)
+    contents = {("predictions", ".npz"): packed.getvalue(), ("weights", ".safetensors"): serialised(weights)}
+    for (stem, suffix), content in contents.items():
+        files.replace(run.path / f"{stem}-{attempt:04d}{suffix}", content)
+        for older in run.result_paths(stem, suffix)[1:]:
+            with suppress(OSError):
+                older.unlink()
