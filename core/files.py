@@ -14,10 +14,23 @@ from typing import BinaryIO
 
 _HALF_WRITTEN = re.compile(r"\..+\.[0-9a-f]{16}")
 
-# Everything that is written in a run directory passes through these, so that a test can make each call fail.
-write_some = os.write
-sync = os.fsync
-rename = os.rename
+
+# Everything that is written in a run directory passes through these three, so that a test can make each call fail.
+
+
+def write_some(descriptor: int, content: bytes | memoryview) -> int:
+    """Write as much of `content` as the system takes at once; return how many bytes. Raises `OSError`."""
+    return os.write(descriptor, content)
+
+
+def sync(descriptor: int) -> None:
+    """Wait until a file, or the names in a folder, are on the disk. Raises `OSError`."""
+    os.fsync(descriptor)
+
+
+def rename(old: Path, new: Path) -> None:
+    """Give a file another name, in the place of any file that had it. Raises `OSError`."""
+    old.rename(new)
 
 
 def open_regular(path: Path) -> BinaryIO:

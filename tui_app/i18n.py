@@ -8,6 +8,9 @@ import os
 import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from core.messages import N_, Message, Problem, fill
 
@@ -88,6 +91,21 @@ def _value(value: str | float) -> str:
 def printable(text: str) -> str:
     """Put `text` on one line without control characters: text read from disk must not steer the terminal."""
     return "".join("�" if unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") else char for char in text)
+
+
+def json_with_sentences(what: object) -> bytes:
+    """Return `what` as JSON in which each message also has its sentence in the current language."""
+    return printable_json(msgspec.json.encode(_with_sentences(msgspec.to_builtins(what))).decode()).encode()
+
+
+def _with_sentences(what: Any) -> Any:
+    if isinstance(what, list | tuple):
+        return [_with_sentences(each) for each in what]
+    if not isinstance(what, dict):
+        return what
+    if what.keys() == {"text", "values"}:
+        return {**what, "sentence": say(Message(what["text"], what["values"]))}
+    return {name: _with_sentences(value) for name, value in what.items()}
 
 
 def printable_json(text: str) -> str:

@@ -69,6 +69,7 @@ def state_name(state: State) -> str:
     return {
         "starting": _("starting"),
         "running": _("running"),
+        "silent": _("silent"),
         "done": _("done"),
         "stopped": _("stopped"),
         "diverged": _("diverged"),

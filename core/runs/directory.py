@@ -13,14 +13,12 @@ import msgspec
 from core import files
 from core.config import RunConfig, check_new
 from core.messages import N_, Message, Problem, reason
-from core.runs import lease, source
+from core.runs import lease, names
 from core.runs.events import Evaluated, Event, EventReader, Progress, RunStarted, first_events, last_events
 from core.runs.formats import StoredConfig, decode_config, encode_config
-from core.runs.record import LIVE, RESUMABLE, Record, State
+from core.runs.lease import Lease
+from core.runs.record import LIVE, Record, State
 
-_ID = re.compile(r"[a-z0-9_]{1,40}-(\d{4,9})")
-_NUMBERS = ".numbers"
-"""File of the numbers that runs were given, one per line, in the order of their creation."""
 _MOST_READ = 4 << 20
 """Bytes of a run's events that the list of runs reads at most, beside their tail."""
 _START_GRACE_S = 10.0
@@ -44,6 +42,20 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """True if the run has settings that this version does not know, and so cannot stand for another."""
     silent_s: float | None = None
     """Seconds since the last sign of life of a silent run; None if unknown."""
+    name: str = ""
+    """Name that the run was started under."""
+    device: str = ""
+    loss: float | None = None
+    """Newest loss: the running loss, or that of the last whole epoch."""
+    elapsed_s: float | None = None
+    """Training time in seconds."""
+    ended: float | None = None
+    """Time of its end in seconds since the Unix epoch."""
+    attempts: int = 0
+    host: str = ""
+    """Host of its newest attempt."""
+    pid: int | None = None
+    """Process of its newest attempt."""
 
 
 class Run:
@@ -101,6 +113,14 @@ class Run:
         except OSError:
             return []
 
+    @property
+    def is_own(self) -> bool:
+        """True if the run belongs to the user of this process."""
+        try:
+            return self.path.lstat().st_uid == os.geteuid()
+        except OSError:
+            return False
+
     # Stop requests
 
     def request_stop(self) -> None:
@@ -153,7 +173,9 @@ class Run:
         except OSError as error:
             message = Message("run {run} is unreadable: {reason}", {"run": self.id, "reason": reason(error)})
             return Summary(id=self.id, state="unreadable", message=message)
-        state, silent_s = self._state(record, created)
+        newest = lease.read(self.path)
+        state, silent_s = self._state(record, created, newest)
+        progress = record.progress
         return Summary(
             id=self.id,
             state=state,
@@ -165,6 +187,14 @@ class Run:
             message=record.ended.message if record.ended else None,
             is_newer=bool(stored.unknown),
             silent_s=silent_s,
+            name=stored.name,
+            device=record.started.device if record.started else "",
+            loss=progress.loss if progress else None,
+            elapsed_s=progress.elapsed_s if progress else None,
+            ended=record.ended.time if record.ended and state == record.ended.status else None,
+            attempts=newest.attempt if newest else 0,
+            host=newest.host if newest else "",
+            pid=newest.pid if newest else None,
         )
 
     def tail(self) -> Record:
@@ -189,9 +219,8 @@ class Run:
         """Tell whether there are more events than a look at the list of runs may read. Raises `OSError`."""
         return self.events_path.lstat().st_size > _MOST_READ
 
-    def _state(self, record: Record, created: float) -> tuple[State, float | None]:
+    def _state(self, record: Record, created: float, newest: Lease | None) -> tuple[State, float | None]:
         """Return the state and, if that is `silent`, the seconds since the last sign of life."""
-        newest = lease.read(self.path)
         status = record.status(newest.attempt if newest is not None else 0)
         if status is not None:
             return status, None
@@ -223,14 +252,14 @@ class FollowedRun:
         return self._reader.read_new()
 
 
-def create(runs_dir: Path, config: RunConfig) -> Run:
-    """Create a run directory with its configuration. Raises `Problem`."""
+def create(runs_dir: Path, config: RunConfig, name: str = "") -> Run:
+    """Create a run directory with its settings and, if it has one, its name. Raises `Problem`."""
     check_new(config)
     class_name = config.model.rpartition(":")[2]
     stem = re.sub(r"(?<=rn)_(?=\d)|[^a-z0-9_]", "", class_name.lower())[:40] or "net"
     try:
         runs_dir.mkdir(parents=True, exist_ok=True)
-        number = max(_last_number(runs_dir), *(_number(run.id) for run in _directories(runs_dir)), 0) + 1
+        number = max(names.last_number(runs_dir), *(_number(run.id) for run in _directories(runs_dir)), 0) + 1
         while True:
             path = runs_dir / f"{stem}-{number:04d}"
             try:
@@ -238,9 +267,9 @@ def create(runs_dir: Path, config: RunConfig) -> Run:
                 break
             except FileExistsError:  # another process was faster
                 number += 1
-        _keep_number(runs_dir, number)
+        names.keep_number(runs_dir, number)
         try:
-            files.replace(path / "config.json", encode_config(config))
+            files.replace(path / "config.json", encode_config(config, name))
         except OSError:
             path.rmdir()
             raise
@@ -254,40 +283,27 @@ def create(runs_dir: Path, config: RunConfig) -> Run:
     return Run(path)
 
 
-def _last_number(runs_dir: Path) -> int:
-    """Return the greatest number that a run here ever had, as far as is known, or 0."""
-    try:
-        with files.open_regular(runs_dir / _NUMBERS) as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - (1 << 12)))
-            return max((int(line) for line in file.read().split() if re.fullmatch(rb"\d{1,8}", line)), default=0)
-    except OSError:
-        return 0
-
-
-def _keep_number(runs_dir: Path, number: int) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-    with suppress(OSError):  # it is only needed if the newest run is deleted
-        descriptor = os.open(runs_dir / _NUMBERS, flags, 0o666)
-        try:
-            files.write_all(descriptor, f"{number}\n".encode())
-        finally:
-            os.close(descriptor)
-
-
 def discard(run: Run) -> None:
     """Remove the directory of a run that never started."""
     shutil.rmtree(run.path, ignore_errors=True)
 
 
-def find(runs_dir: Path, run_id: str | None = None) -> Run:
-    """Return the run with this id, or the newest run if no id is given. Raises `Problem`."""
+def find(runs_dir: Path, run_id: str | None = None, states: frozenset[State] = frozenset()) -> Run:
+    """Return the run with this id or, without one, the newest in one of `states`, if any are given. Raises `Problem`.
+
+    Where no run is named, it is one of the user's own, if that has any.
+    """
     if run_id is None:
-        newest = max(_directories(runs_dir), key=lambda run: _number(run.id), default=None)
-        if newest is None:
-            raise Problem("there is no run in {path} yet", path=str(runs_dir))
-        return newest
+        runs = [run for run in reversed(_directories(runs_dir)) if not states or run.state() in states]
+        own = [run for run in runs if run.is_own]
+        if not runs:
+            text = (
+                N_("there is no run in {path} that this applies to") if states else N_("there is no run in {path} yet")
+            )
+            raise Problem(text, path=str(runs_dir))
+        return (own or runs)[0]
     run = Run(runs_dir / run_id)
-    if not _ID.fullmatch(run_id) or run.path.is_symlink() or not run.path.is_dir():
+    if not names.ID.fullmatch(run_id) or run.path.is_symlink() or not run.path.is_dir():
         known = ", ".join(run.id for run in _directories(runs_dir)[-5:])
         advice = N_("The newest are: {known}.") if known else ""
         raise Problem("there is no run {run} in {path}", advice=advice, run=run_id, path=str(runs_dir), known=known)
@@ -322,45 +338,17 @@ def _version(path: Path) -> object:
 
 
 def _number(run_id: str) -> int:
-    match = _ID.fullmatch(run_id)
+    match = names.ID.fullmatch(run_id)
     return int(match[1]) if match else 0
 
 
 def _directories(runs_dir: Path) -> list[Run]:
     try:
         with os.scandir(runs_dir) as entries:
-            names = [entry.name for entry in entries if entry.is_dir() or entry.is_symlink()]
+            found = [entry.name for entry in entries if entry.is_dir() or entry.is_symlink()]
     except FileNotFoundError:
         return []
     except OSError as error:
         raise Problem("cannot read {path}: {reason}", path=str(runs_dir), reason=reason(error)) from error
-    names = sorted(filter(_ID.fullmatch, names), key=lambda name: (_number(name), name))
-    return [Run(runs_dir / name) for name in names]
-
-
-def check_resumable(run: Run, *, trust: bool = False) -> None:
-    """Raise `Problem` with the reason if a run cannot be resumed; `trust` allows what `check_trusted` refuses."""
-    state = run.state()
-    texts = {
-        "done": N_("run {run} is finished: there is nothing to resume"),
-        "unreadable": N_("run {run} is unreadable, and cannot be resumed"),
-    }
-    if state not in RESUMABLE:
-        raise Problem(texts.get(state, N_("run {run} is already being trained")), run=run.id)
-    config = run.config()
-    check_trusted(run, config, trust=trust)
-    source.check_unchanged(run.path, config.model)
-
-
-def check_trusted(run: Run, config: RunConfig, *, trust: bool) -> None:
-    """Raise `Problem` if a run of another user names a Python file, which nobody but `trust` allows to execute."""
-    if config.architecture.is_built_in or trust:
-        return
-    owners = {path.lstat().st_uid for path in (run.path, run.path / "config.json")}
-    if owners != {os.geteuid()}:
-        raise Problem(
-            "run {run} belongs to another user, and its network is a Python file, {model}: it is not executed",
-            advice=N_("Read that file; if you trust it, add --trust."),
-            run=run.id,
-            model=config.model,
-        )
+    ids = sorted(filter(names.ID.fullmatch, found), key=lambda run_id: (_number(run_id), run_id))
+    return [Run(runs_dir / run_id) for run_id in ids]

@@ -26,6 +26,8 @@ class StoredConfig(msgspec.Struct, frozen=True):
     config: RunConfig
     """Settings, with the default in place of each that this version does not know."""
     format: int = 1
+    name: str = ""
+    """Name that the run was started under."""
     unknown: tuple[str, ...] = ()
     """Settings that this version does not know, as `name=value`."""
 
@@ -39,9 +41,11 @@ class StoredConfig(msgspec.Struct, frozen=True):
             raise Problem(text, advice=advice, run=run_id, settings=", ".join(self.unknown)[:200])
 
 
-def encode_config(config: RunConfig) -> bytes:
+def encode_config(config: RunConfig, name: str = "") -> bytes:
     """Return the content of a new run's `config.json`."""
-    return msgspec.json.format(msgspec.json.encode({"format": FORMAT, **msgspec.structs.asdict(config)}), indent=2)
+    named = {"name": name} if name else {}
+    content = {"format": FORMAT, **named, **msgspec.structs.asdict(config)}
+    return msgspec.json.format(msgspec.json.encode(content), indent=2)
 
 
 def decode_config(content: bytes) -> StoredConfig:
@@ -51,9 +55,9 @@ def decode_config(content: bytes) -> StoredConfig:
 
 def stored_config(raw: dict[str, Any]) -> StoredConfig:
     """Take the settings that this version knows from those of any version. Raises `ValueError`."""
-    version = raw.pop("format", 1)
-    if not isinstance(version, int) or version < 1:
-        raise ValueError(f"format {version}")
+    version, name = raw.pop("format", 1), raw.pop("name", "")
+    if not isinstance(version, int) or version < 1 or not isinstance(name, str):
+        raise ValueError(f"format {version}, name {name}")
     known: dict[str, Any] = {name: value for name, value in raw.items() if name in _FIELDS}
     unknown = {name: value for name, value in raw.items() if name not in _FIELDS}
     try:
@@ -63,7 +67,7 @@ def stored_config(raw: dict[str, Any]) -> StoredConfig:
         if version <= FORMAT and any(name not in _OPEN or not isinstance(rest[name], str) for name in rest):
             raise  # not a newer version's, but damaged
         unknown |= rest
-    return StoredConfig(config, version, tuple(f"{name}={value}" for name, value in unknown.items()))
+    return StoredConfig(config, version, name, tuple(f"{name}={value}" for name, value in unknown.items()))
 
 
 def _as_far_as_valid(known: dict[str, Any]) -> tuple[RunConfig, dict[str, Any]]:

@@ -25,6 +25,6 @@ def test_an_older_end_is_not_that_of_a_resumed_run_that_crashed(
 ) -> None:
     run = new_run(tmp_path)
     write(run, started(run.config()), RunEnded(status="stopped", time=1.0), Notice(message=Message("downloading")))
-    claim(run, process_start=1.0)  # a process that no longer exists
+    claim(run, lives=False)  # a process that no longer exists
     assert follow(run, json=False) == 1
     assert "crashed" in capsys.readouterr().err

@@ -12,9 +12,8 @@ import typer
 from core import paths
 from core.catalogue import EXAM_PAIR, NETWORKS
 from core.config import RunConfig, check_new, setting_from_text
-from core.messages import Problem
-from core.runs import directory
-from core.runs.record import LIVE
+from core.runs import directory, resumption
+from core.runs.record import RESUMABLE
 from tui_app.console.options import takes_settings
 from tui_app.i18n import LANGUAGES, _
 
@@ -55,7 +54,10 @@ app = typer.Typer(
 )
 
 RunId = Annotated[str | None, typer.Argument(metavar=_("RUN"), help=_("A run's id (the newest if none is given)."))]
-RunIdNeeded = Annotated[str, typer.Argument(metavar=_("RUN"), help=_("A run's id."))]
+RunIds = Annotated[list[str], typer.Argument(metavar=_("RUN"), help=_("Ids of runs."))]
+Trust = Annotated[
+    bool, typer.Option("--trust", help=_("Execute the network's file although the run is another user's."))
+]
 Configurations = Annotated[
     list[str] | None,
     typer.Argument(
@@ -86,6 +88,13 @@ def dashboard(
     no_ui: NoUi = False,
     *,
     settings: dict[str, Any],
+    name: Annotated[
+        str | None,
+        typer.Option(metavar=_("NAME"), help=_("Start the run of this name, or go on with it if it has not ended.")),
+    ] = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", help=_("Train in the background, and print only the run's id."))
+    ] = False,
     json: Json = False,
     runs_dir: RunsDir = None,
     lang: Lang = None,
@@ -96,6 +105,12 @@ def dashboard(
     config = RunConfig(**settings)
     check_new(config)
     folder = _runs_dir(runs_dir)
+    if detach or name is not None:
+        from tui_app.console import job_commands
+
+        if detach:
+            return job_commands.train_detached(folder, name or "", settings)
+        return job_commands.train_named(folder, name or "", settings, json=json)
     if no_ui or json or _no_dashboard():
         from tui_app.console import training_command
 
@@ -146,27 +161,44 @@ def follow(
 
 
 @app.command(cls=_Command, help=_("Ask a run to stop: it saves a checkpoint first."))
-def stop(context: typer.Context, run: RunIdNeeded, runs_dir: RunsDir = None, lang: Lang = None) -> None:
-    found = directory.find(_runs_dir(runs_dir or context.obj), run)
-    state = found.state()
-    if state not in LIVE:
-        raise Problem("run {run} is not in progress", run=found.id)
-    found.request_stop()
-    print(_("Run {run} will stop at its next batch.").format(run=found.id), file=sys.stderr)
+def stop(
+    context: typer.Context,
+    run: Annotated[
+        str | None, typer.Argument(metavar=_("RUN"), help=_("A run's id (the one in progress if none is given)."))
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help=_("Stop every run in progress."))] = False,
+    waits: Annotated[bool, typer.Option("--wait", help=_("Wait until it has ended."))] = False,
+    runs_dir: RunsDir = None,
+    lang: Lang = None,
+) -> int:
+    from tui_app.console import job_commands
+
+    return job_commands.stop(_runs_dir(runs_dir or context.obj), run, every=every, waits=waits)
+
+
+@app.command(cls=_Command, help=_("Wait until runs have ended; the exit code is that of the first that is not done."))
+def wait(context: typer.Context, run: RunIds, runs_dir: RunsDir = None, lang: Lang = None) -> int:
+    from tui_app.console import job_commands
+
+    folder = _runs_dir(runs_dir or context.obj)
+    return job_commands.wait([directory.find(folder, each) for each in dict.fromkeys(run)])
 
 
 @app.command(cls=_Command, help=_("Resume a run from its checkpoint."))
 def resume(
     context: typer.Context,
-    run: RunIdNeeded,
+    run: Annotated[
+        str | None, typer.Argument(metavar=_("RUN"), help=_("A run's id (the newest to be resumed if none is given)."))
+    ] = None,
     no_ui: NoUi = False,
+    trust: Trust = False,
     json: Json = False,
     runs_dir: RunsDir = None,
     lang: Lang = None,
 ) -> int:
     folder = _runs_dir(runs_dir or context.obj)
-    found = directory.find(folder, run)
-    directory.check_resumable(found)
+    found = directory.find(folder, run, RESUMABLE)
+    resumption.check_resumable(found, trust=trust)
     if no_ui or json or _no_dashboard():
         from tui_app.console import training_command
 
@@ -235,13 +267,16 @@ def compare(
 @app.command(cls=_Command, help=_("Test finished runs on shifted, rotated and noisy digits, without retraining."))
 def conditions(
     context: typer.Context,
-    run: Annotated[list[str], typer.Argument(metavar=_("RUN"), help=_("Ids of runs."))],
+    run: Annotated[
+        list[str] | None, typer.Argument(metavar=_("RUN"), help=_("Ids of runs (the newest finished one by default)."))
+    ] = None,
     shift: Annotated[str | None, typer.Option(metavar="N,N,...", help=_("Shifts in pixels, 1 to 4."))] = None,
     turn: Annotated[str | None, typer.Option(metavar="N,N,...", help=_("Rotations in degrees, 5 to 45."))] = None,
     noise: Annotated[
         str | None,
         typer.Option(metavar="X,X,...", help=_("Standard deviations of the noise, above 0 and at most 1 (1 = white).")),
     ] = None,
+    trust: Trust = False,
     json: Json = False,
     runs_dir: RunsDir = None,
     lang: Lang = None,
@@ -251,7 +286,12 @@ def conditions(
 
     typed: dict[Kind, str | None] = {"shift": shift, "turn": turn, "noise": noise}
     asked = [one for kind, text in typed.items() if text is not None for one in from_text(kind, text)]
-    return print_conditions(_runs_dir(runs_dir or context.obj), run, asked or default(), json=json)
+    folder = _runs_dir(runs_dir or context.obj)
+    found = [directory.find(folder, each) for each in dict.fromkeys(run or ())]
+    found = found or [directory.find(folder, None, frozenset({"done"}))]
+    for each in found:
+        resumption.check_trusted(each, each.config(), trust=trust)
+    return print_conditions(found, asked or default(), json=json)
 
 
 def _runs_dir(given: str | None) -> Path:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import msgspec
 
 from core.data.conditions import Condition, Robustness
-from core.runs import directory
 from core.runs.directory import Run
 from core.worker.detach import StopSignals
 from tui_app import comparison_text, tables, terminal, wording
@@ -23,9 +21,8 @@ _CURVE_SIZE = 60, 14
 """Size of a curve in columns and rows."""
 
 
-def print_conditions(runs_dir: Path, run_ids: Sequence[str], asked: Sequence[Condition], *, json: bool) -> int:
+def print_conditions(found: Sequence[Run], asked: Sequence[Condition], *, json: bool) -> int:
     """Test finished runs under conditions, print their accuracy, and return the exit code."""
-    found = [directory.find(runs_dir, run_id) for run_id in dict.fromkeys(run_ids)]
     status = StatusLine(sys.stderr)
     signals = StopSignals()
     signals.install()

@@ -41,7 +41,7 @@ def print_runs(runs_dir: Path, *, json: bool) -> None:
     """Print every run, as text or as JSON."""
     summaries = directory.Listing(runs_dir).read()
     if json:
-        print(i18n.printable_json(msgspec.json.format(msgspec.json.encode(summaries)).decode()))
+        print(msgspec.json.format(i18n.json_with_sentences(summaries)).decode())
     elif summaries:
         tables.print_table(tables.runs(summaries))
     else:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 from typing import TextIO
 
-from core.runs import events
 from core.runs.events import (
     CheckpointSaved,
     EpochEnded,
@@ -26,13 +26,16 @@ class Printer:
     """A printer of events: the exam's lines, or JSON, on `out`, and everything else on `err`.
 
     A reader that goes away (a closed pipe, a terminal that hung up) does not stop the run: output to it just ends.
+    Nor does output that fails, but `failure` is then the error.
     """
 
     def __init__(self, run_id: str, out: TextIO, err: TextIO, *, json: bool) -> None:
         self._run_id = run_id
         self._out: TextIO | None = out
+        self._to_terminal = out.isatty()
         self._status = StatusLine(err)
         self._json = json
+        self.failure: OSError | None = None
         self._said: set[str] = set()
         self.record = Record(keep_losses=False)
         self._epoch = 0
@@ -42,7 +45,7 @@ class Printer:
         self.record.apply((event,))
         started = self.record.started
         if self._json:
-            self._print(i18n.printable_json(events.encode(event).decode().rstrip("\n")))
+            self._print(i18n.json_with_sentences(event).decode())
         match event:
             case Notice():
                 self._show_notice(event)
@@ -130,6 +133,9 @@ class Printer:
         try:
             if self._out is not None:
                 print(text, file=self._out, flush=True)
-        except OSError:
+        except OSError as error:
             self._out = None
+            is_gone = error.errno == errno.EPIPE or (error.errno == errno.EIO and self._to_terminal)
+            if not is_gone:
+                self.failure = error
         self._status.restore(drawn)

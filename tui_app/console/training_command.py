@@ -5,19 +5,21 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from core.config import RunConfig
-from core.messages import Problem
+from core.messages import N_, Message, Problem, reason
 from core.runs import directory
 from core.runs.directory import Run
-from core.runs.record import LIVE
+from core.runs.record import UNENDED, State
 from core.worker.detach import StopSignals, redirect_output
 from tui_app import i18n, terminal
 from tui_app.console.printer import Printer
 from tui_app.i18n import _
 
-EXIT_CODES = {"done": 0, "failed": 1, "diverged": 3, "stopped": 130}
+EXIT_CODES = {"done": 0, "failed": 1, "diverged": 3, "stopped": 143}
+"""Exit code for the state in which a run ended; any other is a failure."""
 
 _FOLLOW_INTERVAL_S = 0.2
 
@@ -27,26 +29,24 @@ def train(runs_dir: Path, config: RunConfig, *, json: bool) -> int:
     signals = StopSignals()
     signals.install()
     prepare_for_torch()
+    try_out(config)
+    return carry_out(directory.create(runs_dir, config), signals, json=json)
+
+
+def try_out(config: RunConfig) -> None:
+    """Raise `Problem` for settings that are certain to fail, so that they leave no run behind."""
     from core.data.split_and_permute import expected_train_size
     from core.training import devices, trial
 
-    # Fail before the run is created: a certain failure leaves no run behind.
-    device = devices.resolve(config.device)
-    trial.try_out(config, device, expected_train_size(config))
-    run = directory.create(runs_dir, config)
-    code = _carry_out(run, signals, json=json)
-    if code == EXIT_CODES["failed"] and not run.log_tail() and not run.has_started():
-        directory.discard(run)
-    return code
+    trial.try_out(config, devices.resolve(config.device), expected_train_size(config))
 
 
 def resume(run: Run, *, json: bool) -> int:
     """Resume a run in the foreground and return the exit code."""
     signals = StopSignals()
     signals.install()
-    prepare_for_torch()
     run.withdraw_stop()
-    return _carry_out(run, signals, json=json)
+    return carry_out(run, signals, json=json)
 
 
 def prepare_for_torch() -> None:
@@ -56,9 +56,15 @@ def prepare_for_torch() -> None:
         print(_("Loading torch…"), file=sys.stderr, flush=True)
 
 
-def _carry_out(run: Run, signals: StopSignals, *, json: bool) -> int:
+def carry_out(run: Run, signals: StopSignals, *, json: bool) -> int:
+    """Train a run in this process, print its lines, and return the exit code.
+
+    A run that fails before it has started leaves nothing behind if it is new.
+    """
     from core.worker.carry_out import carry_out
 
+    prepare_for_torch()
+    is_new = not run.has_started() and not run.log_tail()
     err = os.fdopen(os.dup(2), "w", encoding=sys.stderr.encoding, errors="replace")
     printer = Printer(run.id, terminal.output(), err, json=json)
     logged = _size(run.log_path)
@@ -70,9 +76,20 @@ def _carry_out(run: Run, signals: StopSignals, *, json: bool) -> int:
         return EXIT_CODES["failed"]
     if _size(run.log_path) > logged:
         printer.note(_("What was printed meanwhile is in {path}").format(path=i18n.printable(str(run.log_path))))
-    if ended.status == "stopped" and signals.received is not None:
-        return 128 + signals.received
-    return EXIT_CODES[ended.status]
+    if ended.status == "failed" and is_new and not run.has_started() and not run.log_tail():
+        directory.discard(run)
+    if ended.status == "stopped":
+        return signals.exit_code
+    return _code(printer, EXIT_CODES[ended.status])
+
+
+def _code(printer: Printer, code: int) -> int:
+    """Return the exit code, that of a failure if a line could not be printed; say so."""
+    if printer.failure is None:
+        return code
+    text = Message(N_("the output could not be written: {reason}"), {"reason": reason(printer.failure)})
+    printer.note(f"mnist-tui: {i18n.say(text)}")
+    return code or 1
 
 
 def _size(path: Path) -> int:
@@ -82,10 +99,20 @@ def _size(path: Path) -> int:
         return 0
 
 
-def follow(run: Run, *, json: bool) -> int:
-    """Print a run's events from its start until it ends or the reader is gone, and return the exit code."""
+def follow(
+    run: Run,
+    *,
+    json: bool,
+    while_in: frozenset[State] = UNENDED,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> int:
+    """Print a run's events from its start until its state is none of `while_in`, and return the exit code.
+
+    It ends early once the reader is gone, or `should_stop` returns True.
+    """
     printer = Printer(run.id, terminal.output(), sys.stderr, json=json)
     reader = run.reader()
+    was_silent = False
     while True:
         summary = run.summary()  # before reading, so that everything written before the end is read
         state = summary.state
@@ -95,8 +122,11 @@ def follow(run: Run, *, json: bool) -> int:
             for event in events:
                 printer.show(event)
         if not printer.is_read:
-            return 1
-        if state not in LIVE:
+            return _code(printer, 1)
+        if state == "silent" and not was_silent:
+            printer.note(_("No sign of the process of run {run}: waiting.").format(run=run.id))
+        was_silent = state == "silent"
+        if state not in while_in or should_stop():
             break
         time.sleep(_FOLLOW_INTERVAL_S)
     if state == "crashed":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.config import RunConfig
-from core.runs import directory, lease
+from core.runs import directory, lease, resumption
 from core.runs.directory import Run
 from tui_app.dashboard.run_book import RunBook
 from tui_app.dashboard.worker_link import WorkerLink
@@ -23,7 +23,7 @@ class RunControl:
     def resume(self, run_id: str) -> str:
         """Hand a run over for training from its checkpoint, and return its id."""
         run = self._book.run(run_id)
-        directory.check_resumable(run)
+        resumption.check_resumable(run)
         run.withdraw_stop()
         return self._hand_over(run)
 

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from core.messages import Problem
-from core.runs import directory
+from core.runs import directory, resumption
 from core.runs.directory import Listing
 from core.runs.events import RunEnded
 from tests.core.runs.run_files import new_run, write
@@ -58,7 +58,7 @@ def test_a_damaged_configuration_makes_a_run_unreadable(content: bytes, tmp_path
     assert summary.state == "unreadable"
     assert summary.message is not None
     with pytest.raises(Problem):
-        directory.check_resumable(run)
+        resumption.check_resumable(run)
 
 
 def test_a_listing_reads_again_what_has_changed(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import torch
 from core.data import datasets
 from core.data.datasets import Dataset
 from core.networks.build import build_network, built_in_class
-from core.runs import directory
+from core.runs import resumption
 from core.runs.events import CheckpointSaved, EpochEnded, Evaluated, Notice, Progress, RunEnded, RunStarted
 from core.runs.record import Record
 from core.training import loop, meter
@@ -102,7 +102,7 @@ def test_a_stopped_run_goes_on_to_the_numbers_of_one_that_was_not(settings: dict
     for batches in (10, 62):
         run = carried_out(tmp_path, after_batches(batches), **settings)
         assert run.state() == "stopped"
-        directory.check_resumable(run)
+        resumption.check_resumable(run)
         carry_out(run, lambda _event: None, lambda: False)
         assert run.state() == "done"
         assert batch_losses(run) == batch_losses(whole)
@@ -156,7 +156,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_leaves_the_last_good_checkpo
     assert (last.step, last.loss, last.losses[-1]) == (8, None, None)
     saved = torch.load(checkpoints_of(run)[-1], weights_only=True)["state"]
     assert (saved["epoch"], saved["step"]) == (1, 63)
-    directory.check_resumable(run)
+    resumption.check_resumable(run)
 
 
 def test_a_disk_that_is_full_is_told_once_and_once_again_when_it_fills_again(

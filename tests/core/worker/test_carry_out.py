@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 def test_results_on_disk_agree_with_the_events(sample: Dataset, tmp_path: Path) -> None:
     run = carried_out(tmp_path, epochs=1)
     (result,) = [event for event in events_of(run) if isinstance(event, Evaluated)]
-    with np.load(run.path / "predictions.npz") as predictions:
+    with np.load(run.result_paths("predictions", ".npz")[0]) as predictions:
         labels, predicted = predictions["label"], predictions["predicted"]
         probability = predictions["probability"]
     assert labels.tolist() == sample.test_labels.tolist()
@@ -33,7 +33,7 @@ def test_results_on_disk_agree_with_the_events(sample: Dataset, tmp_path: Path) 
     assert probability.max() <= 1
 
     network = exam.RN_1()
-    network.load_state_dict(load_file(run.path / "weights.safetensors"))
+    network.load_state_dict(load_file(run.result_paths("weights", ".safetensors")[0]))
     pixels = (sample.test_images[:200].float() / 255 - 0.1307) / 0.3081
     with torch.no_grad():
         again = network(pixels.unsqueeze(1)).argmax(1)

@@ -26,7 +26,7 @@ def trained(finished: Path) -> list[Run]:
 
 
 def predictions(run: Run) -> dict[str, np.ndarray]:
-    with np.load(run.path / "predictions.npz") as arrays:
+    with np.load(run.result_paths("predictions", ".npz")[0]) as arrays:
         return {name: arrays[name] for name in arrays}
 
 
@@ -127,7 +127,7 @@ def test_data_that_are_gone_are_named(trained: list[Run], tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 not a zip", "pickle", "short"])
 def test_damaged_predictions_are_named(damage: object, trained: list[Run]) -> None:
-    path = trained[0].path / "predictions.npz"
+    path = trained[0].result_paths("predictions", ".npz")[0]
     content = path.read_bytes()
     try:
         if damage == "pickle":

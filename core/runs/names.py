@@ -1,0 +1,83 @@
+"""What identifies a run in its folder: its id, whose number is never used again, and the name it may have."""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import suppress
+from pathlib import Path
+
+from core import files
+from core.messages import N_, InvalidSetting, Problem, reason
+
+ID = re.compile(r"[a-z0-9_]{1,40}-(\d{4,9})")
+_NUMBERS = ".numbers"
+"""File of the numbers that runs were given, one per line, in the order of their creation."""
+_NAME = re.compile(r"\w[\w.+=@:-]{0,99}")
+_NAMES = ".names"
+"""Folder with a file for each name that a run was started under, which holds its id."""
+
+
+def last_number(runs_dir: Path) -> int:
+    """Return the greatest number that a run here ever had, as far as is known, or 0."""
+    try:
+        with files.open_regular(runs_dir / _NUMBERS) as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - (1 << 12)))
+            return max((int(line) for line in file.read().split() if re.fullmatch(rb"\d{1,8}", line)), default=0)
+    except OSError:
+        return 0
+
+
+def keep_number(runs_dir: Path, number: int) -> None:
+    """Remember that a run was given this number."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+    with suppress(OSError):  # it is only needed if the newest run is deleted
+        descriptor = os.open(runs_dir / _NUMBERS, flags, 0o666)
+        try:
+            files.write_all(descriptor, f"{number}\n".encode())
+        finally:
+            os.close(descriptor)
+
+
+def find(runs_dir: Path, name: str) -> str | None:
+    """Return the id of the run that was started under a name; None if there is none, or it was deleted.
+
+    Raises `Problem`.
+    """
+    if not _NAME.fullmatch(name):
+        text = N_("a name has letters, digits and any of . _ + = @ : -, and at most 100 of them: {value}")
+        raise InvalidSetting("name", text, value=name or "''")
+    try:
+        run_id = files.read_small(runs_dir / _NAMES / name).decode("ascii", errors="replace")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise Problem(
+            "cannot read {path}: {reason}", path=str(runs_dir / _NAMES / name), reason=reason(error)
+        ) from error
+    return run_id if ID.fullmatch(run_id) and (runs_dir / run_id).is_dir() else None
+
+
+def give(runs_dir: Path, name: str, run_id: str) -> str:
+    """Give a run a name; return the id of the run that has it, as another process may have been faster.
+
+    Raises `Problem`.
+    """
+    path = runs_dir / _NAMES / name
+    try:
+        path.parent.mkdir(exist_ok=True)
+        while True:
+            whole = files.temporary_name(path)
+            try:
+                files.replace(whole, run_id.encode())
+                os.link(whole, path)
+                return run_id
+            except FileExistsError:
+                other = find(runs_dir, name)
+                if other is not None:
+                    return other
+                path.unlink(missing_ok=True)  # its run was deleted
+            finally:
+                whole.unlink(missing_ok=True)
+    except OSError as error:
+        raise Problem("cannot write to {path}: {reason}", path=str(path.parent), reason=reason(error)) from error

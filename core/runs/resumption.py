@@ -1,0 +1,39 @@
+"""Whether a run may be trained on, and whether its network's file may be executed."""
+
+from __future__ import annotations
+
+import os
+
+from core.config import RunConfig
+from core.messages import N_, Problem
+from core.runs import source
+from core.runs.directory import Run
+from core.runs.record import RESUMABLE
+
+
+def check_resumable(run: Run, *, trust: bool = False) -> None:
+    """Raise `Problem` with the reason if a run cannot be resumed; `trust` allows what `check_trusted` refuses."""
+    state = run.state()
+    texts = {
+        "done": N_("run {run} is finished: there is nothing to resume"),
+        "unreadable": N_("run {run} is unreadable, and cannot be resumed"),
+    }
+    if state not in RESUMABLE:
+        raise Problem(texts.get(state, N_("run {run} is already being trained")), run=run.id)
+    config = run.config()
+    check_trusted(run, config, trust=trust)
+    source.check_unchanged(run.path, config.model)
+
+
+def check_trusted(run: Run, config: RunConfig, *, trust: bool) -> None:
+    """Raise `Problem` if a run of another user names a Python file, which nobody but `trust` allows to execute."""
+    if config.architecture.is_built_in or trust:
+        return
+    owners = {path.lstat().st_uid for path in (run.path, run.path / "config.json")}
+    if owners != {os.geteuid()}:
+        raise Problem(
+            "run {run} belongs to another user, and its network is a Python file, {model}: it is not executed",
+            advice=N_("Read that file; if you trust it, add --trust."),
+            run=run.id,
+            model=config.model,
+        )

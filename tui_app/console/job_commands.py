@@ -1,0 +1,141 @@
+"""What job scripts need: runs with a name, runs in the background, and waiting for runs and stopping them."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from core.config import RunConfig
+from core.messages import N_, InvalidSetting, Problem
+from core.runs import directory, names, resumption
+from core.runs.directory import Run
+from core.runs.record import LIVE, RESUMABLE, UNENDED, State
+from core.worker.detach import StopSignals
+from core.worker.launch import launch_run
+from tui_app import wording
+from tui_app.console import training_command
+from tui_app.console.training_command import EXIT_CODES
+from tui_app.i18n import _
+
+_LOOK_S = 0.25
+_MAY_DIFFER = frozenset({"device", "threads", "data_dir"})
+"""Settings that may be others when a run is gone on with, as on another host."""
+_GOES_ON = RESUMABLE - {"diverged"}
+"""States in which a run with a name is resumed; one that diverged would again."""
+
+
+def train_named(runs_dir: Path, name: str, settings: dict[str, Any], *, json: bool) -> int:
+    """Start the run of this name, go on with it, or print its lines if it has ended; return the exit code.
+
+    While another process trains it, its lines are printed, and the run is gone on with if that process ends early.
+    `settings` are those that were given.
+    """
+    signals = StopSignals()
+    signals.install()
+    run, is_new = _obtain(runs_dir, name, settings)
+    while True:
+        if is_new or run.state() in _GOES_ON:
+            is_new = False
+            run.withdraw_stop()
+            code = training_command.carry_out(run, signals, json=json)
+            if run.state() not in LIVE:
+                return code  # else another process was faster
+        elif run.state() not in LIVE:
+            state = wording.state_name(run.state())
+            print(_("{name} is run {run}: {state}.").format(name=name, run=run.id, state=state), file=sys.stderr)
+            return training_command.follow(run, json=json)
+        else:
+            text = _("{name} is run {run}, which another process trains: its lines follow.")
+            print(text.format(name=name, run=run.id), file=sys.stderr)
+            code = training_command.follow(run, json=json, while_in=LIVE, should_stop=signals)
+            if signals.received is not None:
+                return signals.exit_code
+            if run.state() not in _GOES_ON:
+                return code
+
+
+def train_detached(runs_dir: Path, name: str, settings: dict[str, Any]) -> int:
+    """Start a run, or go on with the one of this name, in the background, and print its id; return the exit code."""
+    run, is_new = _obtain(runs_dir, name, settings)
+    if is_new or run.state() in _GOES_ON:
+        run.withdraw_stop()
+        launch_run(run)
+    print(run.id)
+    return EXIT_CODES["diverged"] if run.state() == "diverged" else 0
+
+
+def wait(runs: Sequence[Run]) -> int:
+    """Wait until the runs have ended, print how, and return the exit code of the first that is not done."""
+    left = {run.id: run for run in runs}
+    ended: dict[str, State] = {}
+    silent: set[str] = set()
+    while left:
+        for run in list(left.values()):
+            state = run.state()
+            if state == "silent" and run.id not in silent:
+                silent.add(run.id)
+                print(_("No sign of the process of run {run}: waiting.").format(run=run.id), file=sys.stderr)
+            if state not in UNENDED:
+                ended[run.id] = state
+                del left[run.id]
+                print(f"{run.id} {wording.state_name(state)}", flush=True)
+        if left:
+            time.sleep(_LOOK_S)
+    codes = [EXIT_CODES.get(ended[run.id], 1) for run in runs]
+    return next(filter(None, codes), 0)
+
+
+def stop(runs_dir: Path, run_id: str | None, *, every: bool, waits: bool) -> int:
+    """Ask a run, or every run in progress, to stop; return the exit code.
+
+    Without an id it is the one in progress. Raises `Problem` if that is not one.
+    """
+    if run_id is not None:
+        runs = [directory.find(runs_dir, run_id)]
+        if runs[0].state() not in UNENDED:
+            print(_("Run {run} is not in progress.").format(run=run_id), file=sys.stderr)
+            return 0
+    else:
+        runs = [Run(runs_dir / each.id) for each in directory.Listing(runs_dir).read() if each.state in UNENDED]
+        if not runs:
+            print(_("No run is in progress."), file=sys.stderr)
+            return 0
+        if len(runs) > 1 and not every:
+            names = ", ".join(run.id for run in runs)
+            raise Problem("several runs are in progress: {runs}", advice=N_("Name one, or add --all."), runs=names)
+    for run in runs:
+        run.request_stop()
+        print(_("Run {run} will stop at its next batch.").format(run=run.id), file=sys.stderr)
+    if waits:
+        wait(runs)
+    return 0
+
+
+def _obtain(runs_dir: Path, name: str, settings: dict[str, Any]) -> tuple[Run, bool]:
+    """Return the run of this name and False, or a new one and True. Raises `Problem`."""
+    config = RunConfig(**settings)
+    known = names.find(runs_dir, name) if name else None
+    if known is None:
+        is_sure = config.architecture.is_built_in and not config.batch_norm and config.device in ("auto", "cpu")
+        if not is_sure:
+            training_command.prepare_for_torch()
+            training_command.try_out(config)
+        run = directory.create(runs_dir, config, name)
+        known = names.give(runs_dir, name, run.id) if name else run.id
+        if known == run.id:
+            return run, True
+        directory.discard(run)  # another process was faster
+    existing = Run(runs_dir / known)
+    other = [
+        f"{field}={getattr(existing.config(), field)}"
+        for field, value in settings.items()
+        if field not in _MAY_DIFFER and getattr(existing.config(), field) != value
+    ]
+    if other:
+        text = N_("{name} is the name of run {run}, which has other settings: {settings}")
+        raise InvalidSetting("name", text, name=name, run=existing.id, settings=", ".join(other))
+    resumption.check_trusted(existing, existing.config(), trust=False)
+    return existing, False
