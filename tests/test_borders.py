@@ -82,9 +82,8 @@ LOADING_TORCH = {
     "core.training.optimizer",
     "core.training.robustness",
     "core.training.settle",
-    "core.worker.__main__",
-    "core.worker.carry_out",
     "core.worker.questions",
+    "core.worker.stages",
     "core.worker.standby",
     "core.worker.threads",
 }

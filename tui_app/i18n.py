@@ -104,7 +104,7 @@ def _with_sentences(what: Any) -> Any:
     if not isinstance(what, dict):
         return what
     if what.keys() == {"text", "values"}:
-        return {**what, "sentence": say(Message(what["text"], what["values"]))}
+        return {**what, "sentence": say(msgspec.convert(what, Message))}
     return {name: _with_sentences(value) for name, value in what.items()}
 
 

@@ -24,7 +24,7 @@ from typing import Literal
 import msgspec
 
 from core import files
-from core.messages import Problem, reason
+from core.messages import N_, Problem, reason
 from core.runs.provenance import Provenance, provenance
 
 LEASE_S = 20.0
@@ -159,11 +159,12 @@ class Held:
         except OSError:
             return  # not readable just now, which is no sign of another process
         if newest < self.attempt:
-            raise Lost("the folder of run {run} was deleted", run=run)
+            raise Lost(N_("the folder of run {run} was deleted"), run=run)
         if newest > self.attempt:
             other = read(self._run_dir)
             host, pid = (other.host, other.pid) if other is not None else ("?", 0)
-            raise Lost("run {run} was taken over by another process, {pid} on {host}", run=run, pid=pid, host=host)
+            text = N_("run {run} was taken over by another process, {pid} on {host}")
+            raise Lost(text, run=run, pid=pid, host=host)
 
     @property
     def is_lost(self) -> bool:

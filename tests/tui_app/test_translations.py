@@ -281,7 +281,7 @@ def test_sentences() -> None:
     assert i18n.say(problem) == "impossible de lire a�[2J\u202f: accès refusé"
     advice = Problem("the checkpoint {path} is damaged", advice=N_("See the run's log for the details."), path="x")
     assert i18n.say(advice) == (
-        "le point de reprise x est endommagé. Voir le journal de l'entraînement pour les détails."
+        "le point de reprise x est endommagé. Le journal de l'entraînement contient les détails."
     )
     assert i18n.say(Message("")) == ""
     assert i18n.say(Message("a text of another version: {n}", {"n": 12345})) == "a text of another version: 12\u202f345"

@@ -18,8 +18,8 @@ from tui_app import i18n, terminal
 from tui_app.console.printer import Printer
 from tui_app.i18n import _
 
-EXIT_CODES = {"done": 0, "failed": 1, "diverged": 3, "stopped": 143}
-"""Exit code for the state in which a run ended; any other is a failure."""
+EXIT_CODES = {"done": 0, "failed": 1, "diverged": 3, "stopped": 130}
+"""Exit code of one who watches a run, for the state in which it ended; any other is a failure."""
 
 _FOLLOW_INTERVAL_S = 0.2
 
