@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
@@ -36,8 +37,10 @@ def main() -> None:
     for output in (terminal.output(), sys.stdout, sys.stderr):
         try:
             output.flush()
-        except OSError:  # the reader is gone: at exit Python would flush again, and print the failure
+        except OSError as error:  # at exit Python would flush again, and print the failure
             os.dup2(os.open(os.devnull, os.O_WRONLY), output.fileno())
+            if not isinstance(error, BrokenPipeError):
+                code = code or 1
     sys.exit(code)
 
 
@@ -67,6 +70,8 @@ def run(arguments: Sequence[str]) -> int:
         return 130
     except BrokenPipeError:
         return 1
+    except OSError as error:
+        return fail(f"{error.filename or _('the output')}: {_(error.strerror or str(error))}", 1)
     except Exception as error:
         if os.environ.get("MNIST_TUI_DEBUG"):
             raise
@@ -75,6 +80,8 @@ def run(arguments: Sequence[str]) -> int:
 
 def fail(text: str, code: int) -> int:
     print(f"mnist-tui: {i18n.printable(text)}", file=sys.stderr)
+    if "--json" in sys.argv:
+        print(json.dumps({"type": "error", "exit_code": code, "message": i18n.printable(text)}), file=terminal.output())
     return code
 
 

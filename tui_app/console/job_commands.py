@@ -15,7 +15,7 @@ from core.runs.directory import Run
 from core.runs.record import LIVE, RESUMABLE, UNENDED, State
 from core.worker.detach import StopSignals
 from core.worker.launch import launch_run
-from tui_app import wording
+from tui_app import terminal, wording
 from tui_app.console import training_command
 from tui_app.console.training_command import EXIT_CODES
 from tui_app.i18n import _
@@ -63,7 +63,7 @@ def train_detached(runs_dir: Path, name: str, settings: dict[str, Any]) -> int:
     if is_new or run.state() in _GOES_ON:
         run.withdraw_stop()
         launch_run(run)
-    print(run.id)
+    print(run.id, file=terminal.output())
     return EXIT_CODES["diverged"] if run.state() == "diverged" else 0
 
 
