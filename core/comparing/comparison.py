@@ -206,6 +206,8 @@ class Comparison:
                 continue
             followed = FollowedRun(Run(self._runs_dir / summary.id), keep_losses=False)
             followed.read()
+            if followed.record.threads_changed:
+                continue  # its numbers are those of no other run
             started = followed.record.started
             config = summary.config if started is None else sameness.effective_config(started)
             key = sameness.stands_for_key(config)

@@ -116,6 +116,14 @@ class CheckpointSaved(_Event, frozen=True):
     step: Count
 
 
+class SettingsChanged(_Event, frozen=True):
+    """A change of settings while a run trains, from the next batch on. What is None stays as it is."""
+
+    epoch: Epoch
+    step: Count
+    threads: Count | None = None
+
+
 class Evaluated(_Event, frozen=True):
     correct: Count
     total: Count
@@ -132,7 +140,9 @@ class RunEnded(_Event, frozen=True):
     advice: Message | None = None
 
 
-Event: TypeAlias = Notice | RunStarted | Progress | EpochEnded | Validated | CheckpointSaved | Evaluated | RunEnded
+Event: TypeAlias = (
+    Notice | RunStarted | Progress | EpochEnded | Validated | CheckpointSaved | SettingsChanged | Evaluated | RunEnded
+)
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)

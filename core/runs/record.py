@@ -19,6 +19,7 @@ from core.runs.events import (
     Progress,
     RunEnded,
     RunStarted,
+    SettingsChanged,
     Validated,
 )
 from core.runs.history import LossHistory
@@ -47,6 +48,10 @@ class Record:
         """Latest progress since the run was last started."""
         self.evaluated: Evaluated | None = None
         self.ended: RunEnded | None = None
+        self.threads = 0
+        """Number of CPU threads that the run trains with now; 0 if not known yet."""
+        self.threads_changed = False
+        """True once the number has been another, after which the run's numbers are those of no other."""
         self.notice: Notice | None = None
         """Latest notice, until the next progress, start or end."""
         self.epochs: deque[EpochEnded] = deque(maxlen=MAX_LINES)
@@ -136,10 +141,17 @@ class Record:
                     self.evaluated = event
                 case RunEnded():
                     self.ended, self.notice = event, None
+                case SettingsChanged(threads=int(threads)):
+                    self._set_threads(threads)
                 case Notice():
                     self.notice = event
 
+    def _set_threads(self, threads: int) -> None:
+        self.threads_changed |= self.threads not in (0, threads)
+        self.threads = threads
+
     def _start(self, event: RunStarted) -> None:
+        self._set_threads(event.threads)
         self.started, self.progress = event, None
         self.ended = self.evaluated = self.notice = None
         # A resumed run repeats what came after its checkpoint.

@@ -15,7 +15,7 @@ from core.catalogue import NUM_CLASSES
 from core.config import RunConfig
 from core.data import datasets, split_and_permute
 from core.data.datasets import Dataset
-from core.messages import Message, Problem, reason
+from core.messages import N_, Message, Problem, reason
 from core.networks.build import build_network
 from core.networks.macs import macs_per_image
 from core.networks.own import source_of
@@ -23,7 +23,7 @@ from core.networks.state import network_state
 from core.randomness import seed_all
 from core.runs import source
 from core.runs.directory import Run
-from core.runs.events import Evaluated, Event, Notice, RunEnded, RunStarted, finite
+from core.runs.events import EpochEnded, Evaluated, Event, Notice, RunEnded, RunStarted, SettingsChanged, finite
 from core.runs.formats import FORMAT
 from core.runs.lease import Held
 from core.training import acceleration, checkpoints, devices
@@ -82,9 +82,11 @@ def _train_and_test(run: Run, held: Held, emit: Emit, should_stop: Callable[[], 
         held.look()
         checkpoints.save(run.path, held.attempt, state, config, dataset.digest)
 
-    emit(_run_started(config, device, dataset, network, checkpoint))
+    started = _run_started(config, device, dataset, network, checkpoint)
+    emit(started)
     if remark is not None:
         emit(Notice(message=remark))
+    watch = _CoreWatch(config, started, emit, should_stop)
     for event in train(
         network,
         dataset,
@@ -92,10 +94,11 @@ def _train_and_test(run: Run, held: Held, emit: Emit, should_stop: Callable[[], 
         device,
         resume_from=checkpoint,
         save=save,
-        should_stop=should_stop,
+        should_stop=watch,
     ):
         if isinstance(event, RunEnded):
             return event
+        watch.see(event)
         emit(event)
 
     # Stage 3: the test
@@ -115,6 +118,37 @@ def _train_and_test(run: Run, held: Held, emit: Emit, should_stop: Callable[[], 
             advice=Message("Free some disk space, then resume the run."),
         )
     return _done(evaluation, remark)
+
+
+class _CoreWatch:
+    """A check for a stop after every batch, which also gives up threads whose cores other processes have taken.
+
+    Threads that were asked for, or that a comparison's runs have in common, are kept.
+    """
+
+    def __init__(self, config: RunConfig, started: RunStarted, emit: Emit, should_stop: Callable[[], bool]) -> None:
+        self._watch = threads.CoreWatch(started.threads if started.device == "cpu" else 1)
+        self._may_change = not (config.threads or config.exact)
+        self._emit = emit
+        self._should_stop = should_stop
+        self._epoch, self._step = started.epoch, started.step
+
+    def see(self, event: Event) -> None:
+        """Keep track of where the training is."""
+        if isinstance(event, EpochEnded):
+            self._epoch, self._step = event.epoch + 1, 0
+
+    def __call__(self) -> bool:
+        self._step += 1
+        fewer = self._watch.after_batch()
+        if fewer is not None:
+            text = N_("other processes take its cores, which slows it down: {threads} threads would be faster")
+            if self._may_change:
+                text = N_("other processes take its cores: it goes on with {threads} of its threads")
+                torch.set_num_threads(fewer)
+                self._emit(SettingsChanged(epoch=self._epoch, step=self._step, threads=fewer))
+            self._emit(Notice(message=Message(text, {"threads": fewer})))
+        return self._should_stop()
 
 
 def _load_data(config: RunConfig, emit: Emit, should_stop: Callable[[], bool]) -> Dataset:

@@ -28,7 +28,7 @@ CONTAINER = ("unshare", "--pid", "--fork", "--mount-proc")
 is_root = pytest.mark.skipif(
     os.geteuid() != 0
     or shutil.which("unshare") is None
-    or subprocess.run([*CONTAINER, "true"], check=False).returncode,
+    or subprocess.run([*CONTAINER, "true"], check=False).returncode != 0,
     reason="needs namespaces",
 )
 
