@@ -50,8 +50,9 @@ scale: ## measure how time and memory grow with the work
 coverage: ## measure how often a comparison's intervals hold the truth, in simulated comparisons
 	$(PYTHON) -m tests.benchmarks coverage
 
-torture: ## disturb 50 runs at random, and see whether anything is lost
-	$(PYTHON) -m tests.end_to_end.torture --rounds 50 --seed 2026
+torture: ## fail every write once, disturb 200 runs at random, and see whether anything is lost (an hour)
+	$(PYTHON) -m tests.core.training.failing_writes
+	$(PYTHON) -m tests.end_to_end.torture --rounds 200 --seed 2026
 
 mutants: ## break core's arithmetic in every small way and list what no test notices (hours; ONLY='core.data.http*')
 	$(PYTHON) -m pip install --quiet -e '.[mutants]'
