@@ -11,8 +11,11 @@ from core.runs.directory import Run
 from core.runs.record import RESUMABLE
 
 
-def check_resumable(run: Run, *, trust: bool = False) -> None:
-    """Raise `Problem` with the reason if a run cannot be resumed; `trust` allows what `check_trusted` refuses."""
+def check_resumable(run: Run, *, trust: bool = False, changed: bool = False) -> None:
+    """Raise `Problem` with the reason if a run cannot be resumed.
+
+    `trust` allows what `check_trusted` refuses, and `changed` accepts a custom network's files as they are now.
+    """
     state = run.state()
     texts = {
         "done": N_("run {run} is finished: there is nothing to resume"),
@@ -22,6 +25,8 @@ def check_resumable(run: Run, *, trust: bool = False) -> None:
         raise Problem(texts.get(state, N_("run {run} is already being trained")), run=run.id)
     config = run.config()
     check_trusted(run, config, trust=trust)
+    if changed:
+        source.accept_changes(run.path, config.model)
     source.check_unchanged(run.path, config.model)
 
 

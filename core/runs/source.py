@@ -13,9 +13,11 @@ import msgspec
 
 from core import files
 from core.catalogue import NETWORKS
-from core.messages import N_, Problem
+from core.messages import N_, Problem, reason
 
 _MAX_FILE = 64 << 20
+_CHANGED = "source-changed"
+"""File whose presence says that the network was changed while the run was trained."""
 _Hash = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 _Hashes = Annotated[dict[str, _Hash], msgspec.Meta(min_length=1, max_length=10_000)]
 
@@ -36,8 +38,7 @@ def record(run_dir: Path, source: Mapping[str, bytes]) -> None:
             if ".." not in kept.parts:
                 kept.parent.mkdir(parents=True, exist_ok=True)
                 files.replace(kept, content)
-        hashes = {**{name: hashlib.sha256(content).hexdigest() for name, content in new.items()}, **known}
-        files.replace(run_dir / "source.json", msgspec.json.format(msgspec.json.encode(hashes), indent=2))
+        _write(run_dir, {**{name: _digest(content) for name, content in new.items()}, **known})
 
 
 def check_unchanged(run_dir: Path, model: str) -> None:
@@ -52,11 +53,33 @@ def check_unchanged(run_dir: Path, model: str) -> None:
         if changed:
             raise Problem(
                 "{file} is not as it was when run {run} was trained",
-                advice=N_("Put it back: a copy is in {folder}. Or start a new run."),
+                advice=N_("Put it back: a copy is in {folder}. To go on with it as it is, add --changed to resume."),
                 file=str(folder / name),
                 run=run_dir.name,
                 folder=str(run_dir / "source"),
             )
+
+
+def accept_changes(run_dir: Path, model: str) -> None:
+    """Let a run go on with its custom network's files as they are now, and keep these too. Raises `Problem`.
+
+    From then on the run stands for no other.
+    """
+    known = _recorded(run_dir) or {}
+    folder = Path(model.rpartition(":")[0]).expanduser().parent
+    kept = run_dir / "source" / f"changed-{len(list((run_dir / 'source').glob('changed-*'))) + 1}"
+    try:
+        contents = {name: _content(folder / name) for name in known if (folder / name).exists()}
+        changed = {name: each for name, each in contents.items() if _digest(each) != known[name]}
+        for name, content in changed.items():
+            if ".." not in Path(name).parts:
+                (kept / name).parent.mkdir(parents=True, exist_ok=True)
+                files.replace(kept / name, content)
+        if changed or len(contents) < len(known):
+            files.replace(run_dir / _CHANGED, b"")
+            _write(run_dir, {name: _digest(content) for name, content in contents.items()})
+    except OSError as error:
+        raise Problem("cannot write to {path}: {reason}", path=str(run_dir), reason=reason(error)) from error
 
 
 def is_current(run_dir: Path, model: str, created: float) -> bool:
@@ -68,6 +91,8 @@ def is_current(run_dir: Path, model: str, created: float) -> bool:
         return True
     try:
         path = Path(model.rpartition(":")[0]).expanduser()
+        if os.path.lexists(run_dir / _CHANGED):
+            return False
         if not os.path.lexists(run_dir / "source.json"):
             return path.stat().st_mtime <= created
         hashes = _recorded(run_dir)
@@ -84,8 +109,22 @@ def _recorded(run_dir: Path) -> dict[str, str] | None:
         return None
 
 
+def _write(run_dir: Path, hashes: Mapping[str, str]) -> None:
+    """Raises `OSError`."""
+    files.replace(run_dir / "source.json", msgspec.json.format(msgspec.json.encode(hashes), indent=2))
+
+
 def _hash(path: Path) -> str:
     """Return a file's SHA-256. Raises `OSError`."""
+    return _digest(_content(path))
+
+
+def _content(path: Path) -> bytes:
+    """Raises `OSError`."""
     if not path.is_file() or path.stat().st_size > _MAX_FILE:
         raise OSError(f"{path} is not a file of source")
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return path.read_bytes()
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -57,9 +57,9 @@ def test_divergence_names_the_batch(place: Place) -> None:
     assert "lower learning rate" in run.err
     assert run.out == ""
     assert place.listed()["rn1-0002"]["state"] == "diverged"
-    refused = place.fork("resume", "rn1-0002", "--no-ui", "--lang", "en")
-    assert refused.wait() == 1
-    assert "diverged" in refused.err
+    again = place.fork("resume", "rn1-0002", "--no-ui", "--lang", "en")
+    assert again.wait() == 3
+    assert "no longer finite" in again.err
 
     terminal = place.terminal("attach", "rn1-0002")
     terminal.wait_for("diverged · epoch")
@@ -100,7 +100,11 @@ def test_network_that_raises_in_the_middle(place: Place) -> None:
     assert "Traceback" in log
     assert "raising.py" in log
     network.write_text(RAISING_NETWORK.replace("> 70", "> 10_000"))
-    assert place.fork("resume", directory.id, "--no-ui").wait() == 0
+    assert place.fork("resume", directory.id, "--no-ui").wait() == 1
+    assert place.fork("resume", directory.id, "--no-ui", "--changed").wait() == 0
+    kept = directory.path / "source"
+    assert (kept / "raising.py").read_text() == RAISING_NETWORK
+    assert (kept / "changed-1" / "raising.py").read_text() == network.read_text()
 
 
 def _write_mnist(data_dir: Path) -> None:
@@ -182,7 +186,7 @@ def test_disk_full_from_the_start(place: Place) -> None:
         assert "No space left" in run.err.splitlines()[-1]
         assert len(run.err.splitlines()) == 1
         ballast.unlink()
-        assert list(place.runs_dir.iterdir()) == []
+        assert list(place.runs_dir.glob("*-*")) == []
 
 
 def test_file_size_limit(place: Place) -> None:

@@ -7,8 +7,6 @@ import os
 import shutil
 import signal
 import stat
-import subprocess
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,31 +16,14 @@ from core.runs import lease
 from core.runs.directory import Run
 from core.runs.events import CheckpointSaved, Event, Progress, RunStarted
 from tests.core.runs.run_files import checkpoints_of
+from tests.end_to_end.namespaces import CONTAINER, age, another_host, has_namespaces
 from tests.end_to_end.terminal import Place, all_events, batch_losses, predictions, wait_for_event, wait_until
 
 pytestmark = pytest.mark.slow
 
 OPTIONS = ("--epochs", "2", "--seed", "3")
 JOB = ("--dataset", "sample", "--threads", "1", "--lang", "en", *OPTIONS)
-CONTAINER = ("unshare", "--pid", "--fork", "--mount-proc")
-is_root = pytest.mark.skipif(
-    os.geteuid() != 0
-    or shutil.which("unshare") is None
-    or subprocess.run([*CONTAINER, "true"], check=False).returncode != 0,
-    reason="needs namespaces",
-)
-
-
-def another_host(place: Place) -> Sequence[str]:
-    """Return the start of a command that runs as on another host: with another boot id and another name."""
-    boot = place.folder / "boot_id"
-    boot.write_text("another-boot\n")
-    script = f'mount --bind {boot} /proc/sys/kernel/random/boot_id && hostname elsewhere && exec "$@"'
-    return ("unshare", "--mount", "--uts", "sh", "-c", script, "sh")
-
-
-def age(run: Run, seconds: float = 1000) -> None:
-    os.utime(lease.path(run.path), (time.time() - seconds,) * 2)
+needs_namespaces = pytest.mark.skipif(not has_namespaces(), reason="needs namespaces")
 
 
 def states(place: Place, prefix: Sequence[str] = ()) -> dict[str, str]:
@@ -51,7 +32,7 @@ def states(place: Place, prefix: Sequence[str] = ()) -> dict[str, str]:
     return {entry["id"]: entry["state"] for entry in json.loads(listed.out)}
 
 
-@is_root
+@needs_namespaces
 def test_a_living_run_is_not_called_crashed_from_a_container_nor_from_another_host(place: Place) -> None:
     place.train(*OPTIONS, pause=0.2)
     run = place.run()
@@ -65,7 +46,7 @@ def test_a_living_run_is_not_called_crashed_from_a_container_nor_from_another_ho
     wait_until(lambda: states(place) == {run.id: "stopped"}, "the end")
 
 
-@is_root
+@needs_namespaces
 def test_a_process_that_halts_is_superseded_from_another_host_and_writes_nothing_more(place: Place) -> None:
     reference = place.train(*OPTIONS)
     assert reference.wait() == 0
@@ -240,6 +221,7 @@ def test_a_changed_network_is_not_resumed(place: Place) -> None:
     refused = place.fork("resume", run.id, "--no-ui", "--lang", "en")
     assert refused.wait() == 1
     assert f"slow.py is not as it was when run {run.id} was trained. Put it back" in refused.err
+    assert "--changed" in refused.err
     place.network_path.write_text(source)
     assert place.fork("resume", "--no-ui").wait() == 0
 

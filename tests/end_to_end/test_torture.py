@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_nothing_is_lost(tmp_path: Path, forks: Callable[[], ForkServer], capsys: pytest.CaptureFixture[str]) -> None:
-    assert torture(2, 1, tmp_path / "place", forks()) == []
+    assert torture(2, 1, tmp_path / "place", forks(), flips=1) == []
     said = capsys.readouterr().out
     assert "runs that came back: 2 of 2" in said
     faults = re.search(r"2 rounds, (\d+) faults", said)

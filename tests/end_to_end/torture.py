@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
 import shutil
@@ -13,15 +14,27 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from core.runs import lease
 from core.runs.directory import Run
 from core.runs.events import Progress, RunStarted
+from tests.core.runs.run_files import checkpoints_of
 from tests.end_to_end.forks import ForkServer
-from tests.end_to_end.terminal import Background, Place, all_events, batch_losses, predictions, wait_until
+from tests.end_to_end.namespaces import CONTAINER, age, another_host, has_namespaces
+from tests.end_to_end.terminal import (
+    Background,
+    Place,
+    all_events,
+    batch_losses,
+    predictions,
+    wait_for_event,
+    wait_until,
+)
 
 EPOCHS, STEPS = 3, 40
 OPTIONS = ("--epochs", str(EPOCHS), "--batch-size", "100")
@@ -37,7 +50,7 @@ class Round:
     def __init__(self, place: Place, moments: random.Random, seed: int) -> None:
         self.place = place
         self.moments = moments
-        others = set(place.runs_dir.iterdir())
+        others = set(place.runs_dir.glob("*-*"))
         self.worker = place.train(*OPTIONS, "--seed", str(seed), pause=PAUSE_S, BALLAST=BALLAST)
         (path,) = wait_until(lambda: set(place.runs_dir.glob("slow-*")) - others, "a new run")
         self.run = Run(path)
@@ -58,7 +71,9 @@ class Round:
             if code == 0:
                 return
             state = self.run.state()
-            assert state in ("crashed", "stopped"), f"{state} after exit code {code}: {self.worker.err[-300:]}"
+            assert state in ("crashed", "stopped", "silent"), (
+                f"{state} after exit code {code}: {self.worker.err[-300:]}"
+            )
             self.resume()
         raise AssertionError("it never ended")
 
@@ -180,6 +195,47 @@ def _resumed_while_it_runs(this: Round) -> None:
     assert code == 1 or this.run.state() == "done", f"a second resumption gave {code}"
 
 
+def _warned_by_a_batch_system(this: Round) -> None:
+    _end_with(this, this.moments.choice([signal.SIGUSR1, signal.SIGUSR2]))
+
+
+def _looked_at_from_a_container(this: Round) -> None:
+    if not has_namespaces():
+        this.injected[-1] += "_(no_namespaces_here)"
+        return
+    listed = this.place.start("runs", "--json", prefix=CONTAINER)
+    assert listed.wait() == 0
+    state = next(each["state"] for each in json.loads(listed.out) if each["id"] == this.run.id)
+    assert state == "running" or this.worker.poll() is not None, f"called {state} while it runs"
+
+
+def _halted_and_superseded_from_another_host(this: Round) -> None:
+    if not has_namespaces():
+        this.injected[-1] += "_(no_namespaces_here)"
+        return
+    halted, known = this.worker, _newest_start(this.run)
+    halted.signal(signal.SIGSTOP)
+    age(this.run)
+    this.worker = this.place.start(
+        *("resume", this.run.id, "--no-ui", "--lang", "en"),
+        prefix=another_host(this.place),
+        PAUSE=str(PAUSE_S),
+        BALLAST=BALLAST,
+    )
+    wait_until(lambda: this.worker.poll() is not None or _newest_start(this.run) != known, "the other process")
+    halted.signal(signal.SIGCONT)
+    code = halted.wait()
+    assert code == 1 or this.run.state() == "done", f"the process that was superseded gave {code}"
+
+
+def _killed_and_its_newest_checkpoint_damaged(this: Round) -> None:
+    this.worker.kill()
+    saved = checkpoints_of(this.run)
+    if len(saved) > 1:
+        flip_a_bit(saved[-1], this.moments)
+    this.resume()
+
+
 FAULTS: tuple[Callable[[Round], None], ...] = (
     _killed,
     _killed_in_a_save,
@@ -192,6 +248,10 @@ FAULTS: tuple[Callable[[Round], None], ...] = (
     _watched_by_a_dashboard_that_loses_its_terminal,
     _disk_full_for_a_while,
     _resumed_while_it_runs,
+    _warned_by_a_batch_system,
+    _looked_at_from_a_container,
+    _halted_and_superseded_from_another_host,
+    _killed_and_its_newest_checkpoint_damaged,
 )
 
 
@@ -207,7 +267,65 @@ def lost(run: Run, reference: dict[str, Any]) -> list[str]:
         found.append(f"the losses of {other} batches differ")
     if predictions(run) != reference["predictions"]:
         found.append("the predictions differ")
+    lines = [json.loads(line) for line in run.events_path.read_bytes().splitlines() if line.endswith(b"}")]
+    attempts = [line["attempt"] for line in lines]
+    if attempts != sorted(attempts):
+        found.append("two processes have written at once")
     return found
+
+
+def flipped_bits(number: int, place: Place, moments: random.Random, reference: dict[str, Any]) -> list[str]:
+    """Resume from so many checkpoints, each with one flipped bit; return what was lost."""
+    stopped = place.train(*OPTIONS, "--seed", "1", pause=PAUSE_S)
+    run = place.run()
+    wait_for_event(run, Progress, lambda event: event.epoch == 2)
+    stopped.signal(signal.SIGTERM)
+    stopped.wait()
+    lost_in_all = []
+    for position in range(number):
+        copy = Run(shutil.copytree(run.path, run.path.with_name(f"slow-{9000 + position}")))
+        flip_a_bit(checkpoints_of(copy)[-1], moments)
+        resumed = place.fork("resume", copy.id, "--no-ui", "--lang", "en")
+        code = resumed.wait()
+        problems = lost(copy, reference) if code == 0 else [f"exit code {code}: {resumed.err[-300:]}"]
+        if "is damaged" not in resumed.err:
+            problems.append("the damage was not noticed")
+        lost_in_all += [f"flipped bit {position}: {problem}" for problem in problems]
+        shutil.rmtree(copy.path)
+    print(f"flipped bits in {number} checkpoints; lost: {len(lost_in_all)}", flush=True)
+    shutil.rmtree(run.path)
+    return lost_in_all
+
+
+def flip_a_bit(path: Path, moments: random.Random) -> None:
+    content = bytearray(path.read_bytes())
+    content[moments.randrange(len(content))] ^= 1 << moments.randrange(8)
+    path.write_bytes(content)
+
+
+class Observer:
+    """A reader that looks at a run all the time, and remembers when it called a living process dead."""
+
+    def __init__(self, this: Round) -> None:
+        self._round = this
+        self._is_over = threading.Event()
+        self.wrong: list[str] = []
+        self._thread = threading.Thread(target=self._look)
+        self._thread.start()
+
+    def _look(self) -> None:
+        while not self._is_over.wait(0.02):
+            worker, newest = self._round.worker, lease.read(self._round.run.path)
+            state = self._round.run.state()
+            still = lease.read(self._round.run.path)
+            is_its = newest is not None and newest == still and newest.pid == worker.pid
+            if state in ("crashed", "silent") and is_its and worker.poll() is None:
+                self.wrong.append(f"a living run was called {state}")
+
+    def end(self) -> list[str]:
+        self._is_over.set()
+        self._thread.join()
+        return sorted(set(self.wrong))
 
 
 def _mount(folder: Path) -> bool:
@@ -219,7 +337,7 @@ def _mount(folder: Path) -> bool:
     )
 
 
-def torture(rounds: int, seed: int, folder: Path, forks: ForkServer) -> list[str]:
+def torture(rounds: int, seed: int, folder: Path, forks: ForkServer, flips: int = 20) -> list[str]:
     """Run the rounds; return what was lost, one line for each loss."""
     place = Place(folder, lambda: forks)
     is_disk = _mount(place.runs_dir)
@@ -229,9 +347,10 @@ def torture(rounds: int, seed: int, folder: Path, forks: ForkServer) -> list[str
         reference: dict[str, Any] = {"losses": batch_losses(place.run()), "predictions": predictions(place.run())}
         assert len(reference["losses"]) == EPOCHS * STEPS
         counts: Counter[str] = Counter()
-        came_back, batches, losses = 0, 0, []
+        came_back, batches, losses = 0, 0, flipped_bits(flips, place, moments, reference)
         for number in range(1, rounds + 1):
             this = Round(place, moments, 1)
+            observer = Observer(this)
             problems = []
             try:
                 for _ in range(moments.randrange(1, 4)):
@@ -242,6 +361,7 @@ def torture(rounds: int, seed: int, folder: Path, forks: ForkServer) -> list[str
                 problems = lost(this.run, reference)
             except (AssertionError, OSError) as error:
                 problems = [str(error)]
+            problems += observer.end()
             counts.update(this.injected)
             outcome = "; ".join(problems) or "nothing lost"
             print(f"round {number:3}: {', '.join(this.injected).replace('_', ' ') or 'nothing'}: {outcome}", flush=True)

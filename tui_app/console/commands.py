@@ -192,13 +192,16 @@ def resume(
     ] = None,
     no_ui: NoUi = False,
     trust: Trust = False,
+    changed: Annotated[
+        bool, typer.Option("--changed", help=_("Go on although the network's files have changed since."))
+    ] = False,
     json: Json = False,
     runs_dir: RunsDir = None,
     lang: Lang = None,
 ) -> int:
     folder = _runs_dir(runs_dir or context.obj)
     found = directory.find(folder, run, RESUMABLE)
-    resumption.check_resumable(found, trust=trust)
+    resumption.check_resumable(found, trust=trust, changed=changed)
     if no_ui or json or _no_dashboard():
         from tui_app.console import training_command
 
