@@ -14,7 +14,8 @@ from core.catalogue import EXAM_PAIR, NETWORKS
 from core.config import RunConfig, check_new, setting_from_text
 from core.messages import Problem
 from core.runs import directory
-from core.runs.record import LIVE
+from core.runs.record import LIVE, State
+from tui_app.console import completion
 from tui_app.console.options import takes_settings
 from tui_app.i18n import LANGUAGES, _
 
@@ -54,12 +55,35 @@ app = typer.Typer(
     subcommand_metavar=_("COMMAND [ARGUMENTS]..."),
 )
 
-RunId = Annotated[str | None, typer.Argument(metavar=_("RUN"), help=_("A run's id (the newest if none is given)."))]
-RunIdNeeded = Annotated[str, typer.Argument(metavar=_("RUN"), help=_("A run's id."))]
+
+def _runs_dir(given: str | None) -> Path:
+    return paths.absolute(given) if given else paths.default_runs_dir()
+
+
+def _run_argument(help: str, *states: State) -> Any:
+    """Make the argument RUN, completed with the ids of runs in any state or in one of these."""
+    return typer.Argument(metavar=_("RUN"), help=help, autocompletion=completion.runs_in(_runs_dir, *states))
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from core.doctor import version
+
+        print(f"mnist-tui {version() or '?'}")
+        raise typer.Exit()
+
+
+def _networks() -> list[str]:
+    return list(NETWORKS)
+
+
+RunId = Annotated[str | None, _run_argument(_("A run's id (the newest if none is given)."))]
+RunIdNeeded = Annotated[str, _run_argument(_("A run's id."))]
 Configurations = Annotated[
     list[str] | None,
     typer.Argument(
         metavar=_("CONFIG"),
+        autocompletion=_networks,
         show_default=False,
         help=_("Networks, two or more; any may have settings of its own: RN_2 RN_2+dropout=0.3.")
         + " "
@@ -72,11 +96,15 @@ RunsDir = Annotated[
 ]
 Lang = Annotated[str | None, typer.Option(metavar="|".join(LANGUAGES), help=_("The language. [default: the locale's]"))]
 Json = Annotated[bool, typer.Option("--json", help=_("Print JSON on stdout instead of text."))]
+Version = Annotated[
+    bool, typer.Option("--version", callback=_version, is_eager=True, help=_("Print the version and exit."))
+]
 NoUi = Annotated[bool, typer.Option("--no-ui", help=_("Train in the foreground and print, without the dashboard."))]
 
 
-def _network_metavar() -> str:
-    return "|".join((*NETWORKS, _("FILE:CLASS")))
+def _network_argument() -> Any:
+    metavar = "|".join((*NETWORKS, _("FILE:CLASS")))
+    return typer.Argument(metavar=metavar, help=_("A network."), autocompletion=_networks)
 
 
 @app.callback(invoke_without_command=True, help=_("Train the exam's two networks on MNIST, and watch them learn."))
@@ -89,6 +117,7 @@ def dashboard(
     json: Json = False,
     runs_dir: RunsDir = None,
     lang: Lang = None,
+    version: Version = False,
 ) -> int | None:
     context.obj = runs_dir
     if context.invoked_subcommand is not None:
@@ -106,7 +135,7 @@ def dashboard(
 @app.command(cls=_Command, help=_("Print the layer table of a network (of each built-in one if none is given)."))
 @takes_settings(only=("dropout", "width", "batch_norm"))
 def layers(
-    network: Annotated[str | None, typer.Argument(metavar=_network_metavar(), help=_("A network."))] = None,
+    network: Annotated[str | None, _network_argument()] = None,
     *,
     settings: dict[str, Any],
     json: Json = False,
@@ -225,7 +254,7 @@ def compare(
         until_decided=until_decided,
         settings=RunConfig(**settings, seed=0),
         conditions=tuple(default()) if conditions else (),
-        report=Path(report).expanduser() if report is not None else None,
+        report=paths.absolute(report) if report is not None else None,
         margin=check_margin(margin),
         json=json,
     )
@@ -235,7 +264,7 @@ def compare(
 @app.command(cls=_Command, help=_("Test finished runs on shifted, rotated and noisy digits, without retraining."))
 def conditions(
     context: typer.Context,
-    run: Annotated[list[str], typer.Argument(metavar=_("RUN"), help=_("Ids of runs."))],
+    run: Annotated[list[str], _run_argument(_("Ids of runs."), "done")],
     shift: Annotated[str | None, typer.Option(metavar="N,N,...", help=_("Shifts in pixels, 1 to 4."))] = None,
     turn: Annotated[str | None, typer.Option(metavar="N,N,...", help=_("Rotations in degrees, 5 to 45."))] = None,
     noise: Annotated[
@@ -254,8 +283,37 @@ def conditions(
     return print_conditions(_runs_dir(runs_dir or context.obj), run, asked or default(), json=json)
 
 
-def _runs_dir(given: str | None) -> Path:
-    return Path(given).expanduser().absolute() if given else paths.default_runs_dir()
+@app.command(cls=_Command, help=_("Say what there is here, whether it works, and what to do where it does not."))
+@takes_settings(only=("data_dir",))
+def doctor(
+    context: typer.Context,
+    *,
+    settings: dict[str, Any],
+    json: Json = False,
+    runs_dir: RunsDir = None,
+    lang: Lang = None,
+) -> int:
+    from tui_app.console.doctor_command import print_doctor
+
+    data_dir = Path(settings["data_dir"]) if settings else paths.default_data_dir()
+    return print_doctor(_runs_dir(runs_dir or context.obj), data_dir, json=json)
+
+
+@app.command("completion", cls=_Command, help=_("Print what completes commands, options and runs in your shell."))
+def print_completion(
+    shell: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="|".join(completion.SHELLS),
+            help=_("A shell (yours if none is given). In its startup file: {line}").format(
+                line=completion.STARTUP_LINE
+            ),
+            autocompletion=lambda: list(completion.SHELLS),
+        ),
+    ] = None,
+    lang: Lang = None,
+) -> None:
+    print(completion.script(shell))
 
 
 def _no_dashboard() -> bool:
