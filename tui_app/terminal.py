@@ -17,7 +17,20 @@ SIMPLIFY = "mnist-tui-simplify"
 # Consoles of the kernel and terminals of old have a font of a few hundred characters: `?` for every braille one.
 _FEW_CHARACTERS = re.compile(r"(screen\.)?(linux|vt\d|ansi|cons\d|sun|wy\d)")
 _SIMILAR = str.maketrans(
-    {"●": "o", "○": "o", "•": "*", "◆": "v", "■": "#", "▶": ">", "▸": ">", "◀": "<", "▲": "^", "▼": "v", "▾": "v"}
+    {
+        "●": "o",
+        "○": "o",
+        "⭘": "o",
+        "•": "*",
+        "◆": "v",
+        "■": "#",
+        "▶": ">",
+        "▸": ">",
+        "◀": "<",
+        "▲": "^",
+        "▼": "v",
+        "▾": "v",
+    }
     | {"→": ">", "←": "<", "↑": "^", "↓": "v", "–": "-", "—": "-", "−": "-", "×": "x", "±": "~", "·": ".", "…": "."}
     | {"«": '"', "»": '"', "’": "'", "°": "o", "⌈": "[", "⌉": "]", "⌊": "[", "⌋": "]", "œ": "e", "Œ": "E"}
 )

@@ -67,9 +67,9 @@ def out_of_memory(error: BaseException) -> Problem | None:
     A full GPU raises `OutOfMemoryError`, or another `RuntimeError` where a library needs room for itself. None of them
     says reliably which GPU it is: it is the one that was last resolved, as a process trains on one device.
     """
-    text = str(error)
-    host_is_full = isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and _HOST_REFUSAL in text)
-    if not host_is_full and not (isinstance(error, RuntimeError) and any(sign in text for sign in _DEVICE_REFUSALS)):
+    said = str(error)
+    host_is_full = isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and _HOST_REFUSAL in said)
+    if not host_is_full and not (isinstance(error, RuntimeError) and any(sign in said for sign in _DEVICE_REFUSALS)):
         return None
     devices = available()
     full = next((device for device in devices if _resolved is not None and device.id == str(_resolved)), None)

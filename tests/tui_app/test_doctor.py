@@ -11,7 +11,7 @@ from core.machine import DeviceInfo
 from core.messages import Message
 from tui_app import cli
 from tui_app.console import doctor_command
-from tui_app.console.doctor_command import Report
+from tui_app.console.doctor_command import Examination
 
 GIB = 1 << 30
 CPU = DeviceInfo("cpu", "A processor")
@@ -58,7 +58,7 @@ def test_each_fault_has_a_way_out(facts: pytest.MonkeyPatch, capsys: pytest.Capt
     facts.setattr(doctor, "versions", lambda: {"python": "3.11", "plotext": None})
     facts.setattr(doctor, "devices", lambda: Devices([FULL], lost=["cuda:0"], unusable_driver=True))
     facts.setattr(doctor, "data_sets", lambda _path: sets)
-    facts.setattr(doctor, "folder", lambda _path: Folder("/there", False, None, None, "nfs4", "ignored"))
+    facts.setattr(doctor, "folder", lambda _path: Folder("/[b]there", False, None, None, "nfs4", "ignored"))
     code, text = page(capsys, "--lang", "en", "--data-dir", "/there")
     assert code == 0
     for line in (
@@ -66,10 +66,10 @@ def test_each_fault_has_a_way_out(facts: pytest.MonkeyPatch, capsys: pytest.Capt
         "cuda:1    warning  A GPU, 0.5 of 80.0 GiB free, 97% in use. It is nearly full: choose another --device.",
         "cuda:0    warning  does not answer: the driver has lost this GPU. Look at nvidia-smi",
         "cuda      warning  there is an NVIDIA driver, but torch finds no GPU. Update",
-        "Data      ok       /there, no data set yet",
+        "Data      ok       /[b]there, no data set yet",
         "kmnist    warning  /there/x is damaged. Delete /there/x.",
         "qmnist    warning  incomplete. A run downloads what is missing.",
-        "Runs      warning  /there, nfs4, locks do not work on this file system. Start",
+        "Runs      warning  /[b]there, nfs4, locks do not work on this file system. Start",
     ):
         assert f"\n{line}" in f"\n{text}"
 
@@ -85,7 +85,7 @@ def test_what_makes_training_impossible_is_an_error(
     assert code == 1
     text = " ".join(text.replace("\u202f", "").split())
     assert "Appareils erreur torch ne peut pas être chargé: No module named 'torch'. Réinstallez" in text
-    assert "non inscriptible: permission refusée. Sans MNIST" in text
+    assert "non inscriptible: accès refusé. Sans MNIST" in text
     assert "Choisissez un dossier accessible en écriture" in text
     facts.setattr(doctor, "devices", lambda: Devices([CPU]))
     assert page(capsys)[0] == 1
@@ -96,10 +96,10 @@ def test_what_makes_training_impossible_is_an_error(
 def test_json_has_the_facts_and_the_sentences(facts: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     facts.setattr(doctor, "devices", lambda: Devices([FULL]))
     code, text = page(capsys, "--json", "--lang", "en")
-    report = msgspec.json.decode(text, type=Report)
+    report = msgspec.json.decode(text, type=Examination)
     assert code == 0
     assert report.devices.available == [FULL]
     assert report.cores == Cores(8, 4, 1.5, 1)
     assert report.data_sets == {"mnist": "whole"}
     assert (report.language, report.locale, report.terminal.columns) == ("en", "LC_ALL=C.UTF-8", None)
-    assert [line.subject for line in report.lines if line.level == "warning"] == ["cuda:1"]
+    assert [each.subject for each in report.findings if each.level == "warning"] == ["cuda:1"]

@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from core import doctor
 from core.catalogue import DATA_SETS
@@ -28,7 +29,7 @@ _SMALL_SCREEN = (80, 24)
 _CHOOSE_RUNS = N_("Choose a writable folder with --runs-dir or MNIST_TUI_RUNS.")
 
 
-class Line(msgspec.Struct, frozen=True):
+class Finding(msgspec.Struct, frozen=True):
     """A line of the page, in the chosen language; `advice` is the way out."""
 
     subject: str
@@ -48,8 +49,8 @@ class TerminalFacts(msgspec.Struct, frozen=True):
     utf8: bool
 
 
-class Report(msgspec.Struct, frozen=True):
-    """What `--json` prints: the facts, and the lines that say what they mean."""
+class Examination(msgspec.Struct, frozen=True):
+    """What `--json` prints: the facts, and the findings that say what they mean."""
 
     versions: dict[str, str | None]
     """Version of Python and of each package by its name; null for one that is not installed."""
@@ -62,7 +63,7 @@ class Report(msgspec.Struct, frozen=True):
     locale: str
     """The environment's locale, as `LANG=fr_FR.UTF-8`; empty if there is none."""
     language: str
-    lines: list[Line]
+    findings: list[Finding]
 
 
 def print_doctor(runs_dir: Path, data_dir: Path, *, json: bool) -> int:
@@ -71,89 +72,92 @@ def print_doctor(runs_dir: Path, data_dir: Path, *, json: bool) -> int:
     devices, cores, versions = doctor.devices(), doctor.cores(), doctor.versions()
     data_folder, runs_folder, data_sets = doctor.folder(data_dir), doctor.folder(runs_dir), doctor.data_sets(data_dir)
     screen, locale = _terminal(), _locale()
-    lines = [
+    findings = [
         _versions(versions),
         *_devices(devices),
         _cores(cores),
         *_data(data_folder, data_sets),
         _runs(runs_folder),
-        _screen(screen),
-        Line(_("Language"), "ok", ", ".join(filter(None, (i18n.language(), printable(locale))))),
+        _dashboard_on(screen),
+        Finding(_("Language"), "ok", ", ".join(filter(None, (i18n.language(), printable(locale))))),
     ]
     if json:
         states = {each.name: each.state for each in data_sets}
-        report = Report(
-            versions, devices, cores, data_folder, states, runs_folder, screen, locale, i18n.language(), lines
+        report = Examination(
+            versions, devices, cores, data_folder, states, runs_folder, screen, locale, i18n.language(), findings
         )
         text = msgspec.json.format(msgspec.json.encode(report)).decode()
         print(i18n.printable_json(text), file=terminal.output())
     else:
-        tables.print_table(_page(lines))
-    return int(any(line.level == "error" for line in lines))
+        tables.print_table(_page(findings))
+    return int(any(each.level == "error" for each in findings))
 
 
-def _page(lines: list[Line]) -> Table:
+def _page(findings: list[Finding]) -> Table:
     names = {"ok": _("ok"), "warning": _("warning"), "error": _("error")}
     grid = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
-    for line in lines:
-        grid.add_row(line.subject, names[line.level], f"{line.text}. {line.advice}" if line.advice else line.text)
+    for each in findings:
+        text = f"{each.text}. {each.advice}" if each.advice else each.text
+        grid.add_row(each.subject, names[each.level], Text(text))  # a path is not to be read as markup
     return grid
 
 
-def _versions(versions: dict[str, str | None]) -> Line:
+def _versions(versions: dict[str, str | None]) -> Finding:
     missing = [name for name, version in versions.items() if version is None]
     text = ", ".join(f"{name} {version}" for name, version in versions.items() if version is not None)
     if not missing:
-        return Line(_("Versions"), "ok", text)
+        return Finding(_("Versions"), "ok", text)
     text += ", " + _("not installed: {names}").format(names=", ".join(missing))
-    return Line(_("Versions"), "warning", text, _("Install mnist-tui again, with pip."))
+    return Finding(_("Versions"), "warning", text, _("Install mnist-tui again, with pip."))
 
 
-def _devices(devices: Devices) -> Iterator[Line]:
+def _devices(devices: Devices) -> Iterator[Finding]:
     if devices.fault is not None:
         text = _("torch cannot be loaded: {reason}").format(reason=printable(devices.fault))
-        yield Line(_("Devices"), "error", text, _("Install mnist-tui again, with pip."))
+        yield Finding(_("Devices"), "error", text, _("Install mnist-tui again, with pip."))
     for device in devices.available:
         if device.free_memory is not None and device.free_memory < _GIB:
-            yield Line(device.id, "warning", wording.device(device), _("It is nearly full: choose another --device."))
+            yield Finding(
+                device.id, "warning", wording.device(device), _("It is nearly full: choose another --device.")
+            )
         else:
-            yield Line(device.id, "ok", wording.device(device))
+            yield Finding(device.id, "ok", wording.device(device))
     for name in devices.lost:
         advice = _("Look at nvidia-smi; resetting the GPU or restarting the machine may bring it back.")
-        yield Line(name, "warning", _("does not answer: the driver has lost this GPU"), advice)
+        yield Finding(name, "warning", _("does not answer: the driver has lost this GPU"), advice)
     if devices.unusable_driver:
         text = _("there is an NVIDIA driver, but torch finds no GPU")
-        yield Line("cuda", "warning", text, _("Update the driver, or correct CUDA_VISIBLE_DEVICES."))
+        yield Finding("cuda", "warning", text, _("Update the driver, or correct CUDA_VISIBLE_DEVICES."))
 
 
-def _cores(cores: Cores) -> Line:
+def _cores(cores: Cores) -> Finding:
     text = _("{usable} used, {machine} in the machine; limits: affinity {affinity}, CPU quota {quota}").format(
         usable=cores.usable,
         machine=cores.machine,
         affinity=cores.affinity,
         quota="–" if cores.quota is None else i18n.short(cores.quota),
     )
-    return Line(_("Cores"), "ok", text)
+    return Finding(_("Cores"), "ok", text)
 
 
-def _data(folder: Folder, found: list[doctor.DataSet]) -> Iterator[Line]:
+def _data(folder: Folder, found: list[doctor.DataSet]) -> Iterator[Finding]:
     whole = [DATA_SETS[each.name].title for each in found if each.state == "whole"]
     text = printable(folder.path) + ", " + (", ".join(whole) or _("no data set yet"))
     if folder.fault is not None and "MNIST" not in whole:
         text += ", " + _("not writable: {reason}").format(reason=i18n.system_reason(folder.fault))
         advice = _("Without MNIST only the sample can be trained on: choose another folder with --data-dir.")
-        yield Line(_("Data"), "warning", text, advice)
+        yield Finding(_("Data"), "warning", text, advice)
     else:
-        yield Line(_("Data"), "ok", text)
+        yield Finding(_("Data"), "ok", text)
     for each in found:
         if each.fault is not None:
             advice = say(each.advice) if each.advice is not None else ""
-            yield Line(each.name, "warning", say(each.fault), advice)
+            yield Finding(each.name, "warning", say(each.fault), advice)
         elif each.state == "incomplete":
-            yield Line(each.name, "warning", _("incomplete"), _("A run downloads what is missing."))
+            yield Finding(each.name, "warning", _("incomplete"), _("A run downloads what is missing."))
 
 
-def _runs(folder: Folder) -> Line:
+def _runs(folder: Folder) -> Finding:
     level: Level = "ok"
     advice = ""
     text = printable(folder.path)
@@ -172,20 +176,20 @@ def _runs(folder: Folder) -> Line:
         level = "warning"
         text += ", " + _("locks do not work on this file system")
         advice = _("Start and resume a run on one machine only, or choose a local folder with --runs-dir.")
-    return Line(_("Runs"), level, text, advice)
+    return Finding(_("Runs"), level, text, advice)
 
 
-def _screen(screen: TerminalFacts) -> Line:
+def _dashboard_on(screen: TerminalFacts) -> Finding:
     if screen.columns is None or screen.rows is None:
-        return Line(_("Terminal"), "ok", _("none: text mode, as with --no-ui"))
+        return Finding(_("Terminal"), "ok", _("none: text mode, as with --no-ui"))
     text = f"{printable(screen.term)}, {screen.columns}×{screen.rows}, "
     text += _("colours: {depth}").format(depth=screen.colours) if screen.colours else _("no colours")
     if not screen.utf8:
         advice = _("Charts are drawn in ASCII: a UTF-8 locale, such as LANG=C.UTF-8, and xterm show more.")
-        return Line(_("Terminal"), "warning", text, advice)
+        return Finding(_("Terminal"), "warning", text, advice)
     if screen.columns < _SMALL_SCREEN[0] or screen.rows < _SMALL_SCREEN[1]:
-        return Line(_("Terminal"), "warning", text, _("Enlarge it: the dashboard needs 80×24."))
-    return Line(_("Terminal"), "ok", text + ", UTF-8")
+        return Finding(_("Terminal"), "warning", text, _("Enlarge it: the dashboard needs 80×24."))
+    return Finding(_("Terminal"), "ok", text + ", UTF-8")
 
 
 def _terminal() -> TerminalFacts:
