@@ -14,7 +14,7 @@ from typing import Literal
 
 import msgspec
 
-from core import machine
+from core import files, machine
 from core.catalogue import DATA_SETS
 from core.data import raw_files
 from core.machine import DeviceInfo
@@ -24,7 +24,7 @@ PACKAGES = ("mnist-tui", "torch", "torchvision", "textual", "plotext", "numpy")
 
 DataState = Literal["whole", "incomplete", "damaged", "absent"]
 Locks = Literal["work", "ignored", "refused", "untried"]
-"""`ignored`: a second lock is granted beside the first; `refused`: no lock is granted; `untried`: nothing to lock."""
+"""`ignored`: a second lock is granted beside the first; `refused`: no lock is granted; `untried`: no file to lock."""
 
 
 class Cores(msgspec.Struct, frozen=True):
@@ -117,22 +117,22 @@ def _data_set(name: str, data_dir: Path) -> DataSet:
 
 
 def folder(path: Path) -> Folder:
-    """Try what a run needs of its folder: a file, and a lock on it. Nothing is left behind, and no folder made."""
-    place = next(filter(_is_folder, (path, *path.parents)), Path("/"))
+    """Try what a run needs of its folder, or of the nearest one above: a file, and a lock. Nothing is left behind."""
+    ways = (path, *path.parents)
+    place = next(filter(_is_folder, ways), Path("/"))
     fault: str | None = None
     locks: Locks = "untried"
-    if place == path:
-        try:
-            with tempfile.NamedTemporaryFile(dir=path, prefix=".doctor.") as file:
-                file.write(b"x" * 4096)
-                file.flush()
-                locks = _try_locks(file.name)
-        except OSError as error:
-            fault = reason(error)
-    elif not os.access(place, os.W_OK | os.X_OK):
-        fault = os.strerror(errno.EACCES)
-    elif path.exists():
-        fault = os.strerror(errno.ENOTDIR)
+    try:
+        with tempfile.NamedTemporaryFile(dir=place, prefix=".doctor.") as file:
+            file.write(b"x" * 4096)
+            file.flush()
+            locks = _try_locks(file.name)
+        if any(each.exists() for each in ways[: ways.index(place)]):
+            fault = os.strerror(errno.ENOTDIR)
+        elif files.disk_is_full(place):
+            fault = os.strerror(errno.ENOSPC)
+    except OSError as error:
+        fault = reason(error)
     try:
         free = shutil.disk_usage(place).free
     except OSError:

@@ -67,7 +67,7 @@ def out_of_memory(error: BaseException) -> Problem | None:
     A full GPU raises `OutOfMemoryError`, or another `RuntimeError` where a library needs room for itself. None of them
     says reliably which GPU it is: it is the one that was last resolved, as a process trains on one device.
     """
-    said = str(error)
+    said = reason(error)
     host_is_full = isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and _HOST_REFUSAL in said)
     if not host_is_full and not (isinstance(error, RuntimeError) and any(sign in said for sign in _DEVICE_REFUSALS)):
         return None
@@ -75,12 +75,12 @@ def out_of_memory(error: BaseException) -> Problem | None:
     full = next((device for device in devices if _resolved is not None and device.id == str(_resolved)), None)
     if host_is_full or full is None or full.id == "cpu":
         advice = N_("Try a smaller batch size, or another device.")
-        return Problem("out of memory: {reason}", advice=advice, reason=reason(error))
+        return Problem("out of memory: {reason}", advice=advice, reason=said)
     advice = N_("Try a smaller batch size, or another device: {others}.")
     others = ", ".join(device.id for device in devices if device is not full)
     if full.free_memory is None or full.total_memory is None:
         text = N_("{device} ({name}) is out of memory: {reason}")
-        return Problem(text, advice=advice, device=full.id, name=full.name, reason=reason(error), others=others)
+        return Problem(text, advice=advice, device=full.id, name=full.name, reason=said, others=others)
     return Problem(
         "{device} ({name}) is out of memory: {free} of {total} MiB are free",
         advice=advice,

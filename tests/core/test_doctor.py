@@ -25,13 +25,19 @@ def test_a_folder_is_tried_and_left_as_it_was(tmp_path: Path) -> None:
 
 def test_a_folder_that_does_not_exist_yet_is_not_made(tmp_path: Path) -> None:
     found = doctor.folder(tmp_path / "a" / "b")
-    assert (found.exists, found.fault, found.locks) == (False, None, "untried")
+    assert (found.exists, found.fault, found.locks) == (False, None, "work")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert doctor.folder(tmp_path / "file").fault == "Not a directory"
+    assert doctor.folder(tmp_path / "file" / "below").fault == "Not a directory"
+
+
+def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.files.disk_is_full", lambda folder: folder == tmp_path)
+    assert doctor.folder(tmp_path / "runs").fault == "No space left on device"
 
 
 def test_a_folder_that_takes_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,7 +58,7 @@ def test_each_fault_has_a_way_out(facts: pytest.MonkeyPatch, capsys: pytest.Capt
     facts.setattr(doctor, "versions", lambda: {"python": "3.11", "plotext": None})
     facts.setattr(doctor, "devices", lambda: Devices([FULL], lost=["cuda:0"], unusable_driver=True))
     facts.setattr(doctor, "data_sets", lambda _path: sets)
-    facts.setattr(doctor, "folder", lambda _path: Folder("/[b]there", False, None, None, "nfs4", "ignored"))
+    facts.setattr(doctor, "folder", lambda _path: Folder("/[b]there", True, None, None, "nfs4", "ignored"))
     code, text = page(capsys, "--lang", "en", "--data-dir", "/there")
     assert code == 0
     for line in (
@@ -86,6 +86,7 @@ def test_what_makes_training_impossible_is_an_error(
     text = " ".join(text.replace("\u202f", "").split())
     assert "Appareils erreur torch ne peut pas être chargé: No module named 'torch'. Réinstallez" in text
     assert "non inscriptible: accès refusé. Sans MNIST" in text
+    assert "sera créé par le premier entraînement, non inscriptible" in text
     assert "Choisissez un dossier accessible en écriture" in text
     facts.setattr(doctor, "devices", lambda: Devices([CPU]))
     assert page(capsys)[0] == 1

@@ -158,25 +158,23 @@ def _data(folder: Folder, found: list[doctor.DataSet]) -> Iterator[Finding]:
 
 
 def _runs(folder: Folder) -> Finding:
+    parts = [printable(folder.path), folder.file_system]
+    if folder.free is not None:
+        parts.append(_("{free} GiB free").format(free=number(folder.free / _GIB, 1)))
+    if not folder.exists:
+        parts.append(_("made by the first run"))
     level: Level = "ok"
     advice = ""
-    text = printable(folder.path)
-    if folder.file_system:
-        text += f", {folder.file_system}"
-    if folder.free is not None:
-        text += ", " + _("{free} GiB free").format(free=number(folder.free / _GIB, 1))
     if folder.fault is not None:
         level, advice = "error", _(_CHOOSE_RUNS)
-        text += ", " + _("not writable: {reason}").format(reason=i18n.system_reason(folder.fault))
+        parts.append(_("not writable: {reason}").format(reason=i18n.system_reason(folder.fault)))
     elif folder.locks == "work":
-        text += ", " + _("locks work")
-    elif folder.locks == "untried":
-        text += ", " + _("made by the first run")
+        parts.append(_("locks work"))
     else:
         level = "warning"
-        text += ", " + _("locks do not work on this file system")
         advice = _("Start and resume a run on one machine only, or choose a local folder with --runs-dir.")
-    return Finding(_("Runs"), level, text, advice)
+        parts.append(_("locks do not work on this file system"))
+    return Finding(_("Runs"), level, ", ".join(filter(None, parts)), advice)
 
 
 def _dashboard_on(screen: TerminalFacts) -> Finding:
