@@ -195,7 +195,8 @@ class RunForm(Vertical):
     @on(Select.Changed, "#device")
     def _describe_device(self) -> None:
         chosen = str(self.query_one("#device", Select).value)
-        info = next((info for info in self._devices if chosen in ("auto", info.id, info.id.split(":")[0])), None)
+        wanted = {"auto": self._devices[0].id if self._devices else "", "cuda": "cuda:0"}.get(chosen, chosen)
+        info = next((info for info in self._devices if info.id == wanted), None)
         if info is not None:
             self.query_one("#device-name", Static).update(Content(wording.device(info)))
 
