@@ -62,7 +62,13 @@ def of_version_1(quota: int) -> dict[str, str]:
         pytest.param("0::/a:b\n", VERSION_2, {"a:b": {"cpu.max": "50000 100000"}}, 0.5, id="v2-colon-in-its-name"),
         pytest.param("0::/\n", VERSION_2, {"": {"cpu.max": "50000 100000"}}, 0.5, id="v2-namespace"),
         pytest.param("0::/docker/abc\n", VERSION_2, {"": {"cpu.max": "50000 100000"}}, 0.5, id="v2-path-of-the-host"),
-        pytest.param("0::/../x\n", VERSION_2, {"": {"cpu.max": "50000 100000"}}, 0.5, id="v2-outside-of-the-namespace"),
+        pytest.param(
+            "0::/../x\n",
+            VERSION_2,
+            {"": {"cpu.max": "50000 100000"}, "../x": {"cpu.max": "10000 100000"}},
+            0.5,
+            id="v2-outside-of-the-namespace",
+        ),
         pytest.param("0::/a\n", VERSION_2, {"a": {"cpu.max": "nonsense"}}, None, id="v2-unreadable"),
         pytest.param("0::/a\n", VERSION_2, {"a": {"cpu.max": "100000 0"}}, None, id="v2-without-a-period"),
         pytest.param(

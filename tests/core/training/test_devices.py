@@ -108,9 +108,10 @@ def test_what_a_slice_does_not_know_hides_nothing(stand_in: Any) -> None:
     assert gpus() == [DeviceInfo("cuda:0", "GPU number 0", None, None, 0.5)]
 
 
-def test_a_named_device_does_not_wake_the_driver(stand_in: Any) -> None:
+def test_a_named_device_does_not_wake_the_driver(stand_in: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     driver = stand_in(GIB, GIB)
     assert devices.resolve("cuda:1") == torch.device("cuda:1")
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _device: pytest.fail("the CPU asks no GPU"))
     assert devices.resolve("cpu") == torch.device("cpu")
     assert driver.inits == 0
 
