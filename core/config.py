@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from core import catalogue, paths
-from core.messages import N_, InvalidSetting
+from core.messages import N_, InvalidSetting, Problem
 
 Precision = Literal["fp32", "tf32", "bf16"]
 PRECISIONS: tuple[str, ...] = get_args(Precision)
@@ -226,7 +226,10 @@ def setting_from_text(field: str, text: str) -> Any:
         except ValueError:
             return _refuse(field, text)
     elif field == "data_dir":
-        return str(Path(text).expanduser().absolute())
+        try:
+            return str(paths.absolute(text))
+        except Problem as problem:
+            raise InvalidSetting(field, problem.message.text, **problem.message.values) from None
     _CHECKS_OF_NEW[field](value)
     if field == "model" and value not in catalogue.NETWORKS:
         return _own_network(value)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 import platform
+import re
+from collections.abc import Iterator
 from contextlib import suppress
+from functools import cache
+from pathlib import Path, PurePosixPath
 
 import msgspec
 
@@ -28,5 +32,75 @@ def cpu_name() -> str:
 
 
 def usable_cores() -> int:
-    """Return the number of cores that this process may use, which can be fewer than the machine has."""
+    """Return the number of cores that this process can keep busy: those of its affinity, or of its quota if fewer.
+
+    A quota is rounded down: with 1.5 cores two threads would stand still for a quarter of the time, each waiting for
+    the other, and with half a core there is still one.
+    """
+    quota = cpu_quota()
+    cores = cores_by_affinity()
+    return cores if quota is None else max(1, min(cores, int(quota)))
+
+
+def cores_by_affinity() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def cpu_quota(process: Path = Path("/proc/self")) -> float | None:
+    """Return the CPU time that the control groups of a process allow it, in cores; None if there is no limit.
+
+    A limit of a group applies to all groups in it, so the least one from the process's group upwards counts.
+    """
+    limits = [limit for folder in _cpu_groups(process) if (limit := _limit(folder)) is not None]
+    return min(limits, default=None)
+
+
+@cache  # there can be thousands of mounts, and the dashboard asks again and again
+def _cpu_groups(process: Path) -> tuple[Path, ...]:
+    """Return the folder of each control group, of version 1 or 2, that can limit the CPU time of a process."""
+    return tuple(_walk_cpu_groups(process))
+
+
+def _walk_cpu_groups(process: Path) -> Iterator[Path]:
+    lines = _text(process / "cgroup").splitlines()
+    # A line is `number:controllers:path`; version 2 has the number 0 and names no controllers.
+    of_process = {controllers: path for _number, controllers, path in (line.split(":", 2) for line in lines)}
+    paths = {
+        "cgroup2": of_process.get(""),
+        "cgroup": next((path for names, path in of_process.items() if "cpu" in names.split(",")), None),
+    }
+    for line in _text(process / "mountinfo").splitlines():
+        mount, _dash, file_system = line.partition(" - ")
+        kind, _source, options = file_system.split(" ", 2)
+        path = paths.get(kind)
+        if path is None or (kind == "cgroup" and "cpu" not in options.split(",")):
+            continue
+        root, mount_point = (_unescaped(field) for field in mount.split(" ")[3:5])
+        # A container sees its own group mounted as the root, and may be told a path from outside of it.
+        is_below = PurePosixPath(path).is_relative_to(root) and ".." not in path
+        inside = PurePosixPath(path).relative_to(root) if is_below else PurePosixPath()
+        yield from (Path(mount_point) / folder for folder in (inside, *inside.parents))
+
+
+def _limit(group: Path) -> float | None:
+    """Return the CPU time that a control group itself allows, in cores; None if it sets no limit."""
+    with suppress(ValueError, ZeroDivisionError):
+        quota, period = (_text(group / "cpu.max") or "max 1").split()
+        if quota != "max":
+            return int(quota) / int(period)
+        quota, period = _text(group / "cpu.cfs_quota_us"), _text(group / "cpu.cfs_period_us")
+        if int(quota) > 0:
+            return int(quota) / int(period)
+    return None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        return ""
+
+
+def _unescaped(field: str) -> str:
+    """Return a field of `mountinfo`, in which a space is written `\\040`."""
+    return re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), field)

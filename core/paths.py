@@ -1,4 +1,4 @@
-"""Default directories for the data and the runs."""
+"""Default directories for the data and the runs, and paths as users type them."""
 
 from __future__ import annotations
 
@@ -7,14 +7,34 @@ from pathlib import Path
 
 from platformdirs import user_data_path
 
+from core.messages import N_, Problem, reason
+
 
 def default_data_dir() -> Path:
-    """Return `$MNIST_TUI_DATA` or, if it is unset, `data` in the program's user data directory."""
-    given = os.environ.get("MNIST_TUI_DATA")
-    return Path(given).expanduser().absolute() if given else user_data_path("mnist-tui") / "data"
+    """Return `$MNIST_TUI_DATA` or, if it is unset, `data` in the program's user data directory. Raises `Problem`."""
+    return _default("MNIST_TUI_DATA", "data")
 
 
 def default_runs_dir() -> Path:
-    """Return `$MNIST_TUI_RUNS` or, if it is unset, `runs` in the program's user data directory."""
-    given = os.environ.get("MNIST_TUI_RUNS")
-    return Path(given).expanduser().absolute() if given else user_data_path("mnist-tui") / "runs"
+    """Return `$MNIST_TUI_RUNS` or, if it is unset, `runs` in the program's user data directory. Raises `Problem`."""
+    return _default("MNIST_TUI_RUNS", "runs")
+
+
+def absolute(typed: str) -> Path:
+    """Return a path with its `~` replaced. Raises `Problem` if there is no such home, or no current folder."""
+    try:
+        return Path(typed).expanduser().absolute()
+    except RuntimeError as error:
+        raise Problem("{path}: there is no such home folder", path=typed) from error
+    except OSError as error:
+        raise Problem("{path} leads nowhere: {reason}", path=typed, reason=reason(error)) from error
+
+
+def _default(variable: str, name: str) -> Path:
+    if given := os.environ.get(variable):
+        return absolute(given)
+    try:
+        return user_data_path("mnist-tui") / name
+    except RuntimeError as error:  # no HOME, and the user is in no list of users, as in many containers
+        advice = N_("Set HOME, or both MNIST_TUI_RUNS and MNIST_TUI_DATA.")
+        raise Problem("this user has no home folder", advice=advice) from error

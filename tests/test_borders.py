@@ -16,8 +16,10 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LEVELS: tuple[tuple[str, ...], ...] = (
-    # Texts, files, the machine and paths: these import nothing else here, nor one another.
-    ("core.messages", "core.files", "core.machine", "core.paths", "core.randomness"),
+    # Texts, files and the machine: these import nothing else here, nor one another.
+    ("core.messages", "core.files", "core.machine", "core.randomness"),
+    # The folders of data and runs.
+    ("core.paths",),
     # The available data sets and built-in networks.
     ("core.catalogue",),
     # Everything that a run needs to be told.
@@ -26,8 +28,8 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("core.runs", "core.data", "core.networks"),
     # Training a network on images.
     ("core.training",),
-    # The names for a notebook.
-    ("core.notebook",),
+    # The names for a notebook, and what there is on this machine.
+    ("core.notebook", "core.doctor"),
     # The process that trains, and the protocol to talk to it.
     ("core.worker",),
     # Several runs, compared.

@@ -51,8 +51,10 @@ def run(arguments: Sequence[str]) -> int:
     i18n.use(language if language in i18n.LANGUAGES else i18n.from_locale())
     import typer
 
+    from tui_app.console import completion
     from tui_app.console.commands import app
 
+    completion.prepare()
     try:
         if language not in (*i18n.LANGUAGES, None):
             return fail(_("the language must be one of {languages}").format(languages=", ".join(i18n.LANGUAGES)), 2)
@@ -124,4 +126,4 @@ def _open_standard_streams() -> None:
             setattr(sys, name, stream)
             setattr(sys, f"__{name}__", stream)
     for output in (sys.stdout, sys.stderr):
-        output.reconfigure(errors="replace")  # type: ignore[union-attr]
+        output.reconfigure(errors=terminal.SIMPLIFY)  # type: ignore[union-attr]

@@ -27,6 +27,7 @@ _SYSTEM_REASONS = frozenset(
         N_("File name too long"),
         N_("Input/output error"),
         N_("Is a directory"),
+        N_("No locks available"),
         N_("No space left on device"),
         N_("No such file or directory"),
         N_("Not a directory"),
@@ -84,8 +85,13 @@ def _sentence(message: Message) -> str:
 
 def _value(value: str | float) -> str:
     if isinstance(value, str):
-        return printable(_(value) if value in _SYSTEM_REASONS else value)
+        return system_reason(value)
     return number(value, 0 if isinstance(value, int) else 4)
+
+
+def system_reason(text: str) -> str:
+    """Translate a text if it is the operating system's reason for a failure, and make it safe to print."""
+    return printable(_(text) if text in _SYSTEM_REASONS else text)
 
 
 def printable(text: str) -> str:

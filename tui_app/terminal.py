@@ -2,13 +2,63 @@
 
 from __future__ import annotations
 
+import codecs
 import os
+import re
 import sys
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
+SIMPLIFY = "mnist-tui-simplify"
+"""Name of the way in which an output stream writes what it cannot encode: by a similar character of the same width."""
+
+# Consoles of the kernel and terminals of old have a font of a few hundred characters: `?` for every braille one.
+_FEW_CHARACTERS = re.compile(r"(screen\.)?(linux|vt\d|ansi|cons\d|sun|wy\d)")
+_SIMILAR = str.maketrans(
+    {
+        "●": "o",
+        "○": "o",
+        "⭘": "o",
+        "•": "*",
+        "◆": "v",
+        "■": "#",
+        "▶": ">",
+        "▸": ">",
+        "◀": "<",
+        "▲": "^",
+        "▼": "v",
+        "▾": "v",
+    }
+    | {"→": ">", "←": "<", "↑": "^", "↓": "v", "–": "-", "—": "-", "−": "-", "×": "x", "±": "~", "·": ".", "…": "."}
+    | {"«": '"', "»": '"', "’": "'", "°": "o", "⌈": "[", "⌉": "]", "⌊": "[", "⌋": "]", "œ": "e", "Œ": "E"}
+)
+
 _own_output: TextIO | None = None
+
+
+def _similar(char: str) -> str:
+    """Return an ASCII character that looks like another one; `?`, twice for a wide one, if none does."""
+    name = unicodedata.name(char, "")
+    if name.startswith("BOX DRAWINGS"):
+        lies, stands = "HORIZONTAL" in name, "VERTICAL" in name
+        return "+" if lies == stands or " AND " in name else "-" if lies else "|"
+    if name.startswith("BRAILLE PATTERN"):
+        return ":"
+    if name.endswith(" BLOCK"):
+        return "|" if name.startswith(("LEFT", "RIGHT")) else {"UPPER": "-", "LOWER": "_"}.get(name.split()[0], "#")
+    plain = unicodedata.normalize("NFKD", char.translate(_SIMILAR))[0]
+    return plain if plain.isascii() else "?" * (2 if unicodedata.east_asian_width(char) in "WF" else 1)
+
+
+def _simplified(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(map(_similar, error.object[error.start : error.end])), error.end
+
+
+codecs.register_error(SIMPLIFY, _simplified)
 
 
 def claim_stdout() -> None:
@@ -19,7 +69,7 @@ def claim_stdout() -> None:
     global _own_output
     if _own_output is None:
         sys.stdout.flush()
-        _own_output = os.fdopen(os.dup(1), "w", encoding=sys.stdout.encoding, errors="replace")
+        _own_output = os.fdopen(os.dup(1), "w", encoding=sys.stdout.encoding, errors=SIMPLIFY)
         os.dup2(2, 1)
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
 
@@ -50,9 +100,11 @@ def has_utf8() -> bool:
 
 
 def takes_utf8(stream: TextIO | None) -> bool:
-    """Tell if a stream takes more than ASCII."""
+    """Tell if a stream takes more than ASCII, and is no terminal that has characters for little else."""
     encoding = getattr(stream, "encoding", None) or ""
-    return encoding.lower().replace("-", "") == "utf8"
+    if stream is None or encoding.lower().replace("-", "") != "utf8":
+        return False
+    return not (stream.isatty() and _FEW_CHARACTERS.match(os.environ.get("TERM", "")))
 
 
 def has_grey() -> bool:

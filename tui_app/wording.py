@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from core.config import Architecture, RunConfig
+from core.machine import DeviceInfo
 from core.runs.events import EpochEnded, Evaluated, RunStarted, Validated
 from core.runs.record import State
 from tui_app import i18n
-from tui_app.i18n import _, ngettext, printable, short
+from tui_app.i18n import _, ngettext, number, percent, printable, short
 
 
 def epoch_line(event: EpochEnded, config: RunConfig) -> str:
@@ -77,3 +78,14 @@ def state_name(state: State) -> str:
         "crashed": _("crashed"),
         "unreadable": _("unreadable"),
     }[state]
+
+
+def device(info: DeviceInfo) -> str:
+    """Return a device's name and, as far as they are known, its free memory and its use."""
+    text = printable(info.name)
+    if info.free_memory is not None and info.total_memory is not None:
+        free, total = number(info.free_memory / 2**30, 1), number(info.total_memory / 2**30, 1)
+        text += _(", {free} of {total} GiB free").format(free=free, total=total)
+    if info.use is not None:
+        text += _(", {use} in use").format(use=percent(info.use, 0))
+    return text

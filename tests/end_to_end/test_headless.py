@@ -226,3 +226,15 @@ def test_any_command_into_a_pipe_that_closes(place: Place, command: tuple[str, .
     assert TRACEBACK not in ended.stderr
     assert "Exception ignored" not in ended.stderr
     assert "Broken" not in ended.stderr
+
+
+def test_doctor_finds_this_machine_fit_to_train(place: Place) -> None:
+    asked = place.fork("doctor", "--json")
+    assert asked.wait() == 0
+    found = json.loads(asked.out)
+    assert found["devices"]["available"][-1]["id"] == "cpu"
+    assert found["versions"]["torch"]
+    assert 1 <= found["cores"]["usable"] <= found["cores"]["machine"]
+    assert found["runs_folder"]["path"] == str(place.runs_dir)
+    assert {each["level"] for each in found["findings"]} <= {"ok", "warning"}
+    assert not place.runs_dir.exists()

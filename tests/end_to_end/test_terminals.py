@@ -96,6 +96,8 @@ def test_locale_without_utf8(place: Place, lc_all: str, lang: str) -> None:
     terminal.wait_for("Result: ")
     terminal.wait_for(lambda text: "slow-0001" in text and "Running loss" in text)
     assert terminal.output.isascii()
+    assert "- Runs --" in terminal.text
+    assert "?" not in terminal.text
     _quit(terminal)
 
 

@@ -31,7 +31,7 @@ class FakeWorkers:
     def __init__(self, *, epochs: float = math.inf, holds: tuple[type, ...] = ()) -> None:
         self.epochs = epochs
         self.holds = holds
-        self.devices = (DeviceInfo("cpu", "A processor"),)
+        self.devices: tuple[DeviceInfo, ...] = (DeviceInfo("cpu", "A processor"),)
         self.tables: dict[Architecture, LayerTable] = recorded.layer_tables()
         self.refusals: dict[str, Problem] = {}
         """Problems returned instead of an answer, by run id or network name."""

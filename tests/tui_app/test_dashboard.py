@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from textual.events import Resize
 from textual.geometry import Size
-from textual.widgets import Checkbox, Input, RadioSet
+from textual.widgets import Checkbox, Input, RadioSet, Select
 
 from core.config import Architecture
+from core.machine import DeviceInfo
 from core.messages import Message, Problem
 from core.networks.layer_table import Layer, LayerTable
 from core.runs import directory
@@ -165,6 +166,18 @@ async def test_settings_fill_the_form(tmp_path: Path) -> None:
         config = directory.find(tmp_path).config()
         assert {name: getattr(config, name) for name in settings} == settings
         await until(pilot, lambda: re.search(r"rn2-0001 +done", shown(app)) is not None)
+
+
+async def test_a_device_is_described(tmp_path: Path) -> None:
+    workers = FakeWorkers()
+    gpus = [DeviceInfo(f"cuda:{number}", "GPU", free << 30, 80 << 30) for number, free in ((1, 60), (0, 2))]
+    workers.devices = (*gpus, DeviceInfo("cpu", "A processor"))
+    async with dashboard(tmp_path, workers=workers, device="auto") as (app, pilot):
+        await until(pilot, lambda: "60.0 of 80.0 GiB" in shown(app))
+        for device, says in (("cuda", "2.0 of 80.0 GiB"), ("cpu", "A processor"), ("cuda:1", "60.0 of 80.0 GiB")):
+            app.screen.query_one("#device", Select).set_options([(device, device)])
+            app.screen.query_one("#device", Select).value = device
+            await until(pilot, lambda says=says: says in shown(app))  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(

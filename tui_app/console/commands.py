@@ -14,8 +14,25 @@ from core.catalogue import EXAM_PAIR, NETWORKS
 from core.config import RunConfig, check_new, setting_from_text
 from core.runs import directory, resumption
 from core.runs.record import RESUMABLE
+from tui_app.console import completion
+from tui_app.console.arguments import (
+    Configurations,
+    FinishedRuns,
+    Json,
+    Lang,
+    NoUi,
+    RunId,
+    RunIds,
+    RunInProgress,
+    RunsDir,
+    RunToResume,
+    Trust,
+    Version,
+    folder_of,
+    network_argument,
+)
 from tui_app.console.options import takes_settings
-from tui_app.i18n import LANGUAGES, _
+from tui_app.i18n import _
 
 
 class _Group(typer.core.TyperGroup):
@@ -53,33 +70,6 @@ app = typer.Typer(
     subcommand_metavar=_("COMMAND [ARGUMENTS]..."),
 )
 
-RunId = Annotated[str | None, typer.Argument(metavar=_("RUN"), help=_("A run's id (the newest if none is given)."))]
-RunIds = Annotated[list[str], typer.Argument(metavar=_("RUN"), help=_("Ids of runs."))]
-Trust = Annotated[
-    bool, typer.Option("--trust", help=_("Execute the network's file although the run is another user's."))
-]
-Configurations = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar=_("CONFIG"),
-        show_default=False,
-        help=_("Networks, two or more; any may have settings of its own: RN_2 RN_2+dropout=0.3.")
-        + " "
-        + _("[default: {default}]").format(default=" ".join(EXAM_PAIR)),
-    ),
-]
-RunsDir = Annotated[
-    str | None,
-    typer.Option(metavar=_("FOLDER"), help=_("Folder of the runs. [default: MNIST_TUI_RUNS, or your user folder]")),
-]
-Lang = Annotated[str | None, typer.Option(metavar="|".join(LANGUAGES), help=_("The language. [default: the locale's]"))]
-Json = Annotated[bool, typer.Option("--json", help=_("Print JSON on stdout instead of text."))]
-NoUi = Annotated[bool, typer.Option("--no-ui", help=_("Train in the foreground and print, without the dashboard."))]
-
-
-def _network_metavar() -> str:
-    return "|".join((*NETWORKS, _("FILE:CLASS")))
-
 
 @app.callback(invoke_without_command=True, help=_("Train the exam's two networks on MNIST, and watch them learn."))
 @takes_settings()
@@ -98,13 +88,14 @@ def dashboard(
     json: Json = False,
     runs_dir: RunsDir = None,
     lang: Lang = None,
+    version: Version = False,
 ) -> int | None:
     context.obj = runs_dir
     if context.invoked_subcommand is not None:
         return None
     config = RunConfig(**settings)
     check_new(config)
-    folder = _runs_dir(runs_dir)
+    folder = folder_of(runs_dir)
     if detach or name is not None:
         from tui_app.console import job_commands
 
@@ -121,7 +112,7 @@ def dashboard(
 @app.command(cls=_Command, help=_("Print the layer table of a network (of each built-in one if none is given)."))
 @takes_settings(only=("dropout", "width", "batch_norm"))
 def layers(
-    network: Annotated[str | None, typer.Argument(metavar=_network_metavar(), help=_("A network."))] = None,
+    network: Annotated[str | None, network_argument()] = None,
     *,
     settings: dict[str, Any],
     json: Json = False,
@@ -137,12 +128,12 @@ def layers(
 def list_runs(context: typer.Context, json: Json = False, runs_dir: RunsDir = None, lang: Lang = None) -> None:
     from tui_app.console.listing_commands import print_runs
 
-    print_runs(_runs_dir(runs_dir or context.obj), json=json)
+    print_runs(folder_of(runs_dir or context.obj), json=json)
 
 
 @app.command(cls=_Command, help=_("Open the dashboard on a run."))
 def attach(context: typer.Context, run: RunId = None, runs_dir: RunsDir = None, lang: Lang = None) -> int:
-    folder = _runs_dir(runs_dir or context.obj)
+    folder = folder_of(runs_dir or context.obj)
     found = directory.find(folder, run)
     if _no_dashboard():
         from tui_app.console import training_command
@@ -157,15 +148,13 @@ def follow(
 ) -> int:
     from tui_app.console import training_command
 
-    return training_command.follow(directory.find(_runs_dir(runs_dir or context.obj), run), json=json)
+    return training_command.follow(directory.find(folder_of(runs_dir or context.obj), run), json=json)
 
 
 @app.command(cls=_Command, help=_("Ask a run to stop: it saves a checkpoint first."))
 def stop(
     context: typer.Context,
-    run: Annotated[
-        str | None, typer.Argument(metavar=_("RUN"), help=_("A run's id (the one in progress if none is given)."))
-    ] = None,
+    run: RunInProgress = None,
     every: Annotated[bool, typer.Option("--all", help=_("Stop every run in progress."))] = False,
     waits: Annotated[bool, typer.Option("--wait", help=_("Wait until it has ended."))] = False,
     runs_dir: RunsDir = None,
@@ -173,23 +162,21 @@ def stop(
 ) -> int:
     from tui_app.console import job_commands
 
-    return job_commands.stop(_runs_dir(runs_dir or context.obj), run, every=every, waits=waits)
+    return job_commands.stop(folder_of(runs_dir or context.obj), run, every=every, waits=waits)
 
 
 @app.command(cls=_Command, help=_("Wait until runs have ended; the exit code is that of the first that is not done."))
 def wait(context: typer.Context, run: RunIds, runs_dir: RunsDir = None, lang: Lang = None) -> int:
     from tui_app.console import job_commands
 
-    folder = _runs_dir(runs_dir or context.obj)
+    folder = folder_of(runs_dir or context.obj)
     return job_commands.wait([directory.find(folder, each) for each in dict.fromkeys(run)])
 
 
 @app.command(cls=_Command, help=_("Resume a run from its checkpoint."))
 def resume(
     context: typer.Context,
-    run: Annotated[
-        str | None, typer.Argument(metavar=_("RUN"), help=_("A run's id (the newest to be resumed if none is given)."))
-    ] = None,
+    run: RunToResume = None,
     no_ui: NoUi = False,
     trust: Trust = False,
     changed: Annotated[
@@ -199,7 +186,7 @@ def resume(
     runs_dir: RunsDir = None,
     lang: Lang = None,
 ) -> int:
-    folder = _runs_dir(runs_dir or context.obj)
+    folder = folder_of(runs_dir or context.obj)
     found = directory.find(folder, run, RESUMABLE)
     resumption.check_resumable(found, trust=trust, changed=changed)
     if no_ui or json or _no_dashboard():
@@ -260,19 +247,17 @@ def compare(
         until_decided=until_decided,
         settings=RunConfig(**settings, seed=0),
         conditions=tuple(default()) if conditions else (),
-        report=Path(report).expanduser() if report is not None else None,
+        report=paths.absolute(report) if report is not None else None,
         margin=check_margin(margin),
         json=json,
     )
-    return compare_command.compare(_runs_dir(runs_dir or context.obj), request)
+    return compare_command.compare(folder_of(runs_dir or context.obj), request)
 
 
 @app.command(cls=_Command, help=_("Test finished runs on shifted, rotated and noisy digits, without retraining."))
 def conditions(
     context: typer.Context,
-    run: Annotated[
-        list[str] | None, typer.Argument(metavar=_("RUN"), help=_("Ids of runs (the newest finished one by default)."))
-    ] = None,
+    run: FinishedRuns = None,
     shift: Annotated[str | None, typer.Option(metavar="N,N,...", help=_("Shifts in pixels, 1 to 4."))] = None,
     turn: Annotated[str | None, typer.Option(metavar="N,N,...", help=_("Rotations in degrees, 5 to 45."))] = None,
     noise: Annotated[
@@ -289,7 +274,7 @@ def conditions(
 
     typed: dict[Kind, str | None] = {"shift": shift, "turn": turn, "noise": noise}
     asked = [one for kind, text in typed.items() if text is not None for one in from_text(kind, text)]
-    folder = _runs_dir(runs_dir or context.obj)
+    folder = folder_of(runs_dir or context.obj)
     found = [directory.find(folder, each) for each in dict.fromkeys(run or ())]
     found = found or [directory.find(folder, None, frozenset({"done"}))]
     for each in found:
@@ -297,8 +282,37 @@ def conditions(
     return print_conditions(found, asked or default(), json=json)
 
 
-def _runs_dir(given: str | None) -> Path:
-    return Path(given).expanduser().absolute() if given else paths.default_runs_dir()
+@app.command(cls=_Command, help=_("Say what there is here, whether it works, and what to do where it does not."))
+@takes_settings(only=("data_dir",))
+def doctor(
+    context: typer.Context,
+    *,
+    settings: dict[str, Any],
+    json: Json = False,
+    runs_dir: RunsDir = None,
+    lang: Lang = None,
+) -> int:
+    from tui_app.console.doctor_command import print_doctor
+
+    data_dir = Path(settings["data_dir"]) if settings else paths.default_data_dir()
+    return print_doctor(folder_of(runs_dir or context.obj), data_dir, json=json)
+
+
+@app.command("completion", cls=_Command, help=_("Print what completes commands, options and runs in your shell."))
+def print_completion(
+    shell: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="|".join(completion.SHELLS),
+            help=_("A shell (yours if none is given). In its startup file: {line}").format(
+                line=completion.STARTUP_LINE
+            ),
+            autocompletion=lambda: list(completion.SHELLS),
+        ),
+    ] = None,
+    lang: Lang = None,
+) -> None:
+    print(completion.script(shell))
 
 
 def _no_dashboard() -> bool:

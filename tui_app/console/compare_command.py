@@ -27,7 +27,7 @@ from core.worker.detach import StopSignals
 from tui_app import comparison_text, i18n, tables, terminal
 from tui_app.console.conditions_command import measure_under_conditions, print_accuracies
 from tui_app.console.status_line import StatusLine, Stopped
-from tui_app.console.training_command import prepare_for_torch
+from tui_app.console.training_command import leaves_it_to_the_first, prepare_for_torch
 from tui_app.i18n import _, printable, say
 from tui_app.report import pages
 from tui_app.report.compose import Content
@@ -69,6 +69,8 @@ def compare(runs_dir: Path, request: Request) -> int:
     configs = configurations(request.configurations, request.settings)
     if request.report is not None:
         pages.check(request.report)
+    if leaves_it_to_the_first():
+        return 0
     status = StatusLine(sys.stderr)
     signals = StopSignals()
     signals.install()

@@ -72,6 +72,10 @@ def measure_under_conditions(
             tested = [robustness(run, asked, kept, where, advance) for run in found]
     except datasets.Cancelled:
         raise Stopped from None
+    except RuntimeError as error:
+        if problem := devices.out_of_memory(error):
+            raise problem from error
+        raise
     finally:
         status.erase()
     return tested

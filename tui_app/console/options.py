@@ -44,7 +44,12 @@ def _parameter(setting: Setting) -> inspect.Parameter:
     if setting.kind == "flag":
         annotation: Any = Annotated[bool, typer.Option(setting.option, help=setting.help_with_default)]
     else:
-        option = typer.Option(setting.option, metavar=setting.metavar, help=setting.help_with_default)
+        option = typer.Option(
+            setting.option,
+            metavar=setting.metavar,
+            help=setting.help_with_default,
+            autocompletion=lambda: list(setting.choices),
+        )
         annotation = Annotated[str | None, option]
     default = False if setting.kind == "flag" else None
     return inspect.Parameter(setting.field, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)

@@ -18,7 +18,8 @@ from core.catalogue import NETWORKS
 from core.config import Architecture, RunConfig, setting_from_text
 from core.machine import DeviceInfo
 from core.messages import InvalidSetting
-from tui_app.i18n import _, number, percent, printable, say
+from tui_app import wording
+from tui_app.i18n import _, say
 from tui_app.settings import Setting, all_settings, default_of, written
 
 _OF_THE_NETWORK = tuple(name for name in Architecture.__struct_fields__ if name != "model")
@@ -194,9 +195,10 @@ class RunForm(Vertical):
     @on(Select.Changed, "#device")
     def _describe_device(self) -> None:
         chosen = str(self.query_one("#device", Select).value)
-        info = next((info for info in self._devices if chosen in ("auto", info.id, info.id.split(":")[0])), None)
+        wanted = {"auto": self._devices[0].id if self._devices else "", "cuda": "cuda:0"}.get(chosen, chosen)
+        info = next((info for info in self._devices if info.id == wanted), None)
         if info is not None:
-            self.query_one("#device-name", Static).update(Content(_describe(info)))
+            self.query_one("#device-name", Static).update(Content(wording.device(info)))
 
     def show_problem(self, text: str) -> None:
         """Show a problem with the settings; an empty text clears it."""
@@ -259,13 +261,3 @@ class RunForm(Vertical):
 
 def _field(name: str, label: str, control: Widget) -> Widget:
     return Horizontal(*([Label(label)] if label else []), control, id=f"field-{name}", classes="field")
-
-
-def _describe(info: DeviceInfo) -> str:
-    text = printable(info.name)
-    if info.free_memory is not None and info.total_memory is not None:
-        free, total = number(info.free_memory / 2**30, 1), number(info.total_memory / 2**30, 1)
-        text += _(", {free} of {total} GiB free").format(free=free, total=total)
-    if info.use is not None:
-        text += _(", {use} in use").format(use=percent(info.use, 0))
-    return text
