@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -33,13 +34,15 @@ _USAGE_TEXTS = (
 
 
 def main() -> None:
+    is_terminal = os.isatty(1)
     code = run(sys.argv[1:])
     for output in (terminal.output(), sys.stdout, sys.stderr):
         try:
             output.flush()
         except OSError as error:  # at exit Python would flush again, and print the failure
             os.dup2(os.open(os.devnull, os.O_WRONLY), output.fileno())
-            if not isinstance(error, BrokenPipeError):
+            is_gone = error.errno == errno.EPIPE or (is_terminal and error.errno == errno.EIO)
+            if output is not sys.stderr and not is_gone:
                 code = code or 1
     sys.exit(code)
 
@@ -73,7 +76,8 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         return 1
     except OSError as error:
-        return fail(f"{error.filename or _('the output')}: {_(error.strerror or str(error))}", 1)
+        file = error.filename or _("the output")
+        return fail(f"{file}: {_(error.strerror or str(error))}", 1)
     except Exception as error:
         if os.environ.get("MNIST_TUI_DEBUG"):
             raise

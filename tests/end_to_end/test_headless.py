@@ -200,7 +200,7 @@ def test_dumb_terminal_gets_text(place: Place) -> None:
         (("--colour",), 2, "--colour"),
         (("--epochs",), 2, "--epochs"),
         (("trian",), 2, "trian"),
-        (("stop",), 2, "the id of a run"),
+        (("wait",), 2, "the id of a run"),
         (("attach", "rn1-0099"), 1, "rn1-0099"),
         (("follow", "../../etc"), 1, "../../etc"),
         (("resume", "\x1b[31mred"), 1, "red"),

@@ -331,7 +331,7 @@ class Observer:
 def _mount(folder: Path) -> bool:
     """Mount a small disk for the runs, if this machine allows it."""
     folder.mkdir(parents=True)
-    command = ["mount", "-t", "tmpfs", "-o", "size=96m", "tmpfs", str(folder)]
+    command = ["mount", "-t", "tmpfs", "-o", "size=400m", "tmpfs", str(folder)]
     return (
         os.geteuid() == 0 and shutil.which("mount") is not None and subprocess.run(command, check=False).returncode == 0
     )
