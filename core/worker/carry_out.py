@@ -16,6 +16,7 @@ from core.config import RunConfig
 from core.data import datasets, split_and_permute
 from core.data.datasets import Dataset
 from core.messages import N_, Message, Problem, reason
+from core.networks import kept_tables, tabulate
 from core.networks.build import build_network
 from core.networks.macs import macs_per_image
 from core.networks.own import source_of
@@ -29,6 +30,7 @@ from core.training.evaluation import Evaluation, evaluate
 from core.training.loop import Checkpoint, normalise, num_steps, train
 from core.training.trial import try_out
 from core.worker import threads
+from core.worker.process_title import RunTitle
 
 Emit = Callable[[Event], None]
 
@@ -48,6 +50,7 @@ def carry_out(run: Run, show: Emit, should_stop: Callable[[], bool]) -> RunEnded
             writer = EventWriter(run.events_path)
         except OSError as error:
             raise Problem("cannot write to {path}: {reason}", path=str(run.path), reason=reason(error)) from error
+        title = RunTitle(run.id)
         failing = False
 
         def emit(event: Event) -> None:
@@ -56,6 +59,7 @@ def carry_out(run: Run, show: Emit, should_stop: Callable[[], bool]) -> RunEnded
             if error is not None and not failing:
                 show(Notice(message=Message(_CANNOT_WRITE, {"reason": reason(error)})))
             failing = error is not None
+            title.take(event)
             show(event)
 
         stopping = _StopWatch(run, should_stop)
@@ -93,6 +97,7 @@ def _train_and_test(run: Run, emit: Emit, should_stop: Callable[[], bool]) -> Ru
         source.record(run.path)
 
     # Stage 2: the training
+    kept_tables.keep(run.path, config.architecture, lambda: tabulate.layer_table(network, config.model))
     checkpoint = checkpoints.load(run.checkpoint_path, config, dataset.digest)
     emit(_run_started(config, device, dataset, network, checkpoint))
     if remark is not None:

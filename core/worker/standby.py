@@ -18,6 +18,7 @@ from core.training import acceleration, devices
 from core.training.settle import settle
 from core.training.trial import try_out
 from core.worker import protocol, threads
+from core.worker.process_title import entitle
 from core.worker.questions import RunInspector
 
 Say = Callable[[protocol.Answer], None]
@@ -34,6 +35,7 @@ def stand_by() -> Path | None:
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 1)
     os.dup2(null, 2)
+    entitle("waiting for a run")
     say(protocol.Ready(tuple(devices.available())))
     acceleration.keep_freed_memory()
     inspector = RunInspector()
