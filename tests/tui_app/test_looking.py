@@ -60,7 +60,7 @@ async def test_looking_starts_no_worker_until_the_form_is_used_and_it_ends_when_
         await pilot.click("#form")
         await until(pilot, lambda: not workers.newest.is_alive, 9)
         await pilot.press("f3")
-        await until(pilot, lambda: len(workers.started) == 2)
+        await until(pilot, lambda: "51 images" in shown(app) and len(workers.started) > 1)
 
 
 async def test_a_run_that_has_taken_the_place_of_another_is_shown_as_it_is(
