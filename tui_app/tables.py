@@ -37,7 +37,8 @@ def layers(table: LayerTable, title: str = "") -> Table:
     for layer in table.layers:
         remarks = ", ".join(map(say, layer.remarks()))
         parameters = f"({remarks}) {count(layer)}" if remarks else count(layer)
-        grid.add_row(printable(layer.name), say(layer.kind), _specification(layer), shape(layer), parameters)
+        cells = (printable(layer.name), say(layer.kind), _specification(layer), shape(layer), parameters)
+        grid.add_row(*map(Text, cells))  # as they are: a name may look like markup
     return grid
 
 
@@ -60,14 +61,14 @@ def shape(layer: Layer) -> str:
 
 def count(layer: Layer) -> str:
     """Format a layer's number of parameters: `32×1×3×3 + 32 = 320`, or `0`."""
-    return f"{layer.parameter_sum} = {number(layer.parameters)}" if layer.parameters else "0"
+    return f"{printable(layer.parameter_sum)} = {number(layer.parameters)}" if layer.parameters else "0"
 
 
 def derivations(table: LayerTable) -> list[str]:
     """Return the calculation of each output size, a line per layer that has one."""
     text = _("{name}: {calculation}")
     return [
-        text.format(name=printable(layer.name), calculation=layer.output_derivation)
+        text.format(name=printable(layer.name), calculation=printable(layer.output_derivation))
         for layer in table.layers
         if layer.output_derivation
     ]

@@ -15,6 +15,7 @@ from core.runs import lease
 from core.runs.directory import Run
 from core.runs.events import Event, EventWriter, Notice, RunEnded
 from core.runs.lease import Held, Lost
+from core.worker.process_title import RunTitle
 
 _STOP_FILE_INTERVAL_S = 0.25
 _CANNOT_WRITE = N_("cannot write to the run directory ({reason}): training continues")
@@ -38,7 +39,7 @@ def carry_out(run: Run, show: Callable[[Event], None], should_stop: Callable[[],
         except OSError as error:
             raise Problem("cannot write to {path}: {reason}", path=str(run.path), reason=reason(error)) from error
         try:
-            return _train_and_test(run, held, _Emitter(held, writer, show), _StopWatch(run, held, should_stop))
+            return _train_and_test(run, held, _Emitter(run.id, held, writer, show), _StopWatch(run, held, should_stop))
         except Lost as lost:
             ended = RunEnded(status="failed", message=lost.message)
             show(writer.stamped(ended))
@@ -71,12 +72,16 @@ def _train_and_test(run: Run, held: Held, emit: _Emitter, should_stop: _StopWatc
 
 
 class _Emitter:
-    """A writer of events, which then shows them. Events that cannot be written are kept until they can be."""
+    """A writer of events, which then shows them, also in the process's title.
 
-    def __init__(self, held: Held, writer: EventWriter, show: Callable[[Event], None]) -> None:
+    Events that cannot be written are kept until they can be.
+    """
+
+    def __init__(self, run_id: str, held: Held, writer: EventWriter, show: Callable[[Event], None]) -> None:
         self._held = held
         self._writer = writer
         self._show = show
+        self._title = RunTitle(run_id)
         self._is_failing = False
 
     def __call__(self, event: Event) -> None:
@@ -86,6 +91,7 @@ class _Emitter:
         if error is not None and not self._is_failing:
             self._show(self._writer.stamped(Notice(message=Message(_CANNOT_WRITE, {"reason": reason(error)}))))
         self._is_failing = error is not None
+        self._title.take(event)
         self._show(self._writer.stamped(event))
 
 

@@ -16,6 +16,7 @@ from core.config import RunConfig
 from core.data import datasets, split_and_permute
 from core.data.datasets import Dataset
 from core.messages import N_, Message, Problem, reason
+from core.networks import kept_tables, tabulate
 from core.networks.build import build_network
 from core.networks.macs import macs_per_image
 from core.networks.own import source_of
@@ -70,6 +71,7 @@ def _train_and_test(run: Run, held: Held, emit: Emit, should_stop: Callable[[], 
     source.record(run.path, own_source or {})
 
     # Stage 2: the training
+    kept_tables.keep(run.path, config.architecture, lambda: tabulate.layer_table(network, config.model))
     checkpoint = checkpoints.load(
         run.path,
         config,

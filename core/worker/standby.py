@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from core.training import acceleration, devices
 from core.training.settle import settle
 from core.training.trial import try_out
 from core.worker import protocol, threads
+from core.worker.process_title import entitle
 from core.worker.questions import RunInspector
 
 Say = Callable[[protocol.Answer], None]
@@ -34,8 +36,11 @@ def stand_by() -> Path | None:
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 1)
     os.dup2(null, 2)
+    entitle("waiting for a run")
     say(protocol.Ready(tuple(devices.available())))
     acceleration.keep_freed_memory()
+    if not select.select([sys.stdin], [], [], 0)[0]:  # a question that waits already is answered first
+        acceleration.load_what_training_needs()
     inspector = RunInspector()
     for line in sys.stdin.buffer:
         request = protocol.decode_request.decode(line)
@@ -51,7 +56,7 @@ def stand_by() -> Path | None:
             message = Message("{kind}: {reason}", {"kind": type(error).__name__, "reason": reason(error)})
             say(protocol.Refused(request, message, Message("")))
         if not own_modules.were_executed():  # else a fresh process trains
-            acceleration.load_what_training_needs()  # there is time once the first question is answered
+            acceleration.load_what_training_needs()
     return None
 
 

@@ -144,7 +144,7 @@ class _Open:
     def __enter__(self) -> PseudoTerminal:
         self._terminal = PseudoTerminal(self._folder, *self._arguments)
         self._terminal.wait_painted()
-        self._terminal.wait_table()
+        self._terminal.wait_worker()
         time.sleep(1.5)
         quiet_moment(self._patience_s)
         self._terminal.forget()

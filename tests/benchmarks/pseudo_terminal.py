@@ -86,9 +86,13 @@ class PseudoTerminal:
             lambda written: all(panel in _ESCAPE.sub(b"", written).decode(errors="replace") for panel in PANELS)
         )
 
-    def wait_table(self) -> float:
-        """Wait for the layer table: it comes from the standby worker, which has then loaded its libraries."""
-        return self.wait_for(lambda written: re.search(rb"567,434|421,642", _ESCAPE.sub(b"", written)))
+    def wait_worker(self) -> None:
+        """Wait until the standby worker has loaded its libraries, and says so in the process table."""
+        deadline = time.perf_counter() + PATIENCE_S
+        while not any("waiting for a run" in " ".join(child.cmdline()) for child in self.process.children()):
+            if time.perf_counter() > deadline:
+                raise TimeoutError("no worker is waiting")
+            time.sleep(0.05)
 
     def wait_curve(self) -> float:
         return self.wait_for(_CURVE.search)

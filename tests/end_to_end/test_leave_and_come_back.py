@@ -64,6 +64,8 @@ def test_closed_terminal_then_come_back(place: Place) -> None:
     terminal.hang_up()
     terminal.wait_end(AT_ONCE)
     wait_until(lambda: len(place.processes()) == 2, lambda: f"two workers alone: {place.processes()}")
+    # The other one is a fork of the tests, which cannot be renamed.
+    assert any(re.fullmatch(r"mnist-tui: slow-0002, epoch \d+/50", _title(process)) for process in place.processes())
     assert _states(place) == {"slow-0001": "running", "slow-0002": "running"}
 
     back = place.terminal()
@@ -190,19 +192,21 @@ def test_stop_before_the_first_batch_is_kept(place: Place) -> None:
 
 def test_worker_on_standby_ends_with_a_killed_dashboard(place: Place) -> None:
     """Both a waiting worker and one that is still loading end."""
-    loading = place.terminal(*OPTIONS)
-    loading.wait_for("Loading torch")
     waiting = place.terminal(*OPTIONS)
-    waiting.wait_for("567,434")
-    standby = [process for process in place.processes() if "--standby" in _command_line(process)]
-    assert standby
+    wait_until(
+        lambda: sorted(map(_title, place.processes())) == ["mnist-tui", "mnist-tui: waiting for a run"],
+        lambda: f"the names of the two: {place.processes()}",
+    )
+    loading = place.terminal(*OPTIONS)
+    wait_until(lambda: any("--standby" in _title(process) for process in place.processes()), "the second worker")
     loading.signal(signal.SIGKILL)
     waiting.signal(signal.SIGKILL)
     assert loading.wait_end() == waiting.wait_end() == -signal.SIGKILL
     place.wait_alone()
 
 
-def _command_line(process: psutil.Process) -> list[str]:
+def _title(process: psutil.Process) -> str:
+    """Return what the process table shows of a process."""
     with suppress(psutil.Error):
-        return list(process.cmdline())
-    return []
+        return " ".join(process.cmdline()).strip()
+    return ""

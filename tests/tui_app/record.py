@@ -1,6 +1,7 @@
 """Record what the dashboard's tests need of torch: `python -m tests.tui_app.record`, which takes half a minute.
 
-It records two finished runs, with regular times and without the name of this machine, and some layer tables.
+It records two finished runs, with regular times and without the name of this machine, and some layer tables. Those of
+the built-in networks come with the program.
 """
 
 from __future__ import annotations
@@ -14,23 +15,29 @@ import msgspec
 import numpy
 
 from core import files
+from core.catalogue import NETWORKS
 from core.config import Architecture, RunConfig
-from core.networks import tabulate
+from core.networks import kept_tables, tabulate
 from core.networks.build import build_network
 from core.networks.layer_table import LayerTable
 from core.runs import directory
 from core.runs.events import EpochEnded, Event, Progress, RunStarted, encode
 from core.worker.carry_out import carry_out
-from tests.tui_app.recorded import ARCHITECTURES, FOLDER, TABLES, Recorded
+from tests.tui_app.recorded import FOLDER, TABLES, VARIANTS, Recorded
 
 _BEGAN = 1_700_000_000.0
 _STEP_S = 0.01
 _IMAGES_PER_S = 64 / _STEP_S
 
 
-def tables() -> list[Recorded]:
-    """Return the layer tables that the current code produces."""
-    return [Recorded(architecture, _table(architecture)) for architecture in ARCHITECTURES]
+def built_in_tables() -> list[LayerTable]:
+    """Return the layer tables of the built-in networks that the current code produces."""
+    return [_table(Architecture(model=name)) for name in NETWORKS]
+
+
+def variants() -> list[Recorded]:
+    """Return those of the variants that the tests show."""
+    return [Recorded(architecture, _table(architecture)) for architecture in VARIANTS]
 
 
 def _table(architecture: Architecture) -> LayerTable:
@@ -69,7 +76,8 @@ def _even(events: Iterable[Event]) -> Iterable[Event]:
 
 
 def main() -> None:
-    TABLES.write_bytes(msgspec.json.format(msgspec.json.encode(tables()), indent=2) + b"\n")
+    for path, tables in ((kept_tables.BUILT_IN, built_in_tables()), (TABLES, variants())):
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(tables), indent=2) + b"\n")
     for number, model in enumerate(("RN_1", "RN_2"), start=1):
         config = RunConfig(model=model, dataset="sample", epochs=2, threads=1, seed=1, data_dir="/nowhere")
         _record_run(config, FOLDER / f"rn{number}-{number:04d}")

@@ -92,7 +92,6 @@ async def test_panels_are_tabs_in_a_small_terminal(language: str, finished: Path
         await until(pilot, lambda: accuracy_on_show(app) != "–")
         layer_panel = app.screen.query_one("#layers")
         await until(pilot, lambda: i18n.number(421_642) in str(layer_panel.border_subtitle))
-        await until(pilot, lambda: i18n._("Loading torch…") not in shown(app))
         seen = []
         for _panel in range(6):
             seen.append(shown(app))
@@ -310,6 +309,7 @@ async def test_stop_and_resume(tmp_path: Path) -> None:
 async def test_a_run_is_followed_while_it_trains(tmp_path: Path) -> None:
     workers = FakeWorkers(epochs=1)
     async with dashboard(tmp_path, workers=workers, epochs=3) as (app, pilot):
+        await until(pilot, lambda: len(workers.started) == 1)  # at once, as there is no run to look at
         await pilot.press("f5")
         await until(pilot, lambda: "running · epoch 1/3 · batch 63/63 · 33%" in shown(app))
         assert len(re.findall(r"Epoch \d/3, Loss: ", shown(app))) == 1
@@ -319,6 +319,7 @@ async def test_a_run_is_followed_while_it_trains(tmp_path: Path) -> None:
         assert accuracy_on_show(app) == "–"
         workers.advance()
         await until(pilot, lambda: "done · epoch 3/3" in shown(app) and accuracy_on_show(app) != "–")
+        await until(pilot, lambda: len(workers.started) == 2)  # the next run need not wait for its worker
 
 
 async def test_remedies_change_the_layer_table_and_are_checked_while_they_are_typed(

@@ -101,7 +101,7 @@ async def test_screens_are_as_they_were(
     renew = request.config.getoption("renew_snapshots", False)
     differences: list[str] = []
     async with dashboard(finished, size, "rn2-0002") as (app, pilot):
-        await until(pilot, lambda: accuracy_on_show(app) != "–" and "Loading torch" not in shown(app))
+        await until(pilot, lambda: accuracy_on_show(app) != "–")
         await tick(app, pilot, "rn1-0001")
         await until(pilot, lambda: bool(dot(app, "rn1-0001")))
         main = app.screen

@@ -327,6 +327,8 @@ def _no_dashboard() -> bool:
 
 
 def _open_dashboard(folder: Path, settings: dict[str, Any], run_id: str | None = None, resume: bool = False) -> int:
+    from core.worker.process_title import entitle
     from tui_app.dashboard.app import MnistTui
 
+    entitle()
     return MnistTui(folder, settings, run_id, resume=resume).run_in_terminal()

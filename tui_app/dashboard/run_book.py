@@ -31,12 +31,24 @@ class ShownRun(FollowedRun):
         self.state: State = "starting"
         self.is_read = False
         """A task is already following this run."""
+        self._directory = _identity(run)
         self._handed_to: StandbyWorker | None = None
         self._worker_before: Lease | None = None
 
     def was_handed_to(self, standby: StandbyWorker, worker_before: Lease | None) -> None:
         """Remember the process that will take the run on, and the worker that trained it before."""
         self._handed_to, self._worker_before, self.state = standby, worker_before, "starting"
+
+    @property
+    def is_ours(self) -> bool:
+        """True if this dashboard has started or resumed the run."""
+        return self._handed_to is not None
+
+    @property
+    def is_replaced(self) -> bool:
+        """True if another run has taken the place of this one, under its id."""
+        now = _identity(self.run)
+        return now is not None and now != self._directory
 
     @property
     def interval_s(self) -> float:
@@ -60,6 +72,18 @@ class ShownRun(FollowedRun):
         if is_awaited and lease.read(self.run.path) == self._worker_before:
             return "starting"
         return self.run.state()
+
+
+def _identity(run: Run) -> object:
+    """Return what tells a run from another of the same id: its `config.json` is written once, when it is created.
+
+    A new directory may get the inode of a removed one, so that alone would not do. None if there is no such file.
+    """
+    try:
+        status = (run.path / "config.json").lstat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino, status.st_mtime_ns
 
 
 class RunBook:
@@ -103,10 +127,11 @@ class RunBook:
         return Run(self.runs_dir / run_id)
 
     def follow(self, run_id: str) -> ShownRun:
-        """Return the run with its record so far, which a resumed run goes on with."""
-        if run_id not in self.followed:
-            self.followed[run_id] = ShownRun(self.run(run_id))
-        return self.followed[run_id]
+        """Return the run with its record so far, which a resumed run goes on with, or a new one in its place."""
+        followed = self.followed.get(run_id)
+        if followed is None or followed.is_replaced:
+            followed = self.followed[run_id] = ShownRun(self.run(run_id))
+        return followed
 
     @property
     def current(self) -> ShownRun | None:

@@ -7,9 +7,10 @@ from typing import Any
 
 from textual.screen import Screen
 
+from core.networks import kept_tables
 from core.runs.record import LIVE
 from tui_app.dashboard import chart_lines
-from tui_app.dashboard.run_book import BUSY_INTERVAL_S, RunBook
+from tui_app.dashboard.run_book import BUSY_INTERVAL_S, RunBook, ShownRun
 from tui_app.dashboard.run_follower import News, RunFollower
 from tui_app.dashboard.widgets.chart_panel import ChartPanel
 from tui_app.dashboard.widgets.layer_panel import LayerPanel
@@ -27,12 +28,12 @@ class RunDisplay:
         self._book = book
         self._follower = follower
         self._bindings_are_of: object = None
-        self._table_is_of = ""
-        """Id of the run whose layer table was shown last; the form may have replaced it by another network's since."""
+        self._table_is_of: ShownRun | None = None
+        """Run whose layer table was shown last; the form may have replaced it by another network's since."""
 
     def show_run(self, run_id: str) -> None:
         """Fill the panels with a run, in progress or not."""
-        self._book.current_id, self._table_is_of = run_id, ""
+        self._book.current_id, self._table_is_of = run_id, None
         self._follower.follow(run_id)
         self._show_all()
         self.show_list()
@@ -85,9 +86,10 @@ class RunDisplay:
         screen.query_one(ProgressPanel).show_run(run_id, record, state)
         screen.query_one(ResultPanel).show_run(run_id, record)
         screen.query_one(RunForm).show_stoppable(state in LIVE)
-        if record.started is not None and self._table_is_of != run_id:
-            self._table_is_of = run_id
-            screen.query_one(LayerPanel).show_of_run(record.started.config.architecture)
+        if record.started is not None and self._table_is_of is not followed:
+            self._table_is_of = followed
+            architecture = record.started.config.architecture
+            screen.query_one(LayerPanel).show_of_run(architecture, kept_tables.of_run(followed.run.path, architecture))
         self._show_chart()
         if (run_id, state) != self._bindings_are_of:
             self._bindings_are_of = run_id, state

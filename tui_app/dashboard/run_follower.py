@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
+from typing import Any
 
 from textual.dom import DOMNode
 from textual.message import Message
+from textual.worker import Worker as Task
 
 from core.files import disk_is_full
 from core.runs.directory import Listing, Summary
@@ -45,7 +48,7 @@ class RunFollower:
 
     def list_runs(self) -> None:
         """Read the folder now, and every few seconds from now on."""
-        self._screen.run_worker(self._list(), group="listing", exclusive=True, exit_on_error=False)
+        self._run(self._list, "listing", exclusive=True)
 
     def follow(self, run_id: str) -> None:
         """Read a run until it ends, and again if another process has resumed it."""
@@ -53,7 +56,11 @@ class RunFollower:
         if not followed.is_read and (followed.state in LIVE or self._is_listed_otherwise(followed)):
             followed.is_read = True
             followed.state = "starting"
-            self._screen.run_worker(self._read(followed), group="follow", exit_on_error=False)
+            self._run(partial(self._read, followed), "follow")
+
+    def _run(self, task: Callable[[], Coroutine[Any, Any, None]], group: str, *, exclusive: bool = False) -> Task[None]:
+        """Run a task, which is a function since a coroutine cancelled before its first step is never awaited."""
+        return self._screen.run_worker(task, group=group, exclusive=exclusive, exit_on_error=False)
 
     def _is_listed_otherwise(self, followed: ShownRun) -> bool:
         state = self._book.listed_state(followed.run.id)
@@ -67,14 +74,16 @@ class RunFollower:
             await asyncio.sleep(BUSY_LISTING_INTERVAL_S if self._book.is_busy else LISTING_INTERVAL_S)
 
     async def _read(self, followed: ShownRun) -> None:
+        is_first = True  # the panels may still show a run that this one has replaced
         try:
-            while True:
+            while self._book.followed[followed.run.id] is followed:
                 # Read the state first, so that everything written before the end is read.
                 state = await asyncio.to_thread(followed.current_state)
                 while events := await asyncio.to_thread(followed.read_chunk):
                     followed.record.apply(events)
                     self._screen.post_message(News(followed.run.id, state, has_events=True))
-                self._screen.post_message(News(followed.run.id, state, has_events=False))
+                self._screen.post_message(News(followed.run.id, state, has_events=is_first))
+                is_first = False
                 if state not in LIVE:
                     return
                 await asyncio.sleep(followed.interval_s)

@@ -62,6 +62,8 @@ class ScreenOpener:
         self._open(CompareScreen(self._book.runs_dir, config, self._ask, self._interrupt), then)
 
     def _open(self, screen: AskingScreen[Any], then: Callable[[Any], None] = lambda _result: None) -> None:
+        self._link.start()  # it will be asked
+
         def closed(result: Any) -> None:
             if screen.is_waiting:  # the answer may take a minute, and the next run must not wait for it
                 self._interrupt()

@@ -10,6 +10,7 @@ from typing import IO, Protocol
 
 from textual.dom import DOMNode
 from textual.message import Message
+from textual.timer import Timer
 
 from core.messages import Problem
 from core.runs.directory import Run
@@ -98,12 +99,15 @@ class StandbyProcess:
         return next((line for line in reversed(lines) if line.strip()), _("exit code {code}").format(code=code))
 
 
+IDLE_S = 600.0
+"""Seconds without a question or a run after which the waiting worker ends."""
+
 Launch = Callable[[], StandbyWorker]
 """A function that starts a worker, or raises `Problem`."""
 
 
 class WorkerLink:
-    """Keeper of one waiting worker, whose answers are posted to the screen as `Answered`."""
+    """Keeper of a waiting worker, started when one is needed; its answers are posted to the screen as `Answered`."""
 
     GROUP = "standby"
     """Group name of the listening tasks, by which the screen recognises their failures."""
@@ -122,16 +126,20 @@ class WorkerLink:
         self._gone: list[StandbyWorker] = []
         self._abandoned: StandbyWorker | None = None
         """Worker whose answers nobody waits for any more."""
+        self._idle: Timer | None = None
+        """Time left to the waiting worker."""
 
     def start(self) -> StandbyWorker:
         """Return the waiting worker, started if necessary. Raises `Problem` if it cannot be started."""
         if self._waiting is None or not self._waiting.is_alive:
+            self.reap()
             self._waiting = self._launch()
             self._screen.run_worker(self._listen(self._waiting), group=self.GROUP, exit_on_error=False)
+        self._postpone_end()
         return self._waiting
 
     def ask(self, question: Question) -> None:
-        """Send a question to the worker. Raises `Problem` if there is none."""
+        """Send a question to the worker. Raises `Problem` if it is gone."""
         self.start().ask(question)
 
     def hand_over(self, run: Run) -> StandbyWorker:
@@ -158,11 +166,21 @@ class WorkerLink:
         self._gone = [worker for worker in self._gone if worker.is_alive]
 
     def close(self) -> None:
-        """Stop sending requests: the waiting worker ends."""
+        """Stop sending requests: the waiting worker ends, once it has answered."""
         if self._waiting is not None:
             self._waiting.close()
+            self._gone.append(self._waiting)
+            self._waiting = None
+
+    def _postpone_end(self) -> None:
+        """Let the waiting worker wait for another `IDLE_S`."""
+        if self._idle is not None:
+            self._idle.stop()
+        self._idle = self._screen.set_timer(IDLE_S, self.close)
 
     async def _listen(self, worker: StandbyWorker) -> None:
         async for answer in worker.answers():
+            if worker is self._waiting:
+                self._postpone_end()
             if worker is not self._abandoned:
                 self._screen.post_message(self.Answered(answer))

@@ -8,13 +8,16 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from setproctitle import getproctitle
 
+from core.config import Architecture
 from core.data.datasets import Dataset
-from core.networks import exam
+from core.networks import exam, kept_tables, tabulate
+from core.networks.build import build_network
 from core.runs import directory
 from core.runs.events import Evaluated
 from core.worker.carry_out import carry_out
-from tests.core.training.sample_runs import carried_out, configuration, events_of
+from tests.core.training.sample_runs import after_batches, carried_out, configuration, events_of
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -38,6 +41,28 @@ def test_results_on_disk_agree_with_the_events(sample: Dataset, tmp_path: Path) 
     with torch.no_grad():
         again = network(pixels.unsqueeze(1)).argmax(1)
     assert again.tolist() == predicted[:200].tolist()
+    assert getproctitle() == "mnist-tui: rn1-0001, epoch 1/1"
+
+
+def test_a_run_keeps_the_layer_table_that_does_not_come_with_the_program(tmp_path: Path) -> None:
+    architecture = Architecture(model="RN_1", width=0.1, batch_norm=True)
+    run = carried_out(tmp_path, after_batches(2), width=0.1, batch_norm=True)
+    assert getproctitle() == "mnist-tui: rn1-0001, epoch 1/2"
+    table = kept_tables.of_run(run.path, architecture)
+    assert table == tabulate.layer_table(build_network(architecture), "RN_1")
+    path = run.path / "layers.json"
+    kept = path.read_bytes()
+    for damaged in (kept[:-1], b"[" * 10_000, kept.replace(b'"total":', b'"total":"'), kept + b" " * (1 << 20), b"{}"):
+        path.write_bytes(damaged)
+        assert kept_tables.of_run(run.path, architecture) is None
+    path.unlink()
+    path.symlink_to("/dev/zero")
+    assert kept_tables.of_run(run.path, architecture) is None
+    carry_out(run, lambda _event: None, after_batches(1))  # resumed: nothing is written through a link, nor over it
+    assert path.is_symlink()
+    plain = carried_out(tmp_path, after_batches(1))
+    assert not (plain.path / "layers.json").exists()
+    assert kept_tables.of_run(plain.path, Architecture()) == kept_tables.built_in()[Architecture()]
 
 
 def test_a_device_that_is_not_there_is_named_with_what_is(tmp_path: Path) -> None:

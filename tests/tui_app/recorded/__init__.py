@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 import numpy
 
-from core.catalogue import NETWORKS
 from core.config import Architecture
+from core.networks import kept_tables
 from core.networks.layer_table import LayerTable
 from core.runs.directory import Run
 
@@ -18,8 +18,7 @@ FOLDER = Path(__file__).parent
 TABLES = FOLDER / "layer_tables.json"
 RUN_IDS = ("rn1-0001", "rn2-0002")
 
-ARCHITECTURES = (
-    *(Architecture(model=name) for name in NETWORKS),
+VARIANTS = (
     Architecture(model="RN_2", dropout=0.5),
     Architecture(model="RN_2", dropout=0.5, width=0.5),
     Architecture(model="RN_2", dropout=0.5, width=0.5, batch_norm=True),
@@ -30,16 +29,16 @@ ARCHITECTURES = (
 
 
 class Recorded(msgspec.Struct, frozen=True):
-    """A network and its layer table."""
+    """A variant of a built-in network, and its layer table."""
 
     architecture: Architecture
     table: LayerTable
 
 
 def layer_tables() -> dict[Architecture, LayerTable]:
-    """Return the layer table of each recorded network."""
+    """Return the layer tables that come with the program, and the recorded ones."""
     recorded = msgspec.json.decode(TABLES.read_bytes(), type=list[Recorded])
-    return {each.architecture: each.table for each in recorded}
+    return {**kept_tables.built_in(), **{each.architecture: each.table for each in recorded}}
 
 
 def run_of(model: str) -> Run:

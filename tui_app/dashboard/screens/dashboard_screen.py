@@ -81,7 +81,6 @@ class Dashboard(PanelScreen):
     def on_mount(self) -> None:
         self.query_one("HeaderIcon").tooltip = _("Open the command palette")
         self.call_after_refresh(self.query_one("#network").focus)
-        self._trying(self._link.start)
         self._follower.list_runs()
 
     def on_screen_resume(self, event: ScreenResume) -> None:
@@ -125,6 +124,10 @@ class Dashboard(PanelScreen):
         self._trying(lambda: self._link.ask(Describe(message.architecture)))
 
     # Starting, stopping and resuming runs
+
+    @on(RunForm.Touched)
+    def _form_touched(self) -> None:
+        self._trying(self._link.start)
 
     @on(RunForm.Submitted)
     def _train(self, message: RunForm.Submitted) -> None:
@@ -234,6 +237,8 @@ class Dashboard(PanelScreen):
         self._disk_was_full = is_full
 
     def _open_at_start(self, live: Sequence[str]) -> None:
+        if not self._book.summaries:  # there is nothing to look at: a run will be started
+            self._trying(self._link.start)
         if live and self._open_first is None:
             text = ngettext("In progress: {runs}", "In progress: {runs}", len(live))
             self.notify(text.format(runs=", ".join(live)))
@@ -270,7 +275,7 @@ class Dashboard(PanelScreen):
         if self._display.take(message):
             self._link.reap()
             self._follower.list_runs()
-            if not self.live_runs():
+            if self._book.followed[message.run_id].is_ours and not self.live_runs():
                 self._trying(self._link.start)
 
     # Failures

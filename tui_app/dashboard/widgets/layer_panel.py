@@ -11,6 +11,7 @@ from textual.message import Message
 from textual.widgets import Static
 
 from core.config import Architecture
+from core.networks import kept_tables
 from core.networks.layer_table import LayerTable
 from tui_app import tables, wording
 from tui_app.i18n import _, number, printable
@@ -28,7 +29,7 @@ class LayerPanel(VerticalScroll):
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
-        self._tables: dict[Architecture, LayerTable] = {}
+        self._tables = dict(kept_tables.built_in())
         self._wanted: Architecture | None = None
 
     def compose(self) -> ComposeResult:
@@ -44,16 +45,20 @@ class LayerPanel(VerticalScroll):
         else:
             self.post_message(self.TableWanted(architecture))
 
-    def show_of_run(self, architecture: Architecture) -> None:
-        """Show the table of a run's network.
+    def show_of_run(self, architecture: Architecture, kept: LayerTable | None) -> None:
+        """Show the table of a run's network, as it was kept with the run.
 
         A run may name any Python file as its network: it is executed only at the user's own request.
         """
-        if architecture.is_built_in or architecture in self._tables:
+        if kept is None and architecture.is_built_in:
             self.show(architecture)
+            return
+        self._wanted = None
+        if kept is not None:
+            self._show_table(architecture, kept)
         else:
-            self._wanted = None
-            self._show_problem(printable(architecture.model))
+            text = _("{network}: the layer table was not kept with the run.")
+            self._show_problem(text.format(network=printable(architecture.model)))
 
     def take(self, architecture: Architecture, table: LayerTable) -> None:
         """Keep a table, and show it if it is the one awaited."""

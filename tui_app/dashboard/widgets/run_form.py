@@ -10,13 +10,14 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
+from textual.events import Click, Key
 from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Button, Checkbox, Collapsible, Input, Label, RadioButton, RadioSet, Select, Static
 
 from core.catalogue import NETWORKS
 from core.config import Architecture, RunConfig, setting_from_text
-from core.machine import DeviceInfo
+from core.machine import DeviceInfo, cpu_name
 from core.messages import InvalidSetting
 from tui_app import wording
 from tui_app.i18n import _, say
@@ -26,6 +27,8 @@ _OF_THE_NETWORK = tuple(name for name in Architecture.__struct_fields__ if name 
 """Settings beside `model` that the network is built from."""
 _BY_THEMSELVES = ("model", "device", "precision", "exact", "data_dir")
 """Fields whose widgets are read in their own way: `exact`, for one, is among the precisions."""
+_EDITING_KEYS = ("up", "down", "left", "right", "space", "enter", "backspace", "delete")
+"""Keys that a field takes for itself; the others move the focus, or belong to the dashboard."""
 
 
 class RunForm(Vertical):
@@ -37,6 +40,9 @@ class RunForm(Vertical):
         def __init__(self, architecture: Architecture) -> None:
             super().__init__()
             self.architecture = architecture
+
+    class Touched(Message):
+        """Sent when the form is used, and no longer only stands there."""
 
     class Submitted(Message):
         """Request to train with these settings."""
@@ -57,6 +63,7 @@ class RunForm(Vertical):
         self._table = {setting.field: setting for setting in all_settings()}
         self._devices: Sequence[DeviceInfo] = ()
         self._shown_network: Architecture | None = None
+        self._known_values: tuple[object, ...] = ()
         self.border_title = _("Settings")
 
     def compose(self) -> ComposeResult:
@@ -86,8 +93,8 @@ class RunForm(Vertical):
             case "model":
                 yield from self._network_choice(str(value))
             case "device":
-                yield self._choice(setting, [(value, value)], value)
-                yield Static(_("Loading torch…"), id="device-name", classes="muted")
+                yield self._choice(setting, [(name, name) for name in dict.fromkeys(["auto", "cpu", value])], value)
+                yield Static(id="device-name", classes="muted")
             case "precision":
                 choices = [*((name, name) for name in setting.choices), (_("exact fp32"), "exact")]
                 yield self._choice(setting, choices, "exact" if self._given.get("exact") else value)
@@ -124,7 +131,9 @@ class RunForm(Vertical):
         return any(name == "seed" or self._given[name] != default_of(name) for name in folded)
 
     def on_mount(self) -> None:
+        self._known_values = self._raw_values()
         self._choose_network()
+        self._describe_device()
 
     # The settings entered
 
@@ -175,6 +184,12 @@ class RunForm(Vertical):
     def _text(self, name: str) -> str:
         return self.query_one(f"#{name}", Input).value.strip()
 
+    def _raw_values(self) -> tuple[object, ...]:
+        """Return what every field holds, valid or not."""
+        texts = (field.value for field in self.query(Input))
+        choices = (field.value for field in self.query(Select))
+        return self.model, *texts, *choices, *(box.value for box in self.query(Checkbox))
+
     def _device_ids(self) -> list[str]:
         ids = [info.id for info in self._devices]
         return ["cuda", *ids] if "cuda:0" in ids else ids
@@ -195,10 +210,13 @@ class RunForm(Vertical):
     @on(Select.Changed, "#device")
     def _describe_device(self) -> None:
         chosen = str(self.query_one("#device", Select).value)
-        wanted = {"auto": self._devices[0].id if self._devices else "", "cuda": "cuda:0"}.get(chosen, chosen)
-        info = next((info for info in self._devices if info.id == wanted), None)
-        if info is not None:
-            self.query_one("#device-name", Static).update(Content(wording.device(info)))
+        known = self._devices or (DeviceInfo("cpu", cpu_name()),)
+        wanted = {"auto": known[0].id, "cuda": "cuda:0"}.get(chosen, chosen)
+        info = next((info for info in known if info.id == wanted), None)
+        text = wording.device(info) if info is not None else ""
+        if chosen == "auto" and not self._devices:
+            text = _("the best device here")
+        self.query_one("#device-name", Static).update(Content(text))
 
     def show_problem(self, text: str) -> None:
         """Show a problem with the settings; an empty text clears it."""
@@ -208,6 +226,14 @@ class RunForm(Vertical):
         self.query_one("#stop", Button).disabled = not stoppable
 
     # Input
+
+    def on_key(self, event: Key) -> None:
+        if event.key in _EDITING_KEYS:
+            self.post_message(self.Touched())
+
+    @on(Click)
+    def _clicked(self) -> None:
+        self.post_message(self.Touched())
 
     @on(RadioSet.Changed)
     def _choose_network(self) -> None:
@@ -220,6 +246,10 @@ class RunForm(Vertical):
     @on(Checkbox.Changed)
     def _check(self) -> None:
         """Mark an invalid field and show why; the first one counts."""
+        values = self._raw_values()
+        if values != self._known_values:  # widgets also send the values that they begin with
+            self._known_values = values
+            self.post_message(self.Touched())
         problem: InvalidSetting | None = None
         try:
             self.config()
