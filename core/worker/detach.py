@@ -18,9 +18,10 @@ class StopSignals:
         self.received: signal.Signals | None = None
 
     def install(self) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
-            if signal.getsignal(number) is not signal.SIG_IGN:  # who started this process wants it left alone
-                signal.signal(number, self._handle)
+        for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):  # Slurm starts its jobs with some ignored
+            signal.signal(number, self._handle)
+        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as that of a shell's background job is
+            signal.signal(signal.SIGINT, self._handle)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     def _handle(self, number: int, _frame: object) -> None:

@@ -12,9 +12,10 @@ _PROGRAM = "mnist-tui"
 def entitle(what: str = "") -> None:
     """Name this process `mnist-tui: WHAT`, or `mnist-tui`."""
     os.environ["SPT_NOENV"] = "1"  # a title must not overwrite the environment, by which schedulers find processes
-    from setproctitle import setproctitle
+    from setproctitle import setproctitle, setthreadtitle
 
     setproctitle(f"{_PROGRAM}: {what}" if what else _PROGRAM)
+    setthreadtitle(_PROGRAM)  # Slurm finds the processes of a job only if their short names have no space in them
 
 
 class RunTitle:
