@@ -13,7 +13,7 @@ from textual.worker import Worker as Task
 
 from core.files import disk_is_full
 from core.runs.directory import Listing, Summary
-from core.runs.record import LIVE, State
+from core.runs.record import LIVE, UNENDED, State
 from tui_app.dashboard.run_book import RunBook, ShownRun
 
 LISTING_INTERVAL_S, BUSY_LISTING_INTERVAL_S = 2.0, 6.0
@@ -84,7 +84,7 @@ class RunFollower:
                     self._screen.post_message(News(followed.run.id, state, has_events=True))
                 self._screen.post_message(News(followed.run.id, state, has_events=is_first))
                 is_first = False
-                if state not in LIVE:
+                if state not in UNENDED:
                     return
                 await asyncio.sleep(followed.interval_s)
         finally:
