@@ -6,7 +6,12 @@ import asyncio
 import math
 from collections.abc import AsyncIterator
 from pathlib import Path
+from threading import Thread
 
+import pytest
+
+from core.comparing import comparison, driver
+from core.comparing.stored import StoredComparison
 from core.config import Architecture
 from core.machine import DeviceInfo
 from core.messages import Problem
@@ -163,6 +168,24 @@ class FakeProcess:
                         writer.write(event)
                 writer.close()
         return 0
+
+
+class FakeDriver:
+    """A comparison's process that is a thread of this one; its runs are trained by `FakeProcess`."""
+
+    def __init__(self, stored: StoredComparison) -> None:
+        self._thread = Thread(target=driver.carry_out, args=(stored, lambda: False), daemon=True)
+        self._thread.start()
+
+    def poll(self) -> int | None:
+        """Return the exit code, None until the end."""
+        return None if self._thread.is_alive() else 0
+
+
+def compare_without_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have comparisons carried out in this process."""
+    monkeypatch.setattr(comparison, "launch_run", FakeProcess)
+    monkeypatch.setattr(driver, "launch", FakeDriver)
 
 
 def _names(question: Question) -> list[str]:

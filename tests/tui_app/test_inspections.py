@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 from textual.widgets import Input
 
-from core.comparing import comparison
 from core.runs import directory
 from core.runs.directory import Run
 from core.worker.protocol import Settle
 from tests.tui_app.driving import NARROW, WIDE, accuracy_on_show, dashboard, shown, until
-from tests.tui_app.fake_worker import FakeProcess, FakeWorkers
+from tests.tui_app.fake_worker import FakeWorkers, compare_without_processes
 from tui_app.dashboard.widgets.drawing_canvas import DrawingCanvas
 from tui_app.dashboard.widgets.result_panel import ConfusionMatrix
 
@@ -99,7 +98,7 @@ async def test_without_a_finished_run_there_is_nothing_to_look_at(tmp_path: Path
 
 
 async def test_a_comparison_is_stopped_while_it_prepares(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(comparison, "launch_run", FakeProcess)
+    compare_without_processes(monkeypatch)
     workers = FakeWorkers(holds=(Settle,))
     async with dashboard(tmp_path, workers=workers, model="RN_2", dropout=0.3) as (app, pilot):
         await until(pilot, lambda: "Loading torch" not in shown(app))
@@ -122,7 +121,7 @@ async def test_a_comparison_is_stopped_while_it_prepares(tmp_path: Path, monkeyp
 async def test_configurations_are_compared_on_the_runs_there_are(
     finished: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(comparison, "launch_run", FakeProcess)
+    compare_without_processes(monkeypatch)
     async with dashboard(finished, run_id="rn1-0001") as (app, pilot):
         await until(pilot, lambda: "Loading torch" not in shown(app))
         await pilot.press("shift+f5")

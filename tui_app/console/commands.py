@@ -166,7 +166,7 @@ def stop(
     run: Annotated[
         str | None, typer.Argument(metavar=_("RUN"), help=_("A run's id (the one in progress if none is given)."))
     ] = None,
-    every: Annotated[bool, typer.Option("--all", help=_("Stop every run in progress."))] = False,
+    every: Annotated[bool, typer.Option("--all", help=_("Stop every run and comparison in progress."))] = False,
     waits: Annotated[bool, typer.Option("--wait", help=_("Wait until it has ended."))] = False,
     runs_dir: RunsDir = None,
     lang: Lang = None,
