@@ -104,11 +104,12 @@ class StoredComparison(JobFolder):
             raise Problem("cannot read {path}: {reason}", path=str(path), reason=reason(error)) from error
 
     def standing(self) -> Standing:
-        """Return how far the comparison has come; the default one if that is unknown."""
+        """Return how far the newest attempt has come; the default one if that is unknown."""
         try:
-            return msgspec.json.decode(files.read_small(self._standing_path, _MOST_READ), type=Standing)
+            standing = msgspec.json.decode(files.read_small(self._standing_path, _MOST_READ), type=Standing)
         except (OSError, ValueError, RecursionError):
             return Standing()
+        return standing if standing.attempt == self.attempt else Standing()
 
     def keep(self, standing: Standing) -> None:
         """Save how far the comparison has come. Raises `OSError`."""
@@ -129,9 +130,7 @@ class StoredComparison(JobFolder):
     @property
     def is_in_progress(self) -> bool:
         """True if a process carries the comparison out, and has not written yet how it ended."""
-        standing = self.standing()
-        has_ended = standing.outcome != "none" and standing.attempt == self.attempt
-        return self.is_at_work and not has_ended
+        return self.is_at_work and self.standing().outcome == "none"
 
     @property
     def _standing_path(self) -> Path:

@@ -29,6 +29,8 @@ class WatchedComparison(PlannedRuns):
         goes_on = comparison.is_in_progress and not (starts and comparison.stop_requested())
         self._attempt_before = comparison.attempt - goes_on
         """Number of the newest attempt that is not the one to watch."""
+        self._attempt = 0
+        """Number of the attempt that is watched, 0 before it has said anything."""
 
     def look(self) -> bool:
         """Read how far the comparison is; return False once it has ended, with its `outcome`. Raises `Problem`."""
@@ -36,7 +38,11 @@ class WatchedComparison(PlannedRuns):
         has_started_in_vain = self._process is not None and self._process.poll() is not None
         is_at_work = self._stored.is_at_work
         standing = self._stored.standing()
+        if self._stopping and 0 < self._attempt < self._stored.attempt:  # it has been started anew meanwhile
+            self.outcome = "stopped"
+            return False
         if standing.attempt > self._attempt_before:
+            self._attempt = standing.attempt
             self._take(standing.parts)
             self.outcome = standing.outcome
             if standing.outcome == "failed":

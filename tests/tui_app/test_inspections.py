@@ -14,7 +14,7 @@ from core.runs import directory
 from core.runs.directory import Run
 from core.worker.protocol import Settle
 from tests.tui_app.driving import NARROW, WIDE, accuracy_on_show, dashboard, shown, until
-from tests.tui_app.fake_worker import FakeWorkers, compare_without_processes
+from tests.tui_app.fake_worker import FakeWorkers, HeldProcess, compare_without_processes
 from tui_app.dashboard.widgets.drawing_canvas import DrawingCanvas
 from tui_app.dashboard.widgets.result_panel import ConfusionMatrix
 
@@ -116,6 +116,39 @@ async def test_a_comparison_is_stopped_while_it_prepares(tmp_path: Path, monkeyp
         workers.holds = ()
         await pilot.press("f5")
         await until(pilot, lambda: "10 of 10 runs" in shown(app))
+
+
+async def test_a_comparison_in_progress_is_shown_again_and_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is there on the next visit, and in the next dashboard, which asks about it before it quits."""
+    compare_without_processes(monkeypatch, HeldProcess)
+    async with dashboard(tmp_path, lr=0.01) as (app, pilot):
+        await until(pilot, lambda: "Loading torch" not in shown(app))
+        await pilot.press("shift+f5")
+        await until(pilot, lambda: "Each run: 2 epochs" in shown(app))
+        app.screen.query_one("#seeds", Input).value = "2"
+        await pilot.press("enter")
+        await until(pilot, lambda: bool(re.search(r"0 of 4 runs, [1-4] in progress", shown(app))))
+        await pilot.press("escape")
+        await until(pilot, lambda: "0 of 4 runs" not in shown(app))
+        await pilot.press("shift+f5")
+        await until(pilot, lambda: "0 of 4 runs" in shown(app))
+    async with dashboard(tmp_path) as (app, pilot):
+        await pilot.press("shift+f5")
+        await until(pilot, lambda: "0 of 4 runs" in shown(app))
+        assert app.screen.query_one("#seeds", Input).value == "2"
+        assert "learning rate 0.01" in shown(app)
+        await pilot.press("f10")
+        await until(pilot, lambda: "A comparison is in progress" in shown(app))
+        await pilot.press("escape")
+        await until(pilot, lambda: "A comparison is in progress" not in shown(app))
+        await pilot.press("f6")
+        await until(pilot, lambda: "stopped; Compare continues" in shown(app))
+        compare_without_processes(monkeypatch)
+        await pilot.press("f5")
+        await until(pilot, lambda: "4 of 4 runs" in shown(app))
+    assert [run.state for run in directory.Listing(tmp_path).read()] == ["done"] * 4
 
 
 async def test_configurations_are_compared_on_the_runs_there_are(
