@@ -50,6 +50,11 @@ def compare(place: Place, *options: str) -> tuple[str, ...]:
     return ("compare", "--models", f"RN_1,{place.slow}", *OPTIONS, *options)
 
 
+def _comparison(place: Place) -> StoredComparison:
+    (folder,) = (place.runs_dir / ".comparisons").iterdir()
+    return StoredComparison(folder)
+
+
 def event(run: Run, kind: Any) -> Any:
     return next(found for found in all_events(run) if isinstance(found, kind))
 
@@ -152,6 +157,7 @@ def test_seeds_are_added_until_it_is_decided(place: Place) -> None:
     decided = place.fork("compare", *options, "--until-decided", "--max-seeds", "10", "--json")
     assert decided.wait() == 0, decided.err
     found = json.loads(decided.out)
+    assert _comparison(place).standing().outcome == "decided"
     (pair,) = found["pairs"]
     seeds = pair["decision"]["seeds"]
     assert pair["decision"]["outcome"] == "worse"
@@ -165,11 +171,6 @@ def test_seeds_are_added_until_it_is_decided(place: Place) -> None:
 
 def _slow_run(place: Place) -> Path:
     return wait_until(lambda: next(iter(place.runs_dir.glob("slow-*")), None), "a slow run")
-
-
-def _comparison(place: Place) -> StoredComparison:
-    (folder,) = (place.runs_dir / ".comparisons").iterdir()
-    return StoredComparison(folder)
 
 
 def test_killed_and_continued(place: Place) -> None:

@@ -10,10 +10,13 @@ import numpy as np
 import pytest
 from textual.widgets import Input
 
+from core.comparing import watching
+from core.comparing.stored import make_plan
+from core.config import RunConfig
 from core.runs import directory
 from core.runs.directory import Run
 from core.worker.protocol import Settle
-from tests.tui_app.driving import NARROW, WIDE, accuracy_on_show, dashboard, shown, until
+from tests.tui_app.driving import NARROW, QUICK, WIDE, accuracy_on_show, dashboard, shown, until
 from tests.tui_app.fake_worker import FakeWorkers, HeldProcess, compare_without_processes
 from tui_app.dashboard.widgets.drawing_canvas import DrawingCanvas
 from tui_app.dashboard.widgets.result_panel import ConfusionMatrix
@@ -121,22 +124,14 @@ async def test_a_comparison_is_stopped_while_it_prepares(tmp_path: Path, monkeyp
 async def test_a_comparison_in_progress_is_shown_again_and_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is there on the next visit, and in the next dashboard, which asks about it before it quits."""
+    """It was begun elsewhere; the dashboard asks about it before it quits, and can go on with it."""
     compare_without_processes(monkeypatch, HeldProcess)
-    async with dashboard(tmp_path, lr=0.01) as (app, pilot):
-        await until(pilot, lambda: "Loading torch" not in shown(app))
-        await pilot.press("shift+f5")
-        await until(pilot, lambda: "Each run: 2 epochs" in shown(app))
-        app.screen.query_one("#seeds", Input).value = "2"
-        await pilot.press("enter")
-        await until(pilot, lambda: bool(re.search(r"0 of 4 runs, [1-4] in progress", shown(app))))
-        await pilot.press("escape")
-        await until(pilot, lambda: "0 of 4 runs" not in shown(app))
-        await pilot.press("shift+f5")
-        await until(pilot, lambda: "0 of 4 runs" in shown(app))
+    assert watching.begin(tmp_path, make_plan(("RN_1", "RN_2+lr=0.1"), 2, RunConfig(**QUICK, lr=0.01))).look()
     async with dashboard(tmp_path) as (app, pilot):
+        await until(pilot, lambda: watching.in_progress(tmp_path) is not None)
         await pilot.press("shift+f5")
-        await until(pilot, lambda: "0 of 4 runs" in shown(app))
+        await until(pilot, lambda: bool(re.search("0 of 4 runs, [1-4] in progress", shown(app))))
+        assert app.screen.query_one("#models", Input).value == "RN_1 RN_2+lr=0.1"
         assert app.screen.query_one("#seeds", Input).value == "2"
         assert "learning rate 0.01" in shown(app)
         await pilot.press("f10")

@@ -14,7 +14,7 @@ from core.comparing.stored import Plan, StoredComparison, make_plan
 from core.comparing.watching import WatchedComparison
 from core.messages import Problem
 from core.runs import directory
-from tests.core.comparing.finished_runs import SETTINGS, config_of, finished
+from tests.core.comparing.finished_runs import SETTINGS
 from tests.tui_app.fake_worker import HeldProcess, compare_without_processes
 
 PLAN = make_plan(("RN_1", "RN_2"), 2, SETTINGS)
@@ -71,17 +71,6 @@ def test_one_that_is_asked_for_while_it_stops_goes_on(tmp_path: Path, monkeypatc
     second = watching.begin(tmp_path, PLAN)
     compare_without_processes(monkeypatch)
     assert to_end(first, second) == ["stopped", "done"]
-
-
-def test_seeds_are_added_until_it_is_decided(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    compare_without_processes(monkeypatch)
-    for seed in range(10):
-        for model, errors in (("RN_1", 200), ("RN_2", 20)):
-            finished(tmp_path, config_of(model, seed), range(errors + seed % 3))
-    made = watching.begin(tmp_path, make_plan(("RN_1", "RN_2"), 10, SETTINGS, margin=0.001))
-    assert to_end(made) == ["decided"]
-    assert 6 < len(made.parts) < 20
-    assert all(part.reused for part in made.parts)
 
 
 @pytest.mark.parametrize(
