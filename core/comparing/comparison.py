@@ -11,7 +11,6 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
-from threading import Lock
 from typing import Literal
 
 import msgspec
@@ -106,46 +105,12 @@ def at_once(device: str, threads: int) -> int:
     return max(1, machine.usable_cores() // max(1, threads)) if device == "cpu" else 1
 
 
-class Comparison:
-    """The runs of a plan, carried out by worker processes. Call `advance` repeatedly, a few times a second.
+class PlannedRuns:
+    """The runs of a comparison, in the order of its plan."""
 
-    Nothing is lost if the calls end: the workers finish their current runs.
-    """
-
-    def __init__(self, runs_dir: Path, parts: Sequence[Part], at_once: int) -> None:
-        """Find the runs that exist already. Raises `Problem`."""
-        self._runs_dir = runs_dir
+    def __init__(self, at_once: int) -> None:
         self._at_once = max(1, at_once)
-        self._stopping = False
-        self._launching = Lock()
         self.parts: list[Part] = []
-        self.extend(parts)
-
-    def extend(self, parts: Sequence[Part]) -> None:
-        """Add runs to the plan, and find those that exist already. Raises `Problem`."""
-        self._adopt(parts)
-        self.parts += parts
-
-    def advance(self) -> bool:
-        """Check the runs in progress, and start those that there is room for. Return False if nothing is left to do.
-
-        Raises `Problem` if a run cannot be created or its process cannot be started.
-        """
-        for part in self._in_state("running"):
-            self._watch(part)
-        for part in self._in_state("waiting")[: max(0, self._at_once - len(self._in_state("running")))]:
-            with self._launching:  # a stop may come from another thread: it must find every run that was started
-                if not self._stopping:
-                    self._launch(part)
-        return bool(self._in_state("running")) or (bool(self._in_state("waiting")) and not self._stopping)
-
-    def stop(self) -> None:
-        """Ask every run in progress to save a checkpoint and end; `advance` returns False once they have."""
-        with self._launching:
-            self._stopping = True
-        for part in self._in_state("running"):
-            if part.followed is not None:
-                part.followed.run.request_stop()
 
     @property
     def share(self) -> float:
@@ -190,6 +155,45 @@ class Comparison:
                 known.setdefault(part.name, []).append(seconds)
         all_known = [seconds for measured in known.values() for seconds in measured] or [1.0]
         return [fmean(known.get(part.name, all_known)) for part in self.parts]
+
+
+class Comparison(PlannedRuns):
+    """The runs of a plan, carried out by worker processes. Call `advance` repeatedly, a few times a second.
+
+    Nothing is lost if the calls end: the workers finish their current runs.
+    """
+
+    def __init__(self, runs_dir: Path, parts: Sequence[Part], at_once: int) -> None:
+        """Find the runs that exist already. Raises `Problem`."""
+        super().__init__(at_once)
+        self._runs_dir = runs_dir
+        self._stopping = False
+        self.extend(parts)
+
+    def extend(self, parts: Sequence[Part]) -> None:
+        """Add runs to the plan, and find those that exist already. Raises `Problem`."""
+        self._adopt(parts)
+        self.parts += parts
+
+    def advance(self) -> bool:
+        """Check the runs in progress, and start those that there is room for. Return False if nothing is left to do.
+
+        Raises `Problem` if a run cannot be created or its process cannot be started.
+        """
+        for part in self._in_state("running"):
+            self._watch(part)
+        if not self._stopping:
+            room = max(0, self._at_once - self.count("running"))
+            for part in self._in_state("waiting")[:room]:
+                self._launch(part)
+        return self.count("running") > 0 or (self.count("waiting") > 0 and not self._stopping)
+
+    def stop(self) -> None:
+        """Ask every run in progress to save a checkpoint and end; `advance` returns False once they have."""
+        self._stopping = True
+        for part in self._in_state("running"):
+            if part.followed is not None:
+                part.followed.run.request_stop()
 
     # Existing runs
 

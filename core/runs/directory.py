@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -16,6 +15,7 @@ from core.messages import N_, Message, Problem, reason
 from core.runs import lease, names
 from core.runs.events import Evaluated, Event, EventReader, Progress, RunStarted, first_events, last_events
 from core.runs.formats import StoredConfig, decode_config, encode_config
+from core.runs.job_folder import JobFolder
 from core.runs.lease import Lease
 from core.runs.record import LIVE, Record, State
 
@@ -58,12 +58,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """Process of its newest attempt."""
 
 
-class Run:
+class Run(JobFolder):
     """A run directory; its files may be missing, damaged or hostile."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.id = path.name
 
     def __repr__(self) -> str:
         return f"<run {self.id}>"
@@ -80,10 +76,6 @@ class Run:
         pattern = re.compile(rf"{stem}-(\d{{4,12}})\{suffix}")
         found = {int(match[1]): name for name in os.listdir(self.path) if (match := pattern.fullmatch(name))}  # noqa: PTH208
         return [self.path / found[attempt] for attempt in sorted(found, reverse=True)] + [self.path / f"{stem}{suffix}"]
-
-    @property
-    def log_path(self) -> Path:
-        return self.path / "log.txt"
 
     def config(self) -> RunConfig:
         """Load the run's settings, all of which this version knows. Raises `Problem`."""
@@ -102,41 +94,6 @@ class Run:
 
     def reader(self) -> EventReader:
         return EventReader(self.events_path)
-
-    def log_tail(self, lines: int = 20) -> list[str]:
-        """Return the last lines of the worker's log; none if it cannot be read."""
-        try:
-            with files.open_regular(self.log_path) as file:
-                size = file.seek(0, os.SEEK_END)
-                file.seek(max(0, size - (1 << 16)))
-                return file.read(1 << 16).decode(errors="replace").splitlines()[-lines:]
-        except OSError:
-            return []
-
-    @property
-    def is_own(self) -> bool:
-        """True if the run belongs to the user of this process."""
-        try:
-            return self.path.lstat().st_uid == os.geteuid()
-        except OSError:
-            return False
-
-    # Stop requests
-
-    def request_stop(self) -> None:
-        """Ask the run's worker to stop. Raises `Problem`."""
-        try:
-            os.close(os.open(self.path / "stop", os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666))
-        except OSError as error:
-            raise Problem("cannot write to {path}: {reason}", path=str(self.path), reason=reason(error)) from error
-
-    def stop_requested(self) -> bool:
-        return os.path.lexists(self.path / "stop")
-
-    def withdraw_stop(self) -> None:
-        """Remove any stop request, so that a resumed run does not stop at once."""
-        with suppress(OSError):
-            (self.path / "stop").unlink()
 
     # Progress and state
 

@@ -1,4 +1,4 @@
-"""Starting worker processes, each in its own session, so that it outlives the terminal."""
+"""Starting processes, each in its own session, so that it outlives the terminal."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import IO, NoReturn
 
 from core.messages import Problem, reason
 from core.runs.directory import Run
+from core.runs.job_folder import JobFolder
 
 STANDBY = "--standby"
 # The user's search path (`PYTHONPATH`) may hold a `core` too, and may be where torch is: only our `core` comes first.
@@ -18,16 +19,20 @@ import sys
 sys.path.insert(0, {str(Path(__file__).parents[2])!r})
 import core
 del sys.path[0]
-from core.worker.__main__ import main
-main()
 """
+_WORKER = "core.worker.__main__"
 
 
 def launch_run(run: Run) -> subprocess.Popen[bytes]:
     """Start a process that trains a run; its output goes to the run's log. Raises `Problem`."""
+    return launch_job(_WORKER, run)
+
+
+def launch_job(module: str, folder: JobFolder) -> subprocess.Popen[bytes]:
+    """Start a process that calls a module's `main` for a folder; its output goes to the log there. Raises `Problem`."""
     try:
-        with run.log_path.open("ab") as log:
-            return _launch(str(run.path), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        with folder.log_path.open("ab") as log:
+            return _launch(module, str(folder.path), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     except OSError as error:
         raise Problem("the training process could not start: {reason}", reason=reason(error)) from error
 
@@ -39,21 +44,23 @@ def launch_standby(errors: IO[bytes]) -> subprocess.Popen[bytes]:
     must not block or end because nobody reads that.
     """
     try:
-        return _launch(STANDBY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)
+        return _launch(_WORKER, STANDBY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)
     except OSError as error:
         raise Problem("the training process could not start: {reason}", reason=reason(error)) from error
 
 
 def restart_for(run: Run) -> NoReturn:
     """Turn this process into one that `launch_run` would start: only its pid, its session and its streams stay."""
-    os.execv(sys.executable, _command(str(run.path)))
+    os.execv(sys.executable, _command(_WORKER, str(run.path)))
 
 
-def _launch(argument: str, *, stdin: int, stdout: int | IO[bytes], stderr: IO[bytes]) -> subprocess.Popen[bytes]:
-    command = _command(argument)
+def _launch(
+    module: str, argument: str, *, stdin: int, stdout: int | IO[bytes], stderr: IO[bytes]
+) -> subprocess.Popen[bytes]:
+    command = _command(module, argument)
     return subprocess.Popen(command, stdin=stdin, stdout=stdout, stderr=stderr, start_new_session=True)
 
 
-def _command(argument: str) -> list[str]:
+def _command(module: str, argument: str) -> list[str]:
     # -P: a file in the user's current folder must not replace a library.
-    return [sys.executable, "-P", "-c", _START, argument]
+    return [sys.executable, "-P", "-c", f"{_START}from {module} import main\nmain()\n", argument]

@@ -15,14 +15,16 @@ import msgspec
 import psutil
 import pytest
 
+from core import machine
 from core.comparing import statistics
-from core.runs import lease
+from core.comparing.stored import StoredComparison
+from core.runs import directory, lease
 from core.runs.directory import Run
 from core.runs.events import EpochEnded, Evaluated, Progress
 from tests.core.comparing.finished_runs import config_of, finished, record
 from tests.core.runs.run_files import checkpoints_of
 from tests.end_to_end.forks import ForkServer
-from tests.end_to_end.terminal import Place, all_events, predictions, wait_for_event, wait_until
+from tests.end_to_end.terminal import Place, all_events, batch_losses, predictions, wait_for_event, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -46,6 +48,11 @@ OPTIONS = (
 
 def compare(place: Place, *options: str) -> tuple[str, ...]:
     return ("compare", "--models", f"RN_1,{place.slow}", *OPTIONS, *options)
+
+
+def _comparison(place: Place) -> StoredComparison:
+    (folder,) = (place.runs_dir / ".comparisons").iterdir()
+    return StoredComparison(folder)
 
 
 def event(run: Run, kind: Any) -> Any:
@@ -150,6 +157,7 @@ def test_seeds_are_added_until_it_is_decided(place: Place) -> None:
     decided = place.fork("compare", *options, "--until-decided", "--max-seeds", "10", "--json")
     assert decided.wait() == 0, decided.err
     found = json.loads(decided.out)
+    assert _comparison(place).standing().outcome == "decided"
     (pair,) = found["pairs"]
     seeds = pair["decision"]["seeds"]
     assert pair["decision"]["outcome"] == "worse"
@@ -166,14 +174,15 @@ def _slow_run(place: Place) -> Path:
 
 
 def test_killed_and_continued(place: Place) -> None:
-    """The command and one of its workers are killed; the same command then finishes the comparison."""
+    """The comparison's process and a worker are killed; the same command, watched or not, then finishes it."""
     killed = place.fork(*compare(place, "--seeds", "1"), PAUSE="0.2")
     slow = _slow_run(place)
     wait_for_event(Run(slow), Progress)
     killed.kill()
-    worker = lease.read(slow)
-    assert worker is not None
-    psutil.Process(worker.pid).kill()
+    for folder in (_comparison(place).path, slow):
+        killed_too = lease.read(folder)
+        assert killed_too is not None
+        psutil.Process(killed_too.pid).kill()
     again = place.fork(*compare(place, "--seeds", "1", "--json"))
     assert again.wait() == 0, again.err
     runs = [entry["run"] for network in json.loads(again.out)["networks"] for entry in network["runs"]]
@@ -190,6 +199,60 @@ def test_stopped_by_a_signal_every_run_saves_a_checkpoint(place: Place) -> None:
     assert "Run the same command again" in stopped.err
     assert Run(slow).state() == "stopped"
     assert checkpoints_of(Run(slow))
+    place.wait_alone()
+
+
+ONE_BY_ONE = ("--seeds", "1", "--threads", str(machine.usable_cores()))
+"""Options for one seed, and its runs one after the other."""
+
+
+def test_a_comparison_is_stopped_from_anywhere_but_not_by_a_command_that_is_lost(place: Place) -> None:
+    """Once it is stopped, no run is started any more, and a command that only watches it ends too."""
+    command = ("compare", place.slow, "RN_1", *OPTIONS, *ONE_BY_ONE)
+    lost = place.fork(*command, PAUSE="0.2")
+    slow = Run(_slow_run(place))
+    wait_for_event(slow, Progress)
+    lost.signal(signal.SIGHUP)
+    watching = place.fork(*command)
+    wait_until(lambda: "2 runs: 0 already finished" in watching.err, "the second command's first line")
+    assert lost.poll() is None
+    lost.kill()
+    seen = len(batch_losses(slow))
+    wait_until(lambda: len(batch_losses(slow)) > seen, "more batches")
+    stop = place.fork("stop", "--all", "--wait", "--lang", "en")
+    assert stop.wait() == 0, stop.err
+    assert "1 comparison will stop" in stop.err
+    assert watching.wait() == 130
+    assert "Run the same command again" in watching.err
+    place.wait_alone()
+    assert [summary.state for summary in directory.Listing(place.runs_dir).read()] == ["stopped"]
+    assert _comparison(place).attempt == 1
+
+
+def test_a_comparison_begun_in_the_dashboard_goes_on_without_it(place: Place) -> None:
+    """The same command finds it, and neither its kill nor the dashboard's end keeps the second run from starting."""
+    terminal = place.terminal(*OPTIONS[2:], *ONE_BY_ONE[2:], "--width", "0.1")
+    terminal.wait_for("F5 Train")
+    terminal.keys("c")
+    terminal.wait_for("Each run: 1 epochs")
+    terminal.keys("1", "enter")
+    terminal.wait_for("0 of 2 runs, 1 in progress")
+    watching = place.fork("compare", "RN_1", "RN_1+width=0.1", *OPTIONS, *ONE_BY_ONE)
+    terminal.keys("escape")
+    terminal.wait_for("F5 Train")
+    terminal.keys("c")
+    terminal.wait_for("of 2 runs, 1 in progress")
+    wait_until(lambda: "2 runs:" in watching.err, "the command's first line")
+    watching.kill()
+    terminal.keys("f10")
+    terminal.wait_for("A comparison is in progress")
+    terminal.keys("enter")
+    assert terminal.wait_end() == 0
+    comparison = _comparison(place)
+    wait_until(lambda: comparison.standing().outcome != "none", comparison.standing)
+    assert comparison.standing().outcome == "done"
+    assert comparison.attempt == 1
+    assert [summary.state for summary in directory.Listing(place.runs_dir).read()] == ["done", "done"]
     place.wait_alone()
 
 

@@ -6,7 +6,12 @@ import asyncio
 import math
 from collections.abc import AsyncIterator
 from pathlib import Path
+from threading import Thread
 
+import pytest
+
+from core.comparing import comparison, driver
+from core.comparing.stored import StoredComparison
 from core.config import Architecture
 from core.machine import DeviceInfo
 from core.messages import Problem
@@ -155,7 +160,7 @@ class FakeProcess:
 
     def poll(self) -> int:
         """Return the exit code."""
-        if self._run.state() == "starting":
+        if self._run.state() != "done":
             with lease.hold(self._run.path) as held:
                 writer = EventWriter(self._run.events_path, held.attempt)
                 for stage in training(self._run):
@@ -163,6 +168,46 @@ class FakeProcess:
                         writer.write(event)
                 writer.close()
         return 0
+
+
+class HeldProcess:
+    """A process that a comparison starts for one of its runs; it trains until it is asked to stop."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._is_asked = False
+
+    def poll(self) -> int | None:
+        """Return the exit code, None until the end."""
+        if not self._is_asked and self._run.stop_requested():
+            self._is_asked = True
+            with lease.hold(self._run.path) as held:
+                writer = EventWriter(self._run.events_path, held.attempt)
+                for event in (*next(training(self._run)).events, *stopped(0)):
+                    writer.write(event)
+                writer.close()
+            self._run.withdraw_stop()
+        return 0 if self._is_asked else None
+
+
+class FakeDriver:
+    """A comparison's process that is a thread of this one."""
+
+    def __init__(self, stored: StoredComparison) -> None:
+        self._thread = Thread(target=driver.carry_out, args=(stored, lambda: False), daemon=True)
+        self._thread.start()
+
+    def poll(self) -> int | None:
+        """Return the exit code, None until the end."""
+        return None if self._thread.is_alive() else 0
+
+
+def compare_without_processes(
+    monkeypatch: pytest.MonkeyPatch, runs: type[FakeProcess | HeldProcess] = FakeProcess
+) -> None:
+    """Have comparisons carried out in this process."""
+    monkeypatch.setattr(comparison, "launch_run", runs)
+    monkeypatch.setattr(driver, "launch", FakeDriver)
 
 
 def _names(question: Question) -> list[str]:

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 from textual.widgets import Input
 
-from core.comparing import comparison
+from core.comparing import watching
+from core.comparing.stored import make_plan
+from core.config import RunConfig
 from core.runs import directory
 from core.runs.directory import Run
 from core.worker.protocol import Settle
-from tests.tui_app.driving import NARROW, WIDE, accuracy_on_show, dashboard, shown, until
-from tests.tui_app.fake_worker import FakeProcess, FakeWorkers
+from tests.tui_app.driving import NARROW, QUICK, WIDE, accuracy_on_show, dashboard, shown, until
+from tests.tui_app.fake_worker import FakeWorkers, HeldProcess, compare_without_processes
 from tui_app.dashboard.widgets.drawing_canvas import DrawingCanvas
 from tui_app.dashboard.widgets.result_panel import ConfusionMatrix
 
@@ -99,7 +101,7 @@ async def test_without_a_finished_run_there_is_nothing_to_look_at(tmp_path: Path
 
 
 async def test_a_comparison_is_stopped_while_it_prepares(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(comparison, "launch_run", FakeProcess)
+    compare_without_processes(monkeypatch)
     workers = FakeWorkers(holds=(Settle,))
     async with dashboard(tmp_path, workers=workers, model="RN_2", dropout=0.3) as (app, pilot):
         await pilot.press("shift+f5")
@@ -118,10 +120,35 @@ async def test_a_comparison_is_stopped_while_it_prepares(tmp_path: Path, monkeyp
         await until(pilot, lambda: "10 of 10 runs" in shown(app))
 
 
+async def test_a_comparison_in_progress_is_shown_again_and_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was begun elsewhere; the dashboard asks about it before it quits, and can go on with it."""
+    compare_without_processes(monkeypatch, HeldProcess)
+    assert watching.begin(tmp_path, make_plan(("RN_1", "RN_2+lr=0.1"), 2, RunConfig(**QUICK, lr=0.01))).look()
+    async with dashboard(tmp_path) as (app, pilot):
+        await until(pilot, lambda: watching.in_progress(tmp_path) is not None)
+        await pilot.press("shift+f5")
+        await until(pilot, lambda: bool(re.search("0 of 4 runs, [1-4] in progress", shown(app))))
+        assert app.screen.query_one("#models", Input).value == "RN_1 RN_2+lr=0.1"
+        assert app.screen.query_one("#seeds", Input).value == "2"
+        assert "learning rate 0.01" in shown(app)
+        await pilot.press("f10")
+        await until(pilot, lambda: "A comparison is in progress" in shown(app))
+        await pilot.press("escape")
+        await until(pilot, lambda: "A comparison is in progress" not in shown(app))
+        await pilot.press("f6")
+        await until(pilot, lambda: "stopped; Compare continues" in shown(app))
+        compare_without_processes(monkeypatch)
+        await pilot.press("f5")
+        await until(pilot, lambda: "4 of 4 runs" in shown(app))
+    assert [run.state for run in directory.Listing(tmp_path).read()] == ["done"] * 4
+
+
 async def test_configurations_are_compared_on_the_runs_there_are(
     finished: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(comparison, "launch_run", FakeProcess)
+    compare_without_processes(monkeypatch)
     async with dashboard(finished, run_id="rn1-0001") as (app, pilot):
         await pilot.press("shift+f5")
         await until(pilot, lambda: "Each run: 2 epochs" in shown(app))

@@ -19,9 +19,8 @@ from textual.pilot import Pilot
 from textual.strip import Strip
 from textual.widgets import Input
 
-from core.comparing import comparison
 from tests.tui_app.driving import NARROW, WIDE, accuracy_on_show, dashboard, dot, shown, strips, tick, until
-from tests.tui_app.fake_worker import FakeProcess
+from tests.tui_app.fake_worker import compare_without_processes
 from tui_app.dashboard.app import MnistTui
 
 FOLDER = Path(__file__).parent / "snapshots"
@@ -96,7 +95,7 @@ async def test_screens_are_as_they_were(
     size: tuple[int, int], finished: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One dashboard serves all of them: starting it takes longer than looking at a screen."""
-    monkeypatch.setattr(comparison, "launch_run", FakeProcess)
+    compare_without_processes(monkeypatch)
     monkeypatch.setenv("MNIST_TUI_DATA", "/data")
     renew = request.config.getoption("renew_snapshots", False)
     differences: list[str] = []

@@ -155,7 +155,7 @@ def follow(
 def stop(
     context: typer.Context,
     run: RunInProgress = None,
-    every: Annotated[bool, typer.Option("--all", help=_("Stop every run in progress."))] = False,
+    every: Annotated[bool, typer.Option("--all", help=_("Stop every run and comparison in progress."))] = False,
     waits: Annotated[bool, typer.Option("--wait", help=_("Wait until it has ended."))] = False,
     runs_dir: RunsDir = None,
     lang: Lang = None,

@@ -12,12 +12,13 @@ from typing import Any
 
 import msgspec
 
-from core.comparing import comparison, statistics
-from core.comparing.comparison import Comparison, Part
+from core.comparing import comparison, statistics, stored, watching
+from core.comparing.comparison import Part, PlannedRuns
 from core.comparing.configurations import configurations
-from core.comparing.sequential import IMAGES_FROM
 from core.comparing.statistics import Results
+from core.comparing.stored import Plan
 from core.comparing.verdict import MARGIN
+from core.comparing.watching import WatchedComparison
 from core.config import RunConfig
 from core.data.conditions import Condition, Robustness
 from core.messages import InvalidSetting, Message
@@ -27,7 +28,7 @@ from core.worker.detach import StopSignals
 from tui_app import comparison_text, i18n, tables, terminal
 from tui_app.console.conditions_command import measure_under_conditions, print_accuracies
 from tui_app.console.status_line import StatusLine, Stopped
-from tui_app.console.training_command import leaves_it_to_the_first, prepare_for_torch
+from tui_app.console.training_command import EXIT_CODES, leaves_it_to_the_first, prepare_for_torch
 from tui_app.i18n import _, printable, say
 from tui_app.report import pages
 from tui_app.report.compose import Content
@@ -76,21 +77,18 @@ def compare(runs_dir: Path, request: Request) -> int:
     signals.install()
     try:
         settings = _settle(request.settings, configs, status, signals)
-        at_once = comparison.at_once(settings.device, settings.threads)
-        parts = comparison.plan(request.configurations, request.seeds, settings)
-        per_seed = len(configs)
-        first = per_seed * IMAGES_FROM if request.until_decided else len(parts)
-        made = Comparison(runs_dir, parts[:first], at_once)
-        _check_finished(made)
-        step = per_seed * max(1, at_once // per_seed)
-        results = _carry_out(made, parts[first:], step, request.margin, status, signals)
-        if results is None:
+        margin = request.margin if request.until_decided else None
+        plan = stored.make_plan(request.configurations, request.seeds, settings, margin)
+        made = watching.begin(runs_dir, plan)
+        _watch(made, status, signals)
+        if not made.finished:
             return _exit_code(made)
+        results = statistics.summarise(made.finished, made.left_out, made.names, margin=request.margin)
         tested = _test_all(made.finished, results, request.conditions, settings.device, status, signals)
     except Stopped:
         status.note(_("Stopped. Run the same command again to continue."))
-        return 128 + (signals.received or 2)
-    command = _command(request, settings, [part.config for part in parts[:per_seed]])
+        return EXIT_CODES["stopped"] if signals.received is None else signals.exit_code
+    command = _command(request, plan)
     status.warn_of_sample([results.started.dataset])
     if request.report is not None:
         for path in pages.write(request.report, Content(results, command, tested, request.until_decided)):
@@ -125,61 +123,37 @@ def _settle(settings: RunConfig, configs: Sequence[RunConfig], status: StatusLin
         status.erase()
 
 
-def _check_finished(made: Comparison) -> None:
-    """Fail early if a finished run cannot be reused. Raises `Problem`."""
-    if made.finished:
-        statistics.check_comparable(made.finished)
-    for finished in made.finished:
-        statistics.read_predictions(finished)
-
-
-def _carry_out(
-    made: Comparison, later: list[Part], step: int, margin: float, status: StatusLine, signals: StopSignals
-) -> Results | None:
-    """Train, then add the `later` runs, `step` at a time, until they are used up or every pair is decided.
-
-    Return None if no run has a result. Raises `Problem` or `Stopped`.
-    """
-    newest = len(made.parts)
-    while True:
-        _train(made, newest, status, signals)
-        results = None
-        if made.finished:
-            results = statistics.summarise(made.finished, made.left_out, made.names, margin=margin)
-        if not later or (results is not None and results.is_decided):
-            return results
-        newest = len(later[:step])
-        made.extend(later[:step])
-        later = later[step:]
-
-
-def _train(made: Comparison, newest: int, status: StatusLine, signals: StopSignals) -> None:
-    """Train until all runs have ended, and announce the `newest` runs of the plan as they do. Raises `Stopped`."""
-    finished, left = made.count("done"), made.count("waiting", "running")
-    text = _("{runs} runs: {finished} already finished, {left} to train")
-    status.note(text.format(runs=len(made.parts), finished=finished, left=left))
-    told = {id(part) for part in made.parts[:-newest] + [part for part in made.parts if part.reused]}
+def _watch(made: WatchedComparison, status: StatusLine, signals: StopSignals) -> None:
+    """Wait until all runs have ended, and announce each as it does. Raises `Problem` or `Stopped`."""
+    known = 0
+    told: set[int] = set()
     asked = False
     while True:
-        more = made.advance()
+        goes_on = made.look()
+        if len(made.parts) > known:
+            told |= {id(part) for part in made.parts[known:] if part.reused or (known == 0 and part.state == "done")}
+            known = len(made.parts)
+            text = _("{runs} runs: {finished} already finished, {left} to train")
+            left = made.count("waiting", "running")
+            status.note(text.format(runs=known, finished=made.count("done"), left=left))
         for part in made.parts:
             if part.state in ("done", "left_out") and id(part) not in told:
                 told.add(id(part))
                 status.note(_part_line(part))
+        if not goes_on:
+            break
         if signals.received is not None and not asked:
             asked = True
             made.stop()
             status.note(_("Stopping: each run saves a checkpoint first."))
-        if not more:
-            break
         _draw(made, status)
         time.sleep(_POLL_S)
     status.erase()
-    if asked and made.count("done", "left_out") < len(made.parts):
+    if made.outcome == "stopped":
         raise Stopped
 
 
-def _draw(made: Comparison, status: StatusLine) -> None:
+def _draw(made: PlannedRuns, status: StatusLine) -> None:
     ended = made.count("done", "left_out")
     text = _("{ended} of {runs} runs, {running} in progress").format(
         ended=ended, runs=len(made.parts), running=made.count("running")
@@ -202,7 +176,7 @@ def _part_line(part: Part) -> str:
     )
 
 
-def _exit_code(made: Comparison) -> int:
+def _exit_code(made: PlannedRuns) -> int:
     """Return the exit code, as for a single run: 1 if one failed, else 3 if one diverged."""
     statuses = {part.status for part in made.parts if part.state == "left_out"}
     return 1 if "failed" in statuses else 3 if "diverged" in statuses else 0
@@ -286,9 +260,10 @@ def _text(sentences: Sequence[Message]) -> str:
     return " ".join(map(str, sentences))
 
 
-def _command(request: Request, settings: RunConfig, configs: Sequence[RunConfig]) -> str:
+def _command(request: Request, plan: Plan) -> str:
     """Return the command that reproduces the comparison: every option that affects its result."""
-    words = ["mnist-tui", "compare", *(sameness.full_name(config, settings) for config in configs)]
+    settings = plan.settings
+    words = ["mnist-tui", "compare", *plan.configurations]
     words += [*(("--until-decided", "--max-seeds") if request.until_decided else ("--seeds",)), str(request.seeds)]
     always = ("device", "epochs", "batch_size", "lr", "dataset", "precision", "threads")
     default = RunConfig(seed=0)

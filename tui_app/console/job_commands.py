@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from core.comparing import stored
 from core.config import RunConfig
 from core.messages import N_, InvalidSetting, Problem
 from core.runs import directory, names, resumption
@@ -18,7 +19,7 @@ from core.worker.launch import launch_run
 from tui_app import terminal, wording
 from tui_app.console import training_command
 from tui_app.console.training_command import EXIT_CODES
-from tui_app.i18n import _
+from tui_app.i18n import _, ngettext
 
 _LOOK_S = 0.25
 _MAY_DIFFER = frozenset({"device", "threads", "data_dir"})
@@ -89,10 +90,13 @@ def wait(runs: Sequence[Run]) -> int:
 
 
 def stop(runs_dir: Path, run_id: str | None, *, every: bool, waits: bool) -> int:
-    """Ask a run, or every run in progress, to stop; return the exit code.
+    """Ask a run, or every run and comparison in progress, to stop; return the exit code.
 
     Without an id it is the one in progress. Raises `Problem` if that is not one.
     """
+    comparisons = stored.in_progress(runs_dir) if every and run_id is None else []
+    for comparison in comparisons:  # first: they would start their next runs
+        comparison.request_stop()
     if run_id is not None:
         runs = [directory.find(runs_dir, run_id)]
         if runs[0].state() not in UNENDED:
@@ -100,7 +104,7 @@ def stop(runs_dir: Path, run_id: str | None, *, every: bool, waits: bool) -> int
             return 0
     else:
         runs = [Run(runs_dir / each.id) for each in directory.Listing(runs_dir).read() if each.state in UNENDED]
-        if not runs:
+        if not runs and not comparisons:
             print(_("No run is in progress."), file=sys.stderr)
             return 0
         if len(runs) > 1 and not every:
@@ -109,8 +113,13 @@ def stop(runs_dir: Path, run_id: str | None, *, every: bool, waits: bool) -> int
     for run in runs:
         run.request_stop()
         print(_("Run {run} will stop at its next batch.").format(run=run.id), file=sys.stderr)
+    if comparisons:
+        text = ngettext("{count} comparison will stop.", "{count} comparisons will stop.", len(comparisons))
+        print(text.format(count=len(comparisons)), file=sys.stderr)
     if waits:
         wait(runs)
+        while any(comparison.is_at_work for comparison in comparisons):
+            time.sleep(_LOOK_S)
     return 0
 
 

@@ -116,19 +116,20 @@ class MnistTui(App[int]):
         self.exit(code)
 
     async def action_quit(self) -> None:
-        live = self._dashboard.live_runs()
-        if not live:
+        live, comparisons = self._dashboard.live_runs(), self._dashboard.live_comparisons()
+        if not live and not comparisons:
             self.exit(0)
             return
         from tui_app.dashboard.screens.quit_screen import QuitScreen
 
         def quit_if_chosen(stop: bool | None) -> None:
             if stop:
+                self._dashboard.stop_comparisons(comparisons)  # first: they would start their next runs
                 self._dashboard.stop_runs(live)
             if stop is not None:
                 self.exit(0)
 
-        await self.push_screen(QuitScreen(live), quit_if_chosen)
+        await self.push_screen(QuitScreen(live, is_comparing=bool(comparisons)), quit_if_chosen)
 
     def action_help(self) -> None:
         from tui_app.dashboard.screens.help_screen import HelpScreen

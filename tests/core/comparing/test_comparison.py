@@ -6,7 +6,6 @@ import os
 import subprocess
 import time
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -104,26 +103,6 @@ def test_the_start_that_counts_is_the_newest(tmp_path: Path) -> None:
     write(run, started(config, device="cpu", threads=1))
     run.events_path.write_bytes(run.events_path.read_bytes() + before.partition(b"\n")[2])
     assert Comparison(tmp_path, plan(("RN_1", "RN_2"), 1, SETTINGS), at_once=1).count("done") == 1
-
-
-def test_a_stop_while_a_run_is_launched_reaches_it(
-    tmp_path: Path, launched: list[Worked], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = Comparison(tmp_path, plan(("RN_1", "RN_2"), 1, SETTINGS), at_once=2)
-    stopping = Thread(target=made.stop)
-    begin = subprocess.Popen
-
-    def stop_meanwhile(*arguments: Any, **options: Any) -> Any:
-        if not launched:
-            stopping.start()
-            stopping.join(0.2)
-        return begin(*arguments, **options)
-
-    monkeypatch.setattr(subprocess, "Popen", stop_meanwhile)
-    made.advance()
-    stopping.join()
-    assert launched
-    assert all(process.run.stop_requested() for process in launched)
 
 
 @pytest.mark.parametrize(

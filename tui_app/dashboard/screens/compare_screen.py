@@ -18,9 +18,10 @@ from textual.widgets import Button, Footer, Header, Input, Label, ProgressBar, S
 from textual.worker import Worker, WorkerState
 
 from core import catalogue
-from core.comparing import comparison, configurations, statistics
-from core.comparing.comparison import Comparison, Part
+from core.comparing import comparison, configurations, statistics, stored, watching
+from core.comparing.comparison import Part
 from core.comparing.statistics import Results
+from core.comparing.watching import WatchedComparison
 from core.config import Architecture, RunConfig
 from core.messages import InvalidSetting, Problem
 from core.runs import sameness
@@ -52,7 +53,7 @@ class CompareScreen(AskingScreen[list[str]]):
     class Advanced(Message):
         """Sent when the runs have advanced, or with the results."""
 
-        def __init__(self, made: Comparison, results: Results | None = None) -> None:
+        def __init__(self, made: WatchedComparison, results: Results | None = None) -> None:
             super().__init__()
             self.made = made
             self.results = results
@@ -70,7 +71,7 @@ class CompareScreen(AskingScreen[list[str]]):
         self._asked: Settle | None = None
         self._typed: tuple[list[str], int] = [], 0
         """Configurations and number of seeds asked for."""
-        self._made: Comparison | None = None
+        self._made: WatchedComparison | None = None
         self._is_stopping = False
         self._parts: Sequence[Part] = ()
 
@@ -92,6 +93,17 @@ class CompareScreen(AskingScreen[list[str]]):
         with VerticalScroll(id="answer"):
             yield Static(Content(self._help()), id="answer-text")
         yield Footer(compact=True)
+
+    def on_mount(self) -> None:
+        """Show the comparison that is in progress, if there is one."""
+        found = watching.in_progress(self._runs_dir)
+        if found is not None:
+            plan, self._made = found
+            self._settings = plan.settings
+            self.query_one("#models", Input).value = configurations.line(plan.configurations)
+            self.query_one("#seeds", Input).value = str(plan.seeds)
+            self.query_one("#compare-settings", Static).update(Content(self._summary(plan.settings)))
+            self._watch(self._made)
 
     def _summary(self, settings: RunConfig) -> str:
         text = _("Each run: {epochs} epochs, batches of {batch_size}, learning rate {lr}, data set {dataset}.").format(
@@ -164,13 +176,12 @@ class CompareScreen(AskingScreen[list[str]]):
         self.query_one("#compare-settings", Static).update(Content(self._summary(settings)))
         try:
             texts, seeds = self._typed
-            at_once = comparison.at_once(settings.device, settings.threads)
-            made = Comparison(self._runs_dir, comparison.plan(texts, seeds, settings), at_once)
+            made = watching.begin(self._runs_dir, stored.make_plan(texts, seeds, settings))
         except Problem as problem:
             self._complain(problem)
             return
-        self._made, self._is_stopping = made, False
-        self._carry_out(made)
+        self._made = made
+        self._watch(made)
 
     def refuse(self, refused: Refused) -> None:
         if refused.request == self._asked:
@@ -195,8 +206,10 @@ class CompareScreen(AskingScreen[list[str]]):
     @on(Button.Pressed, "#stop-comparison")
     def action_stop(self) -> None:
         if self._made is not None:
-            self._is_stopping = True
-            self._made.stop()
+            try:
+                self._made.stop()
+            except Problem as problem:
+                self._complain(problem)
         elif self._asked is not None:
             self._stop_asking()
             self._interrupt()
@@ -212,14 +225,14 @@ class CompareScreen(AskingScreen[list[str]]):
 
     def _leave(self, run_ids: list[str]) -> None:
         if self._made is not None:
-            self.app.notify(_("Runs in progress continue; the same comparison will pick up from there."))
+            self.app.notify(_("The comparison goes on to its end; this screen shows it again, and can stop it."))
         self.dismiss(run_ids)
 
     # Progress
 
     @work(exit_on_error=False)
-    async def _carry_out(self, made: Comparison) -> None:
-        while await asyncio.to_thread(made.advance):
+    async def _watch(self, made: WatchedComparison) -> None:
+        while await asyncio.to_thread(made.look):
             self.post_message(self.Advanced(made))
             await asyncio.sleep(_INTERVAL_S)
         finished = made.finished
@@ -243,7 +256,7 @@ class CompareScreen(AskingScreen[list[str]]):
         left = made.seconds_left()
         if left is not None and self._made is not None:
             line += " · " + _("{left} left").format(left=duration(left))
-        if self._made is None and self._is_stopping:
+        if made.outcome == "stopped":
             line += " · " + _("stopped; Compare continues from here")
         self._say(line)
         answer = self.query_one("#answer-text", Static)

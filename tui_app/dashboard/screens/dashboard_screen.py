@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -32,6 +32,9 @@ from tui_app.dashboard.widgets.runs_panel import RunsPanel
 from tui_app.dashboard.worker_link import Launch, StandbyWorker, WorkerLink
 from tui_app.i18n import _, ngettext, printable, say
 from tui_app.wording import network_name
+
+if TYPE_CHECKING:
+    from core.comparing.stored import StoredComparison
 
 
 class Dashboard(PanelScreen):
@@ -161,6 +164,17 @@ class Dashboard(PanelScreen):
     def live_runs(self) -> list[str]:
         """Return the ids of the runs in progress."""
         return self._book.live()
+
+    def live_comparisons(self) -> list[StoredComparison]:
+        """Return the comparisons in progress."""
+        from core.comparing import stored  # here: the first painting need not wait for it
+
+        return stored.in_progress(self._book.runs_dir)
+
+    def stop_comparisons(self, comparisons: Sequence[StoredComparison]) -> None:
+        """Ask comparisons to stop."""
+        for comparison in comparisons:
+            self._trying(comparison.request_stop)
 
     # Actions
 

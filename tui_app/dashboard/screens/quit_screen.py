@@ -1,4 +1,4 @@
-"""The question asked before quitting while runs are in progress."""
+"""The question asked before quitting while runs or comparisons are in progress."""
 
 from __future__ import annotations
 
@@ -23,14 +23,18 @@ class QuitScreen(ModalScreen[bool | None]):
         Binding("right", "app.focus_next", show=False),
     ]
 
-    def __init__(self, run_ids: Sequence[str]) -> None:
+    def __init__(self, run_ids: Sequence[str], *, is_comparing: bool) -> None:
         super().__init__()
         self._run_ids = run_ids
+        self._is_comparing = is_comparing
 
     def compose(self) -> ComposeResult:
         text = ngettext("{runs} is in progress.", "{runs} are in progress.", len(self._run_ids))
         with Vertical(id="question", classes="dialog"):
-            yield Label(text.format(runs=", ".join(self._run_ids)))
+            if self._run_ids:
+                yield Label(text.format(runs=", ".join(self._run_ids)))
+            if self._is_comparing:
+                yield Label(_("A comparison is in progress; its other runs will follow, one after another."))
             yield Label(_("Runs continue without the dashboard; mnist-tui shows them again."), classes="muted")
             with Horizontal(classes="buttons"):
                 yield Button(_("Leave running"), id="leave", variant="primary")

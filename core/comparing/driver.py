@@ -1,0 +1,142 @@
+"""The process that carries out a comparison, whoever asked for it, and whether or not anyone watches.
+
+It starts the runs, adds seeds where these are to be added until the answer is decided, and writes down how far it is.
+It does not train itself, and loads no torch. If it is killed, the runs in progress go on, and the next one takes over.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from core import files
+from core.comparing import statistics
+from core.comparing.comparison import Comparison, Part
+from core.comparing.sequential import IMAGES_FROM
+from core.comparing.stored import Outcome, PartStanding, Standing, StoredComparison
+from core.messages import Problem
+from core.runs import lease
+from core.runs.lease import Held, Lost
+from core.worker.detach import StopSignals, redirect_output
+from core.worker.launch import launch_job
+
+_POLL_S = 0.1
+
+
+def main() -> None:
+    """Carry out the comparison in the given folder; do nothing if another process does."""
+    stored = StoredComparison(Path(sys.argv[1]))
+    redirect_output(stored.log_path)
+    signals = StopSignals()
+    signals.install()
+    try:
+        carry_out(stored, signals)
+    except Problem as problem:
+        print(problem, file=sys.stderr)
+
+
+def launch(stored: StoredComparison) -> subprocess.Popen[bytes]:
+    """Start the process. Raises `Problem`."""
+    return launch_job(__name__, stored)
+
+
+def carry_out(stored: StoredComparison, should_stop: Callable[[], bool]) -> None:
+    """Carry out a comparison to its end, or until it should stop.
+
+    Raises `Problem` if another process carries it out, or its folder cannot be used or was deleted.
+    """
+    with lease.hold(stored.path) as held:
+        files.sweep(stored.path)
+        journal = _Journal(stored, held)
+        try:
+            outcome = _train(stored, journal, should_stop)
+        except Lost:
+            raise
+        except Problem as problem:
+            journal.write("failed", problem)
+        else:
+            journal.write(outcome)
+        stored.withdraw_stop()
+
+
+def _train(stored: StoredComparison, journal: _Journal, should_stop: Callable[[], bool]) -> Outcome:
+    """Train the runs of the first seeds, then add seeds until they are used up or every pair is decided.
+
+    Raises `Problem`.
+    """
+    plan = stored.plan()
+    later = plan.parts()
+    per_seed = len(plan.configurations)
+    first = len(later) if plan.margin is None else per_seed * IMAGES_FROM
+    step = per_seed * max(1, plan.at_once // per_seed)
+    made = Comparison(stored.runs_dir, later[:first], plan.at_once)
+    journal.parts = made.parts
+    del later[:first]
+    _check_finished(made)
+    is_stopping = False
+    while True:
+        if not is_stopping and (should_stop() or stored.stop_requested()):
+            is_stopping = True
+            made.stop()
+        goes_on = made.advance()
+        journal.write()
+        if goes_on:
+            time.sleep(_POLL_S)
+        elif plan.margin is not None and _is_decided(made, plan.margin):
+            return "decided"
+        elif made.count("done", "left_out") == len(made.parts) and not later:
+            return "done"
+        elif is_stopping:
+            return "stopped"
+        else:
+            made.extend(later[:step])
+            del later[:step]
+
+
+def _check_finished(made: Comparison) -> None:
+    """Fail early if a finished run cannot be reused. Raises `Problem`."""
+    if made.finished:
+        statistics.check_comparable(made.finished)
+    for finished in made.finished:
+        statistics.read_predictions(finished)
+
+
+def _is_decided(made: Comparison, margin: float) -> bool:
+    """Raises `Problem`."""
+    if not made.finished or made.count("done", "left_out") < len(made.parts):
+        return False
+    return statistics.summarise(made.finished, made.left_out, made.names, margin=margin).is_decided
+
+
+class _Journal:
+    """What is written down of a comparison, for those who watch it."""
+
+    def __init__(self, stored: StoredComparison, held: Held) -> None:
+        self.parts: list[Part] = []
+        self._stored = stored
+        self._held = held
+        self._written: Standing | None = None
+
+    def write(self, outcome: Outcome = "none", problem: Problem | None = None) -> None:
+        """Write down how far the comparison is, unless that is known. Raises `Lost`."""
+        self._held.look()
+        standing = Standing(
+            attempt=self._held.attempt,
+            parts=tuple(map(_standing, self.parts)),
+            outcome=outcome,
+            message=problem.message if problem is not None else None,
+            advice=problem.advice if problem is not None else None,
+        )
+        if standing != self._written:
+            with suppress(OSError):  # the runs do not depend on it, and the next one may be possible again
+                self._stored.keep(standing)
+                self._written = standing
+
+
+def _standing(part: Part) -> PartStanding:
+    run_id = part.followed.run.id if part.followed is not None else ""
+    return PartStanding(run_id, part.state, part.reused, part.status, part.why)

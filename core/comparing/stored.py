@@ -1,0 +1,164 @@
+"""Comparisons on disk: what was asked for, and how far the process that carries it out has come.
+
+Each has a folder in `RUNS/.comparisons`. Its name is a digest of the plan, so that who asks for the same finds it, and
+nobody can slip in another plan.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from core import files
+from core.comparing import comparison
+from core.comparing.comparison import Part, PartState
+from core.comparing.configurations import configurations
+from core.config import RunConfig
+from core.messages import Message, Problem, reason
+from core.runs import lease, sameness
+from core.runs.job_folder import JobFolder
+
+_FOLDER = ".comparisons"
+_MOST_READ = 1 << 22
+Outcome = Literal["none", "done", "decided", "stopped", "failed"]
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """A comparison that was asked for, with nothing left to choose."""
+
+    configurations: tuple[str, ...]
+    """Configurations as a user types them."""
+    settings: RunConfig
+    """Settings that they share."""
+    seeds: int
+    """Number of seeds, or the largest number if they are added until the answer is decided."""
+    margin: float | None = None
+    """Smallest difference that matters, as a fraction, if seeds are added until the answer is decided; else None."""
+
+    def parts(self) -> list[Part]:
+        """Return all runs that the plan may take. Raises `InvalidSetting`."""
+        return comparison.plan(self.configurations, self.seeds, self.settings)
+
+    @property
+    def at_once(self) -> int:
+        """Number of runs to carry out at once."""
+        return comparison.at_once(self.settings.device, self.settings.threads)
+
+
+def make_plan(texts: Sequence[str], seeds: int, settings: RunConfig, margin: float | None = None) -> Plan:
+    """Make a plan of configurations as they were typed, in the words that everyone would use for them.
+
+    Raises `InvalidSetting`.
+    """
+    named = tuple(sameness.full_name(config, settings) for config in configurations(texts, settings))
+    unused = RunConfig(seed=0)  # every configuration has a network and seeds of its own
+    shared = msgspec.structs.replace(settings, model=unused.model, seed=unused.seed)
+    return Plan(configurations=named, settings=shared, seeds=seeds, margin=margin)
+
+
+class PartStanding(msgspec.Struct, frozen=True, array_like=True):
+    """The state of one run of a comparison, as in `Part`."""
+
+    run: str
+    """Id of the run; empty until it exists."""
+    state: PartState
+    reused: bool = False
+    status: str = ""
+    why: Message | None = None
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a comparison has come."""
+
+    attempt: int = 0
+    """Number of the attempt, of those that the comparison's lease counts."""
+    parts: tuple[PartStanding, ...] = ()
+    """States of the runs planned so far, in the order of the plan."""
+    outcome: Outcome = "none"
+    """How it ended; `decided` if no more seeds are needed, `none` while it goes on."""
+    message: Message | None = None
+    """Why it failed."""
+    advice: Message | None = None
+
+
+class StoredComparison(JobFolder):
+    """The folder of a comparison; its files may be missing, damaged or hostile."""
+
+    @property
+    def runs_dir(self) -> Path:
+        return self.path.parents[1]
+
+    def plan(self) -> Plan:
+        """Load the plan. Raises `Problem`."""
+        path = self.path / "plan.json"
+        try:
+            content = files.read_small(path)
+            if _key(content) != self.id:
+                raise ValueError("it is not what its folder is named after")
+            return msgspec.json.decode(content, type=Plan)
+        except (OSError, ValueError, RecursionError) as error:
+            raise Problem("cannot read {path}: {reason}", path=str(path), reason=reason(error)) from error
+
+    def standing(self) -> Standing:
+        """Return how far the newest attempt has come; the default one if that is unknown."""
+        try:
+            standing = msgspec.json.decode(files.read_small(self._standing_path, _MOST_READ), type=Standing)
+        except (OSError, ValueError, RecursionError):
+            return Standing()
+        return standing if standing.attempt == self.attempt else Standing()
+
+    def keep(self, standing: Standing) -> None:
+        """Save how far the comparison has come. Raises `OSError`."""
+        files.replace(self._standing_path, msgspec.json.encode(standing))
+
+    @property
+    def attempt(self) -> int:
+        """Number of the newest attempt, 0 if there is none."""
+        newest = lease.read(self.path)
+        return newest.attempt if newest is not None else 0
+
+    @property
+    def is_at_work(self) -> bool:
+        """True if a process is known to carry the comparison out."""
+        newest = lease.read(self.path)
+        return newest is not None and lease.sign(self.path, newest).vitality == "alive"
+
+    @property
+    def is_in_progress(self) -> bool:
+        """True if a process carries the comparison out, and has not written yet how it ended."""
+        return self.is_at_work and self.standing().outcome == "none"
+
+    @property
+    def _standing_path(self) -> Path:
+        return self.path / "standing.json"
+
+
+def store(runs_dir: Path, plan: Plan) -> StoredComparison:
+    """Write a plan down, unless that has been done already. Raises `Problem`."""
+    content = msgspec.json.encode(plan, order="deterministic")
+    stored = StoredComparison(runs_dir.absolute() / _FOLDER / _key(content))
+    path = stored.path / "plan.json"
+    try:
+        stored.path.mkdir(parents=True, exist_ok=True)
+        if not path.exists() or files.read_small(path) != content:
+            files.replace(path, content)
+    except OSError as error:
+        raise Problem("cannot write to {path}: {reason}", path=str(stored.path), reason=reason(error)) from error
+    return stored
+
+
+def in_progress(runs_dir: Path) -> list[StoredComparison]:
+    """Return the comparisons in a folder of runs that a process carries out."""
+    try:
+        found = [StoredComparison(path) for path in (runs_dir / _FOLDER).iterdir() if not path.is_symlink()]
+    except OSError:
+        return []
+    return [stored for stored in found if stored.is_in_progress]
+
+
+def _key(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:32]

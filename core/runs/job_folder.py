@@ -1,0 +1,55 @@
+"""The folder of a process that outlives its terminal: its log, and requests to stop."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from core import files
+from core.messages import Problem, reason
+
+
+class JobFolder:
+    """The folder of a run, or of a comparison; its files may be missing, damaged or hostile."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.id = path.name
+
+    @property
+    def log_path(self) -> Path:
+        return self.path / "log.txt"
+
+    def log_tail(self, lines: int = 20) -> list[str]:
+        """Return the last lines of the process's log; none if it cannot be read."""
+        try:
+            with files.open_regular(self.log_path) as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(0, size - (1 << 16)))
+                return file.read(1 << 16).decode(errors="replace").splitlines()[-lines:]
+        except OSError:
+            return []
+
+    @property
+    def is_own(self) -> bool:
+        """True if the folder belongs to the user of this process."""
+        try:
+            return self.path.lstat().st_uid == os.geteuid()
+        except OSError:
+            return False
+
+    def request_stop(self) -> None:
+        """Ask the process to stop. Raises `Problem`."""
+        try:
+            os.close(os.open(self.path / "stop", os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666))
+        except OSError as error:
+            raise Problem("cannot write to {path}: {reason}", path=str(self.path), reason=reason(error)) from error
+
+    def stop_requested(self) -> bool:
+        return os.path.lexists(self.path / "stop")
+
+    def withdraw_stop(self) -> None:
+        """Remove any stop request, so that a process that is started next does not stop at once."""
+        with suppress(OSError):
+            (self.path / "stop").unlink()
