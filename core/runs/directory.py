@@ -13,7 +13,7 @@ from core import files
 from core.config import RunConfig, check_new
 from core.messages import N_, Message, Problem, reason
 from core.runs import lease, names
-from core.runs.events import Evaluated, Event, EventReader, Progress, RunStarted, first_events, last_events
+from core.runs.events import Event, EventReader, Progress, RunStarted, first_events, last_events
 from core.runs.formats import StoredConfig, decode_config, encode_config
 from core.runs.job_folder import JobFolder
 from core.runs.lease import Lease
@@ -163,7 +163,7 @@ class Run(JobFolder):
             return record
         if any(isinstance(event, RunStarted) for event in events):
             record.apply(events)
-        elif events and (self._is_long() or any(isinstance(event, Progress | Evaluated) for event in events)):
+        elif events and (self._is_long() or any(isinstance(event, Progress) for event in events)):
             started = self.first_start()
             record.apply([started, *events] if started else events)
         elif not self._is_long():  # the tail does not say how far the run is

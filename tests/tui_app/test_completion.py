@@ -33,7 +33,7 @@ def test_runs_and_networks_are_completed(
     (finished / "net-0003").mkdir()
     monkeypatch.setenv("MNIST_TUI_RUNS", str(finished))
     assert completed(monkeypatch, capsys, "follow", "") == ["net-0003", "rn2-0002", "rn1-0001"]
-    assert completed(monkeypatch, capsys, "resume", "rn2") == ["rn2-0002"]
+    assert completed(monkeypatch, capsys, "wait", "rn2") == ["rn2-0002"]
     assert completed(monkeypatch, capsys, "conditions", "") == ["rn2-0002", "rn1-0001"]
     monkeypatch.setenv("MNIST_TUI_RUNS", "/nowhere")
     assert completed(monkeypatch, capsys, "follow", "") == []
@@ -46,7 +46,7 @@ def test_runs_and_networks_are_completed(
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
 def test_bash_completes(finished: Path) -> None:
-    program = """eval "$(mnist-tui completion)"; COMP_WORDS=(mnist-tui stop rn1); COMP_CWORD=2
+    program = """eval "$(mnist-tui completion)"; COMP_WORDS=(mnist-tui attach rn1); COMP_CWORD=2
     _mnist_tui_completion mnist-tui; echo "${COMPREPLY[@]}"; complete -p mnist-tui"""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     environment = {**os.environ, "PATH": path, "SHELL": "/bin/bash", "MNIST_TUI_RUNS": str(finished)}
@@ -73,7 +73,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 def test_only_the_first_of_several_processes_trains(
     finished: Path, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("core.runs.directory.check_resumable", lambda _run: None)
+    monkeypatch.setattr("core.runs.resumption.check_resumable", lambda _run, **_allowed: None)
     before = sorted(finished.rglob("*"))
     for name, value in {"MNIST_TUI_RUNS": str(finished), "WORLD_SIZE": "2", "RANK": "1"}.items():
         monkeypatch.setenv(name, value)
