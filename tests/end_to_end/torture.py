@@ -21,6 +21,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from core.runs import lease
 from core.runs.directory import Run
 from core.runs.events import Progress, RunStarted, decode
@@ -320,7 +322,7 @@ class Observer:
             state = self._round.run.state()
             still = lease.read(self._round.run.path)
             is_its = newest is not None and newest == still and newest.pid == worker.pid
-            if state in ("crashed", "silent") and is_its and not _ends(worker):
+            if state in ("crashed", "silent") and is_its and not _ends(worker.pid):
                 self.wrong.append(f"a living run was called {state}")
 
     def end(self) -> list[str]:
@@ -381,13 +383,16 @@ def torture(rounds: int, seed: int, folder: Path, forks: ForkServer, flips: int 
             subprocess.run(["umount", "--lazy", str(place.runs_dir)], check=False)
 
 
-def _ends(worker: Background) -> bool:
-    """Tell if a process ends within a second: its lock is free a moment before it can be waited for."""
+def _ends(pid: int) -> bool:
+    """Tell if a process ends within a second: its lock is free a moment before it is gone."""
     deadline = time.monotonic() + 1.0
-    while worker.poll() is None:
-        if time.monotonic() > deadline:
-            return False
-    return True
+    while time.monotonic() < deadline:
+        try:
+            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+                return True
+        except psutil.Error:
+            return True
+    return False
 
 
 def _end(worker: Background) -> None:
