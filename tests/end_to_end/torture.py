@@ -279,8 +279,10 @@ def lost(run: Run, reference: dict[str, Any]) -> list[str]:
 
 def flipped_bits(number: int, place: Place, moments: random.Random, reference: dict[str, Any]) -> list[str]:
     """Resume from so many checkpoints, each with one flipped bit; return what was lost."""
+    others = set(place.runs_dir.glob("slow-*"))
     stopped = place.train(*OPTIONS, "--seed", "1", pause=10 * PAUSE_S)
-    run = place.run()
+    (path,) = wait_until(lambda: set(place.runs_dir.glob("slow-*")) - others, "a new run")
+    run = Run(path)
     wait_for_event(run, Progress, lambda event: event.epoch == 2)
     stopped.signal(signal.SIGTERM)
     stopped.wait()
