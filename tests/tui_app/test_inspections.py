@@ -123,7 +123,7 @@ async def test_a_comparison_is_stopped_while_it_prepares(tmp_path: Path, monkeyp
 async def test_a_comparison_in_progress_is_shown_again_and_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It was begun elsewhere; the dashboard asks about it before it quits, and can go on with it."""
+    """It was begun elsewhere; the dashboard can go on with it, asks about it before it quits, and can stop it then."""
     compare_without_processes(monkeypatch, HeldProcess)
     assert watching.begin(tmp_path, make_plan(("RN_1", "RN_2+lr=0.1"), 2, RunConfig(**QUICK, lr=0.01))).look()
     async with dashboard(tmp_path) as (app, pilot):
@@ -139,10 +139,16 @@ async def test_a_comparison_in_progress_is_shown_again_and_stopped(
         await until(pilot, lambda: "A comparison is in progress" not in shown(app))
         await pilot.press("f6")
         await until(pilot, lambda: "stopped; Compare continues" in shown(app))
-        compare_without_processes(monkeypatch)
+        assert watching.in_progress(tmp_path) is None
         await pilot.press("f5")
-        await until(pilot, lambda: "4 of 4 runs" in shown(app))
-    assert [run.state for run in directory.Listing(tmp_path).read()] == ["done"] * 4
+        await until(pilot, lambda: bool(re.search("0 of 4 runs, [1-4] in progress", shown(app))))
+        found = watching.in_progress(tmp_path)
+        assert found is not None
+        await pilot.press("f10")
+        await until(pilot, lambda: "A comparison is in progress" in shown(app))
+        await pilot.press("right", "enter")
+        await until(pilot, lambda: not found[1].look())
+    assert found[1].outcome == "stopped"
 
 
 async def test_configurations_are_compared_on_the_runs_there_are(

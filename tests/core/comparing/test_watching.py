@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from core.comparing import driver, stored, watching
-from core.comparing.stored import Plan, StoredComparison, make_plan
+from core.comparing.stored import PartStanding, Plan, Standing, StoredComparison, make_plan
 from core.comparing.watching import WatchedComparison
 from core.messages import Problem
 from core.runs import directory
@@ -49,6 +49,9 @@ def test_who_asks_for_the_same_watches_the_same(tmp_path: Path, monkeypatch: pyt
     plan, third = found
     assert plan == PLAN
     until_running(second)
+    stored.store(tmp_path, PLAN).keep(Standing(attempt=1, parts=(PartStanding("../elsewhere-0001", "done"),)))
+    assert third.look()
+    assert third.finished == []
     third.stop()
     assert to_end(first, second, third) == ["stopped"] * 3
     assert first.names == second.names == third.names
