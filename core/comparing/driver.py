@@ -23,6 +23,7 @@ from core.runs import lease
 from core.runs.lease import Held, Lost
 from core.worker.detach import StopSignals, redirect_output
 from core.worker.launch import launch_job
+from core.worker.process_title import entitle
 
 _POLL_S = 0.1
 
@@ -84,6 +85,7 @@ def _train(stored: StoredComparison, journal: _Journal, should_stop: Callable[[]
             made.stop()
         goes_on = made.advance()
         journal.write()
+        entitle(f"comparison, {made.count('done', 'left_out')} of {len(made.parts) + len(later)} runs")
         if goes_on:
             time.sleep(_POLL_S)
         elif plan.margin is not None and _is_decided(made, plan.margin):
