@@ -18,7 +18,7 @@ from core.config import Architecture, RunConfig, check_new, setting_from_text
 from core.data import datasets
 from core.data.datasets import Dataset
 from core.data.split_and_permute import prepared
-from core.networks.build import build_network
+from core.networks.build import build_network, is_built_in
 from core.randomness import seed_all
 from core.runs.events import EpochEnded, Notice, Progress, RunEnded, Validated
 from core.training import acceleration, devices, evaluation, loop
@@ -27,6 +27,10 @@ __all__ = ["Trained", "build", "load", "test", "train"]
 
 _SETTINGS = frozenset({"epochs", "batch_size", "lr", "device", "precision", "validate"})
 """Settings of a run that `train` can keep: others are the network's or the data's, or need a run's beginning."""
+
+
+_TEST_BATCH_SIZE = 64
+"""Batch size of the exam's test: a network of one's own may not take larger ones."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +125,8 @@ def test(network: nn.Module, data: Dataset) -> evaluation.Evaluation:
     """
     device = next(network.parameters()).device
     images = loop.normalise(data.test_images.to(device), data)
-    return evaluation.evaluate(network, images, data.test_labels.to(device))
+    size = evaluation.BATCH_SIZE if is_built_in(network) else _TEST_BATCH_SIZE
+    return evaluation.evaluate(network, images, data.test_labels.to(device), size)
 
 
 class _Line:

@@ -43,7 +43,7 @@ def turned(images: Tensor, degrees: float) -> Tensor:
     """Return the images rotated counterclockwise about their centre, with bilinear interpolation; uint8, N×28×28."""
     cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     # Where in the image each output pixel comes from; y points down.
-    turn = torch.tensor([[cos, -sin, 0.0], [sin, cos, 0.0]])
+    turn = torch.tensor([[cos, -sin, 0.0], [sin, cos, 0.0]], dtype=torch.float32)
     grid = functional.affine_grid(turn.unsqueeze(0), [1, 1, *images.shape[-2:]], align_corners=False)
     # Treat the images as channels of a single one, so that the grid is computed and looked up only once.
     pixels = functional.grid_sample(images.unsqueeze(0).float(), grid, padding_mode="zeros", align_corners=False)
@@ -56,5 +56,5 @@ def noisy(images: Tensor, deviation: float) -> Tensor:
     `deviation` is the standard deviation as a fraction of white.
     """
     generator = torch.Generator().manual_seed(NOISE_SEED)
-    noise = torch.randn(images.shape, generator=generator)
+    noise = torch.randn(images.shape, generator=generator, dtype=torch.float32)
     return noise.mul_(255 * deviation).add_(images).round_().clamp_(0, 255).to(torch.uint8)

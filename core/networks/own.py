@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
@@ -25,6 +27,16 @@ from core.randomness import random_state_kept
 _MAX_REASON = 300
 _Result = TypeVar("_Result")
 _sources: WeakKeyDictionary[nn.Module, dict[str, bytes]] = WeakKeyDictionary()
+
+
+@contextmanager
+def _own_arguments(file: Path) -> Iterator[None]:
+    """Give a file that parses its command line one without arguments: ours is not for it."""
+    ours, sys.argv = sys.argv, [str(file)]
+    try:
+        yield
+    finally:
+        sys.argv = ours
 
 
 def source_of(network: nn.Module) -> dict[str, bytes] | None:
@@ -85,7 +97,7 @@ class OwnNetwork:
     def _import(self, modules: OwnModules, source: bytes) -> ModuleType:
         def execute() -> None:
             # A file often seeds the generators itself, as scripts do; then every seed would give the same run.
-            with random_state_kept():
+            with random_state_kept(), _own_arguments(self._path):
                 modules.execute(modules.main, source, self._path)
 
         self._guarded(N_("{where}: the import fails: {reason}"), execute)

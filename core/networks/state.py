@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
+_AS_PAIRS = "@complex128"
+
 
 def network_state(network: nn.Module) -> dict[str, Any]:
     """Return parameters and buffers by name, with the buffers that torch leaves out (`persistent=False`).
@@ -16,6 +18,24 @@ def network_state(network: nn.Module) -> dict[str, Any]:
     """
     state: dict[str, Any] = network.state_dict()
     return dict(network.named_buffers()) | state
+
+
+def without_complex128(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return the weights with each complex128 one as pairs of float64: safetensors has no such numbers."""
+    return {
+        name + _AS_PAIRS if value.dtype == torch.complex128 else name: (
+            torch.view_as_real(value) if value.dtype == torch.complex128 else value
+        )
+        for name, value in weights.items()
+    }
+
+
+def with_complex128(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Undo `without_complex128`."""
+    return {
+        name.removesuffix(_AS_PAIRS): torch.view_as_complex(value) if name.endswith(_AS_PAIRS) else value
+        for name, value in weights.items()
+    }
 
 
 @torch.no_grad()
@@ -34,6 +54,8 @@ def load_network_state(network: nn.Module, state: Mapping[str, Any]) -> None:
         known = buffers.get(buffer)
         if known is not None and known.layout is not torch.strided:
             rest[name] = state[name].to_dense().to_sparse(layout=known.layout)
+        elif known is not None and known.shape != state[name].shape:
+            buffers[buffer] = torch.empty_like(state[name], device=device)  # it was given its size while training
         elif known is not None and 0 in known.stride():
             known = buffers[buffer] = known.contiguous()  # an expanded one cannot be written to
         if name in usual or buffer not in buffers:

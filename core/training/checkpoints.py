@@ -111,6 +111,22 @@ def load(
     return None
 
 
+def check_keepable(state: dict[str, Any]) -> None:
+    """Raise `Problem` if a checkpoint could keep a network's state, but not be loaded again without trusting it."""
+    buffer = io.BytesIO()
+    rest = {name: value for name, value in state.items() if not isinstance(value, torch.Tensor)}
+    torch.save(rest, buffer)
+    try:
+        torch.load(io.BytesIO(buffer.getvalue()), weights_only=True)
+    except pickle.UnpicklingError as error:
+        kinds = ", ".join(sorted({type(value).__name__ for value in rest.values()}))
+        raise Problem(
+            "the network's own state ({kinds}) cannot be kept in a checkpoint",
+            advice=N_("Return only tensors, numbers, texts, lists and dicts of these from get_extra_state."),
+            kinds=kinds,
+        ) from error
+
+
 def _found(run_dir: Path) -> list[_Found]:
     """Return the checkpoints in a run directory, the newest first; last that of an older version. Raises `OSError`."""
     found = [
@@ -163,6 +179,9 @@ def _checked(path: Path, content: bytes, config: RunConfig, data_digest: str) ->
         if "alloc" in str(error):  # how torch reports a lack of memory
             text = N_("the checkpoint {path} cannot be loaded: there is not enough memory")
             raise Problem(text, path=str(path)) from error
+        if content[-_SEAL_SIZE:-64] == _SEAL:  # it is as it was written
+            text = N_("the checkpoint {path} cannot be loaded: {reason}")
+            raise Problem(text, path=str(path), reason=reason(error)) from error
         raise _Damaged from error
     if damaged:
         raise _Damaged

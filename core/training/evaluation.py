@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from core.config import RunConfig
+
 BATCH_SIZE = 1000
 
 
@@ -50,15 +52,22 @@ class Evaluation:
         return tuple(tuple(row) for row in counts.tolist())
 
 
-def evaluate(network: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> Evaluation:
-    """Evaluate a network, and leave it in eval mode.
+def evaluation_batch_size(config: RunConfig) -> int:
+    """Return the size of the batches that a run is tested in: a custom network may not take larger ones than it had."""
+    return BATCH_SIZE if config.architecture.is_built_in else min(BATCH_SIZE, config.batch_size)
+
+
+def evaluate(
+    network: nn.Module, images: torch.Tensor, labels: torch.Tensor, batch_size: int = BATCH_SIZE
+) -> Evaluation:
+    """Evaluate a network in batches, and leave it in eval mode.
 
     `images` are float, N×1×28×28, and `labels` int64, N; both on the network's device.
     """
     network.eval()
     predicted, probability, losses = [], [], []
     with torch.no_grad():
-        for batch, expected in zip(torch.split(images, BATCH_SIZE), torch.split(labels, BATCH_SIZE), strict=True):
+        for batch, expected in zip(torch.split(images, batch_size), torch.split(labels, batch_size), strict=True):
             logits = network(batch).float()
             top = logits.softmax(1).max(1)
             probability.append(top.values)

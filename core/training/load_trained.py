@@ -13,7 +13,7 @@ from core.data import datasets
 from core.data.datasets import Dataset
 from core.messages import N_, Message, Problem, reason
 from core.networks.build import build_network
-from core.networks.state import load_network_state
+from core.networks.state import load_network_state, with_complex128
 from core.randomness import random_state_kept
 from core.runs.directory import Run
 from core.training import acceleration
@@ -60,12 +60,13 @@ def load_network(run: Run) -> nn.Module:
     config = run.config()
     try:
         path = run.result_paths("weights", ".safetensors")[0]
-        weights = safetensors.torch.load(files.read_small(path, _MAX_WEIGHTS))
+        weights = with_complex128(safetensors.torch.load(files.read_small(path, _MAX_WEIGHTS)))
     except FileNotFoundError as error:
         advice = N_("Only a finished run has them.") if run.state() != "done" else ""
         raise Problem("run {run} has no trained weights", advice=advice, run=run.id) from error
     except (OSError, SafetensorError, ValueError, LookupError) as error:
         raise Problem("the weights of run {run} cannot be read: {reason}", run=run.id, reason=reason(error)) from error
+    torch.set_default_dtype(torch.float32)  # another network's file may have changed it
     with random_state_kept():
         network = build_network(config.architecture)
     try:

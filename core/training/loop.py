@@ -20,7 +20,7 @@ from core.networks.state import load_network_state, network_state
 from core.randomness import RandomState, random_state, random_state_kept, restore_random_state
 from core.runs.events import CheckpointSaved, Event, Notice, RunEnded, Validated, finite
 from core.training import acceleration
-from core.training.evaluation import evaluate
+from core.training.evaluation import evaluate, evaluation_batch_size
 from core.training.meter import Meter
 from core.training.optimizer import make_optimizer
 
@@ -149,7 +149,8 @@ class Training:
         self._optimizer = make_optimizer(network, config)
         # A parameter that is never used may start as whatever was in memory. Adam refuses those that are not strided.
         trained = [each for each in network.parameters() if each.requires_grad and each.layout is torch.strided]
-        self._finite_at_first = list(filter(_is_finite, trained))
+        buffers = [each for each in network.buffers() if each.layout is torch.strided]
+        self._finite_at_first = list(filter(_is_finite, [*trained, *buffers]))
         self._autocast = (
             torch.autocast(device.type, torch.bfloat16, cache_enabled=False)
             if config.precision == "bf16"
@@ -194,7 +195,8 @@ class Training:
     def validate(self, epoch: int) -> Validated:
         """Validate without affecting the training's random numbers, running statistics or time."""
         with self.meter.paused(), random_state_kept(self._device):
-            evaluation = evaluate(self._forward, self._validation_images, self._validation_labels)
+            size = evaluation_batch_size(self._config)
+            evaluation = evaluate(self._forward, self._validation_images, self._validation_labels, size)
         return Validated(epoch=epoch, loss=finite(evaluation.loss), accuracy=evaluation.accuracy)
 
     def checkpoint(self, epoch: int, step: int, save: Callable[[Checkpoint], None]) -> Iterator[Event]:
@@ -259,4 +261,6 @@ def _misfit_refused() -> Iterator[None]:
     try:
         yield
     except (RuntimeError, LookupError, TypeError, ValueError, AttributeError) as error:
-        raise Problem("the checkpoint does not fit the network: {reason}", reason=reason(error)) from error
+        # Torch's first line only announces the others.
+        why = str(error).split("\n")[1].strip() if str(error).startswith("Error(s) in loading") else reason(error)
+        raise Problem("the checkpoint does not fit the network: {reason}", reason=why) from error

@@ -13,12 +13,19 @@ from core.data.datasets import Dataset
 from core.data.distortions import distorted
 from core.data.split_and_permute import permuted
 from core.runs.directory import Run
-from core.training.evaluation import evaluate
+from core.training.evaluation import BATCH_SIZE, evaluate, evaluation_batch_size
 from core.training.load_trained import DatasetCache, load_network
 from core.training.loop import normalise
 
 
-def accuracy(network: nn.Module, dataset: Dataset, condition: Condition | None, *, permute: bool) -> float:
+def accuracy(
+    network: nn.Module,
+    dataset: Dataset,
+    condition: Condition | None,
+    *,
+    permute: bool,
+    batch_size: int = BATCH_SIZE,
+) -> float:
     """Return a trained network's accuracy, from 0 to 1: the mean over the directions of a shift or a turn.
 
     If `condition` is None, the images are unmodified. `permute` says that the network was trained on reordered pixels.
@@ -28,7 +35,7 @@ def accuracy(network: nn.Module, dataset: Dataset, condition: Condition | None, 
 
     def share_right(images: Tensor) -> float:
         seen = permuted(images) if permute else images  # after the condition, which applies to the digit as seen
-        return evaluate(network, normalise(seen.to(device), dataset), labels).correct / len(labels)
+        return evaluate(network, normalise(seen.to(device), dataset), labels, batch_size).correct / len(labels)
 
     images = [dataset.test_images] if condition is None else distorted(dataset.test_images, condition)
     return fmean(map(share_right, images))
@@ -51,7 +58,8 @@ def robustness(
     dataset = datasets.of(run)
     tested = []
     for condition in (None, *conditions):
-        tested.append(UnderCondition(condition, accuracy(network, dataset, condition, permute=config.permute)))
+        found = accuracy(network, dataset, condition, permute=config.permute, batch_size=evaluation_batch_size(config))
+        tested.append(UnderCondition(condition, found))
         advance()
     return Robustness(
         run=run.id, config=config, dataset=dataset.name, dataset_title=dataset.title, tested=tuple(tested)

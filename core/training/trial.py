@@ -15,13 +15,15 @@ from core.data.datasets import Dataset
 from core.messages import N_, Message, Problem
 from core.networks.build import build_network
 from core.networks.own import OwnNetwork
+from core.networks.state import network_state
 from core.networks.trail import Trail
 from core.randomness import random_state_kept, seed_all
-from core.training import devices
-from core.training.evaluation import evaluate
+from core.training import checkpoints, devices
+from core.training.evaluation import evaluate, evaluation_batch_size
 from core.training.loop import Training, normalise
 
-_SOME_IMAGES = 32
+_REST = 16
+"""Images of the last batch of a test, which is smaller."""
 
 
 def try_out(config: RunConfig, device: torch.device, train_size: int) -> Message | None:
@@ -85,14 +87,16 @@ class _Trial:
     @torch.no_grad()
     def remark(self) -> Message | None:
         """Evaluate the network, and return what is wrong with it although it trains."""
-        data = _some_data(_SOME_IMAGES)
+        batch_size = evaluation_batch_size(self._config)
+        data = _some_data(batch_size + _REST)
         images = normalise(data.train_images.to(self._device), data)
-        labels = torch.zeros(_SOME_IMAGES, dtype=torch.int64, device=self._device)
+        labels = torch.zeros(len(images), dtype=torch.int64, device=self._device)
         trail = Trail()
         try:
             with trail.following(self._network):
-                evaluate(self._network, images, labels)
-                outputs = self._network(images).float()
+                evaluate(self._network, images, labels, batch_size)
+                self._network.train()
+                outputs = self._network(images[:batch_size]).float()
         except KeyboardInterrupt:
             raise
         except BaseException as error:
@@ -100,6 +104,7 @@ class _Trial:
                 raise problem from error
             text = N_("{where}: {class_name} fails on test images: {reason}")
             raise self._culprit.blamed(text, error, trail) from error
+        checkpoints.check_keepable(network_state(self._network))
         sums = outputs.sum(1)
         if bool((outputs >= 0).all()) and torch.allclose(sums, torch.ones_like(sums), atol=1e-3):
             return Message(

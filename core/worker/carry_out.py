@@ -59,7 +59,7 @@ def _train_and_test(run: Run, held: Held, emit: _Emitter, should_stop: _StopWatc
     except Problem as problem:
         advice = problem.advice if problem.advice.text else None
         ended = RunEnded(status="failed", message=problem.message, advice=advice)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a custom network may raise anything
         held.look()
         with run.log_path.open("a", encoding="utf-8", errors="replace") as log:
             traceback.print_exc(file=log)

@@ -20,7 +20,7 @@ from core.networks import kept_tables, tabulate
 from core.networks.build import build_network
 from core.networks.macs import macs_per_image
 from core.networks.own import source_of
-from core.networks.state import network_state
+from core.networks.state import network_state, without_complex128
 from core.randomness import seed_all
 from core.runs import source
 from core.runs.directory import Run
@@ -28,7 +28,7 @@ from core.runs.events import EpochEnded, Evaluated, Event, Notice, RunEnded, Run
 from core.runs.formats import FORMAT
 from core.runs.lease import Held
 from core.training import acceleration, checkpoints, devices
-from core.training.evaluation import Evaluation, evaluate
+from core.training.evaluation import Evaluation, evaluate, evaluation_batch_size
 from core.training.loop import Checkpoint, normalise, num_steps, train
 from core.training.trial import try_out
 from core.worker import threads
@@ -106,7 +106,7 @@ def _train_and_test(run: Run, held: Held, emit: Emit, should_stop: Callable[[], 
     # Stage 3: the test
     images = normalise(dataset.test_images.to(device), dataset)
     equivalent = acceleration.fast_equivalent(network, device, exact=config.exact)
-    evaluation = evaluate(equivalent, images, dataset.test_labels.to(device))
+    evaluation = evaluate(equivalent, images, dataset.test_labels.to(device), evaluation_batch_size(config))
     emit(_evaluated(evaluation, dataset))
     held.look()
     source.record(run.path, own_source or {})  # with the modules that were imported meanwhile
@@ -224,6 +224,7 @@ def _save_results(run: Run, attempt: int, network: torch.nn.Module, evaluation: 
         for name, value in network_state(network).items()
         if isinstance(value, torch.Tensor)
     }
+    weights = without_complex128(weights)
     packed = io.BytesIO()
     numpy.savez_compressed(packed, allow_pickle=False, **predictions)
     contents = {("predictions", ".npz"): packed.getvalue(), ("weights", ".safetensors"): serialised(weights)}

@@ -63,6 +63,16 @@ SHARED_BUFFERS = """
             self.one.mean.lerp_(x.mean(0), 0.1)
         return self.fc((x - self.other.mean) * self.scale)
 """
+SIZED_IN_TRAINING = """
+        self.fc = nn.Linear(784, 10)
+        self.register_buffer("mean", torch.zeros(0))
+
+    def forward(self, x):
+        x = x.flatten(1)
+        if self.training and not len(self.mean):
+            self.mean = x.mean(0).detach()
+        return self.fc(x - self.mean) if len(self.mean) else self.fc(x)
+"""
 LEFT_ALONE = """
         self.fc1, self.fc2, self.unused = nn.Linear(784, 20), nn.Linear(20, 10), nn.Linear(3, 3)
         self.fc1.requires_grad_(False)
@@ -87,8 +97,8 @@ def test_the_same_seed_draws_the_same_whichever_generator_it_comes_from(tmp_path
 
 @pytest.mark.parametrize(
     "body",
-    [NOISY, BUFFERS, SHARED_BUFFERS, LEFT_ALONE],
-    ids=["noise", "buffers", "shared buffers", "frozen and unused parameters"],
+    [NOISY, BUFFERS, SHARED_BUFFERS, LEFT_ALONE, SIZED_IN_TRAINING],
+    ids=["noise", "buffers", "shared buffers", "frozen and unused parameters", "a buffer sized in training"],
 )
 def test_a_resumed_run_is_the_run_never_stopped(body: str, tmp_path: Path) -> None:
     model = model_in(tmp_path, body)

@@ -9,10 +9,14 @@ import numpy
 import pytest
 import torch
 
+from core.data import datasets
 from core.messages import Problem
+from core.runs.directory import Run
+from core.training.load_trained import load_network
+from core.training.robustness import accuracy
 from core.training.trial import try_out
 from tests.core.training.own_files import model_in
-from tests.core.training.sample_runs import configuration
+from tests.core.training.sample_runs import carried_out, configuration
 
 CPU = torch.device("cpu")
 TRAIN_SIZE = 4000
@@ -94,6 +98,58 @@ FEW_TEST_IMAGES = """
     def forward(self, x):
         assert self.training or len(x) < 10, "too many"
         return self.fc(x.flatten(1))
+"""
+AT_MOST_64 = """
+        self.fc = nn.Linear(784, 10)
+
+    def forward(self, x):
+        assert len(x) <= 64, "more than 64"
+        return self.fc(x.flatten(1))
+"""
+EXTRA_STATE = """
+        self.fc, self.seen = nn.Linear(784, 10), numpy.zeros(3)
+
+    def get_extra_state(self):
+        return self.seen
+
+    def set_extra_state(self, state):
+        self.seen = state
+
+    def forward(self, x):
+        return self.fc(x.flatten(1))
+"""
+EXITS_LATE = """
+        self.fc, self.steps = nn.Linear(784, 10), 0
+
+    def forward(self, x):
+        self.steps += self.training
+        if self.steps == 10:
+            raise SystemExit(0)
+        return self.fc(x.flatten(1))
+"""
+BAD_BUFFER = """
+        self.fc, self.steps = nn.Linear(784, 10), 0
+        self.register_buffer("mean", torch.zeros(784))
+
+    def forward(self, x):
+        self.steps += self.training
+        if self.steps == 10:
+            self.mean.fill_(torch.nan)
+        return self.fc(x.flatten(1) - (0 if self.training else self.mean))
+"""
+COMPLEX_DOUBLE = """
+        self.weight = nn.Parameter(torch.randn(784, 10, dtype=torch.cdouble) / 28)
+
+    def forward(self, x):
+        return (x.flatten(1).to(torch.cdouble) @ self.weight).abs().float()
+"""
+ARGUMENTS = """
+
+import argparse
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--hidden", type=int, default=3)
+assert parser.parse_args().hidden == 3
 """
 SOFTMAX = """
         self.fc = nn.Linear(784, 10)
@@ -178,6 +234,58 @@ def test_a_softmax_at_the_end_is_pointed_out_and_only_that(tmp_path: Path) -> No
     assert "net.py:Net are probabilities" in str(remark)
     log_softmax = SOFTMAX.replace(".softmax", ".log_softmax")  # a second one changes nothing
     assert try_out(configuration(model=model_in(tmp_path, log_softmax)), CPU, TRAIN_SIZE) is None
+
+
+def test_a_softmax_only_in_the_test_or_only_in_the_training(tmp_path: Path) -> None:
+    whole = "self.fc(x.flatten(1)).softmax(1)"
+    in_test = SOFTMAX.replace(f"return {whole}", f"return self.fc(x.flatten(1)) if self.training else {whole}")
+    assert try_out(configuration(model=model_in(tmp_path, in_test)), CPU, TRAIN_SIZE) is None
+    in_training = in_test.replace("if self.training", "if not self.training")
+    assert try_out(configuration(model=model_in(tmp_path, in_training)), CPU, TRAIN_SIZE) is not None
+
+
+def test_a_network_is_tested_in_batches_as_large_as_it_was_trained_in(tmp_path: Path) -> None:
+    run = carried_out(tmp_path / "runs", model=model_in(tmp_path, AT_MOST_64), epochs=1)
+    assert run.state() == "done"
+    assert len(accuracies_again(run)) == 1
+    assert "more than 64" in refused(tmp_path, AT_MOST_64, batch_size=65)
+
+
+def test_a_state_that_a_checkpoint_cannot_keep_is_refused(tmp_path: Path) -> None:
+    assert "(ndarray) cannot be kept in a checkpoint" in refused(tmp_path, EXTRA_STATE)
+    kept = EXTRA_STATE.replace("numpy.zeros(3)", "[0.0, 1.0]")
+    assert try_out(configuration(model=model_in(tmp_path, kept)), CPU, TRAIN_SIZE) is None
+
+
+def test_a_network_that_ends_the_program_in_mid_run_fails(tmp_path: Path) -> None:
+    run = carried_out(tmp_path / "runs", model=model_in(tmp_path, EXITS_LATE), epochs=1)
+    assert run.state() == "failed"
+    assert "SystemExit" in str(run.summary().message)
+
+
+def test_a_buffer_that_is_no_longer_finite_ends_the_run_as_diverged(tmp_path: Path) -> None:
+    assert carried_out(tmp_path / "runs", model=model_in(tmp_path, BAD_BUFFER), epochs=1).state() == "diverged"
+
+
+def test_complex_numbers_of_double_precision_are_kept(tmp_path: Path) -> None:
+    run = carried_out(tmp_path / "runs", model=model_in(tmp_path, COMPLEX_DOUBLE), epochs=1)
+    assert run.state() == "done"
+    assert accuracies_again(run) == [run.summary().accuracy]
+
+
+def test_a_file_that_reads_a_command_line_does_not_read_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["mnist-tui", "--hidden", "7", "layers"])
+    body = SOFTMAX.replace(".softmax(1)", "") + ARGUMENTS
+    model = model_in(tmp_path, body)
+    assert try_out(configuration(model=model), CPU, TRAIN_SIZE) is None
+
+
+def accuracies_again(run: Run) -> list[float]:
+    network = load_network(run)
+    data = datasets.load(
+        "sample", Path("/nowhere"), notify=lambda _m: None, progress=lambda _m, _s: None, should_stop=lambda: False
+    )
+    return [accuracy(network, data, None, permute=False, batch_size=64)]
 
 
 def test_it_leaves_the_generators_alone(tmp_path: Path) -> None:
