@@ -37,6 +37,8 @@ def main() -> None:
     is_terminal = os.isatty(1)
     code = run(sys.argv[1:])
     for output in (terminal.output(), sys.stdout, sys.stderr):
+        if output.closed:
+            continue  # by a network
         try:
             output.flush()
         except OSError as error:  # at exit Python would flush again, and print the failure
