@@ -151,7 +151,7 @@ class Run(JobFolder):
             ended=record.ended.time if record.ended and state == record.ended.status else None,
             attempts=newest.attempt if newest else 0,
             host=newest.host if newest else "",
-            pid=newest.pid if newest else None,
+            pid=(newest.pid or None) if newest else None,
         )
 
     def tail(self) -> Record:
