@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 
 from core import files
 from core.messages import N_, Message, Problem, reason
@@ -61,7 +62,7 @@ def _train_and_test(run: Run, held: Held, emit: _Emitter, should_stop: _StopWatc
         ended = RunEnded(status="failed", message=problem.message, advice=advice)
     except Exception as error:
         held.look()
-        with run.log_path.open("a", encoding="utf-8", errors="replace") as log:
+        with suppress(OSError), run.log_path.open("a", encoding="utf-8", errors="replace") as log:
             traceback.print_exc(file=log)
         message = Message("{kind}: {reason}", {"kind": type(error).__name__, "reason": reason(error)})
         ended = RunEnded(status="failed", message=message, advice=Message("See the run's log for the details."))
