@@ -185,7 +185,9 @@ class Run(JobFolder):
             if lease.is_held_by_older_version(self.path):
                 return "running", None
             age_s = lease.age_s(self.path, created)
-            return "starting" if age_s is None or age_s < _START_GRACE_S else "crashed", None
+            if age_s is None:  # who may not write here cannot tell, and must not wait for ever
+                return "silent", None
+            return "starting" if age_s < _START_GRACE_S else "crashed", None
         sign = lease.sign(self.path, newest)
         states: dict[lease.Vitality, State] = {"alive": "running", "silent": "silent", "gone": "crashed"}
         return states[sign.vitality], sign.age_s if sign.vitality == "silent" else None
