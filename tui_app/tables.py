@@ -83,7 +83,7 @@ def runs(summaries: Sequence[Summary]) -> Table:
         config = summary.config
         grid.add_row(
             summary.id,
-            wording.state_name(summary.state),
+            wording.state_of(summary),
             wording.network_name(config, folder=False) if config else "",
             printable(summary.dataset) + (", " + _("permuted") if config and config.permute else ""),
             f"{summary.epoch}/{config.epochs}" if config else "",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from core.config import Architecture, RunConfig
 from core.machine import DeviceInfo
+from core.runs.directory import Summary
 from core.runs.events import EpochEnded, Evaluated, RunStarted, Validated
 from core.runs.record import State
 from tui_app import i18n
@@ -78,6 +79,13 @@ def state_name(state: State) -> str:
         "crashed": _("crashed"),
         "unreadable": _("unreadable"),
     }[state]
+
+
+def state_of(summary: Summary) -> str:
+    """Return a run's state, with the time since the last sign of a silent one if that is known."""
+    if summary.silent_s is None:
+        return state_name(summary.state)
+    return _("silent for {time}").format(time=i18n.duration(summary.silent_s))
 
 
 def device(info: DeviceInfo) -> str:

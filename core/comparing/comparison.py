@@ -20,7 +20,7 @@ from core.comparing.configurations import configurations
 from core.comparing.statistics import LeftOut
 from core.config import RunConfig
 from core.messages import N_, InvalidSetting, Message
-from core.runs import directory, lease, sameness, source
+from core.runs import directory, sameness, source
 from core.runs.directory import FollowedRun, Run, Summary
 from core.runs.events import RunEnded
 from core.runs.record import LIVE, RESUMABLE, State
@@ -228,7 +228,7 @@ class Comparison(PlannedRuns):
         if summary.state == "done":
             part.state, part.reused = "done", True
         elif summary.state in LIVE:
-            part.state, part.attempts_before = "running", _attempts(part.followed.run) - 1
+            part.state, part.attempts_before = "running", part.followed.run.attempt - 1
         elif summary.state == "diverged":
             _leave_out(part, "diverged", _end_message(part.followed))
 
@@ -238,7 +238,7 @@ class Comparison(PlannedRuns):
         if part.followed is None:
             part.followed = FollowedRun(directory.create(self._runs_dir, part.config), keep_losses=False)
         part.followed.run.withdraw_stop()
-        part.attempts_before = _attempts(part.followed.run)
+        part.attempts_before = part.followed.run.attempt
         part.process = launch_run(part.followed.run)
         part.state = "running"
 
@@ -270,11 +270,6 @@ class Comparison(PlannedRuns):
             part.state = "stopped"
         else:
             _leave_out(part, "failed", Message("run {run} was stopped", {"run": followed.run.id}))
-
-
-def _attempts(run: Run) -> int:
-    newest = lease.read(run.path)
-    return newest.attempt if newest is not None else 0
 
 
 def _leave_out(part: Part, status: str, why: Message) -> None:

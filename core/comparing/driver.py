@@ -108,7 +108,7 @@ def _check_finished(made: Comparison) -> None:
 
 
 def _is_decided(made: Comparison, margin: float) -> bool:
-    """Raises `Problem`."""
+    """Tell if more seeds would decide no more pairs. Raises `Problem`."""
     if not made.finished or made.count("done", "left_out") < len(made.parts):
         return False
     return statistics.summarise(made.finished, made.left_out, made.names, margin=margin).is_decided

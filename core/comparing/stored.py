@@ -116,12 +116,6 @@ class StoredComparison(JobFolder):
         files.replace(self._standing_path, msgspec.json.encode(standing))
 
     @property
-    def attempt(self) -> int:
-        """Number of the newest attempt, 0 if there is none."""
-        newest = lease.read(self.path)
-        return newest.attempt if newest is not None else 0
-
-    @property
     def is_at_work(self) -> bool:
         """True if a process is known to carry the comparison out."""
         newest = lease.read(self.path)

@@ -102,7 +102,7 @@ class _Counter(TorchDispatchMode):
         self.unknown: Counter[tuple[object, ...]] = Counter()
         """Operations whose number is not known, with the shapes that they are given."""
         self._origins: dict[int, _Origin] = {}
-        """By storage, which views share."""
+        """Origin of each storage, which views share."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         output = func(*args, **(kwargs or {}))

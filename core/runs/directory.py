@@ -17,7 +17,7 @@ from core.runs.events import Event, EventReader, Progress, RunStarted, first_eve
 from core.runs.formats import StoredConfig, decode_config, encode_config
 from core.runs.job_folder import JobFolder
 from core.runs.lease import Lease
-from core.runs.record import LIVE, Record, State
+from core.runs.record import UNENDED, Record, State
 
 _MOST_READ = 4 << 20
 """Bytes of a run's events that the list of runs reads at most, beside their tail."""
@@ -39,7 +39,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     message: Message | None = None
     """Why the run is unreadable, or what it said at its end."""
     is_newer: bool = False
-    """True if the run has settings that this version does not know, and so cannot stand for another."""
+    """True if only a newer version understands all of the run, which so cannot stand for another."""
     silent_s: float | None = None
     """Seconds since the last sign of life of a silent run; None if unknown."""
     name: str = ""
@@ -142,7 +142,7 @@ class Run(JobFolder):
             dataset=record.started.dataset if record.started else stored.config.dataset,
             accuracy=record.evaluated.accuracy if record.evaluated else None,
             message=record.ended.message if record.ended else None,
-            is_newer=bool(stored.unknown),
+            is_newer=stored.is_newer,
             silent_s=silent_s,
             name=stored.name,
             device=record.started.device if record.started else "",
@@ -151,7 +151,7 @@ class Run(JobFolder):
             ended=record.ended.time if record.ended and state == record.ended.status else None,
             attempts=newest.attempt if newest else 0,
             host=newest.host if newest else "",
-            pid=newest.pid if newest else None,
+            pid=(newest.pid or None) if newest else None,
         )
 
     def tail(self) -> Record:
@@ -185,7 +185,9 @@ class Run(JobFolder):
             if lease.is_held_by_older_version(self.path):
                 return "running", None
             age_s = lease.age_s(self.path, created)
-            return "starting" if age_s is None or age_s < _START_GRACE_S else "crashed", None
+            if age_s is None:  # who may not write here cannot tell, and must not wait for ever
+                return "silent", None
+            return "starting" if age_s < _START_GRACE_S else "crashed", None
         sign = lease.sign(self.path, newest)
         states: dict[lease.Vitality, State] = {"alive": "running", "silent": "silent", "gone": "crashed"}
         return states[sign.vitality], sign.age_s if sign.vitality == "silent" else None
@@ -280,7 +282,7 @@ class Listing:
         for run in _directories(self._runs_dir):
             version = (_version(run.events_path), _version(lease.path(run.path)))
             known = kept.get(run.id)
-            if known is None or known[0] != version or known[1].state in LIVE:
+            if known is None or known[0] != version or known[1].state in UNENDED:
                 known = (version, run.summary())
             self._kept[run.id] = known
         return [summary for _version, summary in self._kept.values()]

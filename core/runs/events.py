@@ -270,6 +270,10 @@ class EventWriter:
     def write(self, event: Event) -> OSError | None:
         """Append an event, stamped; return the error if it could not be written yet."""
         self._pending += encode(self.stamped(event))
+        return self.flush()
+
+    def flush(self) -> OSError | None:
+        """Append the events that could not be written yet; return the error if they still cannot be."""
         try:
             while self._pending:
                 written = files.write_some(self._file, self._pending)

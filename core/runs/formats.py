@@ -31,6 +31,11 @@ class StoredConfig(msgspec.Struct, frozen=True):
     unknown: tuple[str, ...] = ()
     """Settings that this version does not know, as `name=value`."""
 
+    @property
+    def is_newer(self) -> bool:
+        """True if only a newer version understands all of the run."""
+        return self.format > FORMAT or bool(self.unknown)
+
     def check_trainable(self, run_id: str) -> None:
         """Raise `Problem` if only a newer version may train the run."""
         advice = N_("It is shown, but not trained: update mnist-tui.")

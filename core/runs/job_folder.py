@@ -8,6 +8,7 @@ from pathlib import Path
 
 from core import files
 from core.messages import Problem, reason
+from core.runs import lease
 
 
 class JobFolder:
@@ -16,6 +17,12 @@ class JobFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.id = path.name
+
+    @property
+    def attempt(self) -> int:
+        """Number of the newest attempt, 0 if there is none."""
+        newest = lease.read(self.path)
+        return newest.attempt if newest is not None else 0
 
     @property
     def log_path(self) -> Path:

@@ -14,6 +14,7 @@ import os
 import re
 import secrets
 import socket
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -79,11 +80,24 @@ def path(run_dir: Path) -> Path:
 
 
 def read(run_dir: Path) -> Lease | None:
-    """Return the newest attempt's lease; None if there is none that can be read."""
+    """Return the newest attempt's lease; None if there is none, or what is there is none.
+
+    That a lease cannot be read proves no death: it is returned as an unknown process's, of which only its age tells.
+    """
     try:
         attempt = _newest(run_dir)
-        lease = msgspec.json.decode(files.read_small(_attempt_path(run_dir, attempt)), type=Lease)
-    except (OSError, ValueError, RecursionError):
+        own = _attempt_path(run_dir, attempt)
+        status = own.lstat()
+    except OSError:
+        return None
+    if status.st_size == 0 or not stat.S_ISREG(status.st_mode):
+        return None
+    try:
+        lease = msgspec.json.decode(files.read_small(own), type=Lease)
+    except OSError as error:
+        unknown = Lease(attempt=attempt, token="", host="?", boot_id="", pid=0, started=0.0, locked=False)
+        return unknown if error.errno is not None else None  # else it is too large for a lease
+    except (ValueError, RecursionError):
         return None
     return lease if lease.attempt == attempt else None
 
@@ -160,8 +174,8 @@ class Held:
             return  # not readable just now, which is no sign of another process
         if newest < self.attempt:
             raise Lost(N_("the folder of run {run} was deleted"), run=run)
-        if newest > self.attempt:
-            other = read(self._run_dir)
+        other = read(self._run_dir)
+        if newest > self.attempt or (other is not None and other.token not in ("", self.lease.token)):
             host, pid = (other.host, other.pid) if other is not None else ("?", 0)
             text = N_("run {run} was taken over by another process, {pid} on {host}")
             raise Lost(text, run=run, pid=pid, host=host)
@@ -208,7 +222,7 @@ def hold(run_dir: Path, tell: Callable[[float], None] = lambda _seconds_left: No
 
 
 def _take(run_dir: Path, tell: Callable[[float], None]) -> Held:
-    """Raises `Problem` or `OSError`."""
+    """Take the lease of the next attempt as soon as none before it can live. Raises `Problem` or `OSError`."""
     while True:
         newest = _newest(run_dir)
         _wait_for_end(run_dir, newest, tell)
@@ -240,6 +254,7 @@ def _wait_for_end(run_dir: Path, attempt: int, tell: Callable[[float], None]) ->
 def _claim(run_dir: Path, attempt: int) -> Held | None:
     """Create the lease of an attempt; return None if another process has it. Raises `OSError`."""
     own = _attempt_path(run_dir, attempt)
+    origin = provenance()  # first: git may take longer than others wait for a lease that is being written
     try:
         descriptor = files.create(own)
     except FileExistsError:
@@ -253,7 +268,7 @@ def _claim(run_dir: Path, attempt: int) -> Held | None:
             pid=os.getpid(),
             started=time.time(),
             locked=_lock(descriptor, own),  # first: who can read the lease finds it locked
-            provenance=provenance(),
+            provenance=origin,
         )
         files.write_all(descriptor, msgspec.json.format(msgspec.json.encode(lease), indent=2))
         files.sync(descriptor)
@@ -319,6 +334,6 @@ def _renewed(run_dir: Path, attempt: int) -> int | None:
 
 
 def _identity(folder: Path) -> tuple[int, int]:
-    """Raises `OSError`."""
+    """Return what tells a folder from another in its place. Raises `OSError`."""
     status = folder.stat()
     return status.st_dev, status.st_ino

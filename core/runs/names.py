@@ -47,15 +47,13 @@ def find(runs_dir: Path, name: str) -> str | None:
     if not _NAME.fullmatch(name):
         text = N_("a name has letters, digits and any of . _ + = @ : -, and at most 100 of them: {value}")
         raise InvalidSetting("name", text, value=name or "''")
+    path = runs_dir / _NAMES / name
     try:
-        run_id = files.read_small(runs_dir / _NAMES / name).decode("ascii", errors="replace")
+        return _named(path, runs_dir)
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise Problem(
-            "cannot read {path}: {reason}", path=str(runs_dir / _NAMES / name), reason=reason(error)
-        ) from error
-    return run_id if ID.fullmatch(run_id) and (runs_dir / run_id).is_dir() else None
+        raise Problem("cannot read {path}: {reason}", path=str(path), reason=reason(error)) from error
 
 
 def give(runs_dir: Path, name: str, run_id: str) -> str:
@@ -76,8 +74,27 @@ def give(runs_dir: Path, name: str, run_id: str) -> str:
                 other = find(runs_dir, name)
                 if other is not None:
                     return other
-                path.unlink(missing_ok=True)  # its run was deleted
+                _free(path, runs_dir)
             finally:
                 whole.unlink(missing_ok=True)
     except OSError as error:
         raise Problem("cannot write to {path}: {reason}", path=str(path.parent), reason=reason(error)) from error
+
+
+def _free(path: Path, runs_dir: Path) -> None:
+    """Free the name of a run that was deleted, unless another process has just given it to a new one."""
+    aside = files.temporary_name(path)
+    try:
+        path.rename(aside)
+        if _named(aside, runs_dir) is not None:
+            os.link(aside, path)
+    except (FileNotFoundError, FileExistsError):
+        pass  # another process was faster
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _named(path: Path, runs_dir: Path) -> str | None:
+    """Return the id of the run that a name's file holds; None if there is no such run. Raises `OSError`."""
+    run_id = files.read_small(path).decode("ascii", errors="replace")
+    return run_id if ID.fullmatch(run_id) and (runs_dir / run_id).is_dir() else None

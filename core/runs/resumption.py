@@ -1,4 +1,4 @@
-"""Whether a run may be trained on, and whether its network's file may be executed."""
+"""Checks before a run is trained on, or its network's file is executed."""
 
 from __future__ import annotations
 

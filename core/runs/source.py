@@ -110,7 +110,7 @@ def _recorded(run_dir: Path) -> dict[str, str] | None:
 
 
 def _write(run_dir: Path, hashes: Mapping[str, str]) -> None:
-    """Raises `OSError`."""
+    """Keep the hashes of a network's files. Raises `OSError`."""
     files.replace(run_dir / "source.json", msgspec.json.format(msgspec.json.encode(hashes), indent=2))
 
 
@@ -120,7 +120,7 @@ def _hash(path: Path) -> str:
 
 
 def _content(path: Path) -> bytes:
-    """Raises `OSError`."""
+    """Return a file's content. Raises `OSError`."""
     if not path.is_file() or path.stat().st_size > _MAX_FILE:
         raise OSError(f"{path} is not a file of source")
     return path.read_bytes()

@@ -62,16 +62,21 @@ class _Damaged(Exception):
 
 
 def save(run_dir: Path, attempt: int, checkpoint: Checkpoint, config: RunConfig, data_digest: str) -> None:
-    """Save a checkpoint, and remove all but the one before. Raises `OSError`."""
+    """Save a checkpoint, and remove all but the whole one before. Raises `OSError`."""
     content = {"version": FORMAT, "config": _identity(config), "data_digest": data_digest, "state": checkpoint}
     buffer = io.BytesIO()
     torch.save(content, buffer)
     name = f"checkpoint-{attempt:04d}-{checkpoint['epoch']}-{checkpoint['step']}.pt"
     files.replace(run_dir / name, _sealed(buffer.getbuffer()))
-    for older in _found(run_dir)[_KEPT:]:
-        if older.attempt <= attempt:
-            with suppress(OSError):
-                older.path.unlink()
+    kept = 0
+    for found in _found(run_dir):
+        if found.attempt > attempt:  # this process has been superseded
+            continue
+        if kept < _KEPT and (found.attempt == attempt or _may_be_whole(found.path)):
+            kept += 1
+            continue
+        with suppress(OSError):
+            found.path.unlink()
 
 
 def load(
@@ -159,6 +164,17 @@ def _read(path: Path) -> bytes:
     if not whole:
         raise _Damaged
     return content
+
+
+def _may_be_whole(path: Path) -> bool:
+    """Return False if a checkpoint is known to be damaged, or is gone."""
+    try:
+        _read(path)
+    except (FileNotFoundError, _Damaged):
+        return False
+    except Problem:
+        pass
+    return True
 
 
 def _checked(path: Path, content: bytes, config: RunConfig, data_digest: str) -> Checkpoint:

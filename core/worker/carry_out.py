@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 
 from core import files
 from core.messages import N_, Message, Problem, reason
@@ -25,7 +26,8 @@ _WAITING = N_("its last process may still be at work: waiting at most {seconds} 
 def carry_out(run: Run, show: Callable[[Event], None], should_stop: Callable[[], bool]) -> RunEnded:
     """Train and test a run, from its checkpoint if it has one; write every event, then show it.
 
-    The end that is returned was not written if the run is another process's by then, or its folder was deleted.
+    The end that is returned was not written if the run is another process's by then, its folder was deleted, or the
+    disk refuses it: a resumption then tests again.
     Raises `Problem` if the run is being trained already, or its directory cannot be used at all.
     """
 
@@ -38,18 +40,26 @@ def carry_out(run: Run, show: Callable[[Event], None], should_stop: Callable[[],
             writer = EventWriter(run.events_path, held.attempt)
         except OSError as error:
             raise Problem("cannot write to {path}: {reason}", path=str(run.path), reason=reason(error)) from error
+        unsaved: OSError | None = None
         try:
-            return _train_and_test(run, held, _Emitter(run.id, held, writer, show), _StopWatch(run, held, should_stop))
+            ended = _train_and_test(run, held, _Emitter(run.id, held, writer, show), _StopWatch(run, held, should_stop))
+            held.look()
+            unsaved = writer.flush()
         except Lost as lost:
             ended = RunEnded(status="failed", message=lost.message)
             show(writer.stamped(ended))
-            return ended
         finally:
-            writer.close()
+            unsaved = writer.close() or unsaved
+        if unsaved is not None and ended.status == "done":
+            message = Message("the end of the run could not be saved: {reason}", {"reason": reason(unsaved)})
+            advice = Message("Free some disk space, then resume the run.")
+            ended = RunEnded(status="failed", message=message, advice=advice)
+            show(writer.stamped(ended))
+        return ended
 
 
 def _train_and_test(run: Run, held: Held, emit: _Emitter, should_stop: _StopWatch) -> RunEnded:
-    """Raises `Lost`."""
+    """Carry out the stages, and write how they ended. Raises `Lost`."""
     try:
         from core.worker.stages import train_and_test
 
@@ -61,7 +71,7 @@ def _train_and_test(run: Run, held: Held, emit: _Emitter, should_stop: _StopWatc
         ended = RunEnded(status="failed", message=problem.message, advice=advice)
     except (Exception, SystemExit) as error:  # a custom network may raise anything
         held.look()
-        with run.log_path.open("a", encoding="utf-8", errors="replace") as log:
+        with suppress(OSError), run.log_path.open("a", encoding="utf-8", errors="replace") as log:
             traceback.print_exc(file=log)
         message = Message("{kind}: {reason}", {"kind": type(error).__name__, "reason": reason(error)})
         ended = RunEnded(status="failed", message=message, advice=Message("See the run's log for the details."))
@@ -85,7 +95,7 @@ class _Emitter:
         self._is_failing = False
 
     def __call__(self, event: Event) -> None:
-        """Raises `Lost`."""
+        """Write an event, then show it. Raises `Lost`."""
         self._held.look()
         error = self._writer.write(event)
         if error is not None and not self._is_failing:
@@ -105,7 +115,7 @@ class _StopWatch:
         self._next_look = 0.0
 
     def __call__(self) -> bool:
-        """Raises `Lost`."""
+        """Return True once the run should stop. Raises `Lost`."""
         if self._should_stop():
             return True
         now = time.monotonic()

@@ -9,6 +9,7 @@ import torch
 
 from core import machine
 from core.config import RunConfig
+from core.runs import lease
 from core.runs.directory import FollowedRun, Listing, Run
 from core.training import devices
 
@@ -39,9 +40,16 @@ def for_run(run: Run, config: RunConfig) -> int:
 
 
 def share_of_cores(run: Run) -> int:
-    """Return a run's share of the cores, given the other runs in progress."""
-    others = [other for other in Listing(run.path.parent).read() if other.state == "running" and other.id != run.id]
-    return max(1, devices.default_threads() // (1 + len(others)))
+    """Return a run's share of the cores, given the other runs in progress on this machine."""
+    runs_dir = run.path.parent
+    others = [Run(runs_dir / each.id) for each in Listing(runs_dir).read() if each.state == "running"]
+    beside = sum(other.id != run.id and _is_on_this_machine(other) for other in others)
+    return max(1, devices.default_threads() // (1 + beside))
+
+
+def _is_on_this_machine(run: Run) -> bool:
+    newest = lease.read(run.path)
+    return newest is None or newest.is_of_this_boot  # an older version's process keeps no lease
 
 
 class CoreWatch:

@@ -135,7 +135,7 @@ def list_runs(context: typer.Context, json: Json = False, runs_dir: RunsDir = No
 def attach(context: typer.Context, run: RunId = None, runs_dir: RunsDir = None, lang: Lang = None) -> int:
     folder = folder_of(runs_dir or context.obj)
     found = directory.find(folder, run)
-    if _no_dashboard(_("The run's lines follow.")):
+    if _no_dashboard(_("the run's lines follow")):
         from tui_app.console import training_command
 
         return training_command.follow(found, json=False)
@@ -315,15 +315,15 @@ def print_completion(
     print(completion.script(shell))
 
 
-def _no_dashboard(instead: str = _("Text mode, as with --no-ui.")) -> bool:
+def _no_dashboard(instead: str = _("text mode, as with --no-ui")) -> bool:
     """Tell if the dashboard cannot be drawn here, and print why and what comes instead."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        why = _("There is no terminal.")
+        text = _("No terminal: {instead}.")
     elif os.environ.get("TERM", "dumb") in ("dumb", "unknown"):
-        why = _("This terminal cannot show the dashboard.")
+        text = _("This terminal cannot show the dashboard: {instead}.")
     else:
         return False
-    print(f"{why} {instead}", file=sys.stderr)
+    print(text.format(instead=instead), file=sys.stderr)
     return True
 
 

@@ -108,8 +108,8 @@ def stop(runs_dir: Path, run_id: str | None, *, every: bool, waits: bool) -> int
             print(_("No run is in progress."), file=sys.stderr)
             return 0
         if len(runs) > 1 and not every:
-            names = ", ".join(run.id for run in runs)
-            raise Problem("several runs are in progress: {runs}", advice=N_("Name one, or add --all."), runs=names)
+            ids = ", ".join(run.id for run in runs)
+            raise Problem("several runs are in progress: {runs}", advice=N_("Name one, or add --all."), runs=ids)
     for run in runs:
         run.request_stop()
         print(_("Run {run} will stop at its next batch.").format(run=run.id), file=sys.stderr)
@@ -138,13 +138,14 @@ def _obtain(runs_dir: Path, name: str, settings: dict[str, Any]) -> tuple[Run, b
             return run, True
         directory.discard(run)  # another process was faster
     existing = Run(runs_dir / known)
+    known_config = existing.config()
     other = [
-        f"{field}={getattr(existing.config(), field)}"
+        f"{field}={getattr(known_config, field)}"
         for field, value in settings.items()
-        if field not in _MAY_DIFFER and getattr(existing.config(), field) != value
+        if field not in _MAY_DIFFER and getattr(known_config, field) != value
     ]
     if other:
         text = N_("{name} is the name of run {run}, which has other settings: {settings}")
         raise InvalidSetting("name", text, name=name, run=existing.id, settings=", ".join(other))
-    resumption.check_trusted(existing, existing.config(), trust=False)
+    resumption.check_trusted(existing, known_config, trust=False)
     return existing, False

@@ -96,7 +96,8 @@ def carry_out(run: Run, signals: StopSignals, *, json: bool) -> int:
         return EXIT_CODES["failed"]
     if _size(run.log_path) > logged:
         printer.note(_("What was printed meanwhile is in {path}").format(path=i18n.printable(str(run.log_path))))
-    if ended.status == "failed" and is_new and not run.has_started() and not run.log_tail():
+    is_ours = run.attempt == 1  # else another process took it over
+    if ended.status == "failed" and is_new and is_ours and not run.has_started() and not run.log_tail():
         directory.discard(run)
     if ended.status == "stopped":
         return signals.exit_code

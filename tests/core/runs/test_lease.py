@@ -17,6 +17,7 @@ from core.runs import lease
 from core.runs.directory import Listing, Run
 from core.runs.events import RunEnded
 from core.runs.lease import Lost
+from core.runs.provenance import Provenance
 from tests.core.runs.run_files import ELSEWHERE, PROGRESS, attempts, claim, new_run, write
 
 
@@ -159,6 +160,48 @@ def test_a_superseded_process_writes_nothing_more(tmp_path: Path) -> None:
         with pytest.raises(Lost, match="another"):
             held.look()
         assert held.is_lost
+
+
+def test_an_attempt_of_the_same_number_is_another_process_s_too(tmp_path: Path) -> None:
+    """The folder was put back from a backup, for example, and the run resumed."""
+    run = new_run(tmp_path)
+    with lease.hold(run.path) as held:
+        (run.path / "attempt-0001.json").unlink()
+        claim(run, host="another")
+        with pytest.raises(Lost, match="another"):
+            held.look()
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_lease_that_cannot_be_read_proves_no_death(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = new_run(tmp_path)
+    path = claim(run, lives=False)
+    os.utime(run.path / "config.json", (1.0, 1.0))
+    read_small = files.read_small
+
+    def fail_for_the_lease(file: Path, limit: int = 1 << 16) -> bytes:
+        if file == path:
+            raise OSError(5, "Input/output error")
+        return read_small(file, limit)
+
+    monkeypatch.setattr(files, "read_small", fail_for_the_lease)
+    assert run.state() == "running"
+    age(path)
+    assert run.state() == "silent"
+    with lease.hold(run.path) as held:
+        assert held.attempt == 2
+
+
+def test_a_start_is_not_superseded_while_it_asks_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = new_run(tmp_path)
+
+    def look() -> Provenance:
+        assert list(run.path.glob("attempt-*")) == []
+        return Provenance()
+
+    monkeypatch.setattr(lease, "provenance", look)
+    with lease.hold(run.path) as held:
+        assert held.attempt == 1
 
 
 def test_a_process_whose_lock_file_halts_in_a_start_is_waited_for(tmp_path: Path) -> None:

@@ -91,6 +91,18 @@ def test_the_checkpoint_before_takes_the_place_of_a_damaged_one(tmp_path: Path) 
     assert len(checkpoints_of(run)) == 2
 
 
+def test_a_damaged_checkpoint_does_not_take_the_place_of_the_whole_one_before(sample: Dataset, tmp_path: Path) -> None:
+    run = carried_out(tmp_path, after_batches(10), width=0.1)
+    carry_out(run, lambda _event: None, after_batches(20))
+    before, newest = checkpoints_of(run)
+    state = load(run, configuration(width=0.1), sample.digest)
+    assert state is not None
+    newest.write_bytes(newest.read_bytes()[:-1000])
+    checkpoints.save(run.path, 3, state, configuration(width=0.1), sample.digest)
+    assert checkpoints_of(run)[0] == before
+    assert len(checkpoints_of(run)) == 2
+
+
 @pytest.mark.parametrize(
     ("error", "said"),
     [
