@@ -108,14 +108,14 @@ def _check_finished(made: Comparison) -> None:
 
 
 def _is_decided(made: Comparison, margin: float) -> bool:
-    """Tell if more seeds would decide no more pairs. Raises `Problem`."""
+    """Tell if every pair is decided, so that no more seeds are needed. Raises `Problem`."""
     if not made.finished or made.count("done", "left_out") < len(made.parts):
         return False
     return statistics.summarise(made.finished, made.left_out, made.names, margin=margin).is_decided
 
 
 class _Journal:
-    """What is written down of a comparison, for those who watch it."""
+    """Record of how far a comparison is, for those who watch it."""
 
     def __init__(self, stored: StoredComparison, held: Held) -> None:
         self.parts: list[Part] = []

@@ -72,16 +72,16 @@ class PartStanding(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a comparison has come."""
+    """Progress of a comparison."""
 
     attempt: int = 0
     """Number of the attempt, of those that the comparison's lease counts."""
     parts: tuple[PartStanding, ...] = ()
     """States of the runs planned so far, in the order of the plan."""
     outcome: Outcome = "none"
-    """How it ended; `decided` if no more seeds are needed, `none` while it goes on."""
+    """Kind of its end; `decided` if no more seeds are needed, `none` while it goes on."""
     message: Message | None = None
-    """Why it failed."""
+    """Reason of its failure."""
     advice: Message | None = None
 
 

@@ -38,20 +38,22 @@ def provenance() -> Provenance:
             versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
-    return Provenance(command_line(), versions, platform.platform(), _commit(Path.cwd()))
+    return Provenance(command_line(), versions, platform.platform(), _commit())
 
 
 def command_line() -> str:
     """Return the command line that the user typed, of this process or of the one that started it."""
-    return os.environ.get(COMMAND_VARIABLE) or shlex.join(sys.argv)[:_MAX_COMMAND]
+    typed = os.environ.get(COMMAND_VARIABLE) or shlex.join(sys.argv)
+    return typed[:_MAX_COMMAND].encode(errors="replace").decode()  # a path may be no UTF-8
 
 
-def _commit(folder: Path) -> str:
-    """Return the git commit that a folder's files are at, with a `+` if they differ from it; empty if there is none."""
-    if not any((parent / ".git").exists() for parent in (folder, *folder.parents)):
-        return ""
-    command = ["git", "-C", str(folder), "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+"]
+def _commit() -> str:
+    """Return the git commit of the current folder, with a `+` if its files differ; empty if there is none."""
+    command = ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+"]
     try:
+        folder = Path.cwd()
+        if not any((parent / ".git").exists() for parent in (folder, *folder.parents)):
+            return ""
         found = subprocess.run(
             command, capture_output=True, timeout=_GIT_S, stdin=subprocess.DEVNULL, text=True, check=True
         )

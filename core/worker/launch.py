@@ -11,6 +11,7 @@ from typing import IO, NoReturn
 from core.messages import Problem, reason
 from core.runs.directory import Run
 from core.runs.job_folder import JobFolder
+from core.runs.provenance import COMMAND_VARIABLE, command_line
 
 STANDBY = "--standby"
 # The user's search path (`PYTHONPATH`) may hold a `core` too, and may be where torch is: only our `core` comes first.
@@ -57,8 +58,10 @@ def restart_for(run: Run) -> NoReturn:
 def _launch(
     module: str, argument: str, *, stdin: int, stdout: int | IO[bytes], stderr: IO[bytes]
 ) -> subprocess.Popen[bytes]:
-    command = _command(module, argument)
-    return subprocess.Popen(command, stdin=stdin, stdout=stdout, stderr=stderr, start_new_session=True)
+    environment = {**os.environ, COMMAND_VARIABLE: command_line()}
+    return subprocess.Popen(
+        _command(module, argument), stdin=stdin, stdout=stdout, stderr=stderr, start_new_session=True, env=environment
+    )
 
 
 def _command(module: str, argument: str) -> list[str]:

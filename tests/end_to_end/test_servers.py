@@ -147,6 +147,9 @@ def test_runs_in_the_background_are_waited_for_and_stopped(place: Place) -> None
     ids = [place.command(*options, PAUSE="0.02").out.strip() for _ in range(2)]
     for run_id in ids:
         wait_for_event(Run(place.runs_dir / run_id), Progress)
+    newest = lease.read(place.runs_dir / ids[0])
+    assert newest is not None
+    assert "--detach --dataset sample" in newest.provenance.command
     waiting = place.start("wait", *ids)
     several = place.command("stop", "--lang", "en")
     assert several.code == 1

@@ -72,7 +72,6 @@ class CompareScreen(AskingScreen[list[str]]):
         self._typed: tuple[list[str], int] = [], 0
         """Configurations and number of seeds asked for."""
         self._made: WatchedComparison | None = None
-        self._is_stopping = False
         self._parts: Sequence[Part] = ()
 
     def compose(self) -> ComposeResult:
