@@ -84,6 +84,7 @@ LOADING_TORCH = {
     "core.training.optimizer",
     "core.training.robustness",
     "core.training.settle",
+    "core.training.weights",
     "core.worker.questions",
     "core.worker.stages",
     "core.worker.standby",

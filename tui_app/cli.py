@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from core.messages import N_, InvalidSetting, Problem, fill
 from tui_app import i18n, terminal
@@ -44,8 +45,9 @@ def main() -> None:
         except OSError as error:  # at exit Python would flush again, and print the failure
             os.dup2(os.open(os.devnull, os.O_WRONLY), output.fileno())
             is_gone = error.errno == errno.EPIPE or (is_terminal and error.errno == errno.EIO)
-            if output is not sys.stderr and not is_gone:
-                code = code or 1
+            if output is not sys.stderr and not is_gone and code == 0:
+                what = _("the output")
+                code = fail(f"{what}: {_(error.strerror or str(error))}", 1)
     sys.exit(code)
 
 
@@ -89,7 +91,9 @@ def run(arguments: Sequence[str]) -> int:
 def fail(text: str, code: int) -> int:
     print(f"mnist-tui: {i18n.printable(text)}", file=sys.stderr)
     if "--json" in sys.argv:
-        print(json.dumps({"type": "error", "exit_code": code, "message": i18n.printable(text)}), file=terminal.output())
+        with suppress(OSError):  # that may be the error
+            line = json.dumps({"type": "error", "exit_code": code, "message": i18n.printable(text)})
+            print(line, file=terminal.output(), flush=True)
     return code
 
 

@@ -8,8 +8,6 @@ from typing import Any
 import torch
 from torch import nn
 
-_AS_PAIRS = "@complex128"
-
 
 def network_state(network: nn.Module) -> dict[str, Any]:
     """Return parameters and buffers by name, with the buffers that torch leaves out (`persistent=False`).
@@ -18,24 +16,6 @@ def network_state(network: nn.Module) -> dict[str, Any]:
     """
     state: dict[str, Any] = network.state_dict()
     return dict(network.named_buffers()) | state
-
-
-def without_complex128(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Return the weights with each complex128 one as pairs of float64: safetensors has no such numbers."""
-    return {
-        name + _AS_PAIRS if value.dtype == torch.complex128 else name: (
-            torch.view_as_real(value) if value.dtype == torch.complex128 else value
-        )
-        for name, value in weights.items()
-    }
-
-
-def with_complex128(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Undo `without_complex128`."""
-    return {
-        name.removesuffix(_AS_PAIRS): torch.view_as_complex(value) if name.endswith(_AS_PAIRS) else value
-        for name, value in weights.items()
-    }
 
 
 @torch.no_grad()

@@ -16,6 +16,7 @@ from core import files
 from core.config import RunConfig
 from core.files import open_regular
 from core.messages import Message
+from core.runs import lease
 from core.runs.formats import stored_config
 
 Status = Literal["done", "stopped", "diverged", "failed"]
@@ -180,17 +181,22 @@ def _newer_start(line: bytes) -> RunStarted | None:
 class AttemptFilter:
     """A filter for events as they are read: late ones, of a process that had been superseded, are passed over."""
 
-    def __init__(self) -> None:
+    def __init__(self, run_dir: Path) -> None:
+        self._run_dir = run_dir
         self.newest = 0
         """Number of the newest attempt so far."""
 
     def __call__(self, events: Iterable[Event | None]) -> list[Event]:
         kept = []
         for event in events:
-            if event is not None and event.attempt >= self.newest:
+            if event is not None and event.attempt >= self.newest and self._exists(event.attempt):
                 self.newest = event.attempt
                 kept.append(event)
         return kept
+
+    def _exists(self, attempt: int) -> bool:
+        """Tell if an attempt has been made, so that one damaged number does not hide all later events."""
+        return attempt == self.newest or attempt <= (lease.newest_attempt(self._run_dir) or attempt)
 
 
 class EventReader:
@@ -201,7 +207,7 @@ class EventReader:
         self._offset = 0
         self._torn = b""
         self._too_long = False
-        self._filter = AttemptFilter()
+        self._filter = AttemptFilter(path.parent)
         self.skipped = 0
         """Number of lines that could not be read."""
 
@@ -242,14 +248,14 @@ def last_events(path: Path, span: int = 1 << 16) -> Sequence[Event]:
         lines = file.read(span).split(b"\n")
     if size > span:
         del lines[0]  # its beginning is cut off
-    return AttemptFilter()(decode(line) for line in lines if line)
+    return AttemptFilter(path.parent)(decode(line) for line in lines if line)
 
 
 def first_events(path: Path, span: int) -> Sequence[Event]:
     """Return the events in the first `span` bytes of a file. Raises `OSError`."""
     with open_regular(path) as file:
         *lines, _cut = file.read(span).split(b"\n")
-    return AttemptFilter()(decode(line) for line in lines if line)
+    return AttemptFilter(path.parent)(decode(line) for line in lines if line)
 
 
 class EventWriter:

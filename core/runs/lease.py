@@ -98,8 +98,11 @@ def read(run_dir: Path) -> Lease | None:
         unknown = Lease(attempt=attempt, token="", host="?", boot_id="", pid=0, started=0.0, locked=False)
         return unknown if error.errno is not None else None  # else it is too large for a lease
     except (ValueError, RecursionError):
-        return None
-    return lease if lease.attempt == attempt else None
+        lease = None
+    if lease is not None and lease.attempt == attempt:
+        return lease
+    damaged = Lease(attempt=attempt, token="", host="?", boot_id=boot_id(), pid=0, started=0.0, locked=True)
+    return damaged if sign(run_dir, damaged).vitality == "alive" else None  # the lock can still tell
 
 
 def sign(run_dir: Path, lease: Lease) -> Sign:
@@ -112,7 +115,23 @@ def sign(run_dir: Path, lease: Lease) -> Sign:
     except OSError:
         return Sign("silent")
     age = age_s(run_dir, renewed)
-    return Sign("alive" if age is not None and age < LEASE_S else "silent", age)
+    # A stamp in the future is of before the clock was set back: it says nothing until the next renewal.
+    is_alive = age is not None and -RENEWAL_S < age < LEASE_S
+    return Sign("alive" if is_alive else "silent", age)
+
+
+def is_certain(run_dir: Path) -> bool:
+    """Tell if the lock says whether a run's newest process lives; else a start waits for its lease to run out."""
+    lease = read(run_dir)
+    return lease is None or (lease.locked and lease.is_of_this_boot)
+
+
+def newest_attempt(run_dir: Path) -> int:
+    """Return the number of the newest attempt, 0 if there is none that is known."""
+    try:
+        return _newest(run_dir)
+    except OSError:
+        return 0
 
 
 def is_held_by_older_version(run_dir: Path) -> bool:

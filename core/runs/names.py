@@ -14,6 +14,8 @@ ID = re.compile(r"[a-z0-9_]{1,40}-(\d{4,9})")
 _NUMBERS = ".numbers"
 """File of the numbers that runs were given, one per line, in the order of their creation."""
 _NAME = re.compile(r"\w[\w.+=@:-]{0,99}")
+_LONGEST_NAME = 200
+"""Bytes of the longest name: a file's name may have 255, and a temporary one is longer."""
 _NAMES = ".names"
 """Folder with a file for each name that a run was started under, which holds its id."""
 
@@ -44,7 +46,7 @@ def find(runs_dir: Path, name: str) -> str | None:
 
     Raises `Problem`.
     """
-    if not _NAME.fullmatch(name):
+    if not _NAME.fullmatch(name) or len(name.encode()) > _LONGEST_NAME:
         text = N_("a name has letters, digits and any of . _ + = @ : -, and at most 100 of them: {value}")
         raise InvalidSetting("name", text, value=name or "''")
     path = runs_dir / _NAMES / name

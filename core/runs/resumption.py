@@ -6,7 +6,7 @@ import os
 
 from core.config import RunConfig
 from core.messages import N_, Problem
-from core.runs import source
+from core.runs import lease, source
 from core.runs.directory import Run
 from core.runs.record import RESUMABLE
 
@@ -21,7 +21,8 @@ def check_resumable(run: Run, *, trust: bool = False, changed: bool = False) -> 
         "done": N_("run {run} is finished: there is nothing to resume"),
         "unreadable": N_("run {run} is unreadable, and cannot be resumed"),
     }
-    if state not in RESUMABLE:
+    may_be_dead = state == "running" and not lease.is_certain(run.path)
+    if state not in RESUMABLE and not may_be_dead:
         raise Problem(texts.get(state, N_("run {run} is already being trained")), run=run.id)
     config = run.config()
     check_trusted(run, config, trust=trust)

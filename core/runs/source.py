@@ -28,7 +28,11 @@ def record(run_dir: Path, source: Mapping[str, bytes]) -> None:
     `source` has the content of each file as it was executed, by its path from the network's folder. Nothing is written
     where that fails: the run goes on, and is judged by its network's date.
     """
-    known = _recorded(run_dir) or {}
+    known = _recorded(run_dir)
+    if known is None:
+        if os.path.lexists(run_dir / "source.json"):
+            return  # what cannot be read is not replaced
+        known = {}
     new = {name: content for name, content in source.items() if name not in known}
     if not new:
         return
@@ -43,7 +47,17 @@ def record(run_dir: Path, source: Mapping[str, bytes]) -> None:
 
 def check_unchanged(run_dir: Path, model: str) -> None:
     """Raise `Problem` if a file that a run's custom network consists of is not as it was. Older runs recorded none."""
-    hashes = _recorded(run_dir) if model not in NETWORKS else None
+    hashes = _recorded(run_dir) if model not in NETWORKS else {}
+    if hashes is None and os.path.lexists(run_dir / "source.json"):
+        raise Problem(
+            "it is not known whether the network of run {run} has changed: {file} cannot be read",
+            advice=N_(
+                "Compare its file with the copy in {folder}. To go on with it as it is, add --changed to resume."
+            ),
+            run=run_dir.name,
+            file=str(run_dir / "source.json"),
+            folder=str(run_dir / "source"),
+        )
     folder = Path(model.rpartition(":")[0]).expanduser().parent
     for name, known in (hashes or {}).items():
         try:
@@ -65,8 +79,8 @@ def accept_changes(run_dir: Path, model: str) -> None:
 
     From then on the run stands for no other.
     """
-    known = _recorded(run_dir) or {}
-    folder = Path(model.rpartition(":")[0]).expanduser().parent
+    file = Path(model.rpartition(":")[0]).expanduser()
+    known, folder = _recorded(run_dir) or {file.name: ""}, file.parent
     kept = run_dir / "source" / f"changed-{len(list((run_dir / 'source').glob('changed-*'))) + 1}"
     try:
         contents = {name: _content(folder / name) for name in known if (folder / name).exists()}

@@ -13,10 +13,10 @@ from core.data import datasets
 from core.data.datasets import Dataset
 from core.messages import N_, Message, Problem, reason
 from core.networks.build import build_network
-from core.networks.state import load_network_state, with_complex128
+from core.networks.state import load_network_state
 from core.randomness import random_state_kept
 from core.runs.directory import Run
-from core.training import acceleration
+from core.training import acceleration, weights
 
 _MAX_WEIGHTS = 1 << 30
 
@@ -54,13 +54,12 @@ class DatasetCache:
 
 def load_network(run: Run) -> nn.Module:
     """Load a run's network with its trained parameters, on the CPU, in eval mode. Raises `Problem`."""
-    import safetensors.torch
     from safetensors import SafetensorError
 
     config = run.config()
     try:
         path = run.result_paths("weights", ".safetensors")[0]
-        weights = with_complex128(safetensors.torch.load(files.read_small(path, _MAX_WEIGHTS)))
+        tensors = weights.unpack(files.read_small(path, _MAX_WEIGHTS))
     except FileNotFoundError as error:
         advice = N_("Only a finished run has them.") if run.state() != "done" else ""
         raise Problem("run {run} has no trained weights", advice=advice, run=run.id) from error
@@ -70,7 +69,7 @@ def load_network(run: Run) -> nn.Module:
     with random_state_kept():
         network = build_network(config.architecture)
     try:
-        load_network_state(network, weights)
+        load_network_state(network, tensors)
     except RuntimeError as error:
         raise Problem(
             "the weights of run {run} do not fit its network {model}", run=run.id, model=config.model

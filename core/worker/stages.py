@@ -20,14 +20,14 @@ from core.networks import kept_tables, tabulate
 from core.networks.build import build_network
 from core.networks.macs import macs_per_image
 from core.networks.own import source_of
-from core.networks.state import network_state, without_complex128
+from core.networks.state import network_state
 from core.randomness import seed_all
 from core.runs import source
 from core.runs.directory import Run
 from core.runs.events import EpochEnded, Evaluated, Event, Notice, RunEnded, RunStarted, SettingsChanged, finite
 from core.runs.formats import FORMAT
 from core.runs.lease import Held
-from core.training import acceleration, checkpoints, devices
+from core.training import acceleration, checkpoints, devices, weights
 from core.training.evaluation import Evaluation, evaluate, evaluation_batch_size
 from core.training.loop import Checkpoint, normalise, num_steps, train
 from core.training.trial import try_out
@@ -212,22 +212,18 @@ def _done(evaluation: Evaluation, remark: Message | None) -> RunEnded:
 def _save_results(run: Run, attempt: int, network: torch.nn.Module, evaluation: Evaluation) -> None:
     """Save the predictions and the weights, and remove those of earlier attempts. Raises `OSError`."""
     import numpy
-    from safetensors.torch import save as serialised
 
     predictions = {
         "label": evaluation.labels.numpy().astype("uint8"),
         "predicted": evaluation.predicted.numpy().astype("uint8"),
         "probability": evaluation.probability.numpy(),
     }
-    weights = {
-        name: value.detach().cpu().to_dense().clone(memory_format=torch.contiguous_format)
-        for name, value in network_state(network).items()
-        if isinstance(value, torch.Tensor)
-    }
-    weights = without_complex128(weights)
     packed = io.BytesIO()
     numpy.savez_compressed(packed, allow_pickle=False, **predictions)
-    contents = {("predictions", ".npz"): packed.getvalue(), ("weights", ".safetensors"): serialised(weights)}
+    contents = {
+        ("predictions", ".npz"): packed.getvalue(),
+        ("weights", ".safetensors"): weights.pack(network_state(network)),
+    }
     for (stem, suffix), content in contents.items():
         files.replace(run.path / f"{stem}-{attempt:04d}{suffix}", content)
         for older in run.result_paths(stem, suffix)[1:]:

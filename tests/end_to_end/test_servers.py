@@ -140,6 +140,15 @@ def test_of_two_jobs_of_one_name_one_trains_and_both_get_its_lines(place: Place)
     assert jobs[0].out == jobs[1].out != ""
     assert len(list(place.runs_dir.glob("slow-*"))) == 1
     assert sum("another process trains" in job.err for job in jobs) == 1
+    command = (*command[:1], "two", *command[2:])
+    jobs = [place.fork(*command, PAUSE="0.1") for _ in range(2)]
+    wait_until(lambda: any("another process trains" in job.err for job in jobs), "the one that waits")
+    wait_for_event(Run(place.runs_dir / "slow-0002"), Progress)
+    assert place.command("stop", "slow-0002", "--wait").code == 0
+    assert sorted(job.wait() for job in jobs) == [130, 143]  # none of them goes on
+    refused = place.fork("--name", "漢" * 80, *command[2:])
+    assert refused.wait() == 2
+    assert len(list(place.runs_dir.glob("slow-*"))) == 2
 
 
 def test_runs_in_the_background_are_waited_for_and_stopped(place: Place) -> None:
@@ -225,6 +234,14 @@ def test_a_changed_network_is_not_resumed(place: Place) -> None:
     assert refused.wait() == 1
     assert f"slow.py is not as it was when run {run.id} was trained. Put it back" in refused.err
     assert "--changed" in refused.err
+    record = run.path / "source.json"
+    content = record.read_bytes()
+    record.write_bytes(content.replace(b'": "', b'": "x', 1))
+    refused = place.fork("resume", run.id, "--no-ui", "--lang", "en")
+    assert refused.wait() == 1
+    assert "it is not known whether the network" in refused.err
+    assert (run.path / "source" / "slow.py").read_text() == source
+    record.write_bytes(content)
     place.network_path.write_text(source)
     assert place.fork("resume", "--no-ui").wait() == 0
 

@@ -54,7 +54,7 @@ def train_named(runs_dir: Path, name: str, settings: dict[str, Any], *, json: bo
             code = training_command.follow(run, json=json, while_in=LIVE, should_stop=signals)
             if signals.received is not None:
                 return signals.exit_code
-            if run.state() not in _GOES_ON:
+            if run.state() not in ("crashed", "silent"):
                 return code
 
 
@@ -99,7 +99,7 @@ def stop(runs_dir: Path, run_id: str | None, *, every: bool, waits: bool) -> int
         comparison.request_stop()
     if run_id is not None:
         runs = [directory.find(runs_dir, run_id)]
-        if runs[0].state() not in UNENDED:
+        if runs[0].state() not in UNENDED | {"unreadable"}:
             print(_("Run {run} is not in progress.").format(run=run_id), file=sys.stderr)
             return 0
     else:
@@ -133,7 +133,11 @@ def _obtain(runs_dir: Path, name: str, settings: dict[str, Any]) -> tuple[Run, b
             training_command.prepare_for_torch()
             training_command.try_out(config)
         run = directory.create(runs_dir, config, name)
-        known = names.give(runs_dir, name, run.id) if name else run.id
+        try:
+            known = names.give(runs_dir, name, run.id) if name else run.id
+        except Problem:
+            directory.discard(run)
+            raise
         if known == run.id:
             return run, True
         directory.discard(run)  # another process was faster

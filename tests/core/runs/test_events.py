@@ -11,7 +11,7 @@ import pytest
 from core import files
 from core.runs import events
 from core.runs.events import EpochEnded, EventReader, EventWriter, Progress, RunEnded
-from tests.core.runs.run_files import PROGRESS, new_run, write
+from tests.core.runs.run_files import PROGRESS, claim, new_run, write
 
 
 def test_events_come_back_as_they_were_written(tmp_path: Path) -> None:
@@ -64,6 +64,18 @@ def test_what_a_full_disk_refused_is_written_when_there_is_room(
         assert "No space" in str(error)
     assert writer.write(RunEnded(status="done")) is None
     assert [type(event) for event in run.reader().read_new()] == [Progress, RunEnded]
+
+
+def test_late_events_of_a_superseded_process_are_passed_over_and_a_damaged_number_hides_none(tmp_path: Path) -> None:
+    run = new_run(tmp_path)
+    for attempt in (1, 2, 1, 9, 2):
+        writer = EventWriter(run.events_path, attempt)
+        assert writer.write(PROGRESS) is None
+        writer.close()
+        if attempt == 1 and not list(run.path.glob("attempt-*")):
+            claim(run, lives=False)
+            claim(run, lives=False)
+    assert [event.attempt for event in run.reader().read_new()] == [1, 2, 2]
 
 
 def _no_space(*_: object) -> int:

@@ -13,7 +13,7 @@ import pytest
 
 from core import files
 from core.messages import Problem
-from core.runs import lease
+from core.runs import lease, resumption
 from core.runs.directory import Listing, Run
 from core.runs.events import RunEnded
 from core.runs.lease import Lost
@@ -71,6 +71,32 @@ def test_a_free_lock_proves_nothing_on_another_boot_nor_a_lock_that_was_never_he
         run = new_run(tmp_path)
         claim(run, lives=False, **changes)
         assert run.state() == "running"
+
+
+def test_a_damaged_lease_does_not_hide_a_lock(tmp_path: Path) -> None:
+    run = new_run(tmp_path)
+    path = claim(run)
+    os.utime(run.path / "config.json", (1.0, 1.0))
+    path.write_bytes(path.read_bytes().replace(b'"attempt"', b'"attempu"'))
+    assert run.state() == "running"
+    with pytest.raises(Problem, match="already"), lease.hold(run.path):
+        pass
+
+
+def test_a_stamp_in_the_future_is_no_sign_of_life(tmp_path: Path) -> None:
+    run = new_run(tmp_path)
+    age(claim(run, **ELSEWHERE), -3600)
+    assert run.state() == "silent"
+
+
+def test_a_run_that_may_be_dead_elsewhere_may_be_resumed_and_a_start_waits(tmp_path: Path) -> None:
+    run = new_run(tmp_path)
+    claim(run, **ELSEWHERE)
+    assert run.state() == "running"
+    resumption.check_resumable(run)
+    claim(run)
+    with pytest.raises(Problem, match="already"):
+        resumption.check_resumable(run)
 
 
 def test_a_viewer_that_may_not_write_cannot_tell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,11 @@ def test_weights_that_are_missing_or_damaged_are_named(finished: Path, tmp_path:
     (bare.path / "weights.safetensors").write_bytes(b"\x00" * 64)
     with pytest.raises(Problem, match="cannot be read"):
         load_network(bare)
+    content = bytearray(run.result_paths("weights", ".safetensors")[0].read_bytes())
+    content[-5] ^= 64
+    (bare.path / "weights.safetensors").write_bytes(content)
+    with pytest.raises(Problem, match="cannot be read: damaged"):
+        load_network(bare)
     other = directory.create(tmp_path, RunConfig(model="RN_2"))
     (other.path / "weights.safetensors").write_bytes(run.result_paths("weights", ".safetensors")[0].read_bytes())
     with pytest.raises(Problem, match="do not fit"):
