@@ -26,7 +26,7 @@ from tests.end_to_end.forks import ForkServer
 COMMAND = (sys.executable, "-P", "-m", "tui_app")
 """The `mnist-tui` command, wherever its script lies; `-P` keeps files beside a run from being imported as libraries."""
 MARKER = "MNIST_TUI_TEST_MARKER"
-TIMEOUT = 60.0
+TIMEOUT = 120.0
 """Time limit in seconds: far more than anything here takes on a quiet machine."""
 
 KEYS = {
