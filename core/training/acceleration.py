@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, fx, nn, optim
+from torch import Tensor, fx, nn
 
 from core.config import RunConfig
 from core.machine import cpu_name
@@ -31,12 +31,6 @@ def keep_freed_memory() -> None:
         return  # not glibc
     mallopt(_MMAP_THRESHOLD, 1 << 30)  # larger than the blocks of a batch of thousands
     mallopt(_TRIM_THRESHOLD, (1 << 31) - 1)
-
-
-def load_what_training_needs() -> None:
-    """Load the libraries that the first run would otherwise wait seconds for; calling it again costs little."""
-    optimizer = optim.Adam([nn.Parameter(torch.zeros(1))])  # loads torch's compiler, whatever its options
-    optimizer.zero_grad()
 
 
 def fast_equivalent(network: nn.Module, device: torch.device, *, exact: bool) -> nn.Module:

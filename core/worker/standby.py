@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +11,7 @@ import torch
 
 from core.data.split_and_permute import expected_train_size
 from core.messages import Message, Problem, reason
-from core.networks import own_modules, tabulate
+from core.networks import tabulate
 from core.networks.build import build_network
 from core.runs.directory import Run
 from core.training import acceleration, devices
@@ -39,8 +38,6 @@ def stand_by() -> Path | None:
     entitle("waiting for a run")
     say(protocol.Ready(tuple(devices.available())))
     acceleration.keep_freed_memory()
-    if not select.select([sys.stdin], [], [], 0)[0]:  # a question that waits already is answered first
-        acceleration.load_what_training_needs()
     inspector = RunInspector()
     for line in sys.stdin.buffer:
         request = protocol.decode_request.decode(line)
@@ -55,8 +52,6 @@ def stand_by() -> Path | None:
         except Exception as error:  # a custom network may fail on some batches only: the worker goes on
             message = Message("{kind}: {reason}", {"kind": type(error).__name__, "reason": reason(error)})
             say(protocol.Refused(request, message, Message("")))
-        if not own_modules.were_executed():  # else a fresh process trains
-            acceleration.load_what_training_needs()
     return None
 
 
