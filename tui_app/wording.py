@@ -49,10 +49,13 @@ def network_name(network: RunConfig | Architecture, *, folder: bool = True) -> s
     return ", ".join(parts)
 
 
-def seed_and_threads(started: RunStarted) -> str:
-    """Return what, besides the settings, decides the numbers of a run: `seed 7, 2 threads`, or on a GPU `seed 7`."""
+def seed_and_threads(started: RunStarted, now: int) -> str:
+    """Return what, besides the settings, decides the numbers of a run: `seed 7, 2 threads`, or on a GPU `seed 7`.
+
+    `now` is the number of threads that it trains with now.
+    """
     text = _("seed {seed}").format(seed=started.config.seed)
-    return text + ", " + threads(started.threads) if started.device == "cpu" else text
+    return text + ", " + threads(now) if started.device == "cpu" else text
 
 
 def threads(number: int) -> str:

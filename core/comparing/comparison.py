@@ -258,8 +258,9 @@ class Comparison(PlannedRuns):
         elif self._stopping:
             part.state = "stopped"
         else:
-            last = (followed.run.log_tail(1) or ["?"])[0]
-            _leave_out(part, "failed", Message("run {run} crashed: {reason}", {"run": followed.run.id, "reason": last}))
+            last, run_id = followed.run.log_tail(1), followed.run.id
+            crashed = Message("run {run} crashed: {reason}", {"run": run_id, "reason": last[0] if last else ""})
+            _leave_out(part, "failed", crashed if last else Message(N_("run {run} was killed"), {"run": run_id}))
 
     def _end(self, part: Part, followed: FollowedRun, ended: RunEnded) -> None:
         if ended.status == "done":

@@ -19,7 +19,7 @@ from core.comparing.comparison import Part, PartState
 from core.comparing.configurations import configurations
 from core.config import RunConfig
 from core.messages import Message, Problem, reason
-from core.runs import lease, sameness
+from core.runs import sameness
 from core.runs.job_folder import JobFolder
 
 _FOLDER = ".comparisons"
@@ -114,12 +114,6 @@ class StoredComparison(JobFolder):
     def keep(self, standing: Standing) -> None:
         """Save how far the comparison has come. Raises `OSError`."""
         files.replace(self._standing_path, msgspec.json.encode(standing))
-
-    @property
-    def is_at_work(self) -> bool:
-        """True if a process is known to carry the comparison out."""
-        newest = lease.read(self.path)
-        return newest is not None and lease.sign(self.path, newest).vitality == "alive"
 
     @property
     def is_in_progress(self) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from core.comparing import driver, stored
 from core.comparing.comparison import Part, PlannedRuns
 from core.comparing.stored import Outcome, PartStanding, Plan, StoredComparison
-from core.messages import Message, Problem
+from core.messages import N_, Message, Problem
 from core.runs import names
 from core.runs.directory import FollowedRun, Run
 
@@ -55,8 +55,12 @@ class WatchedComparison(PlannedRuns):
             self.outcome = "stopped"
             return False
         if has_started_in_vain or not self._starts:
-            last = (self._stored.log_tail(1) or ["?"])[0]
-            raise Problem("the process that carries out the comparison ended: {reason}", reason=last)
+            if not (last := self._stored.log_tail(1)):
+                raise Problem(
+                    "the process that carries out the comparison was killed",
+                    advice=N_("The same comparison, asked for again, goes on from where it was."),
+                )
+            raise Problem("the process that carries out the comparison ended: {reason}", reason=last[0])
         self._start()
         return True
 

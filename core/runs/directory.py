@@ -92,6 +92,18 @@ class Run(JobFolder):
         except (OSError, ValueError, RecursionError) as error:
             raise Problem("run {run} is unreadable: {reason}", run=self.id, reason=reason(error)) from error
 
+    @property
+    def identity(self) -> object:
+        """What tells the run from another of the same id: its `config.json` is written once, when it is created.
+
+        A new directory may get the inode of a removed one, so that alone would not do. None if there is no such file.
+        """
+        try:
+            status = (self.path / "config.json").lstat()
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino, status.st_mtime_ns
+
     def reader(self) -> EventReader:
         return EventReader(self.events_path)
 

@@ -25,6 +25,12 @@ class JobFolder:
         return newest.attempt if newest is not None else 0
 
     @property
+    def is_at_work(self) -> bool:
+        """True if a process of it is known to live."""
+        newest = lease.read(self.path)
+        return newest is not None and lease.sign(self.path, newest).vitality == "alive"
+
+    @property
     def log_path(self) -> Path:
         return self.path / "log.txt"
 

@@ -54,6 +54,13 @@ def find(runs_dir: Path, name: str) -> str | None:
         return _named(path, runs_dir)
     except FileNotFoundError:
         return None
+    except ValueError as error:
+        raise Problem(
+            "the file of the name {name} is damaged, and does not say which run has it",
+            advice=N_("Write the run's id into {path}, or delete that file to start a new run."),
+            name=name,
+            path=str(path),
+        ) from error
     except OSError as error:
         raise Problem("cannot read {path}: {reason}", path=str(path), reason=reason(error)) from error
 
@@ -97,6 +104,8 @@ def _free(path: Path, runs_dir: Path) -> None:
 
 
 def _named(path: Path, runs_dir: Path) -> str | None:
-    """Return the id of the run that a name's file holds; None if there is no such run. Raises `OSError`."""
-    run_id = files.read_small(path).decode("ascii", errors="replace")
-    return run_id if ID.fullmatch(run_id) and (runs_dir / run_id).is_dir() else None
+    """Return the id of the run that a name's file holds; None if it was deleted. Raises `OSError` or `ValueError`."""
+    run_id = files.read_small(path).decode("ascii").strip()
+    if not ID.fullmatch(run_id):
+        raise ValueError(f"no run's id: {run_id!r}")
+    return run_id if (runs_dir / run_id).is_dir() else None

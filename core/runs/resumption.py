@@ -22,7 +22,8 @@ def check_resumable(run: Run, *, trust: bool = False, changed: bool = False) -> 
         "unreadable": N_("run {run} is unreadable, and cannot be resumed"),
     }
     may_be_dead = state == "running" and not lease.is_certain(run.path)
-    if state not in RESUMABLE and not may_be_dead:
+    may_be_new = state == "starting" and run.attempt == 0  # its process may be dead: if not, one of the two trains it
+    if state not in RESUMABLE and not may_be_dead and not may_be_new:
         raise Problem(texts.get(state, N_("run {run} is already being trained")), run=run.id)
     config = run.config()
     check_trusted(run, config, trust=trust)

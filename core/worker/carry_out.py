@@ -20,6 +20,7 @@ from core.worker.process_title import RunTitle
 
 _STOP_FILE_INTERVAL_S = 0.25
 _CANNOT_WRITE = N_("cannot write to the run directory ({reason}): training continues")
+_INTERRUPTED = N_("stopped while waiting for a sign of its last process")
 _WAITING = N_("its last process may still be at work: waiting at most {seconds} s for a sign of it")
 
 
@@ -32,8 +33,24 @@ def carry_out(run: Run, show: Callable[[Event], None], should_stop: Callable[[],
     """
 
     def tell_wait(seconds: float) -> None:
+        if should_stop() or run.stop_requested():
+            raise _Interrupted
         show(Notice(message=Message(_WAITING, {"seconds": round(seconds)})))
 
+    try:
+        return _hold_and_carry_out(run, tell_wait, show, should_stop)
+    except _Interrupted:
+        return RunEnded(status="stopped", message=Message(_INTERRUPTED))
+
+
+class _Interrupted(Exception):
+    """A stop request while the run's last process may still live: nothing has been written."""
+
+
+def _hold_and_carry_out(
+    run: Run, tell_wait: Callable[[float], None], show: Callable[[Event], None], should_stop: Callable[[], bool]
+) -> RunEnded:
+    """Train and test a run once no process before can be at work. Raises `Problem` or `_Interrupted`."""
     with lease.hold(run.path, tell_wait) as held:
         try:
             files.sweep(run.path)

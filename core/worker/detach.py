@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 class StopSignals:
-    """A stop request by a signal; a second one ends the process at once. SIGHUP is ignored.
+    """A stop request by a signal; SIGINT after it ends the process at once. SIGHUP is ignored.
 
     SIGUSR1 and SIGUSR2 are how batch systems announce the end of a job's time.
     """
@@ -25,9 +25,10 @@ class StopSignals:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     def _handle(self, number: int, _frame: object) -> None:
-        if self.received is not None:
-            os._exit(self.exit_code if number == self.received else 128 + number)
-        self.received = signal.Signals(number)
+        if self.received is None:
+            self.received = signal.Signals(number)
+        elif number == signal.SIGINT:  # somebody's impatience: batch systems repeat the others
+            os._exit(128 + number)
 
     def __call__(self) -> bool:
         return self.received is not None

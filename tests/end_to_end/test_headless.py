@@ -141,7 +141,8 @@ def test_reader_that_leaves_early_does_not_lose_the_run(place: Place) -> None:
 def test_a_follower_ends_with_its_reader(place: Place) -> None:
     run = place.train("--epochs", "99", pause=0.02)
     wait_for_event(place.run(), EpochEnded)
-    ended = _shell(place, f"{shlex.join(COMMAND)} follow --lang en | head -1")
+    ended = _shell(place, f"{{ {shlex.join(COMMAND)} follow --lang en; echo $? >&2; }} | head -1")
+    assert ended.stderr.splitlines()[-1] == "0"
     assert ended.stdout.startswith("Epoch 1/99, Loss: ")
     assert TRACEBACK not in ended.stderr
     assert run.poll() is None

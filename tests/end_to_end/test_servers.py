@@ -58,7 +58,13 @@ def test_a_process_that_halts_is_superseded_from_another_host_and_writes_nothing
     age(run)
     assert states(place, another_host(place))[run.id] == "silent"
     assert states(place)[run.id] == "running"  # on its own host, the lock knows better
-    resumed = place.start("resume", run.id, "--no-ui", "--lang", "en", prefix=another_host(place))
+    resume = ("resume", run.id, "--no-ui", "--lang", "en")
+    interrupted = place.start(*resume, prefix=another_host(place))
+    wait_until(lambda: "waiting at most" in interrupted.err, "the countdown")
+    interrupted.signal(signal.SIGINT)
+    assert interrupted.wait() == 130
+    assert not (run.path / "attempt-0002.json").exists()
+    resumed = place.start(*resume, prefix=another_host(place))
     wait_for_event(run, RunStarted, lambda event: event.attempt == 2)
     assert "waiting at most" in resumed.err
     halted.signal(signal.SIGCONT)
@@ -105,7 +111,8 @@ def test_a_batch_system_s_warning_saves_a_checkpoint_and_asks_to_be_tried_again(
     job = place.fork(*command, PAUSE="0.02")
     run = place.run()
     wait_for_event(run, Progress, lambda event: event.step > 3)
-    job.signal(number)
+    for each in (number, signal.SIGTERM, number):  # batch systems repeat themselves, also while a checkpoint is saved
+        job.signal(each)
     assert job.wait() == 75
     assert len(checkpoints_of(run)) == 1
     again = place.fork(*command)
@@ -161,28 +168,41 @@ def test_runs_in_the_background_are_waited_for_and_stopped(place: Place) -> None
     assert newest is not None
     assert "--detach --dataset sample" in newest.provenance.command
     waiting = place.start("wait", *ids)
+    (place.runs_dir / ids[1] / "config.json").write_text("damaged")  # which ends no run, and hides none
     several = place.command("stop", "--lang", "en")
     assert several.code == 1
     assert "--all" in several.err
     assert place.command("stop", "--all", "--wait").code == 0
-    assert [Run(place.runs_dir / run_id).state() for run_id in ids] == ["stopped", "stopped"]
+    assert Run(place.runs_dir / ids[0]).state() == "stopped"
+    assert not Run(place.runs_dir / ids[1]).is_at_work
     assert waiting.wait() == 130
-    assert sorted(waiting.out.splitlines()) == [f"{run_id} stopped" for run_id in ids]
+    assert sorted(waiting.out.splitlines()) == [f"{ids[0]} stopped", f"{ids[1]} unreadable"]
     assert place.command("stop", ids[0]).code == 0  # there is nothing to stop any more
     assert place.command("stop", "slow-9999").code == 1
 
 
-def test_a_folder_that_is_deleted_ends_its_run(place: Place) -> None:
+def test_a_folder_that_is_deleted_ends_its_run_and_who_watches_it(place: Place) -> None:
+    assert place.train("--epochs", "1").wait() == 0
     worker = place.train("--epochs", "50", pause=0.02)
-    run = place.run()
+    run = Run(place.runs_dir / "slow-0002")
     wait_for_event(run, Progress)
+    waiting = place.start("wait", "slow-0001", run.id, "--lang", "en")
+    following = place.start("follow", run.id, "--lang", "en")
+    wait_until(lambda: waiting.out == "slow-0001 done\n" and following.err, "those who watch")
+    config = (run.path / "config.json").read_bytes()
     shutil.rmtree(run.path)
     assert worker.wait() == 1
     assert "was deleted" in worker.err
     assert not run.path.exists()
+    run.path.mkdir()
+    (run.path / "config.json").write_bytes(config)
+    for each in (waiting, following):  # another run in its place is not the one they watch
+        assert each.wait() == 1
+        assert f"the folder of run {run.id} was deleted" in each.err
+    shutil.rmtree(run.path)
     again = place.train("--epochs", "1")
     assert again.wait() == 0
-    assert place.run().id == "slow-0002"  # an id never comes back
+    assert place.run().id == "slow-0003"  # an id never comes back
 
 
 def test_a_damaged_checkpoint_is_not_used_and_the_one_before_is(place: Place) -> None:

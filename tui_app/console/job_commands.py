@@ -18,8 +18,8 @@ from core.worker.detach import StopSignals
 from core.worker.launch import launch_run
 from tui_app import terminal, wording
 from tui_app.console import training_command
-from tui_app.console.training_command import EXIT_CODES
-from tui_app.i18n import _, ngettext
+from tui_app.console.training_command import EXIT_CODES, gone, is_given_up
+from tui_app.i18n import _, ngettext, say
 
 _LOOK_S = 0.25
 _MAY_DIFFER = frozenset({"device", "threads", "data_dir"})
@@ -71,15 +71,24 @@ def train_detached(runs_dir: Path, name: str, settings: dict[str, Any]) -> int:
 def wait(runs: Sequence[Run]) -> int:
     """Wait until the runs have ended, print how, and return the exit code of the first that is not done."""
     left = {run.id: run for run in runs}
+    identities = {run.id: run.identity for run in runs}
     ended: dict[str, State] = {}
-    silent: set[str] = set()
+    silent_since: dict[str, float] = {}
     while left:
         for run in list(left.values()):
             state = run.state()
-            if state == "silent" and run.id not in silent:
-                silent.add(run.id)
+            if run.identity != identities[run.id]:
+                print(f"mnist-tui: {say(gone(run))}", file=sys.stderr)
+                ended[run.id] = "unreadable"
+                del left[run.id]
+                continue
+            if state != "silent":
+                silent_since.pop(run.id, None)
+            elif run.id not in silent_since:
+                silent_since[run.id] = time.monotonic()
                 print(_("No sign of the process of run {run}: waiting.").format(run=run.id), file=sys.stderr)
-            if state not in UNENDED:
+            in_progress = state in UNENDED or (state == "unreadable" and run.is_at_work)
+            if not in_progress or is_given_up(silent_since.get(run.id)):
                 ended[run.id] = state
                 del left[run.id]
                 print(f"{run.id} {wording.state_name(state)}", flush=True)
@@ -103,7 +112,8 @@ def stop(runs_dir: Path, run_id: str | None, *, every: bool, waits: bool) -> int
             print(_("Run {run} is not in progress.").format(run=run_id), file=sys.stderr)
             return 0
     else:
-        runs = [Run(runs_dir / each.id) for each in directory.Listing(runs_dir).read() if each.state in UNENDED]
+        listed = [(Run(runs_dir / each.id), each.state) for each in directory.Listing(runs_dir).read()]
+        runs = [run for run, state in listed if state in UNENDED or (state == "unreadable" and run.is_at_work)]
         if not runs and not comparisons:
             print(_("No run is in progress."), file=sys.stderr)
             return 0

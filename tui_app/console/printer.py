@@ -92,7 +92,7 @@ class Printer:
             "dataset": wording.dataset_title(event),
             "train_size": i18n.number(event.train_size),
             "test_size": i18n.number(event.test_size),
-            "seed": wording.seed_and_threads(event),
+            "seed": wording.seed_and_threads(event, self.record.threads),
         }
         self.note(text.format(**values))
         if event.validation_size:

@@ -18,9 +18,11 @@ from tui_app import i18n, terminal
 from tui_app.console.printer import Printer
 from tui_app.i18n import _
 
-EXIT_CODES = {"done": 0, "failed": 1, "diverged": 3, "stopped": 130}
+EXIT_CODES = {"done": 0, "failed": 1, "diverged": 3, "silent": os.EX_TEMPFAIL, "stopped": 130}
 """Exit code of one who watches a run, for the state in which it ended; any other is a failure."""
 
+GIVE_UP_S = 600.0
+"""Seconds without a sign of a run's process after which nobody waits for it any longer."""
 _FOLLOW_INTERVAL_S = 0.2
 
 
@@ -104,6 +106,16 @@ def carry_out(run: Run, signals: StopSignals, *, json: bool) -> int:
     return _code(printer, EXIT_CODES[ended.status])
 
 
+def gone(run: Run) -> Problem:
+    """Return what to raise once a run's folder was deleted, or another run has taken its place."""
+    return Problem("the folder of run {run} was deleted", run=run.id)
+
+
+def is_given_up(silent_since: float | None) -> bool:
+    """Tell if a run without a sign since then, on the monotonic clock, is waited for no longer."""
+    return silent_since is not None and time.monotonic() - silent_since > GIVE_UP_S
+
+
 def _code(printer: Printer, code: int) -> int:
     """Return the exit code, that of a failure if a line could not be printed; say so."""
     if printer.failure is None:
@@ -133,21 +145,26 @@ def follow(
     """
     printer = Printer(run.id, terminal.output(), sys.stderr, json=json)
     reader = run.reader()
-    was_silent = False
+    identity = run.identity
+    silent_since: float | None = None
     while True:
         summary = run.summary()  # before reading, so that everything written before the end is read
         state = summary.state
+        if run.identity != identity:
+            raise gone(run)
         if state == "unreadable" and summary.message is not None:
             raise Problem.of(summary.message)
         while events := reader.read_new():
             for event in events:
                 printer.show(event)
         if not printer.is_read:
-            return _code(printer, 1)
-        if state == "silent" and not was_silent:
+            return _code(printer, 0)
+        if state != "silent":
+            silent_since = None
+        elif silent_since is None:
+            silent_since = time.monotonic()
             printer.note(_("No sign of the process of run {run}: waiting.").format(run=run.id))
-        was_silent = state == "silent"
-        if state not in while_in or should_stop():
+        if state not in while_in or should_stop() or is_given_up(silent_since):
             break
         time.sleep(_FOLLOW_INTERVAL_S)
     if state == "crashed":

@@ -31,7 +31,7 @@ class ShownRun(FollowedRun):
         self.state: State = "starting"
         self.is_read = False
         """A task is already following this run."""
-        self._directory = _identity(run)
+        self._identity = run.identity
         self._handed_to: StandbyWorker | None = None
         self._worker_before: Lease | None = None
 
@@ -47,8 +47,8 @@ class ShownRun(FollowedRun):
     @property
     def is_replaced(self) -> bool:
         """True if another run has taken the place of this one, under its id."""
-        now = _identity(self.run)
-        return now is not None and now != self._directory
+        now = self.run.identity
+        return now is not None and now != self._identity
 
     @property
     def interval_s(self) -> float:
@@ -64,7 +64,7 @@ class ShownRun(FollowedRun):
     def needs_every_core(self) -> bool:
         """True if the run keeps every core of this machine busy while in progress."""
         started = self.record.started
-        return started is not None and started.device == "cpu" and started.threads >= usable_cores()
+        return started is not None and started.device == "cpu" and self.record.threads >= usable_cores()
 
     def current_state(self) -> State:
         """Return the state: `starting` until the process that was handed the run has taken it on."""
@@ -72,18 +72,6 @@ class ShownRun(FollowedRun):
         if is_awaited and lease.read(self.run.path) == self._worker_before:
             return "starting"
         return self.run.state()
-
-
-def _identity(run: Run) -> object:
-    """Return what tells a run from another of the same id: its `config.json` is written once, when it is created.
-
-    A new directory may get the inode of a removed one, so that alone would not do. None if there is no such file.
-    """
-    try:
-        status = (run.path / "config.json").lstat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino, status.st_mtime_ns
 
 
 class RunBook:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from core.messages import Problem
 from core.runs import directory, names
 from tests.core.runs.run_files import new_run
 
@@ -31,3 +32,13 @@ def test_a_name_whose_run_was_deleted_goes_to_one_of_two_that_ask_for_it_at_once
     assert given[-1] == second.id
     assert names.find(tmp_path, "job") == second.id
     assert os.listdir(tmp_path / ".names") == ["job"]  # noqa: PTH208
+
+
+def test_a_damaged_name_starts_no_second_run(tmp_path: Path) -> None:
+    run = new_run(tmp_path)
+    names.give(tmp_path, "job", run.id)
+    (tmp_path / ".names" / "job").write_bytes(b"\x00" * 8)
+    with pytest.raises(Problem, match="the file of the name job is damaged"):
+        names.find(tmp_path, "job")
+    with pytest.raises(Problem, match="damaged"):
+        names.give(tmp_path, "job", run.id)

@@ -124,4 +124,4 @@ def _notice(record: Record, state: State) -> str:
     if started is None:
         return ""
     where = printable(started.device_name if started.device == "cpu" else f"{started.device} {started.device_name}")
-    return f"{wording.dataset_title(started)} · {where} · {wording.seed_and_threads(started)}"
+    return f"{wording.dataset_title(started)} · {where} · {wording.seed_and_threads(started, record.threads)}"
