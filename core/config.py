@@ -22,6 +22,7 @@ MAX_EPOCHS = 1_000_000
 MAX_BATCH_SIZE = 60_000
 MAX_THREADS = 1024
 MAX_WIDTH = 4
+MAX_PATIENCE = 100_000
 MAX_SEED = 2**32 - 1
 """Greatest seed: torch would take greater ones for smaller ones, and numpy refuses them."""
 _MAX_OLD_SEED = 2**63 - 1
@@ -81,6 +82,8 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=Tr
     """Factor that multiplies the channels and units of the hidden layers."""
     validate: bool = False
     """Validation after each epoch, on a tenth of the training set that is held out."""
+    patience: int = 0
+    """Epochs without a lower validation loss after which training ends; the best epoch's weights count. 0: never."""
     permute: bool = False
     """One fixed reordering of the pixels, the same for all images, training and test, and for all runs."""
 
@@ -158,6 +161,9 @@ def _check_together(config: RunConfig) -> None:
     if config.exact and config.validate:
         text = N_("exact reproduces the exam's program, which trains on all images: none are left for validation")
         raise InvalidSetting("validate", text)
+    if config.patience and not config.validate:
+        text = N_("patience needs the validation loss: also turn validation on (--validate)")
+        raise InvalidSetting("patience", text)
     if config.exact and config.permute:
         raise InvalidSetting("permute", "exact reproduces the exam's program, which leaves the pixels in place")
     if config.batch_norm and config.batch_size == 1:
@@ -201,6 +207,9 @@ _CHECKS: dict[str, Callable[[Any], None]] = {
     ),
     "dropout": _check_dropout,
     "width": _check_width,
+    "patience": _whole_number(
+        "patience", N_("patience must be a whole number of epochs from {low} to {high}, not {value}"), 0, MAX_PATIENCE
+    ),
 }
 
 

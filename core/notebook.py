@@ -96,9 +96,7 @@ def train(network: nn.Module, data: Dataset, *, seed: int = 0, progress: bool = 
     validations: list[float] = []
     seconds, diverged = 0.0, ""
     try:
-        for event in loop.train(
-            network, prepared(data, config), config, device, save=lambda _checkpoint: None, should_stop=lambda: False
-        ):
+        for event in loop.train(network, prepared(data, config), config, device, save=lambda _checkpoint: None):
             match event:
                 case Progress(epoch=epoch, step=step, loss=loss) if loss is not None:
                     line.draw(f"Epoch {epoch}/{config.epochs}, batch {step}, loss {loss:.4f}")

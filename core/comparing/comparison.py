@@ -237,7 +237,7 @@ class Comparison(PlannedRuns):
     def _launch(self, part: Part) -> None:
         if part.followed is None:
             part.followed = FollowedRun(directory.create(self._runs_dir, part.config), keep_losses=False)
-        part.followed.run.withdraw_stop()
+        part.followed.run.withdraw_requests()
         part.attempts_before = part.followed.run.attempt
         part.process = launch_run(part.followed.run)
         part.state = "running"

@@ -61,7 +61,7 @@ def carry_out(stored: StoredComparison, should_stop: Callable[[], bool]) -> None
             journal.write("failed", problem)
         else:
             journal.write(outcome)
-        stored.withdraw_stop()
+        stored.withdraw_requests()
 
 
 def _train(stored: StoredComparison, journal: _Journal, should_stop: Callable[[], bool]) -> Outcome:

@@ -70,7 +70,7 @@ class WatchedComparison(PlannedRuns):
         self._stored.request_stop()
 
     def _start(self) -> None:
-        self._stored.withdraw_stop()
+        self._stored.withdraw_requests()
         if self._stopping:  # a stop may come from another thread
             self._stored.request_stop()
         self._process = driver.launch(self._stored)

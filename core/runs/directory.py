@@ -31,6 +31,9 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     state: State
     config: RunConfig | None = None
+    """Settings that it trains with now."""
+    is_steered: bool = False
+    """True if its learning rate or number of epochs was changed on the way: it stands for no other run."""
     created: float = 0.0
     """Creation time in seconds since the Unix epoch."""
     epoch: int = 0
@@ -148,13 +151,14 @@ class Run(JobFolder):
         return Summary(
             id=self.id,
             state=state,
-            config=stored.config,
+            config=record.config if record.started and record.is_steered else stored.config,
             created=created,
             epoch=record.position[0],
             dataset=record.started.dataset if record.started else stored.config.dataset,
             accuracy=record.evaluated.accuracy if record.evaluated else None,
             message=record.ended.message if record.ended else None,
             is_newer=stored.is_newer,
+            is_steered=record.is_steered,
             silent_s=silent_s,
             name=stored.name,
             device=record.started.device if record.started else "",
@@ -201,7 +205,8 @@ class Run(JobFolder):
                 return "silent", None
             return "starting" if age_s < _START_GRACE_S else "crashed", None
         sign = lease.sign(self.path, newest)
-        states: dict[lease.Vitality, State] = {"alive": "running", "silent": "silent", "gone": "crashed"}
+        alive: State = "paused" if record.paused else "running"
+        states: dict[lease.Vitality, State] = {"alive": alive, "silent": "silent", "gone": "crashed"}
         return states[sign.vitality], sign.age_s if sign.vitality == "silent" else None
 
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 import msgspec
 
 from core import files
-from core.config import RunConfig
+from core.config import MAX_EPOCHS, RunConfig
 from core.files import open_regular
 from core.messages import Message
 from core.runs import lease
@@ -93,6 +93,10 @@ class Progress(_Event, frozen=True):
     images_per_s: Annotated[float, msgspec.Meta(ge=0)]
     elapsed_s: Seconds
     """Training time in seconds, including that before a resumption."""
+    lr: Annotated[float, msgspec.Meta(gt=0, le=1e300)] | None = None
+    """Learning rate, if a change has set it."""
+    epochs: Annotated[int, msgspec.Meta(ge=1, le=MAX_EPOCHS)] | None = None
+    """Number of epochs in all, if a change has set it."""
 
 
 class EpochEnded(_Event, frozen=True):
@@ -118,11 +122,29 @@ class CheckpointSaved(_Event, frozen=True):
 
 
 class SettingsChanged(_Event, frozen=True):
-    """A change of settings while a run trains, from the next batch on. What is None stays as it is."""
+    """A change while a run trains or as it is resumed, from the next batch on. What is None stays as it is.
+
+    A resumed run repeats the changes that came after its checkpoint, unless a new one was made before them.
+    """
 
     epoch: Epoch
     step: Count
+    """Completed batches of `epoch` when it takes effect."""
     threads: Count | None = None
+    lr: Annotated[float, msgspec.Meta(gt=0, le=1e300)] | None = None
+    epochs: Annotated[int, msgspec.Meta(ge=1, le=MAX_EPOCHS)] | None = None
+    """Number of epochs in all."""
+    paused: bool | None = None
+    repeated: bool = False
+    """True if a resumed run repeats a change that it had made after its checkpoint."""
+
+
+class WeightsRestored(_Event, frozen=True):
+    """The weights of the epoch with the least validation loss, put back after the last epoch, to be tested and kept."""
+
+    epoch: Epoch
+    loss: float
+    """Validation loss of that epoch."""
 
 
 class Evaluated(_Event, frozen=True):
@@ -142,7 +164,16 @@ class RunEnded(_Event, frozen=True):
 
 
 Event: TypeAlias = (
-    Notice | RunStarted | Progress | EpochEnded | Validated | CheckpointSaved | SettingsChanged | Evaluated | RunEnded
+    Notice
+    | RunStarted
+    | Progress
+    | EpochEnded
+    | Validated
+    | CheckpointSaved
+    | SettingsChanged
+    | WeightsRestored
+    | Evaluated
+    | RunEnded
 )
 
 _encoder = msgspec.json.Encoder()

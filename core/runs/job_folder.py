@@ -8,7 +8,7 @@ from pathlib import Path
 
 from core import files
 from core.messages import Problem, reason
-from core.runs import lease
+from core.runs import control, lease
 
 
 class JobFolder:
@@ -62,7 +62,8 @@ class JobFolder:
     def stop_requested(self) -> bool:
         return os.path.lexists(self.path / "stop")
 
-    def withdraw_stop(self) -> None:
-        """Remove any stop request, so that a process that is started next does not stop at once."""
+    def withdraw_requests(self) -> None:
+        """Remove all requests, so that a process that is started next does not act on them."""
         with suppress(OSError):
             (self.path / "stop").unlink()
+        control.withdraw(self.path)

@@ -9,8 +9,11 @@ from array import array
 from collections import deque
 from collections.abc import Iterable
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
+import msgspec
+
+from core.config import RunConfig
 from core.runs.events import (
     EpochEnded,
     Evaluated,
@@ -21,11 +24,14 @@ from core.runs.events import (
     RunStarted,
     SettingsChanged,
     Validated,
+    WeightsRestored,
 )
 from core.runs.history import LossHistory
 
-State = Literal["starting", "running", "silent", "crashed", "done", "stopped", "diverged", "failed", "unreadable"]
-LIVE: frozenset[State] = frozenset({"starting", "running"})
+State = Literal[
+    "starting", "running", "paused", "silent", "crashed", "done", "stopped", "diverged", "failed", "unreadable"
+]
+LIVE: frozenset[State] = frozenset({"starting", "running", "paused"})
 UNENDED: frozenset[State] = LIVE | {"silent"}
 """States that may still change without a resumption."""
 RESUMABLE: frozenset[State] = frozenset({"silent", "crashed", "stopped", "diverged", "failed"})
@@ -52,6 +58,13 @@ class Record:
         """Number of CPU threads that the run trains with now; 0 if not known yet."""
         self.threads_changed = False
         """True once the number has been another, after which the run's numbers are those of no other."""
+        self.paused = False
+        self.is_steered = False
+        """True once its learning rate or number of epochs was changed, after which it is like no other run."""
+        self.changes: dict[Literal["lr", "epochs"], list[SettingsChanged]] = {"lr": [], "epochs": []}
+        """Changes of a setting in the order of their batches, also those that a resumed run has yet to repeat."""
+        self.restored: WeightsRestored | None = None
+        """Epoch whose weights were tested, if not those of the last one."""
         self.notice: Notice | None = None
         """Latest notice, until the next progress, start or end."""
         self.epochs: deque[EpochEnded] = deque(maxlen=MAX_LINES)
@@ -62,6 +75,7 @@ class Record:
         """Loss of every epoch."""
         self.epoch_seconds = array("d")
         """Seconds of every epoch."""
+        self._config: RunConfig | None = None
         self._epoch_numbers = array("q")
         self._keep_losses = keep_losses
 
@@ -77,9 +91,15 @@ class Record:
         return self.started is not None and self.started.dataset == "sample"
 
     @property
+    def config(self) -> RunConfig:
+        """Settings that the run trains with now, with what was changed. Only for a run that has started."""
+        assert self._config is not None
+        return self._config
+
+    @property
     def total_steps(self) -> int:
         """Number of batches in the whole training."""
-        return self.started.config.epochs * self.started.steps_per_epoch if self.started else 0
+        return self.config.epochs * self.started.steps_per_epoch if self.started else 0
 
     # Progress
 
@@ -88,8 +108,8 @@ class Record:
         """Current epoch, counted from 1, and its completed batches; 0, 0 before the run starts."""
         if self.started is None:
             return 0, 0
-        if self.evaluated is not None:
-            return self.started.config.epochs, self.started.steps_per_epoch
+        if self.evaluated is not None and self.progress is None:  # only tested again, or the progress was not read
+            return self.config.epochs, self.started.steps_per_epoch
         at = self.progress or self.started
         return at.epoch, at.step
 
@@ -101,6 +121,8 @@ class Record:
     @property
     def share(self) -> float:
         """Completed fraction of the training, from 0 to 1."""
+        if self.evaluated is not None:  # patience may have ended it early
+            return 1.0
         return min(1.0, self.done_steps / self.total_steps) if self.total_steps else 0.0
 
     @property
@@ -140,11 +162,47 @@ class Record:
                 case Evaluated():
                     self.evaluated = event
                 case RunEnded():
-                    self.ended, self.notice = event, None
-                case SettingsChanged(threads=int(threads)):
-                    self._set_threads(threads)
+                    self.ended, self.notice, self.paused = event, None, False
+                case SettingsChanged():
+                    self._change(event)
+                case WeightsRestored():
+                    self.restored = event
                 case Notice():
                     self.notice = event
+
+    def settings_at(self, epoch: int, step: int) -> dict[str, Any]:
+        """Return what changes had made of the settings once that batch was completed."""
+        found: dict[str, Any] = {}
+        for name, changes in self.changes.items():
+            for change in changes:
+                if (change.epoch, change.step) <= (epoch, step):
+                    found[name] = getattr(change, name)
+        return found
+
+    def changes_after(self, epoch: int, step: int) -> list[SettingsChanged]:
+        """Return the changes after that batch, in their order: a run that is resumed there repeats them."""
+        each = {id(change): change for changes in self.changes.values() for change in changes}
+        later = [change for change in each.values() if (change.epoch, change.step) > (epoch, step)]
+        return sorted(later, key=lambda change: (change.epoch, change.step))
+
+    def _change(self, event: SettingsChanged) -> None:
+        if event.threads is not None:
+            self._set_threads(event.threads)
+        if event.paused is not None:
+            self.paused = event.paused
+        for name, changes in self.changes.items():
+            if getattr(event, name) is None:
+                continue
+            while not event.repeated and changes and (changes[-1].epoch, changes[-1].step) >= (event.epoch, event.step):
+                changes.pop()  # made before a resumption, and not to be made again
+            if not event.repeated:
+                changes.append(event)
+            self._set(**{name: getattr(event, name)})
+
+    def _set(self, **changed: Any) -> None:
+        self.is_steered = True
+        if self._config is not None:
+            self._config = msgspec.structs.replace(self._config, **changed)
 
     def _set_threads(self, threads: int) -> None:
         self.threads_changed |= self.threads not in (0, threads)
@@ -152,8 +210,11 @@ class Record:
 
     def _start(self, event: RunStarted) -> None:
         self._set_threads(event.threads)
-        self.started, self.progress = event, None
-        self.ended = self.evaluated = self.notice = None
+        self.started, self.progress, self._config = event, None, event.config
+        self.ended = self.evaluated = self.notice = self.restored = None
+        self.paused = False
+        if changed := self.settings_at(event.epoch, event.step):
+            self._set(**changed)
         # A resumed run repeats what came after its checkpoint.
         if self._keep_losses:
             self.history.truncate(self._steps_at(event.epoch, event.step))
@@ -169,6 +230,10 @@ class Record:
         if self.started is None:
             return
         self.progress, self.notice = event, None
+        if event.lr not in (None, self.config.lr):  # known from the changes, except where only the tail was read
+            self._set(lr=event.lr)
+        if event.epochs not in (None, self.config.epochs):
+            self._set(epochs=event.epochs)
         if self._keep_losses:
             step = self._steps_at(event.epoch, event.step)
             self.history.extend(step - len(event.losses), event.losses)

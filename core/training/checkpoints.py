@@ -187,6 +187,7 @@ def _checked(path: Path, content: bytes, config: RunConfig, data_digest: str) ->
             raise Problem(text, advice=N_("Update mnist-tui, then resume the run."), path=str(path))
         state, digest = loaded["state"], loaded["data_digest"]
         damaged = not all(isinstance(state[name], kind) for name, kind in _TYPES.items()) or state["epoch"] < 1
+        damaged = damaged or not _is_best(state.get("best"))
         trained_with = _identity(RunConfig()) | loaded["config"]  # older ones lack settings left at their default
     except MemoryError as error:
         text = N_("the checkpoint {path} cannot be loaded: there is not enough memory")
@@ -209,6 +210,14 @@ def _checked(path: Path, content: bytes, config: RunConfig, data_digest: str) ->
     if trained_with != _identity(config):
         raise Problem("the checkpoint {path} belongs to a run with other settings", path=str(path))
     return cast(Checkpoint, state)
+
+
+def _is_best(best: Any) -> bool:
+    """Tell if a value is a `Best`, or None."""
+    if best is None:
+        return True
+    types = {"epoch": int, "loss": float, "network": dict}
+    return isinstance(best, dict) and all(isinstance(best.get(name), kind) for name, kind in types.items())
 
 
 def _sealed(archive: memoryview) -> bytes:

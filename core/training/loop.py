@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 from torch import nn
@@ -18,16 +20,35 @@ from core.messages import N_, Message, Problem, reason
 from core.networks.build import is_built_in
 from core.networks.state import load_network_state, network_state
 from core.randomness import RandomState, random_state, random_state_kept, restore_random_state
-from core.runs.events import CheckpointSaved, Event, Notice, RunEnded, Validated, finite
+from core.runs.control import NOTHING, Request
+from core.runs.events import (
+    CheckpointSaved,
+    Event,
+    Notice,
+    RunEnded,
+    SettingsChanged,
+    Validated,
+    WeightsRestored,
+    finite,
+)
 from core.training import acceleration
 from core.training.evaluation import evaluate, evaluation_batch_size
 from core.training.meter import Meter
 from core.training.optimizer import make_optimizer
 
+_HOLD_LOOK_S = 0.1
 CHECKPOINT_INTERVAL_S = 5.0
 """Minimum seconds between checkpoints within an epoch."""
 _LOSS_NOT_FINITE = N_("the loss is no longer finite: epoch {epoch}, batch {step}")
 _PARAMETERS_NOT_FINITE = N_("the parameters are no longer finite: epoch {epoch}, batch {step}")
+
+
+class Best(TypedDict):
+    """The epoch with the least validation loss so far, where patience asks for its weights."""
+
+    epoch: int
+    loss: float
+    network: dict[str, Any]
 
 
 class Checkpoint(RandomState):
@@ -42,6 +63,7 @@ class Checkpoint(RandomState):
     epoch_elapsed_s: float
     order_state: torch.Tensor
     """State of the generator before it drew the order of the epoch's images."""
+    best: Best | None
 
 
 def train(
@@ -52,38 +74,43 @@ def train(
     *,
     resume_from: Checkpoint | None = None,
     save: Callable[[Checkpoint], None],
-    should_stop: Callable[[], bool],
+    look: Callable[[int, int], Request] = lambda _epoch, _step: NOTHING,
 ) -> Iterator[Event]:
     """Train `network` in place and yield events; end early with `RunEnded` if asked to stop or a loss is not finite.
 
-    `save` stores a checkpoint, and raises `OSError` if it cannot: the training goes on without.
-    Raises `Problem` if `resume_from` does not fit the network.
+    `save` stores a checkpoint, and raises `OSError` if it cannot: the training goes on without. `look` returns what is
+    asked of the training after that batch of an epoch. Raises `Problem` if `resume_from` does not fit the network.
     """
     training = Training(network, dataset, config, device)
     meter = training.meter
-    first_epoch, first_step = training.restore(resume_from) if resume_from is not None else (1, 0)
-    for epoch in range(first_epoch, config.epochs + 1):
+    epoch, first_step = training.restore(resume_from) if resume_from is not None else (1, 0)
+    if resume_from is not None and first_step == num_steps(dataset, config):
+        training.draw_batches()
+        training.restore_rng(resume_from)
+        epoch, first_step = epoch + 1, 0
+    while not training.is_over(epoch):
         batches = training.draw_batches()
-        if resume_from is not None and epoch == first_epoch:
+        if first_step and resume_from is not None:
             training.restore_rng(resume_from)
-            if first_step == len(batches):
-                first_step = 0
-                continue
         training.begin_epoch()
         for step, batch in enumerate(batches[first_step:], first_step + 1):
             meter.add(step, training.step(batch))
-            stop = should_stop()
+            asked = look(epoch, step)
             # A checkpoint holds the losses reported so far: they are reported before it.
-            save_now = stop or meter.checkpoint_due(CHECKPOINT_INTERVAL_S)
-            if meter.progress_due() or save_now or step == len(batches):
+            save_now = asked.stop or bool(asked.paused) or meter.checkpoint_due(CHECKPOINT_INTERVAL_S)
+            if meter.progress_due() or save_now or asked is not NOTHING or step == len(batches):
                 progress = meter.progress(epoch, step)
                 yield progress
                 if progress.loss is None:
                     yield diverged(_LOSS_NOT_FINITE, epoch, progress.step)
                     return
+            if asked is not NOTHING:
+                yield from training.change(epoch, step, asked)
             if save_now and step < len(batches):
                 yield from training.checkpoint(epoch, step, save)
-            if stop:
+                if asked.paused:
+                    asked = yield from training.hold(epoch, step, look)
+            if asked.stop:
                 break
         first_step = 0
         if step == len(batches):
@@ -93,11 +120,15 @@ def train(
                 return
             if len(dataset.validation_labels):
                 yield training.validate(epoch)
-            if stop or epoch == config.epochs or meter.checkpoint_due():
+            if asked.stop or asked.paused or training.is_over(epoch + 1) or meter.checkpoint_due():
                 yield from training.checkpoint(epoch, step, save)
-        if stop:
+            if asked.paused:
+                asked = yield from training.hold(epoch, step, look)
+        if asked.stop:
             yield RunEnded(status="stopped")
             return
+        epoch += 1
+    yield from training.restore_best(epoch - 1)
 
 
 def diverged(text: str, epoch: int, step: int) -> RunEnded:
@@ -159,13 +190,21 @@ class Training:
         self.step: Callable[[torch.Tensor], torch.Tensor] = self._step
         if device.type == "cuda" and not config.exact and is_built_in(network):
             self.step = acceleration.CapturedStep(self._step, config.batch_size, device)
-            self._optimizer.param_groups[0]["capturable"] = True
+            lr = torch.tensor(config.lr, device=device)  # the graph would keep a number as it was captured
+            self._optimizer.param_groups[0].update(capturable=True, lr=lr)
         # An order drawn from the seed alone is the same for every network, so that their runs can be paired; but the
         # exam's program draws it from the generator that initialised the network.
         self._generator = torch.default_generator if config.exact else torch.Generator().manual_seed(config.seed)
         self._order_state = self._generator.get_state()
         self.meter = Meter(num_steps(dataset, config), config.batch_size, device)
         self._is_save_failing = False
+        self._epochs = config.epochs
+        self._best: Best | None = None
+
+    def is_over(self, epoch: int) -> bool:
+        """Tell if the training ends before an epoch: it was the last, or the validation loss has long not fallen."""
+        patience, best = self._config.patience, self._best
+        return epoch > self._epochs or bool(patience and best is not None and epoch - best["epoch"] > patience)
 
     def draw_batches(self) -> tuple[torch.Tensor, ...]:
         """Draw the order of a new epoch and return the indices of each batch."""
@@ -197,7 +236,49 @@ class Training:
         with self.meter.paused(), random_state_kept(self._device):
             size = evaluation_batch_size(self._config)
             evaluation = evaluate(self._forward, self._validation_images, self._validation_labels, size)
-        return Validated(epoch=epoch, loss=finite(evaluation.loss), accuracy=evaluation.accuracy)
+        loss = finite(evaluation.loss)
+        if self._config.patience and loss is not None and (self._best is None or loss < self._best["loss"]):
+            self._best = {"epoch": epoch, "loss": loss, "network": copy.deepcopy(network_state(self._network))}
+        return Validated(epoch=epoch, loss=loss, accuracy=evaluation.accuracy)
+
+    def restore_best(self, last: int) -> Iterator[Event]:
+        """Put the best epoch's weights back after the `last` one, where patience asks for it."""
+        if self._best is None:
+            return
+        epoch, loss = self._best["epoch"], self._best["loss"]
+        if last < self._epochs:
+            text = N_("the validation loss has not fallen since epoch {epoch}: training ends after epoch {last}")
+            yield Notice(message=Message(text, {"epoch": epoch, "last": last}))
+        load_network_state(self._network, self._best["network"])
+        yield WeightsRestored(epoch=epoch, loss=loss)
+
+    def change(self, epoch: int, step: int, asked: Request) -> Iterator[Event]:
+        """Set the learning rate and the number of epochs if that is asked, from the next batch on."""
+        if asked.lr is None and asked.epochs is None:
+            return
+        if asked.lr is not None:
+            (group,) = self._optimizer.param_groups
+            if isinstance(group["lr"], torch.Tensor):
+                group["lr"].fill_(asked.lr)
+            else:
+                group["lr"] = asked.lr
+        if asked.epochs is not None:
+            self._epochs = max(asked.epochs, epoch)
+        yield SettingsChanged(
+            epoch=epoch, step=step, lr=asked.lr, epochs=None if asked.epochs is None else self._epochs
+        )
+
+    def hold(self, epoch: int, step: int, look: Callable[[int, int], Request]) -> Generator[Event, None, Request]:
+        """Wait until `look` no longer asks for a pause, and return what it asks for then; no training time passes."""
+        yield SettingsChanged(epoch=epoch, step=step, paused=True)
+        with self.meter.paused():
+            while not (asked := look(epoch, step)).stop and asked.paused:
+                yield from self.change(epoch, step, asked)
+                time.sleep(_HOLD_LOOK_S)
+        if not asked.stop:
+            yield SettingsChanged(epoch=epoch, step=step, paused=False)
+            yield from self.change(epoch, step, asked)
+        return asked
 
     def checkpoint(self, epoch: int, step: int, save: Callable[[Checkpoint], None]) -> Iterator[Event]:
         """Save a checkpoint. Why that fails is said once, and again only when one was saved in between."""
@@ -230,6 +311,7 @@ class Training:
             "elapsed_s": self.meter.elapsed_s,
             "epoch_elapsed_s": self.meter.epoch_elapsed_s,
             "order_state": self._order_state,
+            "best": self._best,
             **random_state(self._device),
         }
 
@@ -243,6 +325,7 @@ class Training:
             # Another device or version may have had another implementation of Adam, which is one of its settings.
             self._optimizer.param_groups[0].update(settings)
             self._generator.set_state(checkpoint["order_state"])
+            self._best = checkpoint.get("best")  # which older versions did not keep
         self.meter.restore(checkpoint)
         return checkpoint["epoch"], checkpoint["step"]
 

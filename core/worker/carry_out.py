@@ -9,16 +9,18 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 from core import files
 from core.messages import N_, Message, Problem, reason
-from core.runs import lease
+from core.runs import control, lease
+from core.runs.control import NOTHING, Request
 from core.runs.directory import Run
 from core.runs.events import Event, EventWriter, Notice, RunEnded
 from core.runs.lease import Held, Lost
 from core.worker.process_title import RunTitle
 
-_STOP_FILE_INTERVAL_S = 0.25
+_FILE_INTERVAL_S = 0.25
 _CANNOT_WRITE = N_("cannot write to the run directory ({reason}): training continues")
 _INTERRUPTED = N_("stopped while waiting for a sign of its last process")
 _WAITING = N_("its last process may still be at work: waiting at most {seconds} s for a sign of it")
@@ -59,7 +61,7 @@ def _hold_and_carry_out(
             raise Problem("cannot write to {path}: {reason}", path=str(run.path), reason=reason(error)) from error
         unsaved: OSError | None = None
         try:
-            ended = _train_and_test(run, held, _Emitter(run.id, held, writer, show), _StopWatch(run, held, should_stop))
+            ended = _train_and_test(run, held, _Emitter(run.id, held, writer, show), Inbox(run, held, should_stop))
             held.look()
             unsaved = writer.flush()
         except Lost as lost:
@@ -75,12 +77,12 @@ def _hold_and_carry_out(
         return ended
 
 
-def _train_and_test(run: Run, held: Held, emit: _Emitter, should_stop: _StopWatch) -> RunEnded:
+def _train_and_test(run: Run, held: Held, emit: _Emitter, inbox: Inbox) -> RunEnded:
     """Carry out the stages, and write how they ended. Raises `Lost`."""
     try:
         from core.worker.stages import train_and_test
 
-        ended = train_and_test(run, held, emit, should_stop)
+        ended = train_and_test(run, held, emit, inbox)
     except Lost:
         raise
     except Problem as problem:
@@ -94,7 +96,7 @@ def _train_and_test(run: Run, held: Held, emit: _Emitter, should_stop: _StopWatc
         ended = RunEnded(status="failed", message=message, advice=Message("See the run's log for the details."))
     emit(ended)
     if ended.status == "stopped":
-        run.withdraw_stop()  # not at the start: a stop may be requested while the libraries load
+        run.withdraw_requests()  # not at the start: a stop may be requested while the libraries load
     return ended
 
 
@@ -122,22 +124,44 @@ class _Emitter:
         self._show(self._writer.stamped(event))
 
 
-class _StopWatch:
-    """A check for stop requests that is cheap at every batch: it looks at the file system only now and then."""
+class Inbox:
+    """What is asked of the process, by signals and by files; it looks at the file system only now and then."""
 
     def __init__(self, run: Run, held: Held, should_stop: Callable[[], bool]) -> None:
         self._run = run
         self._held = held
         self._should_stop = should_stop
         self._next_look = 0.0
+        self._answered: list[Path] = []
+        self._standing = NOTHING
+        """What stays asked for until something else is: a pause."""
 
-    def __call__(self) -> bool:
+    def should_stop(self) -> bool:
         """Return True once the run should stop. Raises `Lost`."""
+        return self._should_stop() or (self._is_due() and self._run.stop_requested())
+
+    def look(self) -> Request:
+        """Return what the training is to do from the next batch on. Raises `Lost`.
+
+        What the last call returned has been written as an event by now, so its files are removed.
+        """
         if self._should_stop():
-            return True
+            return Request(stop=True)
+        if not self._is_due():
+            return self._standing
+        for path in self._answered:
+            control.remove(path)
+        asked, self._answered = self._standing, []
+        for path, request in control.pending(self._run.path):
+            asked = asked.then(request)
+            self._answered.append(path)
+        self._standing = Request(paused=True) if asked.paused else NOTHING
+        return asked.then(Request(stop=True)) if self._run.stop_requested() else asked
+
+    def _is_due(self) -> bool:
         now = time.monotonic()
         if now < self._next_look:
             return False
-        self._next_look = now + _STOP_FILE_INTERVAL_S
+        self._next_look = now + _FILE_INTERVAL_S
         self._held.look()
-        return self._run.stop_requested()
+        return True

@@ -7,7 +7,9 @@ import math
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any, Protocol
 
+import msgspec
 import torch
 
 from core import files
@@ -23,10 +25,12 @@ from core.networks.own import source_of
 from core.networks.state import network_state
 from core.randomness import seed_all
 from core.runs import source
-from core.runs.directory import Run
-from core.runs.events import EpochEnded, Evaluated, Event, Notice, RunEnded, RunStarted, SettingsChanged, finite
+from core.runs.control import NOTHING, Request
+from core.runs.directory import FollowedRun, Run
+from core.runs.events import Evaluated, Event, Notice, Progress, RunEnded, RunStarted, SettingsChanged, finite
 from core.runs.formats import FORMAT
 from core.runs.lease import Held
+from core.runs.record import Record
 from core.training import acceleration, checkpoints, devices, weights
 from core.training.evaluation import Evaluation, evaluate, evaluation_batch_size
 from core.training.loop import Checkpoint, normalise, num_steps, train
@@ -36,13 +40,21 @@ from core.worker import threads
 Emit = Callable[[Event], None]
 
 
-def train_and_test(run: Run, held: Held, emit: Emit, should_stop: Callable[[], bool]) -> RunEnded:
+class Inbox(Protocol):
+    """What is asked of the process."""
+
+    def should_stop(self) -> bool: ...
+
+    def look(self) -> Request: ...
+
+
+def train_and_test(run: Run, held: Held, emit: Emit, inbox: Inbox) -> RunEnded:
     """Carry out the stages, from the run's checkpoint if it has one, and return the run's end.
 
     Raises `Problem`, `Lost` once the run is another process's, or whatever a custom network raises.
     """
     try:
-        return _train_and_test(run, held, emit, should_stop)
+        return _train_and_test(run, held, emit, inbox)
     except datasets.Cancelled:
         return RunEnded(status="stopped")
     except Exception as error:
@@ -51,18 +63,19 @@ def train_and_test(run: Run, held: Held, emit: Emit, should_stop: Callable[[], b
         raise problem from error
 
 
-def _train_and_test(run: Run, held: Held, emit: Emit, should_stop: Callable[[], bool]) -> RunEnded:
+def _train_and_test(run: Run, held: Held, emit: Emit, inbox: Inbox) -> RunEnded:
     config = run.config()
+    past = _past(run, held)
     if held.attempt > 1:
         source.check_unchanged(run.path, config.model)
     acceleration.keep_freed_memory()
     device = devices.resolve(config.device)
-    num_threads = threads.for_run(run, config)
+    num_threads = threads.for_run(run, config, past.threads)
     if num_threads != torch.get_num_threads():  # setting it changes how MKL uses them, even to the same number
         torch.set_num_threads(num_threads)
 
     # Stage 1: the data
-    dataset = split_and_permute.prepared(_load_data(config, emit, should_stop), config)
+    dataset = split_and_permute.prepared(_load_data(config, emit, inbox.should_stop), config)
     remark = try_out(config, device, len(dataset.train_labels))
     seed_all(config.seed)
     network = build_network(config.architecture)
@@ -88,20 +101,19 @@ def _train_and_test(run: Run, held: Held, emit: Emit, should_stop: Callable[[], 
     emit(started)
     if remark is not None:
         emit(Notice(message=remark))
-    watch = _CoreWatch(config, started, emit, should_stop)
+    helm = _Helm(started, past, emit, inbox)
     for event in train(
         network,
         dataset,
-        config,
+        helm.take(),
         device,
         resume_from=checkpoint,
         save=save,
-        should_stop=watch,
+        look=helm.look,
     ):
         if isinstance(event, RunEnded):
             return event
-        watch.see(event)
-        emit(event)
+        emit(helm.marked(event))
 
     # Stage 3: the test
     images = normalise(dataset.test_images.to(device), dataset)
@@ -122,35 +134,85 @@ def _train_and_test(run: Run, held: Held, emit: Emit, should_stop: Callable[[], 
     return _done(evaluation, remark)
 
 
-class _CoreWatch:
-    """A check for a stop after every batch, which also gives up threads whose cores other processes have taken.
+class _Helm:
+    """What steers a training: what is asked of it now, what was before its checkpoint, and the cores that it has.
 
-    Threads that were asked for, or that a comparison's runs have in common, are kept.
+    It gives up threads whose cores other processes have taken; those that were asked for, or that a comparison's runs
+    have in common, are kept.
     """
 
-    def __init__(self, config: RunConfig, started: RunStarted, emit: Emit, should_stop: Callable[[], bool]) -> None:
+    def __init__(self, started: RunStarted, past: Record, emit: Emit, inbox: Inbox) -> None:
+        config = started.config
+        self._started = started
         self._watch = threads.CoreWatch(started.threads if started.device == "cpu" else 1)
         self._may_change = not (config.threads or config.exact)
         self._emit = emit
-        self._should_stop = should_stop
-        self._epoch, self._step = started.epoch, started.step
+        self._inbox = inbox
+        self._changed = past.settings_at(started.epoch, started.step)
+        self._to_repeat = past.changes_after(started.epoch, started.step)
+        self._is_repeating = False
 
-    def see(self, event: Event) -> None:
-        """Keep track of where the training is."""
-        if isinstance(event, EpochEnded):
-            self._epoch, self._step = event.epoch + 1, 0
+    def take(self) -> RunConfig:
+        """Return the settings to begin with: as they were then, or as a resumption asks for them."""
+        asked = self._inbox.look()
+        epoch, step = self._started.epoch, self._started.step
+        epochs = None if asked.epochs is None else max(asked.epochs, epoch)
+        if asked.lr is not None or epochs is not None:
+            self._emit(self.marked(SettingsChanged(epoch=epoch, step=step, lr=asked.lr, epochs=epochs)))
+            self._supersede(asked)
+        return msgspec.structs.replace(self._started.config, **self._changed)
 
-    def __call__(self) -> bool:
-        self._step += 1
+    def look(self, epoch: int, step: int) -> Request:
+        """Return what is asked for after a batch. Raises `Lost`."""
+        self._give_up_threads(epoch, step)
+        self._is_repeating = bool(self._to_repeat) and _position(self._to_repeat[0]) <= (epoch, step)
+        if self._is_repeating:
+            again = self._to_repeat.pop(0)
+            return Request(lr=again.lr, epochs=again.epochs)
+        asked = self._inbox.look()
+        self._supersede(asked)
+        return asked
+
+    def marked(self, event: Event) -> Event:
+        """Return an event of the training with what only its past tells: which settings were changed."""
+        if isinstance(event, SettingsChanged):
+            values = {"lr": event.lr, "epochs": event.epochs}
+            self._changed |= {name: value for name, value in values.items() if value is not None}
+            return msgspec.structs.replace(event, repeated=self._is_repeating)
+        if isinstance(event, Progress) and self._changed:
+            return msgspec.structs.replace(event, **self._changed)
+        return event
+
+    def _supersede(self, asked: Request) -> None:
+        """Forget the changes to repeat of settings that are asked for anew."""
+        if not self._to_repeat or asked is NOTHING:
+            return
+        new = {name: None for name in ("lr", "epochs") if getattr(asked, name) is not None}
+        kept = [msgspec.structs.replace(each, **new) for each in self._to_repeat]
+        self._to_repeat = [each for each in kept if each.lr is not None or each.epochs is not None]
+
+    def _give_up_threads(self, epoch: int, step: int) -> None:
         fewer = self._watch.after_batch()
-        if fewer is not None:
-            text = N_("other processes take its cores, which slows it down: {threads} threads would be faster")
-            if self._may_change:
-                text = N_("other processes take its cores: it goes on with {threads} of its threads")
-                torch.set_num_threads(fewer)
-                self._emit(SettingsChanged(epoch=self._epoch, step=self._step, threads=fewer))
-            self._emit(Notice(message=Message(text, {"threads": fewer})))
-        return self._should_stop()
+        if fewer is None:
+            return
+        text = N_("other processes take its cores, which slows it down: {threads} threads would be faster")
+        if self._may_change:
+            text = N_("other processes take its cores: it goes on with {threads} of its threads")
+            torch.set_num_threads(fewer)
+            self._emit(SettingsChanged(epoch=epoch, step=step, threads=fewer))
+        self._emit(Notice(message=Message(text, {"threads": fewer})))
+
+
+def _position(change: SettingsChanged) -> tuple[int, int]:
+    return change.epoch, change.step
+
+
+def _past(run: Run, held: Held) -> Record:
+    """Return the record of the run's earlier attempts."""
+    followed = FollowedRun(run, keep_losses=False)
+    if held.attempt > 1:
+        followed.read()
+    return followed.record
 
 
 def _load_data(config: RunConfig, emit: Emit, should_stop: Callable[[], bool]) -> Dataset:

@@ -10,7 +10,7 @@ import torch
 from core import machine
 from core.config import RunConfig
 from core.runs import lease
-from core.runs.directory import FollowedRun, Listing, Run
+from core.runs.directory import Listing, Run
 from core.training import devices
 
 _TORCH_DEFAULT = torch.get_num_threads()
@@ -22,8 +22,8 @@ _SLOW_WINDOWS = 2
 """Windows in a row that must be slow, so that a pause is not taken for it."""
 
 
-def for_run(run: Run, config: RunConfig) -> int:
-    """Return the threads that the settings ask for, else those the run had last, else its share of the cores.
+def for_run(run: Run, config: RunConfig, last: int) -> int:
+    """Return the threads that the settings ask for, else the `last` that the run had, if any, else its share of cores.
 
     With the same threads, a resumed run gives the same numbers. More than its share would lose time: if one core is
     busy, the other threads wait for it, which costs far more than a second thread gains. An exact run starts with
@@ -31,11 +31,8 @@ def for_run(run: Run, config: RunConfig) -> int:
     """
     if config.threads:
         return config.threads
-    if run.has_started():
-        followed = FollowedRun(run, keep_losses=False)
-        followed.read()
-        if followed.record.threads:
-            return followed.record.threads
+    if last:
+        return last
     return _TORCH_DEFAULT if config.exact else share_of_cores(run)
 
 

@@ -145,7 +145,7 @@ class FakeWorker:
                 for event in events:
                     writer.write(event)
                 if run.stop_requested():
-                    run.withdraw_stop()
+                    run.withdraw_requests()
                     break
                 done = stage.epochs
                 await asyncio.sleep(0)
@@ -186,7 +186,7 @@ class HeldProcess:
                 for event in (*next(training(self._run)).events, *stopped(0)):
                     writer.write(event)
                 writer.close()
-            self._run.withdraw_stop()
+            self._run.withdraw_requests()
         return 0 if self._is_asked else None
 
 

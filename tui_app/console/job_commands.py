@@ -40,7 +40,7 @@ def train_named(runs_dir: Path, name: str, settings: dict[str, Any], *, json: bo
     while True:
         if is_new or run.state() in _GOES_ON:
             is_new = False
-            run.withdraw_stop()
+            run.withdraw_requests()
             code = training_command.carry_out(run, signals, json=json)
             if run.state() not in LIVE:
                 return code  # else another process was faster
@@ -62,7 +62,7 @@ def train_detached(runs_dir: Path, name: str, settings: dict[str, Any]) -> int:
     """Start a run, or go on with the one of this name, in the background, and print its id; return the exit code."""
     run, is_new = _obtain(runs_dir, name, settings)
     if is_new or run.state() in _GOES_ON:
-        run.withdraw_stop()
+        run.withdraw_requests()
         launch_run(run)
     print(run.id, file=terminal.output())
     return EXIT_CODES["diverged"] if run.state() == "diverged" else 0

@@ -51,7 +51,7 @@ def resume(run: Run, *, json: bool) -> int:
         return 0
     signals = StopSignals()
     signals.install()
-    run.withdraw_stop()
+    run.withdraw_requests()
     return carry_out(run, signals, json=json)
 
 

@@ -24,7 +24,7 @@ class RunControl:
         """Hand a run over for training from its checkpoint, and return its id."""
         run = self._book.run(run_id)
         resumption.check_resumable(run)
-        run.withdraw_stop()
+        run.withdraw_requests()
         return self._hand_over(run)
 
     def stop(self, run_id: str) -> None:
