@@ -29,7 +29,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
 
     stop: bool = False
     paused: bool | None = None
-    lr: Annotated[float, msgspec.Meta(gt=0, lt=float("inf"))] | None = None
+    lr: Annotated[float, msgspec.Meta(gt=0, le=1e300)] | None = None
     epochs: Annotated[int, msgspec.Meta(ge=1, le=MAX_EPOCHS)] | None = None
 
     def then(self, later: Request) -> Request:
@@ -76,5 +76,5 @@ def remove(path: Path) -> None:
 def _read(path: Path) -> Request:
     try:
         return msgspec.json.decode(files.read_small(path), type=Request)
-    except (OSError, ValueError, RecursionError):
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return NOTHING

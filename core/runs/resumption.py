@@ -5,26 +5,36 @@ from __future__ import annotations
 import os
 
 from core.config import RunConfig
-from core.messages import N_, Problem
+from core.messages import N_, InvalidSetting, Problem
 from core.runs import lease, source
+from core.runs.control import NOTHING, Request
 from core.runs.directory import Run
 from core.runs.record import RESUMABLE
 
 
-def check_resumable(run: Run, *, trust: bool = False, changed: bool = False) -> None:
+def check_resumable(run: Run, asked: Request = NOTHING, *, trust: bool = False, changed: bool = False) -> None:
     """Raise `Problem` with the reason if a run cannot be resumed.
 
-    `trust` allows what `check_trusted` refuses, and `changed` accepts a custom network's files as they are now.
+    `asked` is what is to change then: a finished run goes on only for more epochs. `trust` allows what
+    `check_trusted` refuses, and `changed` accepts a custom network's files as they are now.
     """
     state = run.state()
+    if asked.epochs is not None:
+        record = run.tail()
+        done, last = record.position[0], record.started.steps_per_epoch if record.started else 0
+        if asked.epochs < done or (asked.epochs == done and record.position[1] == last):
+            text = N_("run {run} has been trained for {epochs} epochs already: ask for more")
+            raise InvalidSetting("epochs", text, run=run.id, epochs=done)
     texts = {
         "done": N_("run {run} is finished: there is nothing to resume"),
         "unreadable": N_("run {run} is unreadable, and cannot be resumed"),
     }
     may_be_dead = state == "running" and not lease.is_certain(run.path)
     may_be_new = state == "starting" and run.attempt == 0  # its process may be dead: if not, one of the two trains it
-    if state not in RESUMABLE and not may_be_dead and not may_be_new:
-        raise Problem(texts.get(state, N_("run {run} is already being trained")), run=run.id)
+    is_wanted_longer = state == "done" and asked.epochs is not None
+    if state not in RESUMABLE and not may_be_dead and not may_be_new and not is_wanted_longer:
+        advice = N_("More epochs: mnist-tui resume {run} --epochs N") if state == "done" else ""
+        raise Problem(texts.get(state, N_("run {run} is already being trained")), advice=advice, run=run.id)
     config = run.config()
     check_trusted(run, config, trust=trust)
     if changed:

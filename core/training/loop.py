@@ -34,7 +34,7 @@ from core.runs.events import (
 from core.training import acceleration
 from core.training.evaluation import evaluate, evaluation_batch_size
 from core.training.meter import Meter
-from core.training.optimizer import make_optimizer
+from core.training.optimizer import make_optimizer, set_lr
 
 _HOLD_LOOK_S = 0.1
 CHECKPOINT_INTERVAL_S = 5.0
@@ -257,11 +257,7 @@ class Training:
         if asked.lr is None and asked.epochs is None:
             return
         if asked.lr is not None:
-            (group,) = self._optimizer.param_groups
-            if isinstance(group["lr"], torch.Tensor):
-                group["lr"].fill_(asked.lr)
-            else:
-                group["lr"] = asked.lr
+            set_lr(self._optimizer, asked.lr)
         if asked.epochs is not None:
             self._epochs = max(asked.epochs, epoch)
         yield SettingsChanged(

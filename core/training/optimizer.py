@@ -33,6 +33,15 @@ def _is_one_block(parameter: Tensor) -> bool:
     )
 
 
+def set_lr(optimizer: optim.Optimizer, lr: float) -> None:
+    """Set the learning rate from the next step on."""
+    (group,) = optimizer.param_groups
+    if isinstance(group["lr"], Tensor):  # where the step is captured: a number would stay what it was then
+        group["lr"].fill_(lr)
+    else:
+        group["lr"] = lr
+
+
 class Adam(optim.Adam):
     """`optim.Adam` without the decorators that load torch's compiler: two seconds at the start of every training."""
 

@@ -141,14 +141,13 @@ class Inbox:
         return self._should_stop() or (self._is_due() and self._run.stop_requested())
 
     def look(self) -> Request:
-        """Return what the training is to do from the next batch on. Raises `Lost`.
-
-        What the last call returned has been written as an event by now, so its files are removed.
-        """
+        """Return what the training is to do from the next batch on. Raises `Lost`."""
         if self._should_stop():
             return Request(stop=True)
-        if not self._is_due():
-            return self._standing
+        return self.take() if self._is_due() else self._standing
+
+    def take(self) -> Request:
+        """Return what the files ask for; what they asked for last time was done and written, so these are removed."""
         for path in self._answered:
             control.remove(path)
         asked, self._answered = self._standing, []

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 import torch
@@ -46,6 +46,8 @@ class Inbox(Protocol):
     def should_stop(self) -> bool: ...
 
     def look(self) -> Request: ...
+
+    def take(self) -> Request: ...
 
 
 def train_and_test(run: Run, held: Held, emit: Emit, inbox: Inbox) -> RunEnded:
@@ -154,7 +156,7 @@ class _Helm:
 
     def take(self) -> RunConfig:
         """Return the settings to begin with: as they were then, or as a resumption asks for them."""
-        asked = self._inbox.look()
+        asked = self._inbox.take()
         epoch, step = self._started.epoch, self._started.step
         epochs = None if asked.epochs is None else max(asked.epochs, epoch)
         if asked.lr is not None or epochs is not None:
@@ -168,7 +170,7 @@ class _Helm:
         self._is_repeating = bool(self._to_repeat) and _position(self._to_repeat[0]) <= (epoch, step)
         if self._is_repeating:
             again = self._to_repeat.pop(0)
-            return Request(lr=again.lr, epochs=again.epochs)
+            return Request(stop=self._inbox.should_stop(), lr=again.lr, epochs=again.epochs)
         asked = self._inbox.look()
         self._supersede(asked)
         return asked

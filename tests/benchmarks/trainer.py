@@ -185,6 +185,7 @@ def _train_ours(spec: Spec, answers: IO[str]) -> None:
     import torch
 
     from core.config import RunConfig
+    from core.runs.control import NOTHING, Request
     from core.runs.events import EventWriter
     from core.training import acceleration, devices
     from core.training.evaluation import evaluate
@@ -216,13 +217,13 @@ def _train_ours(spec: Spec, answers: IO[str]) -> None:
 
     pace = Pacer(answers, test, torch.cuda.synchronize if device.type == "cuda" else lambda: None)
 
-    def should_stop() -> bool:
+    def look(_epoch: int, _step: int) -> Request:
         pace()
-        return False
+        return NOTHING
 
     with tempfile.TemporaryDirectory() as folder:
         writer = EventWriter(Path(folder) / "events.jsonl", 1)
-        for event in train(network, data, config, device, save=lambda _state: None, should_stop=should_stop):
+        for event in train(network, data, config, device, save=lambda _state: None, look=look):
             writer.write(event)
 
 

@@ -55,9 +55,7 @@ def test_it_has_the_losses_of_a_plain_loop(name: str, sample: Dataset) -> None:
     seed_all(config.seed)
     network = build_network(config.architecture)
     losses: list[float | None] = []
-    for event in loop.train(
-        network, data, config, torch.device("cpu"), save=lambda _checkpoint: None, should_stop=lambda: False
-    ):
+    for event in loop.train(network, data, config, torch.device("cpu"), save=lambda _checkpoint: None):
         losses += event.losses if isinstance(event, Progress) else ()
     seed_all(config.seed)
     assert losses == pytest.approx(plain_losses(built(config.model), data, config.seed), rel=2e-3)

@@ -174,7 +174,7 @@ def test_a_disk_that_is_full_is_told_once_and_once_again_when_it_fills_again(
     config = configuration(epochs=8, batch_size=4000, width=0.1)
     network = build_network(config.architecture)
     cpu = torch.device("cpu")
-    events = list(loop.train(network, sample, config, cpu, save=save, should_stop=lambda: False))
+    events = list(loop.train(network, sample, config, cpu, save=save))
     assert attempts == [1, 2, 3, 4, 5, 6, 7, 8]
     told = [event for event in events if isinstance(event, Notice | EpochEnded | CheckpointSaved)]
     kinds = {EpochEnded: "epoch", Notice: "notice", CheckpointSaved: "saved"}

@@ -58,7 +58,7 @@ def trained(network: nn.Module, dataset: Dataset, **settings: Any) -> tuple[list
     def save(checkpoint: Checkpoint) -> None:
         saved.append(deepcopy(checkpoint))  # its tensors are those that are trained on
 
-    events = list(train(network, dataset, config, CPU, save=save, should_stop=lambda: False))
+    events = list(train(network, dataset, config, CPU, save=save))
     return events, saved
 
 

@@ -158,9 +158,9 @@ def test_exact_takes_the_threads_of_the_exam_s_program_and_other_runs_their_shar
     monkeypatch.setattr(threads, "_TORCH_DEFAULT", 16)
     monkeypatch.setattr("core.training.devices.usable_cores", lambda: 16)
     exact = directory.create(tmp_path, configuration(threads=0, exact=True))
-    assert threads.for_run(exact, exact.config()) == 16
+    assert threads.for_run(exact, exact.config(), 0) == 16
     other = directory.create(tmp_path, configuration(threads=0))
-    assert threads.for_run(other, other.config()) == 4
+    assert threads.for_run(other, other.config(), 0) == 4
 
 
 BREAKS = """
