@@ -148,6 +148,7 @@ def test_a_pause_changes_nothing_else(tmp_path: Path) -> None:
     killed = new(tmp_path)
     Pausing(killed, {15: Request(paused=True)}).carry_out()
     assert (killed.state(), len(states)) == ("failed", 7)
+    killed.withdraw_requests()  # as whoever resumes it does
     Steersman(killed, {}).carry_out()
     assert [event.step for event in events_of(killed) if isinstance(event, RunStarted)] == [0, 15]
     assert batch_losses(killed) == batch_losses(carried_out(tmp_path, **SETTINGS))
