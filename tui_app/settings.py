@@ -91,6 +91,15 @@ def all_settings() -> tuple[Setting, ...]:
             _("Hold out a tenth of the training images, and test on them after each epoch."),
         ),
         Setting(
+            "patience",
+            "typed",
+            _("Patience"),
+            _("Epochs without a lower validation loss after which the run ends; the best epoch's weights count."),
+            "N",
+            empty_means=_("off"),
+            may_be_empty=True,
+        ),
+        Setting(
             "permute",
             "flag",
             _("Permuted pixels"),

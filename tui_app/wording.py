@@ -5,7 +5,7 @@ from __future__ import annotations
 from core.config import Architecture, RunConfig
 from core.machine import DeviceInfo
 from core.runs.directory import Summary
-from core.runs.events import EpochEnded, Evaluated, RunStarted, Validated
+from core.runs.events import EpochEnded, Evaluated, RunStarted, SettingsChanged, Validated, WeightsRestored
 from core.runs.record import State
 from tui_app import i18n
 from tui_app.i18n import _, ngettext, number, percent, printable, short
@@ -74,6 +74,7 @@ def state_name(state: State) -> str:
     return {
         "starting": _("starting"),
         "running": _("running"),
+        "paused": _("paused"),
         "silent": _("silent"),
         "done": _("done"),
         "stopped": _("stopped"),
@@ -85,10 +86,31 @@ def state_name(state: State) -> str:
 
 
 def state_of(summary: Summary) -> str:
-    """Return a run's state, with the time since the last sign of a silent one if that is known."""
-    if summary.silent_s is None:
-        return state_name(summary.state)
-    return _("silent for {time}").format(time=i18n.duration(summary.silent_s))
+    """Return a run's state, with the time since the last sign of a silent one if known, and if it was changed."""
+    text = state_name(summary.state)
+    if summary.silent_s is not None:
+        text = _("silent for {time}").format(time=i18n.duration(summary.silent_s))
+    return _("{state}, changed").format(state=text) if summary.is_steered else text
+
+
+def change_line(event: SettingsChanged) -> str:
+    """Return what was changed, and from where on; empty if that is only a matter of threads."""
+    values = {"epoch": number(event.epoch), "step": number(event.step)}
+    if event.paused is not None:
+        text = _("paused at epoch {epoch}, batch {step}") if event.paused else _("goes on")
+        return text.format(**values)
+    changed = [] if event.lr is None else [_("learning rate {lr}").format(lr=short(event.lr))]
+    if event.epochs is not None:
+        changed.append(ngettext("{count} epoch", "{count} epochs", event.epochs).format(count=number(event.epochs)))
+    if not changed:
+        return ""
+    return _("{changes}, after epoch {epoch}, batch {step}").format(changes=", ".join(changed), **values)
+
+
+def restored_line(event: WeightsRestored) -> str:
+    """Return which epoch's weights are those of the result."""
+    text = _("Epoch {epoch} had the lowest validation loss, {loss}: its weights are tested and kept.")
+    return text.format(epoch=number(event.epoch), loss=i18n.number(event.loss, 4))
 
 
 def device(info: DeviceInfo) -> str:

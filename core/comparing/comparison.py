@@ -210,7 +210,7 @@ class Comparison(PlannedRuns):
                 continue
             followed = FollowedRun(Run(self._runs_dir / summary.id), keep_losses=False)
             followed.read()
-            if followed.record.threads_changed:
+            if followed.record.threads_changed or followed.record.is_steered:
                 continue  # its numbers are those of no other run
             started = followed.record.started
             config = summary.config if started is None else sameness.effective_config(started)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from core.runs.events import EpochEnded, Event, RunStarted
+from core.runs.events import EpochEnded, Event, RunStarted, SettingsChanged
 
 _PROGRAM = "mnist-tui"
 
@@ -30,6 +30,9 @@ class RunTitle:
         """Show the epoch that begins with an event, if one does."""
         if isinstance(event, RunStarted):
             self._epochs = event.config.epochs
+            self._show(event.epoch)
+        elif isinstance(event, SettingsChanged) and event.epochs is not None:
+            self._epochs = event.epochs
             self._show(event.epoch)
         elif isinstance(event, EpochEnded):
             self._show(min(event.epoch + 1, self._epochs))

@@ -9,7 +9,7 @@ import typer
 
 from core import paths
 from core.catalogue import EXAM_PAIR, NETWORKS
-from core.runs.record import RESUMABLE, UNENDED, State
+from core.runs.record import LIVE, RESUMABLE, UNENDED, State
 from tui_app.console import completion
 from tui_app.i18n import LANGUAGES, _
 
@@ -41,6 +41,7 @@ def network_names() -> list[str]:
 RunId = Annotated[str | None, run_argument(_("A run's id (the newest if none is given)."))]
 RunIds = Annotated[list[str], run_argument(_("Ids of runs."))]
 RunInProgress = Annotated[str | None, run_argument(_("A run's id (the one in progress if none is given)."), *UNENDED)]
+RunLive = Annotated[str | None, run_argument(_("A run's id (the newest in progress if none is given)."), *LIVE)]
 RunToResume = Annotated[
     str | None, run_argument(_("A run's id (the newest to be resumed if none is given)."), *RESUMABLE)
 ]

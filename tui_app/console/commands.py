@@ -13,7 +13,8 @@ from core import paths
 from core.catalogue import EXAM_PAIR, NETWORKS
 from core.config import RunConfig, check_new, setting_from_text
 from core.runs import directory, resumption
-from core.runs.record import RESUMABLE
+from core.runs.control import Request
+from core.runs.record import RESUMABLE, State
 from tui_app.console import completion
 from tui_app.console.arguments import (
     Configurations,
@@ -24,6 +25,7 @@ from tui_app.console.arguments import (
     RunId,
     RunIds,
     RunInProgress,
+    RunLive,
     RunsDir,
     RunToResume,
     Trust,
@@ -165,6 +167,28 @@ def stop(
     return job_commands.stop(folder_of(runs_dir or context.obj), run, every=every, waits=waits)
 
 
+@app.command(cls=_Command, help=_("Hold a run; resume lets it go on."))
+def pause(context: typer.Context, run: RunLive = None, runs_dir: RunsDir = None, lang: Lang = None) -> int:
+    from tui_app.console import steering_commands
+
+    return steering_commands.pause(folder_of(runs_dir or context.obj), run)
+
+
+@app.command("set", cls=_Command, help=_("Change a run in progress, from its next batch on."))
+@takes_settings(only=("lr", "epochs"))
+def change(
+    context: typer.Context,
+    run: RunLive = None,
+    *,
+    settings: dict[str, Any],
+    runs_dir: RunsDir = None,
+    lang: Lang = None,
+) -> int:
+    from tui_app.console import steering_commands
+
+    return steering_commands.change(folder_of(runs_dir or context.obj), run, settings)
+
+
 @app.command(cls=_Command, help=_("Wait until runs have ended; the exit code is that of the first that is not done."))
 def wait(context: typer.Context, run: RunIds, runs_dir: RunsDir = None, lang: Lang = None) -> int:
     from tui_app.console import job_commands
@@ -174,9 +198,12 @@ def wait(context: typer.Context, run: RunIds, runs_dir: RunsDir = None, lang: La
 
 
 @app.command(cls=_Command, help=_("Resume a run from its checkpoint."))
+@takes_settings(only=("lr", "epochs"))
 def resume(
     context: typer.Context,
     run: RunToResume = None,
+    *,
+    settings: dict[str, Any],
     no_ui: NoUi = False,
     trust: Trust = False,
     changed: Annotated[
@@ -187,13 +214,19 @@ def resume(
     lang: Lang = None,
 ) -> int:
     folder = folder_of(runs_dir or context.obj)
-    found = directory.find(folder, run, RESUMABLE)
-    resumption.check_resumable(found, trust=trust, changed=changed)
+    asked = Request(**settings)
+    states: frozenset[State] = RESUMABLE | {"paused"}
+    found = directory.find(folder, run, states | {"done"} if "epochs" in settings else states)
+    if found.state() == "paused":
+        from tui_app.console import steering_commands
+
+        return steering_commands.steer(found, asked.then(Request(paused=False)))
+    resumption.check_resumable(found, asked, trust=trust, changed=changed)
     if no_ui or json or _no_dashboard():
         from tui_app.console import training_command
 
-        return training_command.resume(found, json=json)
-    return _open_dashboard(folder, {}, found.id, resume=True)
+        return training_command.resume(found, asked, json=json)
+    return _open_dashboard(folder, {}, found.id, resume=asked)
 
 
 @app.command(
@@ -327,7 +360,9 @@ def _no_dashboard(instead: str = _("text mode, as with --no-ui")) -> bool:
     return True
 
 
-def _open_dashboard(folder: Path, settings: dict[str, Any], run_id: str | None = None, resume: bool = False) -> int:
+def _open_dashboard(
+    folder: Path, settings: dict[str, Any], run_id: str | None = None, resume: Request | None = None
+) -> int:
     from core.worker.process_title import entitle
     from tui_app.dashboard.app import MnistTui
 

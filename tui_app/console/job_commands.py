@@ -119,7 +119,7 @@ def stop(runs_dir: Path, run_id: str | None, *, every: bool, waits: bool) -> int
             return 0
         if len(runs) > 1 and not every:
             ids = ", ".join(run.id for run in runs)
-            raise Problem("several runs are in progress: {runs}", advice=N_("Name one, or add --all."), runs=ids)
+            raise InvalidSetting("run", "several runs are in progress: {runs}: name one, or add --all", runs=ids)
     for run in runs:
         run.request_stop()
         print(_("Run {run} will stop at its next batch.").format(run=run.id), file=sys.stderr)

@@ -14,7 +14,9 @@ from core.runs.events import (
     Progress,
     RunEnded,
     RunStarted,
+    SettingsChanged,
     Validated,
+    WeightsRestored,
 )
 from core.runs.record import Record
 from tui_app import i18n, wording
@@ -57,12 +59,16 @@ class Printer:
                 self._status.draw(self._progress_bar(event))
             case EpochEnded() if event.epoch > self._epoch and started and not self._json:
                 self._epoch = event.epoch
-                self._print(wording.epoch_line(event, started.config))
+                self._print(wording.epoch_line(event, self.record.config))
             case Validated() if event.epoch > self._validated and started and not self._json:
                 self._validated = event.epoch
-                self.note(wording.validation_line(event, started.config))
+                self.note(wording.validation_line(event, self.record.config))
             case Evaluated() if not self._json:
                 self._print(wording.result_line(event))
+            case SettingsChanged() if line := wording.change_line(event):
+                self.note(_("Run {run}: {change}.").format(run=self._run_id, change=line))
+            case WeightsRestored():
+                self.note(wording.restored_line(event))
             case RunEnded():
                 self._show_end(event)
 
@@ -120,7 +126,7 @@ class Printer:
             return ""
         return _("Epoch {epoch}/{epochs} {bar} {percent}  loss {loss}  {speed} images/s  {left} left").format(
             epoch=event.epoch,
-            epochs=record.started.config.epochs,
+            epochs=record.config.epochs,
             bar=bar(record.share),
             percent=i18n.percent(record.share, 0),
             loss="–" if event.loss is None else i18n.number(event.loss, 4),

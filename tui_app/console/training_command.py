@@ -10,7 +10,8 @@ from pathlib import Path
 
 from core.config import RunConfig
 from core.messages import N_, Message, Problem, reason
-from core.runs import directory
+from core.runs import control, directory
+from core.runs.control import NOTHING, Request
 from core.runs.directory import Run
 from core.runs.record import UNENDED, State
 from core.worker.detach import StopSignals, redirect_output
@@ -45,13 +46,15 @@ def try_out(config: RunConfig) -> None:
     trial.try_out(config, devices.resolve(config.device), expected_train_size(config))
 
 
-def resume(run: Run, *, json: bool) -> int:
-    """Resume a run in the foreground and return the exit code."""
+def resume(run: Run, asked: Request, *, json: bool) -> int:
+    """Resume a run in the foreground, with what is `asked` to change, and return the exit code."""
     if leaves_it_to_the_first():
         return 0
     signals = StopSignals()
     signals.install()
     run.withdraw_requests()
+    if asked != NOTHING:
+        control.ask(run.path, asked)
     return carry_out(run, signals, json=json)
 
 

@@ -62,6 +62,14 @@ def key_table() -> tuple[Key, ...]:
         Key("f5,ctrl+t", "screen.train", _("Train"), _("Start a run with the settings of the form")),
         Key("f6,s", "screen.stop", _("Stop"), _("Ask the current run to stop; it saves a checkpoint first")),
         Key("f7,r", "screen.resume", _("Resume"), _("Resume the current run from its checkpoint")),
+        Key("p", "screen.pause", _("Pause"), _("Hold the current run, or let it go on"), False),
+        Key(
+            "e",
+            "screen.steer",
+            _("Change"),
+            _("Change the learning rate or the epochs of the current run, or resume it with others"),
+            False,
+        ),
         Key(
             "f8,l", "screen.toggle_log_scale", _("Log scale"), _("Switch between a linear and a logarithmic loss scale")
         ),

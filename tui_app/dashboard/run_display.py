@@ -98,6 +98,6 @@ class RunDisplay:
     def _show_chart(self) -> None:
         current = self._book.current
         started = current.record.started if current is not None else None
-        planned_epochs = started.config.epochs if started is not None else None
+        planned_epochs = current.record.config.epochs if current is not None and started is not None else None
         if self._screen.query_one(ChartPanel).show(chart_lines.series(self._book), planned_epochs):
             self.show_list()  # its marks use the colours of the lines

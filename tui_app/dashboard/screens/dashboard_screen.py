@@ -15,7 +15,8 @@ from textual.worker import Worker, WorkerState
 
 from core.config import RunConfig
 from core.messages import Problem
-from core.runs.record import LIVE, RESUMABLE
+from core.runs.control import NOTHING, Request
+from core.runs.record import LIVE, RESUMABLE, State
 from core.worker.protocol import Answer, Describe, Described, Ready, Refused, Tried, Try
 from tui_app.dashboard.run_book import RunBook
 from tui_app.dashboard.run_control import RunControl
@@ -40,7 +41,8 @@ if TYPE_CHECKING:
 class Dashboard(PanelScreen):
     """The main screen's panels and the actions of its keys.
 
-    `settings` fill the form; `run_id` is shown at once, and resumed if `resume` is set; `launch` starts a worker.
+    `settings` fill the form; `run_id` is shown at once, and resumed with what `resume` asks for, if it is given;
+    `launch` starts a worker.
     """
 
     AUTO_FOCUS = ""
@@ -48,7 +50,7 @@ class Dashboard(PanelScreen):
     PANELS: ClassVar = ("form", "layers", "chart", "progress", "result", "runs-panel")
 
     def __init__(
-        self, runs_dir: Path, settings: dict[str, Any], run_id: str | None, launch: Launch, *, resume: bool
+        self, runs_dir: Path, settings: dict[str, Any], run_id: str | None, launch: Launch, *, resume: Request | None
     ) -> None:
         super().__init__()
         self._is_painted = False
@@ -186,8 +188,37 @@ class Dashboard(PanelScreen):
         self.stop_runs([self._book.current_id])
         self.notify(_("{run} will stop at its next batch.").format(run=self._book.current_id))
 
-    def action_resume(self) -> None:
-        self._trying(lambda: self._begin(self._control.resume(self._book.current_id)))
+    def action_resume(self, asked: Request = NOTHING) -> None:
+        current = self._book.current
+        if current is not None and current.state == "paused":
+            self._trying(lambda: self._control.steer(current.run.id, asked.then(Request(paused=False))))
+        else:
+            self._trying(lambda: self._begin(self._control.resume(self._book.current_id, asked)))
+
+    def action_pause(self) -> None:
+        current = self._book.current
+        if current is not None:
+            asked = Request(paused=current.state != "paused")
+            self._trying(lambda: self._control.steer(current.run.id, asked))
+
+    def action_steer(self) -> None:
+        current = self._book.current
+        if current is None or current.record.started is None:
+            return
+        from tui_app.dashboard.screens.steer_screen import SteerScreen
+
+        is_live = current.state in LIVE
+        begun = current.record.position[0] + (current.state == "done")
+
+        def act(asked: Request | None) -> None:
+            if asked is None:
+                return
+            if is_live:
+                self._trying(lambda: self._control.steer(current.run.id, asked))
+            else:
+                self.action_resume(asked)
+
+        self.app.push_screen(SteerScreen(current.run.id, current.record.config, begun, resumes=not is_live), act)
 
     def action_toggle_log_scale(self) -> None:
         self.query_one(ChartPanel).toggle_log_scale()
@@ -218,7 +249,12 @@ class Dashboard(PanelScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         current = self._book.current
-        states = {"stop": LIVE, "resume": RESUMABLE}
+        states: dict[str, frozenset[State]] = {
+            "stop": LIVE,
+            "resume": RESUMABLE | {"paused"},
+            "pause": LIVE,
+            "steer": LIVE | RESUMABLE | {"done"},
+        }
         if action in states:
             return True if current is not None and current.state in states[action] else None
         if action == "show_log":
@@ -260,8 +296,8 @@ class Dashboard(PanelScreen):
         if run_id is None:
             return
         self._display.show_run(run_id)
-        if self._resume_first:
-            self.action_resume()
+        if self._resume_first is not None:
+            self.action_resume(self._resume_first)
 
     # The current run and the overlaid ones
 

@@ -58,7 +58,7 @@ class ProgressPanel(Horizontal):
         speed = ""
         if started is not None:
             epoch, step = record.position
-            texts.append(_("epoch {epoch}/{epochs}").format(epoch=number(epoch), epochs=number(started.config.epochs)))
+            texts.append(_("epoch {epoch}/{epochs}").format(epoch=number(epoch), epochs=number(record.config.epochs)))
             texts.append(_("batch {step}/{steps}").format(step=number(step), steps=number(started.steps_per_epoch)))
             texts.append(percent(share, 0))
         if started is not None and progress is not None:
@@ -79,7 +79,7 @@ class ProgressPanel(Horizontal):
 
     def _show_lines(self, record: Record) -> None:
         last = [events[-1] if events else None for events in (record.epochs, record.validations)]
-        lines_are_of = self._run_id, record.started, last, record.evaluated
+        lines_are_of = self._run_id, record.started, last, record.evaluated, record.is_steered and record.config
         if lines_are_of != self._lines_are_of:
             self._lines_are_of = lines_are_of
             self.query_one(LineLog).show(_lines(record), _planned_lines(record))
@@ -89,7 +89,7 @@ def _lines(record: Record) -> list[str]:
     """Return the exam's lines: each epoch's, followed by its validation if there is one, and the result."""
     if record.started is None:
         return []
-    lines = {(event.epoch, 0): wording.epoch_line(event, record.started.config) for event in record.epochs}
+    lines = {(event.epoch, 0): wording.epoch_line(event, record.config) for event in record.epochs}
     lines |= {(event.epoch, 1): _validation_line(event) for event in record.validations}
     result = [wording.result_line(record.evaluated)] if record.evaluated is not None else []
     return [lines[place] for place in sorted(lines)] + result
@@ -99,7 +99,7 @@ def _planned_lines(record: Record) -> int:
     """Return the final number of `_lines`."""
     if record.started is None:
         return 0
-    config = record.started.config
+    config = record.config
     return min(config.epochs, MAX_LINES) * (2 if config.validate else 1) + 1
 
 
@@ -116,6 +116,8 @@ def _notice(record: Record, state: State) -> str:
         return text if record.notice.fraction is None else f"{text} {percent(record.notice.fraction, 0)}"
     if record.ended is not None and record.ended.message is not None and state not in LIVE:
         return say(record.ended.message, record.ended.advice)
+    if state == "paused":
+        return _("Paused: {key} goes on.").format(key="P")
     if state == "crashed":
         return _("The training process died. Resume continues from the last checkpoint; see the log.")
     if state == "stopped":

@@ -101,6 +101,8 @@ def _row(summary: Summary, on_show: str, ticked: dict[str, str]) -> tuple[str, .
     state = wording.state_name(summary.state)
     if summary.state == "running" and summary.config is not None:
         state = f"{number(summary.epoch)}/{number(summary.config.epochs)}"
+    if summary.is_steered:
+        state += " ≠"  # it stands for no other
     return mark, summary.id, state, accuracy, ticked.get(summary.id, "")
 
 
