@@ -99,12 +99,16 @@ def change_line(event: SettingsChanged) -> str:
     if event.paused is not None:
         text = _("paused at epoch {epoch}, batch {step}") if event.paused else _("goes on")
         return text.format(**values)
+    changes = changed_settings(event)
+    return _("{changes}, after epoch {epoch}, batch {step}").format(changes=changes, **values) if changes else ""
+
+
+def changed_settings(event: SettingsChanged) -> str:
+    """Return the settings that an event changed: `learning rate 0.0005, 12 epochs`; empty for threads and pauses."""
     changed = [] if event.lr is None else [_("learning rate {lr}").format(lr=short(event.lr))]
     if event.epochs is not None:
         changed.append(ngettext("{count} epoch", "{count} epochs", event.epochs).format(count=number(event.epochs)))
-    if not changed:
-        return ""
-    return _("{changes}, after epoch {epoch}, batch {step}").format(changes=", ".join(changed), **values)
+    return ", ".join(changed)
 
 
 def restored_line(event: WeightsRestored) -> str:

@@ -15,7 +15,8 @@ from core.config import Architecture
 from core.machine import DeviceInfo
 from core.messages import Message, Problem
 from core.networks.layer_table import Layer, LayerTable
-from core.runs import directory
+from core.runs import control, directory
+from core.runs.control import Request
 from core.runs.events import Evaluated, Validated
 from core.worker.protocol import Try
 from tests.tui_app.driving import NARROW, WIDE, accuracy_on_show, dashboard, shown, until
@@ -304,6 +305,30 @@ async def test_stop_and_resume(tmp_path: Path) -> None:
         await until(pilot, lambda: "running · epoch 3/300" in shown(app))
         await pilot.press("f6")
         await until(pilot, lambda: "stopped · epoch 3/300" in shown(app))
+
+
+async def test_a_run_is_paused_and_changed(tmp_path: Path) -> None:
+    workers = FakeWorkers(epochs=1)
+    async with dashboard(tmp_path, workers=workers) as (app, pilot):
+        await pilot.press("f5")
+        await until(pilot, lambda: "running" in shown(app) and "Epoch 1/2" in shown(app))
+        run = directory.find(tmp_path)
+        app.screen.query_one("#runs").focus()
+        await pilot.press("p")
+        await pilot.press("e")
+        await until(pilot, lambda: "Change rn1-0001 from its next batch on" in shown(app))
+        await pilot.press(*"0.01", "tab", *"0", "enter")
+        await until(pilot, lambda: "epochs must be a whole number" in shown(app))
+        await pilot.press("shift+tab", "tab", *"9", "enter")
+        await until(pilot, lambda: "from its next batch on" not in shown(app))
+        asked = [request for _path, request in control.pending(run.path)]
+        assert asked == [Request(paused=True), Request(lr=0.01, epochs=9)]
+        workers.advance()
+        await until(pilot, lambda: "done" in shown(app))
+        await pilot.press("e")
+        await until(pilot, lambda: "Resume rn1-0001 with other settings" in shown(app))
+        await pilot.press("tab", *"2", "enter")
+        await until(pilot, lambda: "3 epochs have begun already" in shown(app))
 
 
 async def test_a_run_is_followed_while_it_trains(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ BAND = 512
 MOST_SERIES = 200
 _COLOUR = "38;2;0;"
 _SGR = re.compile(r"\x1b\[([\d;]*)m")
-ASCII = str.maketrans("│┤├┊─┼┬┴└┘┌┐━⣿×…●◆┄", "||||-+++++++=:x~ov.")
+ASCII = str.maketrans("│┤├┊─┼┬┴└┘┌┐━⣿×…●◆┄▼★", "||||-+++++++=:x~ov.v*")
 
 
 class CellSize(NamedTuple):

@@ -33,6 +33,8 @@ class Series:
     """Forward multiply–accumulates per epoch; None if unknown."""
     validates: bool = False
     """True if there are validation results, or will be."""
+    moments: tuple[tuple[int, str], ...] = ()
+    """Steps at which something happened, and what: a change of settings, the epoch whose weights were kept."""
 
     @property
     def is_group(self) -> bool:
@@ -72,6 +74,12 @@ class Placed:
             return tuple(map(self.clock.step_at, places))
         factor = max(1, self.series.steps_per_epoch) / self.epoch_width
         return tuple(place * factor for place in places)
+
+    def place_of(self, step: int) -> float:
+        """Convert a step into a position on the axis."""
+        if self.unit == "seconds":
+            return self.clock.seconds_at(step)
+        return step / max(1, self.series.steps_per_epoch) * self.epoch_width
 
     @property
     def epoch_width(self) -> float:

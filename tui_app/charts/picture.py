@@ -135,6 +135,8 @@ class Picture:
             rows.insert(0, self._legend(layout, view))
         rows += _blank(CellSize(view.size.width, view.size.height - len(rows)))
         _mark_gaps(rows, layout.canvas, drawn)
+        if drawn and drawn[0].is_on_show and placed[0] is not None:
+            _mark_moments(rows, layout.canvas, placed[0], reach)
         if is_empty:
             rows = _with_message(rows, self.words.no_macs if view.series and not drawn else view.placeholder)
         return [Row(row.text.translate(ASCII), row.paint) for row in rows] if self.plain else rows
@@ -255,6 +257,17 @@ def _mark_gaps(rows: list[Row], canvas: CellArea, drawn: Sequence[_Drawn]) -> No
         for column in each.curves.gaps:
             x = canvas.x + column * canvas.width // each.curves.width
             rows[canvas.y] = rows[canvas.y].with_text(x, "×", GAP if each.is_on_show else each.paint)
+
+
+def _mark_moments(rows: list[Row], canvas: CellArea, placed: Placed, reach: float) -> None:
+    """Write what happened when at the top of the chart, as far as there is room."""
+    free = canvas.x
+    for step, text in placed.series.moments:
+        x = canvas.x + min(canvas.width - 1, int(placed.place_of(step) / reach * canvas.width))
+        text = text if x + cell_len(text) <= canvas.x + canvas.width else text[:1]
+        if x >= free and canvas.height:
+            rows[canvas.y] = rows[canvas.y].with_text(x, text, EPOCH)
+            free = x + cell_len(text) + 1
 
 
 def _with_message(rows: list[Row], text: str) -> list[Row]:

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from core.runs import sameness
 from core.runs.events import RunStarted
 from core.runs.history import LossHistory
-from core.runs.record import LIVE
+from core.runs.record import LIVE, Record
 from tui_app import wording
 from tui_app.charts.curves import Series
 from tui_app.dashboard.run_book import RunBook, ShownRun
-from tui_app.i18n import ngettext, printable
+from tui_app.i18n import _, ngettext, printable
 
+_MOST_MOMENTS = 50
 _NO_LOSSES = LossHistory()
 """Curves of a run that has not started: its own may fill before it is known how many steps an epoch has."""
 
@@ -92,4 +93,20 @@ def _series(line: Line, name: str, colour: str) -> Series:
         live=any(followed.state in LIVE for followed in line.runs),
         macs_per_epoch=started.macs * started.train_size if started and started.macs else None,
         validates=started is not None and started.config.validate,
+        moments=_moments(line.runs[0].record),
     )
+
+
+def _moments(record: Record) -> tuple[tuple[int, str], ...]:
+    """Return where a run was changed, and the epoch whose weights were kept, as marks for the chart."""
+    if record.started is None:
+        return ()
+    steps = record.started.steps_per_epoch
+    found = [
+        ((change.epoch - 1) * steps + change.step, "▼" + wording.changed_settings(change))
+        for changes in record.changes.values()
+        for change in changes[-_MOST_MOMENTS:]
+    ]
+    if record.restored is not None:
+        found.append((record.restored.epoch * steps, "★" + _("best epoch")))
+    return tuple(sorted(set(found)))

@@ -1,0 +1,45 @@
+"""Runs that are paused and changed while they train, by the real commands."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from core.runs.directory import Run
+from core.runs.events import Progress, SettingsChanged
+from tests.end_to_end.terminal import Place, all_events, wait_for_event
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_run_is_paused_changed_and_goes_on(place: Place) -> None:
+    options = ("--dataset", "sample", "--threads", "1", "--epochs", "50", "--model", place.slow)
+    started = place.command("--detach", *options, PAUSE="0.03")
+    run = Run(place.runs_dir / started.out.strip())
+    wait_for_event(run, Progress)
+    paused = place.command("pause", "--lang", "en")
+    assert (paused.code, paused.out) == (0, "")
+    assert f"Run {run.id}: paused at epoch 1, batch " in paused.err
+    (entry,) = json.loads(place.command("runs", "--json").out)
+    assert entry["state"] == "paused"
+    assert place.command("pause", "--lang", "en").err.endswith("is paused already.\n")
+    changed = place.command("set", run.id, "--lr", "0,01", "--epochs", "2", "--lang", "en")
+    assert changed.code == 0
+    assert f"Run {run.id}: learning rate 0.01, 2 epochs, after epoch 1, batch " in changed.err
+    assert place.command("set", run.id, "--lang", "en").code == 2
+    assert place.command("set", run.id, "--epochs", "0", "--lang", "en").code == 2
+    goes_on = place.command("resume", run.id, "--lang", "en")
+    assert (goes_on.code, goes_on.err) == (0, f"Run {run.id}: goes on.\n")
+    assert place.command("wait", run.id).code == 0
+    told = [event for event in all_events(run) if isinstance(event, SettingsChanged)]
+    assert [event.paused for event in told] == [True, None, False]
+    assert len({(event.epoch, event.step) for event in told}) == 1
+    assert "done, changed" in place.command("runs", "--lang", "en").out
+    refused = place.command("resume", run.id, "--no-ui", "--lang", "en")
+    assert refused.code == 1
+    assert f"mnist-tui resume {run.id} --epochs N" in refused.err
+    longer = place.fork("resume", "--epochs", "3", "--no-ui", "--lang", "en")
+    assert longer.wait() == 0
+    assert longer.out.startswith("Epoch 3/3, Loss: ")
+    assert place.command("set", "--lr", "1").code == 1  # nothing is in progress
