@@ -1,0 +1,62 @@
+"""Runs with a name, and stopping several: what is decided without a process that trains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from core.runs.directory import Run
+from core.runs.record import State
+from core.worker.detach import StopSignals
+from tests.core.runs.run_files import claim, new_run, write
+from tests.recorded import started
+from tui_app.console import job_commands, training_command
+
+
+def test_a_run_that_cannot_be_stopped_keeps_no_other_from_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = [new_run(tmp_path) for _ in range(3)]
+    for run in runs:
+        claim(run)
+    (runs[0].path / "stop").mkdir()  # stands for another user's folder
+    assert job_commands.stop(tmp_path, None, every=True, waits=False) == 1
+    assert [(run.path / "stop").is_file() for run in runs] == [False, True, True]
+    said = capsys.readouterr().err
+    assert f"cannot write to {runs[0].path}" in said
+    assert f"{runs[0].id} will stop" not in said
+
+
+def states(*found: State) -> Callable[[Run], State]:
+    """Return a stand-in for `Run.state`, which has the last of these states for ever."""
+
+    def look(_run: Run) -> State:
+        nonlocal newest
+        newest = next(rest, newest)
+        return newest
+
+    rest: Iterator[State] = iter(found)
+    newest = found[0]
+    return look
+
+
+def test_a_named_run_that_crashes_between_two_looks_is_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = new_run(tmp_path)
+    write(run, started(run.config()))
+    claim(run, lives=False)
+    trained: list[str] = []
+
+    def carry_out(run: Run, _signals: StopSignals, *, json: bool) -> int:
+        trained.append(run.id)
+        return 0
+
+    monkeypatch.setattr(StopSignals, "install", lambda _self: None)
+    monkeypatch.setattr(job_commands, "_obtain", lambda *_: (run, False))
+    monkeypatch.setattr(training_command, "carry_out", carry_out)
+    monkeypatch.setattr(Run, "state", states("running", "crashed"))
+    assert job_commands.train_named(tmp_path, "job", {}, json=False) == 0
+    assert trained == [run.id]
