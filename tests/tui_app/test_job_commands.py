@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -29,25 +28,13 @@ def test_a_run_that_cannot_be_stopped_keeps_no_other_from_it(
     assert f"{runs[0].id} will stop" not in said
 
 
-def states(*found: State) -> Callable[[Run], State]:
-    """Return a stand-in for `Run.state`, which has the last of these states for ever."""
-
-    def look(_run: Run) -> State:
-        nonlocal newest
-        newest = next(rest, newest)
-        return newest
-
-    rest: Iterator[State] = iter(found)
-    newest = found[0]
-    return look
-
-
 def test_a_named_run_that_crashes_between_two_looks_is_gone_on_with(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = new_run(tmp_path)
     write(run, started(run.config()))
     claim(run, lives=False)
+    found: list[State] = ["crashed", "running"]
     trained: list[str] = []
 
     def carry_out(run: Run, _signals: StopSignals, *, json: bool) -> int:
@@ -57,6 +44,6 @@ def test_a_named_run_that_crashes_between_two_looks_is_gone_on_with(
     monkeypatch.setattr(StopSignals, "install", lambda _self: None)
     monkeypatch.setattr(job_commands, "_obtain", lambda *_: (run, False))
     monkeypatch.setattr(training_command, "carry_out", carry_out)
-    monkeypatch.setattr(Run, "state", states("running", "crashed"))
+    monkeypatch.setattr(Run, "state", lambda _run: found.pop() if len(found) > 1 else found[0])
     assert job_commands.train_named(tmp_path, "job", {}, json=False) == 0
     assert trained == [run.id]
