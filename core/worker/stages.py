@@ -134,6 +134,8 @@ class _CoreWatch:
         self._emit = emit
         self._should_stop = should_stop
         self._epoch, self._step = started.epoch, started.step
+        if started.step == started.steps_per_epoch:
+            self._epoch, self._step = started.epoch + 1, 0
 
     def see(self, event: Event) -> None:
         """Keep track of where the training is."""
@@ -144,9 +146,12 @@ class _CoreWatch:
         self._step += 1
         fewer = self._watch.after_batch()
         if fewer is not None:
-            text = N_("other processes take its cores, which slows it down: {threads} threads would be faster")
+            text = N_("other processes take its cores, which slows it down: --threads {threads} would be faster")
             if self._may_change:
-                text = N_("other processes take its cores: it goes on with {threads} of its threads")
+                text = N_(
+                    "other processes take its cores: "
+                    "it goes on with {threads} of its threads, and stands for no other run"
+                )
                 torch.set_num_threads(fewer)
                 self._emit(SettingsChanged(epoch=self._epoch, step=self._step, threads=fewer))
             self._emit(Notice(message=Message(text, {"threads": fewer})))
