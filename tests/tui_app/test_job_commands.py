@@ -1,7 +1,8 @@
-"""Runs with a name, and stopping several: what is decided without a process that trains."""
+"""Runs with a name, waiting for runs and stopping them: what is decided without a process that trains."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from core.runs.directory import Run
 from core.runs.record import State
 from core.worker.detach import StopSignals
-from tests.core.runs.run_files import claim, new_run, write
+from tests.core.runs.run_files import ELSEWHERE, claim, new_run, write
 from tests.recorded import started
 from tui_app.console import job_commands, training_command
 
@@ -47,3 +48,15 @@ def test_a_named_run_that_crashes_between_two_looks_is_gone_on_with(
     monkeypatch.setattr(Run, "state", lambda _run: found.pop() if len(found) > 1 else found[0])
     assert job_commands.train_named(tmp_path, "job", {}, json=False) == 0
     assert trained == [run.id]
+
+
+def test_who_waits_for_a_silent_run_says_so_once_and_gives_up_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = new_run(tmp_path)
+    write(run, started(run.config()))
+    os.utime(claim(run, **ELSEWHERE), (1.0, 1.0))
+    monkeypatch.setattr(training_command, "GIVE_UP_S", 0.5)
+    for wait in (lambda: job_commands.wait([run]), lambda: training_command.follow(run, json=False)):
+        assert wait() == os.EX_TEMPFAIL
+        assert capsys.readouterr().err.count("No sign of the process") == 1
