@@ -107,7 +107,7 @@ def carry_out(run: Run, signals: StopSignals, *, json: bool) -> int:
 
 
 class Watch:
-    """The view of a run that one has who waits for its end."""
+    """A run in the eyes of one who waits for its end."""
 
     def __init__(self, run: Run, note: Callable[[str], None]) -> None:
         self._run = run
