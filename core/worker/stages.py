@@ -57,9 +57,7 @@ def _train_and_test(run: Run, held: Held, emit: Emit, should_stop: Callable[[], 
         source.check_unchanged(run.path, config.model)
     acceleration.keep_freed_memory()
     device = devices.resolve(config.device)
-    num_threads = threads.for_run(run, config)
-    if num_threads != torch.get_num_threads():  # setting it changes how MKL uses them, even to the same number
-        torch.set_num_threads(num_threads)
+    _use_threads(threads.for_run(run, config))
 
     # Stage 1: the data
     dataset = split_and_permute.prepared(_load_data(config, emit, should_stop), config)
@@ -89,37 +87,27 @@ def _train_and_test(run: Run, held: Held, emit: Emit, should_stop: Callable[[], 
     if remark is not None:
         emit(Notice(message=remark))
     watch = _CoreWatch(config, started, emit, should_stop)
-    for event in train(
-        network,
-        dataset,
-        config,
-        device,
-        resume_from=checkpoint,
-        save=save,
-        should_stop=watch,
-    ):
+    for event in train(network, dataset, config, device, resume_from=checkpoint, save=save, should_stop=watch):
         if isinstance(event, RunEnded):
             return event
         watch.see(event)
         emit(event)
 
     # Stage 3: the test
-    images = normalise(dataset.test_images.to(device), dataset)
-    equivalent = acceleration.fast_equivalent(network, device, exact=config.exact)
-    evaluation = evaluate(equivalent, images, dataset.test_labels.to(device), evaluation_batch_size(config))
+    evaluation = _test(network, dataset, config, device)
     emit(_evaluated(evaluation, dataset))
     held.look()
     source.record(run.path, own_source or {})  # with the modules that were imported meanwhile
     try:
         _save_results(run, held.attempt, network, evaluation)
     except OSError as error:
-        # Not `done`: the last checkpoint is there, and resuming tests again and saves what is missing.
-        return RunEnded(
-            status="failed",
-            message=Message("the predictions and weights could not be saved: {reason}", {"reason": reason(error)}),
-            advice=Message("Free some disk space, then resume the run."),
-        )
+        return _unsaved(error)
     return _done(evaluation, remark)
+
+
+def _use_threads(number: int) -> None:
+    if number != torch.get_num_threads():  # setting it changes how MKL uses them, even to the same number
+        torch.set_num_threads(number)
 
 
 class _CoreWatch:
@@ -192,6 +180,13 @@ def _run_started(
     )
 
 
+def _test(network: torch.nn.Module, dataset: Dataset, config: RunConfig, device: torch.device) -> Evaluation:
+    """Test a trained network on the test images."""
+    images = normalise(dataset.test_images.to(device), dataset)
+    equivalent = acceleration.fast_equivalent(network, device, exact=config.exact)
+    return evaluate(equivalent, images, dataset.test_labels.to(device), evaluation_batch_size(config))
+
+
 def _evaluated(evaluation: Evaluation, dataset: Dataset) -> Evaluated:
     total = len(dataset.test_labels)
     return Evaluated(
@@ -200,6 +195,18 @@ def _evaluated(evaluation: Evaluation, dataset: Dataset) -> Evaluated:
         accuracy=evaluation.accuracy,
         test_loss=finite(evaluation.loss),
         confusion=evaluation.confusion(len(dataset.class_names)),
+    )
+
+
+def _unsaved(error: OSError) -> RunEnded:
+    """Return the end of a run whose results could not be saved.
+
+    It is not done: the last checkpoint is there, and resuming tests again and saves what is missing.
+    """
+    return RunEnded(
+        status="failed",
+        message=Message("the predictions and weights could not be saved: {reason}", {"reason": reason(error)}),
+        advice=Message("Free some disk space, then resume the run."),
     )
 
 
