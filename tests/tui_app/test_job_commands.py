@@ -57,6 +57,7 @@ def test_who_waits_for_a_silent_run_says_so_once_and_gives_up_in_the_end(
     write(run, started(run.config()))
     os.utime(claim(run, **ELSEWHERE), (1.0, 1.0))
     monkeypatch.setattr(training_command, "GIVE_UP_S", 0.5)
-    for wait in (lambda: job_commands.wait([run]), lambda: training_command.follow(run, json=False)):
-        assert wait() == os.EX_TEMPFAIL
-        assert capsys.readouterr().err.count("No sign of the process") == 1
+    assert job_commands.wait([run]) == os.EX_TEMPFAIL
+    assert capsys.readouterr().err.count("No sign of the process") == 1
+    assert training_command.follow(run, json=False) == os.EX_TEMPFAIL
+    assert capsys.readouterr().err.count("No sign of the process") == 1
