@@ -70,6 +70,24 @@ def disk_is_full(folder: Path) -> bool:
         return False
 
 
+def age_s(folder: Path, stamp: float) -> float | None:
+    """Return how long ago a time stamp of a file in a folder was given, by the clock that gave it; None if unknown.
+
+    Files are stamped by the file system, which may be on another host: its time is that of a file just written there.
+    """
+    probe = temporary_name(folder / "now")
+    try:
+        descriptor = create(probe)
+    except OSError:
+        return None
+    try:
+        return os.fstat(descriptor).st_mtime - stamp
+    finally:
+        os.close(descriptor)
+        with suppress(OSError):
+            probe.unlink()
+
+
 def replace(path: Path, content: bytes | memoryview) -> None:
     """Rewrite a file atomically and durably. Raises `OSError`.
 

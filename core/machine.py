@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
@@ -29,6 +30,11 @@ def cpu_name() -> str:
             if line.startswith("model name"):
                 return " ".join(line.partition(":")[2].split())
     return platform.processor() or platform.machine()
+
+
+def boot_id() -> str:
+    """Return what identifies this boot of the operating system; containers on one kernel share it."""
+    return _text(Path("/proc/sys/kernel/random/boot_id")).strip() or socket.gethostname()  # the latter if not Linux
 
 
 def usable_cores() -> int:

@@ -221,22 +221,21 @@ class Comparison(PlannedRuns):
             candidates = found.get(sameness.stands_for_key(part.config), [])
             best = max(candidates, key=lambda candidate: _usefulness(candidate[0]), default=None)
             if best is not None:
-                self._take(part, *best)
-
-    def _take(self, part: Part, summary: Summary, followed: FollowedRun) -> None:
-        part.followed = followed
-        if summary.state == "done":
-            part.state, part.reused = "done", True
-        elif summary.state in LIVE:
-            part.state, part.attempts_before = "running", part.followed.run.attempt - 1
-        elif summary.state == "diverged":
-            _leave_out(part, "diverged", _end_message(part.followed))
+                summary, part.followed = best
+                _take(part, part.followed, summary.state)
+                part.reused = part.state == "done"
 
     # The life of a run
 
     def _launch(self, part: Part) -> None:
         if part.followed is None:
             part.followed = FollowedRun(directory.create(self._runs_dir, part.config), keep_losses=False)
+        else:  # while it waited for room, another program may have gone on with it
+            state = part.followed.run.state()
+            part.followed.read()
+            _take(part, part.followed, state)
+            if part.state != "waiting":
+                return
         part.followed.run.withdraw_requests()
         part.attempts_before = part.followed.run.attempt
         part.process = launch_run(part.followed.run)
@@ -271,6 +270,16 @@ class Comparison(PlannedRuns):
             part.state = "stopped"
         else:
             _leave_out(part, "failed", Message("run {run} was stopped", {"run": followed.run.id}))
+
+
+def _take(part: Part, followed: FollowedRun, state: State) -> None:
+    """Take a run that exists as it is: to be started if it is neither finished nor in progress."""
+    if state == "done":
+        part.state = "done"
+    elif state in LIVE:
+        part.state, part.attempts_before, part.process = "running", followed.run.attempt - 1, None
+    elif state == "diverged":
+        _leave_out(part, "diverged", _end_message(followed))
 
 
 def _leave_out(part: Part, status: str, why: Message) -> None:

@@ -105,24 +105,25 @@ class StoredComparison(JobFolder):
 
     def standing(self) -> Standing:
         """Return how far the newest attempt has come; the default one if that is unknown."""
+        attempt = self.attempt
         try:
-            standing = msgspec.json.decode(files.read_small(self._standing_path, _MOST_READ), type=Standing)
+            content = files.read_small(self._standing_path(attempt), _MOST_READ)
+            standing = msgspec.json.decode(content, type=Standing)
         except (OSError, ValueError, RecursionError):
             return Standing()
-        return standing if standing.attempt == self.attempt else Standing()
+        return standing if standing.attempt == attempt else Standing()
 
     def keep(self, standing: Standing) -> None:
         """Save how far the comparison has come. Raises `OSError`."""
-        files.replace(self._standing_path, msgspec.json.encode(standing))
+        files.replace(self._standing_path(standing.attempt), msgspec.json.encode(standing))
 
     @property
     def is_in_progress(self) -> bool:
         """True if a process carries the comparison out, and has not written yet how it ended."""
         return self.is_at_work and self.standing().outcome == "none"
 
-    @property
-    def _standing_path(self) -> Path:
-        return self.path / "standing.json"
+    def _standing_path(self, attempt: int) -> Path:
+        return self.path / f"standing-{attempt:04d}.json"
 
 
 def store(runs_dir: Path, plan: Plan) -> StoredComparison:

@@ -200,7 +200,7 @@ class Run(JobFolder):
         if newest is None:
             if lease.is_held_by_older_version(self.path):
                 return "running", None
-            age_s = lease.age_s(self.path, created)
+            age_s = files.age_s(self.path, created)
             if age_s is None:  # who may not write here cannot tell, and must not wait for ever
                 return "silent", None
             return "starting" if age_s < _START_GRACE_S else "crashed", None

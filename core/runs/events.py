@@ -194,7 +194,7 @@ def decode(line: bytes) -> Event | None:
     """Return the event on a line; None if it is damaged or of a type unknown to this version."""
     try:
         return _decoder.decode(line)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError):
+    except (ValueError, RecursionError):
         return _newer_start(line)
 
 
@@ -205,7 +205,7 @@ def _newer_start(line: bytes) -> RunStarted | None:
         if raw.pop("type", "") != "run_started":
             return None
         return msgspec.convert({**raw, "config": stored_config(raw["config"]).config}, RunStarted)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError, LookupError, AttributeError):
+    except (ValueError, RecursionError, LookupError, AttributeError):
         return None
 
 

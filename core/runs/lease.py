@@ -24,7 +24,7 @@ from typing import Literal
 
 import msgspec
 
-from core import files
+from core import files, machine
 from core.messages import N_, Problem, reason
 from core.runs.provenance import Provenance, provenance
 
@@ -35,7 +35,6 @@ _WATCH_S = 1.5 * RENEWAL_S
 """Seconds for which an old lease is watched before it is taken over: a clock that was set may make it look old."""
 _WRITING_S = 1.0
 """Seconds for which a start waits for a lease that is being written."""
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _ATTEMPT = re.compile(r"attempt-(\d{4,12})\.json")
 
 Vitality = Literal["alive", "silent", "gone"]
@@ -58,7 +57,12 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_of_this_boot(self) -> bool:
-        return self.boot_id == boot_id()
+        return self.boot_id == machine.boot_id()
+
+    @property
+    def lock_tells(self) -> bool:
+        """True if the lock says for certain whether the process lives."""
+        return self.locked and self.is_of_this_boot
 
 
 class Sign(msgspec.Struct, frozen=True):
@@ -82,7 +86,8 @@ def path(run_dir: Path) -> Path:
 def read(run_dir: Path) -> Lease | None:
     """Return the newest attempt's lease; None if there is none, or what is there is none.
 
-    That a lease cannot be read proves no death: it is returned as an unknown process's, of which only its age tells.
+    One that cannot be read proves no death: it is returned as an unknown process's, of which only its age tells. One
+    that is damaged is returned while it is locked.
     """
     try:
         attempt = _newest(run_dir)
@@ -92,29 +97,29 @@ def read(run_dir: Path) -> Lease | None:
         return None
     if status.st_size == 0 or not stat.S_ISREG(status.st_mode):
         return None
+    unknown = Lease(attempt=attempt, token="", host="?", boot_id="", pid=0, started=0.0, locked=False)
     try:
         lease = msgspec.json.decode(files.read_small(own), type=Lease)
+        if lease.attempt == attempt:
+            return lease
     except OSError as error:
-        unknown = Lease(attempt=attempt, token="", host="?", boot_id="", pid=0, started=0.0, locked=False)
         return unknown if error.errno is not None else None  # else it is too large for a lease
     except (ValueError, RecursionError):
-        lease = None
-    if lease is not None and lease.attempt == attempt:
-        return lease
-    damaged = Lease(attempt=attempt, token="", host="?", boot_id=boot_id(), pid=0, started=0.0, locked=True)
-    return damaged if sign(run_dir, damaged).vitality == "alive" else None  # the lock can still tell
+        pass
+    damaged = msgspec.structs.replace(unknown, boot_id=machine.boot_id(), locked=True)
+    return damaged if sign(run_dir, damaged).vitality == "alive" else None
 
 
 def sign(run_dir: Path, lease: Lease) -> Sign:
     """Look for a sign of life of the process that a lease names."""
     try:
         with files.open_regular(_attempt_path(run_dir, lease.attempt)) as file:
-            if lease.locked and lease.is_of_this_boot:
+            if lease.lock_tells:
                 return Sign("alive" if _is_locked(file.fileno()) else "gone")
             renewed = os.fstat(file.fileno()).st_mtime
     except OSError:
         return Sign("silent")
-    age = age_s(run_dir, renewed)
+    age = files.age_s(run_dir, renewed)
     # A stamp in the future is of before the clock was set back: it says nothing until the next renewal.
     is_alive = age is not None and -RENEWAL_S < age < LEASE_S
     return Sign("alive" if is_alive else "silent", age)
@@ -123,7 +128,7 @@ def sign(run_dir: Path, lease: Lease) -> Sign:
 def is_certain(run_dir: Path) -> bool:
     """Tell if the lock says whether a run's newest process lives; else a start waits for its lease to run out."""
     lease = read(run_dir)
-    return lease is None or (lease.locked and lease.is_of_this_boot)
+    return lease is None or lease.lock_tells
 
 
 def newest_attempt(run_dir: Path) -> int:
@@ -141,32 +146,6 @@ def is_held_by_older_version(run_dir: Path) -> bool:
             return _is_locked(file.fileno())
     except OSError:
         return False
-
-
-def age_s(folder: Path, stamp: float) -> float | None:
-    """Return how long ago a time stamp of a file in a folder was given, by the clock that gave it; None if unknown.
-
-    Files are stamped by the file system, which may be on another host: its time is that of a file just written there.
-    """
-    probe = files.temporary_name(folder / "now")
-    try:
-        descriptor = files.create(probe)
-    except OSError:
-        return None
-    try:
-        return os.fstat(descriptor).st_mtime - stamp
-    finally:
-        os.close(descriptor)
-        with suppress(OSError):
-            probe.unlink()
-
-
-def boot_id() -> str:
-    """Return what identifies this boot of the operating system; containers on one kernel share it."""
-    try:
-        return _BOOT_ID.read_text(encoding="ascii").strip()
-    except (OSError, ValueError):
-        return socket.gethostname()  # not Linux
 
 
 class Held:
@@ -261,7 +240,7 @@ def _wait_for_end(run_dir: Path, attempt: int, tell: Callable[[float], None]) ->
     seen, since = _renewed(run_dir, attempt), time.monotonic()
     while (found := sign(run_dir, lease)).vitality != "gone":
         waited_s = time.monotonic() - since
-        if (lease.locked and lease.is_of_this_boot) or _renewed(run_dir, attempt) != seen:
+        if lease.lock_tells or _renewed(run_dir, attempt) != seen:
             raise already
         left_s = max(_WATCH_S - waited_s, LEASE_S - max(waited_s, found.age_s or 0.0))
         if left_s <= 0:
@@ -283,7 +262,7 @@ def _claim(run_dir: Path, attempt: int) -> Held | None:
             attempt=attempt,
             token=secrets.token_hex(16),
             host=socket.gethostname(),
-            boot_id=boot_id(),
+            boot_id=machine.boot_id(),
             pid=os.getpid(),
             started=time.time(),
             locked=_lock(descriptor, own),  # first: who can read the lease finds it locked

@@ -6,6 +6,7 @@ import signal
 import sys
 from pathlib import Path
 
+from core.messages import Problem
 from core.runs.directory import Run
 from core.worker.carry_out import carry_out
 from core.worker.detach import StopSignals, redirect_output
@@ -36,7 +37,10 @@ def main() -> None:
         run = Run(Path(sys.argv[1]))
         redirect_output(run.log_path)
     signals.install()
-    carry_out(run, show=lambda _event: None, should_stop=signals)
+    try:
+        carry_out(run, show=lambda _event: None, should_stop=signals)
+    except Problem as problem:
+        sys.exit(str(problem))
 
 
 if __name__ == "__main__":

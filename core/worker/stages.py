@@ -7,9 +7,7 @@ import math
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
 
-import msgspec
 import torch
 
 from core import files
@@ -17,7 +15,7 @@ from core.catalogue import NUM_CLASSES
 from core.config import RunConfig
 from core.data import datasets, split_and_permute
 from core.data.datasets import Dataset
-from core.messages import N_, Message, Problem, reason
+from core.messages import Message, Problem, reason
 from core.networks import kept_tables, tabulate
 from core.networks.build import build_network
 from core.networks.macs import macs_per_image
@@ -25,9 +23,8 @@ from core.networks.own import source_of
 from core.networks.state import network_state
 from core.randomness import seed_all
 from core.runs import source
-from core.runs.control import NOTHING, Request
 from core.runs.directory import FollowedRun, Run
-from core.runs.events import Evaluated, Event, Notice, Progress, RunEnded, RunStarted, SettingsChanged, finite
+from core.runs.events import Evaluated, Event, Notice, RunEnded, RunStarted, finite
 from core.runs.formats import FORMAT
 from core.runs.lease import Held
 from core.runs.record import Record
@@ -36,18 +33,9 @@ from core.training.evaluation import Evaluation, evaluate, evaluation_batch_size
 from core.training.loop import Checkpoint, normalise, num_steps, train
 from core.training.trial import try_out
 from core.worker import threads
+from core.worker.helm import Helm, Inbox
 
 Emit = Callable[[Event], None]
-
-
-class Inbox(Protocol):
-    """What is asked of the process."""
-
-    def should_stop(self) -> bool: ...
-
-    def look(self) -> Request: ...
-
-    def take(self) -> Request: ...
 
 
 def train_and_test(run: Run, held: Held, emit: Emit, inbox: Inbox) -> RunEnded:
@@ -72,9 +60,7 @@ def _train_and_test(run: Run, held: Held, emit: Emit, inbox: Inbox) -> RunEnded:
         source.check_unchanged(run.path, config.model)
     acceleration.keep_freed_memory()
     device = devices.resolve(config.device)
-    num_threads = threads.for_run(run, config, past.threads)
-    if num_threads != torch.get_num_threads():  # setting it changes how MKL uses them, even to the same number
-        torch.set_num_threads(num_threads)
+    _use_threads(threads.for_run(run, config, past.threads))
 
     # Stage 1: the data
     dataset = split_and_permute.prepared(_load_data(config, emit, inbox.should_stop), config)
@@ -103,110 +89,27 @@ def _train_and_test(run: Run, held: Held, emit: Emit, inbox: Inbox) -> RunEnded:
     emit(started)
     if remark is not None:
         emit(Notice(message=remark))
-    helm = _Helm(started, past, emit, inbox)
-    for event in train(
-        network,
-        dataset,
-        helm.take(),
-        device,
-        resume_from=checkpoint,
-        save=save,
-        look=helm.look,
-    ):
+    helm = Helm(started, past, emit, inbox)
+    for event in train(network, dataset, helm.take(), device, resume_from=checkpoint, save=save, look=helm.look):
         if isinstance(event, RunEnded):
             return event
         emit(helm.marked(event))
 
     # Stage 3: the test
-    images = normalise(dataset.test_images.to(device), dataset)
-    equivalent = acceleration.fast_equivalent(network, device, exact=config.exact)
-    evaluation = evaluate(equivalent, images, dataset.test_labels.to(device), evaluation_batch_size(config))
+    evaluation = _test(network, dataset, config, device)
     emit(_evaluated(evaluation, dataset))
     held.look()
     source.record(run.path, own_source or {})  # with the modules that were imported meanwhile
     try:
         _save_results(run, held.attempt, network, evaluation)
     except OSError as error:
-        # Not `done`: the last checkpoint is there, and resuming tests again and saves what is missing.
-        return RunEnded(
-            status="failed",
-            message=Message("the predictions and weights could not be saved: {reason}", {"reason": reason(error)}),
-            advice=Message("Free some disk space, then resume the run."),
-        )
+        return _unsaved(error)
     return _done(evaluation, remark)
 
 
-class _Helm:
-    """What steers a training: what is asked of it now, what was before its checkpoint, and the cores that it has.
-
-    It gives up threads whose cores other processes have taken; those that were asked for, or that a comparison's runs
-    have in common, are kept.
-    """
-
-    def __init__(self, started: RunStarted, past: Record, emit: Emit, inbox: Inbox) -> None:
-        config = started.config
-        self._started = started
-        self._watch = threads.CoreWatch(started.threads if started.device == "cpu" else 1)
-        self._may_change = not (config.threads or config.exact)
-        self._emit = emit
-        self._inbox = inbox
-        self._changed = past.settings_at(started.epoch, started.step)
-        self._to_repeat = past.changes_after(started.epoch, started.step)
-        self._is_repeating = False
-
-    def take(self) -> RunConfig:
-        """Return the settings to begin with: as they were then, or as a resumption asks for them."""
-        asked = self._inbox.take()
-        epoch, step = self._started.epoch, self._started.step
-        epochs = None if asked.epochs is None else max(asked.epochs, epoch)
-        if asked.lr is not None or epochs is not None:
-            self._emit(self.marked(SettingsChanged(epoch=epoch, step=step, lr=asked.lr, epochs=epochs)))
-            self._supersede(asked)
-        return msgspec.structs.replace(self._started.config, **self._changed)
-
-    def look(self, epoch: int, step: int) -> Request:
-        """Return what is asked for after a batch. Raises `Lost`."""
-        self._give_up_threads(epoch, step)
-        self._is_repeating = bool(self._to_repeat) and _position(self._to_repeat[0]) <= (epoch, step)
-        if self._is_repeating:
-            again = self._to_repeat.pop(0)
-            return Request(stop=self._inbox.should_stop(), lr=again.lr, epochs=again.epochs)
-        asked = self._inbox.look()
-        self._supersede(asked)
-        return asked
-
-    def marked(self, event: Event) -> Event:
-        """Return an event of the training with what only its past tells: which settings were changed."""
-        if isinstance(event, SettingsChanged):
-            values = {"lr": event.lr, "epochs": event.epochs}
-            self._changed |= {name: value for name, value in values.items() if value is not None}
-            return msgspec.structs.replace(event, repeated=self._is_repeating)
-        if isinstance(event, Progress) and self._changed:
-            return msgspec.structs.replace(event, **self._changed)
-        return event
-
-    def _supersede(self, asked: Request) -> None:
-        """Forget the changes to repeat of settings that are asked for anew."""
-        if not self._to_repeat or asked is NOTHING:
-            return
-        new = {name: None for name in ("lr", "epochs") if getattr(asked, name) is not None}
-        kept = [msgspec.structs.replace(each, **new) for each in self._to_repeat]
-        self._to_repeat = [each for each in kept if each.lr is not None or each.epochs is not None]
-
-    def _give_up_threads(self, epoch: int, step: int) -> None:
-        fewer = self._watch.after_batch()
-        if fewer is None:
-            return
-        text = N_("other processes take its cores, which slows it down: {threads} threads would be faster")
-        if self._may_change:
-            text = N_("other processes take its cores: it goes on with {threads} of its threads")
-            torch.set_num_threads(fewer)
-            self._emit(SettingsChanged(epoch=epoch, step=step, threads=fewer))
-        self._emit(Notice(message=Message(text, {"threads": fewer})))
-
-
-def _position(change: SettingsChanged) -> tuple[int, int]:
-    return change.epoch, change.step
+def _use_threads(number: int) -> None:
+    if number != torch.get_num_threads():  # setting it changes how MKL uses them, even to the same number
+        torch.set_num_threads(number)
 
 
 def _past(run: Run, held: Held) -> Record:
@@ -251,6 +154,13 @@ def _run_started(
     )
 
 
+def _test(network: torch.nn.Module, dataset: Dataset, config: RunConfig, device: torch.device) -> Evaluation:
+    """Test a trained network on the test images."""
+    images = normalise(dataset.test_images.to(device), dataset)
+    equivalent = acceleration.fast_equivalent(network, device, exact=config.exact)
+    return evaluate(equivalent, images, dataset.test_labels.to(device), evaluation_batch_size(config))
+
+
 def _evaluated(evaluation: Evaluation, dataset: Dataset) -> Evaluated:
     total = len(dataset.test_labels)
     return Evaluated(
@@ -259,6 +169,18 @@ def _evaluated(evaluation: Evaluation, dataset: Dataset) -> Evaluated:
         accuracy=evaluation.accuracy,
         test_loss=finite(evaluation.loss),
         confusion=evaluation.confusion(len(dataset.class_names)),
+    )
+
+
+def _unsaved(error: OSError) -> RunEnded:
+    """Return the end of a run whose results could not be saved.
+
+    It is not done: the last checkpoint is there, and resuming tests again and saves what is missing.
+    """
+    return RunEnded(
+        status="failed",
+        message=Message("the predictions and weights could not be saved: {reason}", {"reason": reason(error)}),
+        advice=Message("Free some disk space, then resume the run."),
     )
 
 

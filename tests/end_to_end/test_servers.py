@@ -95,19 +95,7 @@ def test_a_batch_system_s_warning_saves_a_checkpoint_and_asks_to_be_tried_again(
     number: signal.Signals, place: Place
 ) -> None:
     """The same line in a job script starts the run, goes on with it, and says that it is done."""
-    command = (
-        "--name",
-        "my-job",
-        "--dataset",
-        "sample",
-        "--threads",
-        "1",
-        "--lang",
-        "en",
-        "--model",
-        place.slow,
-        *OPTIONS,
-    )
+    command = ("--name", "my-job", *JOB, "--model", place.slow)
     job = place.fork(*command, PAUSE="0.02")
     run = place.run()
     wait_for_event(run, Progress, lambda event: event.step > 3)
@@ -129,19 +117,7 @@ def test_a_batch_system_s_warning_saves_a_checkpoint_and_asks_to_be_tried_again(
 
 
 def test_of_two_jobs_of_one_name_one_trains_and_both_get_its_lines(place: Place) -> None:
-    command = (
-        "--name",
-        "one",
-        "--dataset",
-        "sample",
-        "--threads",
-        "1",
-        "--lang",
-        "en",
-        "--model",
-        place.slow,
-        *OPTIONS,
-    )
+    command = ("--name", "one", *JOB, "--model", place.slow)
     jobs = [place.fork(*command, PAUSE="0.01") for _ in range(2)]
     assert [job.wait() for job in jobs] == [0, 0]
     assert jobs[0].out == jobs[1].out != ""

@@ -69,7 +69,9 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.startswith("mnist-tui 0.")
 
 
-@pytest.mark.parametrize("command", [("--no-ui",), ("resume", "rn1-0001", "--no-ui"), ("compare", "--seeds", "1")])
+@pytest.mark.parametrize(
+    "command", [("--no-ui",), ("--detach",), ("resume", "rn1-0001", "--no-ui"), ("compare", "--seeds", "1")]
+)
 def test_only_the_first_of_several_processes_trains(
     finished: Path, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

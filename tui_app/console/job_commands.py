@@ -13,12 +13,13 @@ from core.config import RunConfig
 from core.messages import N_, InvalidSetting, Problem
 from core.runs import directory, names, resumption
 from core.runs.directory import Run
+from core.runs.job_folder import JobFolder
 from core.runs.record import LIVE, RESUMABLE, UNENDED, State
 from core.worker.detach import StopSignals
 from core.worker.launch import launch_run
 from tui_app import terminal, wording
 from tui_app.console import training_command
-from tui_app.console.training_command import EXIT_CODES, gone, is_given_up
+from tui_app.console.training_command import EXIT_CODES, Watch
 from tui_app.i18n import _, ngettext, say
 
 _LOOK_S = 0.25
@@ -38,19 +39,19 @@ def train_named(runs_dir: Path, name: str, settings: dict[str, Any], *, json: bo
     signals.install()
     run, is_new = _obtain(runs_dir, name, settings)
     while True:
-        if is_new or run.state() in _GOES_ON:
+        state = run.state()
+        if is_new or state in _GOES_ON:
             is_new = False
             run.withdraw_requests()
             code = training_command.carry_out(run, signals, json=json)
             if run.state() not in LIVE:
                 return code  # else another process was faster
-        elif run.state() not in LIVE:
-            state = wording.state_name(run.state())
-            print(_("{name} is run {run}: {state}.").format(name=name, run=run.id, state=state), file=sys.stderr)
+        elif state not in LIVE:
+            _note(_("{name} is run {run}: {state}.").format(name=name, run=run.id, state=wording.state_name(state)))
             return training_command.follow(run, json=json)
         else:
             text = _("{name} is run {run}, which another process trains: its lines follow.")
-            print(text.format(name=name, run=run.id), file=sys.stderr)
+            _note(text.format(name=name, run=run.id))
             code = training_command.follow(run, json=json, while_in=LIVE, should_stop=signals)
             if signals.received is not None:
                 return signals.exit_code
@@ -60,6 +61,8 @@ def train_named(runs_dir: Path, name: str, settings: dict[str, Any], *, json: bo
 
 def train_detached(runs_dir: Path, name: str, settings: dict[str, Any]) -> int:
     """Start a run, or go on with the one of this name, in the background, and print its id; return the exit code."""
+    if not name and training_command.leaves_it_to_the_first():
+        return 0
     run, is_new = _obtain(runs_dir, name, settings)
     if is_new or run.state() in _GOES_ON:
         run.withdraw_requests()
@@ -70,28 +73,21 @@ def train_detached(runs_dir: Path, name: str, settings: dict[str, Any]) -> int:
 
 def wait(runs: Sequence[Run]) -> int:
     """Wait until the runs have ended, print how, and return the exit code of the first that is not done."""
-    left = {run.id: run for run in runs}
-    identities = {run.id: run.identity for run in runs}
+    left = [(run, Watch(run, _note)) for run in runs]
     ended: dict[str, State] = {}
-    silent_since: dict[str, float] = {}
     while left:
-        for run in list(left.values()):
-            state = run.state()
-            if run.identity != identities[run.id]:
-                print(f"mnist-tui: {say(gone(run))}", file=sys.stderr)
+        for run, watch in list(left):
+            try:
+                state = watch.look().state
+            except Problem as problem:
+                _note(f"mnist-tui: {say(problem)}")
                 ended[run.id] = "unreadable"
-                del left[run.id]
-                continue
-            if state != "silent":
-                silent_since.pop(run.id, None)
-            elif run.id not in silent_since:
-                silent_since[run.id] = time.monotonic()
-                print(_("No sign of the process of run {run}: waiting.").format(run=run.id), file=sys.stderr)
-            in_progress = state in UNENDED or (state == "unreadable" and run.is_at_work)
-            if not in_progress or is_given_up(silent_since.get(run.id)):
+            else:
+                if _is_in_progress(run, state) and not watch.gives_up(state):
+                    continue
                 ended[run.id] = state
-                del left[run.id]
                 print(f"{run.id} {wording.state_name(state)}", flush=True)
+            left.remove((run, watch))
         if left:
             time.sleep(_LOOK_S)
     codes = [EXIT_CODES.get(ended[run.id], 1) for run in runs]
@@ -104,33 +100,51 @@ def stop(runs_dir: Path, run_id: str | None, *, every: bool, waits: bool) -> int
     Without an id it is the one in progress. Raises `Problem` if that is not one.
     """
     comparisons = stored.in_progress(runs_dir) if every and run_id is None else []
-    for comparison in comparisons:  # first: they would start their next runs
-        comparison.request_stop()
+    stopping = list(filter(_ask_to_stop, comparisons))  # first: they would start their next runs
     if run_id is not None:
         runs = [directory.find(runs_dir, run_id)]
         if runs[0].state() not in UNENDED | {"unreadable"}:
-            print(_("Run {run} is not in progress.").format(run=run_id), file=sys.stderr)
+            _note(_("Run {run} is not in progress.").format(run=run_id))
             return 0
     else:
         listed = [(Run(runs_dir / each.id), each.state) for each in directory.Listing(runs_dir).read()]
-        runs = [run for run, state in listed if state in UNENDED or (state == "unreadable" and run.is_at_work)]
+        runs = [run for run, state in listed if _is_in_progress(run, state)]
         if not runs and not comparisons:
-            print(_("No run is in progress."), file=sys.stderr)
+            _note(_("No run is in progress."))
             return 0
         if len(runs) > 1 and not every:
             ids = ", ".join(run.id for run in runs)
             raise InvalidSetting("run", "several runs are in progress: {runs}: name one, or add --all", runs=ids)
-    for run in runs:
-        run.request_stop()
-        print(_("Run {run} will stop at its next batch.").format(run=run.id), file=sys.stderr)
-    if comparisons:
-        text = ngettext("{count} comparison will stop.", "{count} comparisons will stop.", len(comparisons))
-        print(text.format(count=len(comparisons)), file=sys.stderr)
+    asked = list(filter(_ask_to_stop, runs))
+    for run in asked:
+        _note(_("Run {run} will stop at its next batch.").format(run=run.id))
+    if stopping:
+        text = ngettext("{count} comparison will stop.", "{count} comparisons will stop.", len(stopping))
+        _note(text.format(count=len(stopping)))
     if waits:
-        wait(runs)
-        while any(comparison.is_at_work for comparison in comparisons):
+        wait(asked)
+        while any(comparison.is_at_work for comparison in stopping):
             time.sleep(_LOOK_S)
-    return 0
+    return int(len(asked) + len(stopping) < len(runs) + len(comparisons))
+
+
+def _ask_to_stop(job: JobFolder) -> bool:
+    """Ask a process to stop; if that is not possible, as with another user's, say why and return False."""
+    try:
+        job.request_stop()
+    except Problem as problem:
+        _note(f"mnist-tui: {say(problem)}")
+        return False
+    return True
+
+
+def _is_in_progress(run: Run, state: State) -> bool:
+    """Tell if a process may train a run in this state, or is known to train one whose settings are damaged."""
+    return state in UNENDED or (state == "unreadable" and run.is_at_work)
+
+
+def _note(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 def _obtain(runs_dir: Path, name: str, settings: dict[str, Any]) -> tuple[Run, bool]:

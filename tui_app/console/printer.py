@@ -85,7 +85,7 @@ class Printer:
         text = i18n.say(event.message)
         if event.fraction is not None and self._status.has_bar:
             self._status.draw(f"{text} {bar(event.fraction)} {i18n.percent(event.fraction, 0)}")
-        elif text not in self._said:  # a full disk is reported again at every checkpoint
+        elif text not in self._said:  # without a bar, the progress of a download is a line, once
             self._said.add(text)
             self.note(text)
 

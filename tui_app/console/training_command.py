@@ -12,7 +12,7 @@ from core.config import RunConfig
 from core.messages import N_, Message, Problem, reason
 from core.runs import control, directory
 from core.runs.control import NOTHING, Request
-from core.runs.directory import Run
+from core.runs.directory import Run, Summary
 from core.runs.record import UNENDED, State
 from core.worker.detach import StopSignals, redirect_output
 from tui_app import i18n, terminal
@@ -109,14 +109,31 @@ def carry_out(run: Run, signals: StopSignals, *, json: bool) -> int:
     return _code(printer, EXIT_CODES[ended.status])
 
 
-def gone(run: Run) -> Problem:
-    """Return what to raise once a run's folder was deleted, or another run has taken its place."""
-    return Problem("the folder of run {run} was deleted", run=run.id)
+class Watch:
+    """A run in the eyes of one who waits for its end."""
 
+    def __init__(self, run: Run, note: Callable[[str], None]) -> None:
+        self._run = run
+        self._note = note
+        self._identity = run.identity
+        self._silent_since: float | None = None
 
-def is_given_up(silent_since: float | None) -> bool:
-    """Tell if a run without a sign since then, on the monotonic clock, is waited for no longer."""
-    return silent_since is not None and time.monotonic() - silent_since > GIVE_UP_S
+    def look(self) -> Summary:
+        """Return the run's summary. Raises `Problem` once its folder was deleted, or another run is in its place."""
+        summary = self._run.summary()
+        if self._run.identity != self._identity:
+            raise Problem("the folder of run {run} was deleted", run=self._run.id)
+        return summary
+
+    def gives_up(self, state: State) -> bool:
+        """Tell if a run in this state has been silent for too long; note when it falls silent."""
+        if state != "silent":
+            self._silent_since = None
+            return False
+        if self._silent_since is None:
+            self._silent_since = time.monotonic()
+            self._note(_("No sign of the process of run {run}: waiting.").format(run=self._run.id))
+        return time.monotonic() - self._silent_since > GIVE_UP_S
 
 
 def _code(printer: Printer, code: int) -> int:
@@ -148,13 +165,10 @@ def follow(
     """
     printer = Printer(run.id, terminal.output(), sys.stderr, json=json)
     reader = run.reader()
-    identity = run.identity
-    silent_since: float | None = None
+    watch = Watch(run, printer.note)
     while True:
-        summary = run.summary()  # before reading, so that everything written before the end is read
+        summary = watch.look()  # before reading, so that everything written before the end is read
         state = summary.state
-        if run.identity != identity:
-            raise gone(run)
         if state == "unreadable" and summary.message is not None:
             raise Problem.of(summary.message)
         while events := reader.read_new():
@@ -162,12 +176,7 @@ def follow(
                 printer.show(event)
         if not printer.is_read:
             return _code(printer, 0)
-        if state != "silent":
-            silent_since = None
-        elif silent_since is None:
-            silent_since = time.monotonic()
-            printer.note(_("No sign of the process of run {run}: waiting.").format(run=run.id))
-        if state not in while_in or should_stop() or is_given_up(silent_since):
+        if watch.gives_up(state) or state not in while_in or should_stop():
             break
         time.sleep(_FOLLOW_INTERVAL_S)
     if state == "crashed":

@@ -19,6 +19,7 @@ from core.runs.directory import Run
 from core.runs.events import Progress, RunEnded, encode
 from core.training import settle
 from tests.core.comparing.finished_runs import SETTINGS, config_of, finished, record, write
+from tests.core.runs import run_files
 from tests.core.runs.run_files import claim
 from tests.core.training.sample_runs import carried_out
 from tests.recorded import started
@@ -191,6 +192,26 @@ def test_a_run_in_progress_is_waited_for_and_taken_over_when_its_process_dies(
     claim(run, lives=False)
     assert made.advance()
     assert [process.run.id for process in launched] == [run.id]
+
+
+def test_a_run_that_another_program_went_on_with_before_there_was_room_is_not_started_again(
+    tmp_path: Path, launched: list[Worked]
+) -> None:
+    parts = [Part(model, config_of(model, 0)) for model in ("RN_1", "RN_2")]
+    other = directory.create(tmp_path, parts[1].config)
+    run_files.write(other, started(other.config()), RunEnded(status="stopped"))
+    made = Comparison(tmp_path, parts, at_once=1)
+    assert made.advance()
+    assert [process.run.id for process in launched] == ["rn1-0002"]
+    claim(other)
+    launched[0].code = 0
+    write(launched[0].run, started(parts[0].config), RunEnded(status="done"))
+    assert made.advance()
+    assert [part.state for part in made.parts] == ["done", "running"]
+    run_files.write(other, RunEnded(status="done"))
+    assert not made.advance()
+    assert [part.state for part in made.parts] == ["done", "done"]
+    assert len(launched) == 1
 
 
 def test_no_more_at_once_than_there_is_room_for(tmp_path: Path, launched: list[Worked]) -> None:

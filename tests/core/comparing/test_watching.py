@@ -13,7 +13,7 @@ from core.comparing import driver, stored, watching
 from core.comparing.stored import PartStanding, Plan, Standing, StoredComparison, make_plan
 from core.comparing.watching import WatchedComparison
 from core.messages import Problem
-from core.runs import directory
+from core.runs import directory, lease
 from tests.core.comparing.finished_runs import SETTINGS
 from tests.tui_app.fake_worker import HeldProcess, compare_without_processes
 
@@ -82,11 +82,22 @@ def test_one_that_is_asked_for_while_it_stops_goes_on(tmp_path: Path, monkeypatc
 def test_what_is_damaged_is_not_believed(written: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     compare_without_processes(monkeypatch)
     kept = stored.store(tmp_path, PLAN)
-    (kept.path / "standing.json").write_bytes(written)
+    (kept.path / "standing-0001.json").write_bytes(written)
     assert watching.in_progress(tmp_path) is None
     made = watching.begin(tmp_path, PLAN)
     assert to_end(made) == ["done"]
     assert len(made.finished) == 4
+
+
+def test_a_process_that_was_superseded_hides_nothing_of_the_newer_one(tmp_path: Path) -> None:
+    """It may have been halted between its last look at the lease and the replacement of its file."""
+    kept = stored.store(tmp_path, PLAN)
+    for attempt in (1, 2):
+        with lease.hold(kept.path) as held:
+            assert held.attempt == attempt
+    kept.keep(Standing(attempt=2, outcome="done"))
+    kept.keep(Standing(attempt=1, outcome="stopped"))
+    assert kept.standing().outcome == "done"
 
 
 def test_another_plan_cannot_be_slipped_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from core import machine
 from core.config import RunConfig
 from core.runs import directory, events, lease
 from core.runs.directory import Run
@@ -45,7 +46,7 @@ def claim(run: Run, *, lives: bool = True, **changes: Any) -> Path:
         attempt=attempts(run) + 1,
         token="token",
         host=socket.gethostname(),
-        boot_id=lease.boot_id(),
+        boot_id=machine.boot_id(),
         pid=os.getpid(),
         started=0.0,
         locked=True,

@@ -52,7 +52,7 @@ class Training:
     """Epoch, step and training time of the newest checkpoint."""
     clock: float = 1.0
     attempts: int = 0
-    """Times at which each process took over the run."""
+    """Number of processes so far."""
 
     def attempt(self) -> bool:
         """Train on from the checkpoint, and return whether the run can then be resumed."""

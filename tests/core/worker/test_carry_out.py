@@ -14,9 +14,10 @@ from core.config import Architecture
 from core.data.datasets import Dataset
 from core.networks import exam, kept_tables, tabulate
 from core.networks.build import build_network
-from core.runs import directory
+from core.runs import directory, lease
 from core.runs.events import Evaluated
 from core.worker.carry_out import carry_out
+from core.worker.launch import launch_run
 from tests.core.training.sample_runs import after_batches, carried_out, configuration, events_of
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -70,3 +71,10 @@ def test_a_device_that_is_not_there_is_named_with_what_is(tmp_path: Path) -> Non
     assert ended.status == "failed"
     assert "cuda:99" in str(ended.message)
     assert "cpu" in str(ended.message)
+
+
+def test_a_process_that_comes_too_late_says_so_in_one_line_of_the_log(tmp_path: Path) -> None:
+    run = directory.create(tmp_path, configuration())
+    with lease.hold(run.path):
+        assert launch_run(run).wait(60) == 1
+    assert run.log_tail() == [f"run {run.id} is already being trained"]
