@@ -85,6 +85,7 @@ LOADING_TORCH = {
     "core.training.robustness",
     "core.training.settle",
     "core.training.weights",
+    "core.worker.helm",
     "core.worker.questions",
     "core.worker.stages",
     "core.worker.standby",

@@ -5,22 +5,19 @@ This module does not load torch: the run has a process that holds its lease befo
 
 from __future__ import annotations
 
-import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 
 from core import files
 from core.messages import N_, Message, Problem, reason
-from core.runs import control, lease
-from core.runs.control import NOTHING, Request
+from core.runs import lease
 from core.runs.directory import Run
 from core.runs.events import Event, EventWriter, Notice, RunEnded
 from core.runs.lease import Held, Lost
+from core.worker.inbox import Inbox
 from core.worker.process_title import RunTitle
 
-_FILE_INTERVAL_S = 0.25
 _CANNOT_WRITE = N_("cannot write to the run directory ({reason}): training continues")
 _INTERRUPTED = N_("stopped while waiting for a sign of its last process")
 _WAITING = N_("its last process may still be at work: waiting at most {seconds} s for a sign of it")
@@ -122,45 +119,3 @@ class _Emitter:
         self._is_failing = error is not None
         self._title.take(event)
         self._show(self._writer.stamped(event))
-
-
-class Inbox:
-    """What is asked of the process, by signals and by files; it looks at the file system only now and then."""
-
-    def __init__(self, run: Run, held: Held, should_stop: Callable[[], bool]) -> None:
-        self._run = run
-        self._held = held
-        self._should_stop = should_stop
-        self._next_look = 0.0
-        self._answered: list[Path] = []
-        self._standing = NOTHING
-        """What stays asked for until something else is: a pause."""
-
-    def should_stop(self) -> bool:
-        """Return True once the run should stop. Raises `Lost`."""
-        return self._should_stop() or (self._is_due() and self._run.stop_requested())
-
-    def look(self) -> Request:
-        """Return what the training is to do from the next batch on. Raises `Lost`."""
-        if self._should_stop():
-            return Request(stop=True)
-        return self.take() if self._is_due() else self._standing
-
-    def take(self) -> Request:
-        """Return what the files ask for; what they asked for last time was done and written, so these are removed."""
-        for path in self._answered:
-            control.remove(path)
-        asked, self._answered = self._standing, []
-        for path, request in control.pending(self._run.path):
-            asked = asked.then(request)
-            self._answered.append(path)
-        self._standing = Request(paused=True) if asked.paused else NOTHING
-        return asked.then(Request(stop=True)) if self._run.stop_requested() else asked
-
-    def _is_due(self) -> bool:
-        now = time.monotonic()
-        if now < self._next_look:
-            return False
-        self._next_look = now + _FILE_INTERVAL_S
-        self._held.look()
-        return True

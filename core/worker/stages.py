@@ -33,7 +33,8 @@ from core.training.evaluation import Evaluation, evaluate, evaluation_batch_size
 from core.training.loop import Checkpoint, normalise, num_steps, train
 from core.training.trial import try_out
 from core.worker import threads
-from core.worker.helm import Helm, Inbox
+from core.worker.helm import Helm
+from core.worker.inbox import Inbox
 
 Emit = Callable[[Event], None]
 

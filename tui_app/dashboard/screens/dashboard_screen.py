@@ -15,7 +15,7 @@ from textual.worker import Worker, WorkerState
 
 from core.config import RunConfig
 from core.messages import Problem
-from core.runs.control import NOTHING, Request
+from core.runs.control import NOTHING, ControlRequest
 from core.runs.record import LIVE, RESUMABLE, State
 from core.worker.protocol import Answer, Describe, Described, Ready, Refused, Tried, Try
 from tui_app.dashboard.run_book import RunBook
@@ -50,7 +50,13 @@ class Dashboard(PanelScreen):
     PANELS: ClassVar = ("form", "layers", "chart", "progress", "result", "runs-panel")
 
     def __init__(
-        self, runs_dir: Path, settings: dict[str, Any], run_id: str | None, launch: Launch, *, resume: Request | None
+        self,
+        runs_dir: Path,
+        settings: dict[str, Any],
+        run_id: str | None,
+        launch: Launch,
+        *,
+        resume: ControlRequest | None,
     ) -> None:
         super().__init__()
         self._is_painted = False
@@ -188,17 +194,17 @@ class Dashboard(PanelScreen):
         self.stop_runs([self._book.current_id])
         self.notify(_("{run} will stop at its next batch.").format(run=self._book.current_id))
 
-    def action_resume(self, asked: Request = NOTHING) -> None:
+    def action_resume(self, asked: ControlRequest = NOTHING) -> None:
         current = self._book.current
         if current is not None and current.state == "paused":
-            self._trying(lambda: self._control.steer(current.run.id, asked.then(Request(paused=False))))
+            self._trying(lambda: self._control.steer(current.run.id, asked.then(ControlRequest(paused=False))))
         else:
             self._trying(lambda: self._begin(self._control.resume(self._book.current_id, asked)))
 
     def action_pause(self) -> None:
         current = self._book.current
         if current is not None:
-            asked = Request(paused=current.state != "paused")
+            asked = ControlRequest(paused=current.state != "paused")
             self._trying(lambda: self._control.steer(current.run.id, asked))
 
     def action_steer(self) -> None:
@@ -210,7 +216,7 @@ class Dashboard(PanelScreen):
         is_live = current.state in LIVE
         begun = current.record.position[0] + (current.state == "done")
 
-        def act(asked: Request | None) -> None:
+        def act(asked: ControlRequest | None) -> None:
             if asked is None:
                 return
             if is_live:
