@@ -24,7 +24,7 @@ _MOST = 1000
 """Requests that are taken at a time."""
 
 
-class ControlRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """What a training is to do from its next batch on. What is None stays as it is."""
 
     stop: bool = False
@@ -32,7 +32,7 @@ class ControlRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     lr: Annotated[float, msgspec.Meta(gt=0, le=1e300)] | None = None
     epochs: Annotated[int, msgspec.Meta(ge=1, le=MAX_EPOCHS)] | None = None
 
-    def then(self, later: ControlRequest) -> ControlRequest:
+    def then(self, later: Request) -> Request:
         """Return both requests as one; the later one counts where they differ."""
         changes = {name: value for name, value in msgspec.structs.asdict(later).items() if value not in (None, False)}
         if later.paused is not None:
@@ -40,10 +40,10 @@ class ControlRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
         return msgspec.structs.replace(self, **changes)
 
 
-NOTHING = ControlRequest()
+NOTHING = Request()
 
 
-def ask(run_dir: Path, request: ControlRequest) -> None:
+def ask(run_dir: Path, request: Request) -> None:
     """Ask the process that trains a run for something. Raises `Problem`."""
     path = run_dir / f"control-{time.time_ns():019d}-{secrets.token_hex(4)}.json"
     try:
@@ -52,7 +52,7 @@ def ask(run_dir: Path, request: ControlRequest) -> None:
         raise Problem("cannot write to {path}: {reason}", path=str(run_dir), reason=reason(error)) from error
 
 
-def pending(run_dir: Path) -> list[tuple[Path, ControlRequest]]:
+def pending(run_dir: Path) -> list[tuple[Path, Request]]:
     """Return the requests that nobody has answered yet, the oldest first; a damaged one asks for nothing."""
     try:
         names = sorted(name for name in os.listdir(run_dir) if _NAME.fullmatch(name))[:_MOST]  # noqa: PTH208
@@ -73,8 +73,8 @@ def remove(path: Path) -> None:
         path.unlink()
 
 
-def _read(path: Path) -> ControlRequest:
+def _read(path: Path) -> Request:
     try:
-        return msgspec.json.decode(files.read_small(path), type=ControlRequest)
+        return msgspec.json.decode(files.read_small(path), type=Request)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return NOTHING

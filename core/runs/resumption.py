@@ -7,12 +7,12 @@ import os
 from core.config import RunConfig
 from core.messages import N_, InvalidSetting, Problem
 from core.runs import lease, source
-from core.runs.control import NOTHING, ControlRequest
+from core.runs.control import NOTHING, Request
 from core.runs.directory import Run
 from core.runs.record import RESUMABLE
 
 
-def check_resumable(run: Run, asked: ControlRequest = NOTHING, *, trust: bool = False, changed: bool = False) -> None:
+def check_resumable(run: Run, asked: Request = NOTHING, *, trust: bool = False, changed: bool = False) -> None:
     """Raise `Problem` with the reason if a run cannot be resumed.
 
     `asked` is what is to change then: a finished run goes on only for more epochs. `trust` allows what

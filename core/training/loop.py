@@ -20,7 +20,7 @@ from core.messages import N_, Message, Problem, reason
 from core.networks.build import is_built_in
 from core.networks.state import load_network_state, network_state
 from core.randomness import RandomState, random_state, random_state_kept, restore_random_state
-from core.runs.control import NOTHING, ControlRequest
+from core.runs.control import NOTHING, Request
 from core.runs.events import (
     CheckpointSaved,
     Event,
@@ -74,7 +74,7 @@ def train(
     *,
     resume_from: Checkpoint | None = None,
     save: Callable[[Checkpoint], None],
-    look: Callable[[int, int], ControlRequest] = lambda _epoch, _step: NOTHING,
+    look: Callable[[int, int], Request] = lambda _epoch, _step: NOTHING,
 ) -> Iterator[Event]:
     """Train `network` in place and yield events; end early with `RunEnded` if asked to stop or a loss is not finite.
 
@@ -252,7 +252,7 @@ class Training:
         load_network_state(self._network, self._best["network"])
         yield WeightsRestored(epoch=epoch, loss=loss)
 
-    def change(self, epoch: int, step: int, asked: ControlRequest) -> Iterator[Event]:
+    def change(self, epoch: int, step: int, asked: Request) -> Iterator[Event]:
         """Set the learning rate and the number of epochs if that is asked, from the next batch on."""
         if asked.lr is None and asked.epochs is None:
             return
@@ -264,9 +264,7 @@ class Training:
             epoch=epoch, step=step, lr=asked.lr, epochs=None if asked.epochs is None else self._epochs
         )
 
-    def hold(
-        self, epoch: int, step: int, look: Callable[[int, int], ControlRequest]
-    ) -> Generator[Event, None, ControlRequest]:
+    def hold(self, epoch: int, step: int, look: Callable[[int, int], Request]) -> Generator[Event, None, Request]:
         """Wait until `look` no longer asks for a pause, and return what it asks for then; no training time passes."""
         yield SettingsChanged(epoch=epoch, step=step, paused=True)
         with self.meter.paused():

@@ -9,7 +9,7 @@ import torch
 
 from core.config import RunConfig
 from core.messages import N_, Message
-from core.runs.control import NOTHING, ControlRequest
+from core.runs.control import NOTHING, Request
 from core.runs.events import Event, Notice, Progress, RunStarted, SettingsChanged
 from core.runs.record import Record
 from core.worker import threads
@@ -46,13 +46,13 @@ class Helm:
             self._supersede(asked)
         return msgspec.structs.replace(self._started.config, **self._changed)
 
-    def look(self, epoch: int, step: int) -> ControlRequest:
+    def look(self, epoch: int, step: int) -> Request:
         """Return what is asked for after a batch. Raises `Lost`."""
         self._give_up_threads(epoch, step)
         self._is_repeating = bool(self._to_repeat) and _position(self._to_repeat[0]) <= (epoch, step)
         if self._is_repeating:
             again = self._to_repeat.pop(0)
-            return ControlRequest(stop=self._inbox.should_stop(), lr=again.lr, epochs=again.epochs)
+            return Request(stop=self._inbox.should_stop(), lr=again.lr, epochs=again.epochs)
         asked = self._inbox.look()
         self._supersede(asked)
         return asked
@@ -67,7 +67,7 @@ class Helm:
             return msgspec.structs.replace(event, **self._changed)
         return event
 
-    def _supersede(self, asked: ControlRequest) -> None:
+    def _supersede(self, asked: Request) -> None:
         """Forget the changes to repeat of settings that are asked for anew."""
         if not self._to_repeat or asked is NOTHING:
             return

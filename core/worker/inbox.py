@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from core.runs import control
-from core.runs.control import NOTHING, ControlRequest
+from core.runs.control import NOTHING, Request
 from core.runs.directory import Run
 from core.runs.lease import Held
 
@@ -30,13 +30,13 @@ class Inbox:
         """Return True once the run should stop. Raises `Lost`."""
         return self._should_stop() or (self._is_due() and self._run.stop_requested())
 
-    def look(self) -> ControlRequest:
+    def look(self) -> Request:
         """Return what the training is to do from the next batch on. Raises `Lost`."""
         if self._should_stop():
-            return ControlRequest(stop=True)
+            return Request(stop=True)
         return self.take() if self._is_due() else self._standing
 
-    def take(self) -> ControlRequest:
+    def take(self) -> Request:
         """Return what the files ask for; what they asked for last time was done and written, so these are removed."""
         for path in self._answered:
             control.remove(path)
@@ -44,8 +44,8 @@ class Inbox:
         for path, request in control.pending(self._run.path):
             asked = asked.then(request)
             self._answered.append(path)
-        self._standing = ControlRequest(paused=True) if asked.paused else NOTHING
-        return asked.then(ControlRequest(stop=True)) if self._run.stop_requested() else asked
+        self._standing = Request(paused=True) if asked.paused else NOTHING
+        return asked.then(Request(stop=True)) if self._run.stop_requested() else asked
 
     def _is_due(self) -> bool:
         now = time.monotonic()

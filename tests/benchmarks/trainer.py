@@ -185,7 +185,7 @@ def _train_ours(spec: Spec, answers: IO[str]) -> None:
     import torch
 
     from core.config import RunConfig
-    from core.runs.control import NOTHING, ControlRequest
+    from core.runs.control import NOTHING, Request
     from core.runs.events import EventWriter
     from core.training import acceleration, devices
     from core.training.evaluation import evaluate
@@ -217,7 +217,7 @@ def _train_ours(spec: Spec, answers: IO[str]) -> None:
 
     pace = Pacer(answers, test, torch.cuda.synchronize if device.type == "cuda" else lambda: None)
 
-    def look(_epoch: int, _step: int) -> ControlRequest:
+    def look(_epoch: int, _step: int) -> Request:
         pace()
         return NOTHING
 

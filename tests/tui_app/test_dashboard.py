@@ -16,7 +16,7 @@ from core.machine import DeviceInfo
 from core.messages import Message, Problem
 from core.networks.layer_table import Layer, LayerTable
 from core.runs import control, directory
-from core.runs.control import ControlRequest
+from core.runs.control import Request
 from core.runs.events import Evaluated, Validated
 from core.worker.protocol import Try
 from tests.tui_app.driving import NARROW, WIDE, accuracy_on_show, dashboard, shown, until
@@ -322,7 +322,7 @@ async def test_a_run_is_paused_and_changed(tmp_path: Path) -> None:
         await pilot.press("shift+tab", "tab", *"9", "enter")
         await until(pilot, lambda: "from its next batch on" not in shown(app))
         asked = [request for _path, request in control.pending(run.path)]
-        assert asked == [ControlRequest(paused=True), ControlRequest(lr=0.01, epochs=9)]
+        assert asked == [Request(paused=True), Request(lr=0.01, epochs=9)]
         workers.advance()
         await until(pilot, lambda: "done" in shown(app))
         await pilot.press("e")

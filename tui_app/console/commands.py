@@ -13,7 +13,7 @@ from core import paths
 from core.catalogue import EXAM_PAIR, NETWORKS
 from core.config import RunConfig, check_new, setting_from_text
 from core.runs import directory, resumption
-from core.runs.control import ControlRequest
+from core.runs.control import Request
 from core.runs.record import RESUMABLE, State
 from tui_app.console import completion
 from tui_app.console.arguments import (
@@ -214,13 +214,13 @@ def resume(
     lang: Lang = None,
 ) -> int:
     folder = folder_of(runs_dir or context.obj)
-    asked = ControlRequest(**settings)
+    asked = Request(**settings)
     states: frozenset[State] = RESUMABLE | {"paused"}
     found = directory.find(folder, run, states | {"done"} if "epochs" in settings else states)
     if found.state() == "paused":
         from tui_app.console import steering_commands
 
-        return steering_commands.steer(found, asked.then(ControlRequest(paused=False)))
+        return steering_commands.steer(found, asked.then(Request(paused=False)))
     resumption.check_resumable(found, asked, trust=trust, changed=changed)
     if no_ui or json or _no_dashboard():
         from tui_app.console import training_command
@@ -274,7 +274,7 @@ def compare(
     from tui_app.console import compare_command
 
     typed = [*(configuration or ()), *(models.split(",") if models is not None else ())]
-    request = compare_command.ControlRequest(
+    request = compare_command.ComparisonRequest(
         configurations=tuple(typed or EXAM_PAIR),
         seeds=compare_command.number_of_seeds(seeds, max_seeds, until_decided),
         until_decided=until_decided,
@@ -361,7 +361,7 @@ def _no_dashboard(instead: str = _("text mode, as with --no-ui")) -> bool:
 
 
 def _open_dashboard(
-    folder: Path, settings: dict[str, Any], run_id: str | None = None, resume: ControlRequest | None = None
+    folder: Path, settings: dict[str, Any], run_id: str | None = None, resume: Request | None = None
 ) -> int:
     from core.worker.process_title import entitle
     from tui_app.dashboard.app import MnistTui

@@ -38,7 +38,7 @@ _POLL_S = 0.1
 
 
 @dataclass(frozen=True)
-class Request:
+class ComparisonRequest:
     """A request for a comparison."""
 
     configurations: tuple[str, ...]
@@ -65,7 +65,7 @@ def number_of_seeds(seeds: str | None, max_seeds: str | None, until_decided: boo
     return comparison.check_seeds(default if given is None else given)
 
 
-def compare(runs_dir: Path, request: Request) -> int:
+def compare(runs_dir: Path, request: ComparisonRequest) -> int:
     """Train the missing runs, print the comparison, and return the exit code."""
     configs = configurations(request.configurations, request.settings)
     if request.report is not None:
@@ -260,7 +260,7 @@ def _text(sentences: Sequence[Message]) -> str:
     return " ".join(map(str, sentences))
 
 
-def _command(request: Request, plan: Plan) -> str:
+def _command(request: ComparisonRequest, plan: Plan) -> str:
     """Return the command that reproduces the comparison: every option that affects its result."""
     settings = plan.settings
     words = ["mnist-tui", "compare", *plan.configurations]

@@ -9,7 +9,7 @@ from typing import Any
 
 from core.messages import N_, InvalidSetting, Problem
 from core.runs import control, directory
-from core.runs.control import ControlRequest
+from core.runs.control import Request
 from core.runs.directory import Run
 from core.runs.events import SettingsChanged, last_events
 from core.runs.record import LIVE
@@ -27,7 +27,7 @@ def pause(runs_dir: Path, run_id: str | None) -> int:
     if run.state() == "paused":
         print(_("Run {run} is paused already.").format(run=run.id), file=sys.stderr)
         return 0
-    return steer(run, ControlRequest(paused=True))
+    return steer(run, Request(paused=True))
 
 
 def change(runs_dir: Path, run_id: str | None, settings: dict[str, Any]) -> int:
@@ -39,10 +39,10 @@ def change(runs_dir: Path, run_id: str | None, settings: dict[str, Any]) -> int:
     if settings.get("epochs", epoch) < epoch:
         text = N_("run {run} is in epoch {epoch} already: ask for at least as many")
         raise InvalidSetting("epochs", text, run=run.id, epoch=epoch)
-    return steer(run, ControlRequest(**settings))
+    return steer(run, Request(**settings))
 
 
-def steer(run: Run, request: ControlRequest) -> int:
+def steer(run: Run, request: Request) -> int:
     """Ask a run for something, print when it takes effect, and return the exit code. Raises `Problem`."""
     known = _changes(run)
     control.ask(run.path, request)

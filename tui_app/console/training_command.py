@@ -11,7 +11,7 @@ from pathlib import Path
 from core.config import RunConfig
 from core.messages import N_, Message, Problem, reason
 from core.runs import control, directory
-from core.runs.control import NOTHING, ControlRequest
+from core.runs.control import NOTHING, Request
 from core.runs.directory import Run, Summary
 from core.runs.record import UNENDED, State
 from core.worker.detach import StopSignals, redirect_output
@@ -46,7 +46,7 @@ def try_out(config: RunConfig) -> None:
     trial.try_out(config, devices.resolve(config.device), expected_train_size(config))
 
 
-def resume(run: Run, asked: ControlRequest, *, json: bool) -> int:
+def resume(run: Run, asked: Request, *, json: bool) -> int:
     """Resume a run in the foreground, with what is `asked` to change, and return the exit code."""
     if leaves_it_to_the_first():
         return 0

@@ -20,7 +20,7 @@ from textual.command import CommandPalette
 from textual.screen import Screen
 
 from core.messages import Message, reason
-from core.runs.control import ControlRequest
+from core.runs.control import Request
 from tui_app.dashboard.keys import bind, key_table
 from tui_app.dashboard.screens.dashboard_screen import Dashboard
 from tui_app.dashboard.screens.side_screen import SideScreen
@@ -58,7 +58,7 @@ class MnistTui(App[int]):
         settings: dict[str, Any],
         run_id: str | None = None,
         *,
-        resume: ControlRequest | None = None,
+        resume: Request | None = None,
         launch: Launch = StandbyProcess,
     ) -> None:
         super().__init__()

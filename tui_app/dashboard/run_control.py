@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.config import RunConfig
 from core.runs import control, directory, lease, resumption
-from core.runs.control import NOTHING, ControlRequest
+from core.runs.control import NOTHING, Request
 from core.runs.directory import Run
 from tui_app.dashboard.run_book import RunBook
 from tui_app.dashboard.worker_link import WorkerLink
@@ -21,7 +21,7 @@ class RunControl:
         """Create a run, hand it over for training, and return its id."""
         return self._hand_over(directory.create(self._book.runs_dir, config))
 
-    def resume(self, run_id: str, asked: ControlRequest = NOTHING) -> str:
+    def resume(self, run_id: str, asked: Request = NOTHING) -> str:
         """Hand a run over for training from its checkpoint, with what is `asked` to change, and return its id."""
         run = self._book.run(run_id)
         resumption.check_resumable(run, asked)
@@ -30,7 +30,7 @@ class RunControl:
             control.ask(run.path, asked)
         return self._hand_over(run)
 
-    def steer(self, run_id: str, asked: ControlRequest) -> None:
+    def steer(self, run_id: str, asked: Request) -> None:
         """Ask a run in progress for something."""
         control.ask(directory.find(self._book.runs_dir, run_id).path, asked)
 

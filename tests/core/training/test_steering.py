@@ -21,7 +21,7 @@ from core.messages import InvalidSetting, Problem
 from core.networks.build import build_network
 from core.randomness import seed_all
 from core.runs import control, resumption
-from core.runs.control import ControlRequest
+from core.runs.control import Request
 from core.runs.directory import FollowedRun, Run, create
 from core.runs.events import Event, Notice, RunStarted, SettingsChanged, WeightsRestored
 from core.runs.record import Record
@@ -34,10 +34,10 @@ from tests.core.training.sample_runs import batch_losses, carried_out, configura
 SETTINGS: dict[str, Any] = {"epochs": 3, "width": 0.1, "batch_size": 200}
 STEPS = 20  # batches of an epoch
 CHANGES = {
-    5: ControlRequest(lr=0.01),
-    25: ControlRequest(lr=0.0005, epochs=2),
-    33: ControlRequest(epochs=4),
-    48: ControlRequest(lr=0.002),
+    5: Request(lr=0.01),
+    25: Request(lr=0.0005, epochs=2),
+    33: Request(epochs=4),
+    48: Request(lr=0.002),
 }
 
 
@@ -53,7 +53,7 @@ def _every_batch(monkeypatch: pytest.MonkeyPatch) -> None:
 class Steersman:
     """A user who asks for changes after some batches, counted over the whole training, each one once."""
 
-    def __init__(self, run: Run, changes: Mapping[int, ControlRequest]) -> None:
+    def __init__(self, run: Run, changes: Mapping[int, Request]) -> None:
         self.run = run
         self.left = dict(changes)
         self.done = self.killed_at = 0
@@ -85,7 +85,7 @@ def new(folder: Path, **settings: object) -> Run:
     return create(folder, configuration(**SETTINGS | settings))
 
 
-def steered(folder: Path, changes: Mapping[int, ControlRequest]) -> Run:
+def steered(folder: Path, changes: Mapping[int, Request]) -> Run:
     run = new(folder)
     Steersman(run, changes).carry_out()
     assert run.state() == "done"
@@ -129,7 +129,7 @@ def test_a_change_takes_effect_at_the_next_batch_and_every_reader_knows(tmp_path
 
 def test_a_pause_changes_nothing_else(tmp_path: Path) -> None:
     """It is held within an epoch and at an epoch's end; a change in it counts; killed in it, it goes on."""
-    whole = steered(tmp_path, {10: ControlRequest(lr=0.01)})
+    whole = steered(tmp_path, {10: Request(lr=0.01)})
     states: list[str] = []
 
     class Pausing(Steersman):
@@ -141,18 +141,18 @@ def test_a_pause_changes_nothing_else(tmp_path: Path) -> None:
             if self.done == 15:
                 raise RuntimeError("killed")
             if self.done == 10 and len(states) == 1:
-                control.ask(self.run.path, ControlRequest(lr=0.01))
+                control.ask(self.run.path, Request(lr=0.01))
             elif len(states) in (3, 6):
-                control.ask(self.run.path, ControlRequest(paused=False))
+                control.ask(self.run.path, Request(paused=False))
             return False
 
     run = new(tmp_path)
-    Pausing(run, {10: ControlRequest(paused=True), STEPS: ControlRequest(paused=True)}).carry_out()
+    Pausing(run, {10: Request(paused=True), STEPS: Request(paused=True)}).carry_out()
     assert run.state() == "done"
     assert len(states) == 6
     assert (batch_losses(run), predictions_of(run)) == (batch_losses(whole), predictions_of(whole))
     killed = new(tmp_path)
-    Pausing(killed, {15: ControlRequest(paused=True)}).carry_out()
+    Pausing(killed, {15: Request(paused=True)}).carry_out()
     assert (killed.state(), len(states)) == ("failed", 7)
     killed.withdraw_requests()  # as whoever resumes it does
     Steersman(killed, {}).carry_out()
@@ -167,17 +167,17 @@ def test_a_finished_run_is_trained_on_and_one_that_diverged_is_rescued(tmp_path:
         resumption.check_resumable(run)
     for epochs in (2, 3):
         with pytest.raises(Problem, match="3 epochs"):
-            resumption.check_resumable(run, ControlRequest(epochs=epochs))
-    resumption.check_resumable(run, ControlRequest(epochs=4))
-    control.ask(run.path, ControlRequest(epochs=4))
+            resumption.check_resumable(run, Request(epochs=epochs))
+    resumption.check_resumable(run, Request(epochs=4))
+    control.ask(run.path, Request(epochs=4))
     Steersman(run, {}).carry_out()
     assert (batch_losses(run), predictions_of(run)) == (batch_losses(whole), predictions_of(whole))
     assert record_of(run).is_steered
     diverging = new(tmp_path)
-    Steersman(diverging, {STEPS + 2: ControlRequest(lr=1e30)}).carry_out()
+    Steersman(diverging, {STEPS + 2: Request(lr=1e30)}).carry_out()
     assert diverging.state() == "diverged"
-    resumption.check_resumable(diverging, ControlRequest(lr=0.001))
-    control.ask(diverging.path, ControlRequest(lr=0.001))
+    resumption.check_resumable(diverging, Request(lr=0.001))
+    control.ask(diverging.path, Request(lr=0.001))
     Steersman(diverging, {}).carry_out()
     assert diverging.state() == "done"
     assert batch_losses(diverging) == batch_losses(carried_out(tmp_path, **SETTINGS))
@@ -204,9 +204,9 @@ def test_a_request_may_be_damaged_or_hostile(tmp_path: Path) -> None:
 
 
 def test_two_requests_before_one_look_are_one_and_the_later_counts() -> None:
-    first, second = ControlRequest(lr=0.1, paused=True), ControlRequest(lr=0.2, epochs=3, paused=False)
+    first, second = Request(lr=0.1, paused=True), Request(lr=0.2, epochs=3, paused=False)
     assert first.then(second) == second
-    assert second.then(ControlRequest(stop=True)) == ControlRequest(stop=True, lr=0.2, epochs=3, paused=False)
+    assert second.then(Request(stop=True)) == Request(stop=True, lr=0.2, epochs=3, paused=False)
 
 
 def test_a_learning_rate_that_is_a_tensor_is_the_same_number() -> None:
@@ -274,7 +274,7 @@ def test_patience_is_a_plain_loop_that_keeps_the_best_epoch(patience: int, sampl
         best_epoch * 18 + 5,
         last * 18,
     ):  # after the best epoch, whose weights a checkpoint keeps, and at the end
-        Steersman(stopped, {batches: ControlRequest(stop=True)}).carry_out()
+        Steersman(stopped, {batches: Request(stop=True)}).carry_out()
         assert stopped.state() == "stopped"
     Steersman(stopped, {}).carry_out()
     assert (batch_losses(stopped), predictions_of(stopped)) == (batch_losses(run), predictions_of(run))

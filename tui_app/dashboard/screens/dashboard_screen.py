@@ -15,7 +15,7 @@ from textual.worker import Worker, WorkerState
 
 from core.config import RunConfig
 from core.messages import Problem
-from core.runs.control import NOTHING, ControlRequest
+from core.runs.control import NOTHING, Request
 from core.runs.record import LIVE, RESUMABLE, State
 from core.worker.protocol import Answer, Describe, Described, Ready, Refused, Tried, Try
 from tui_app.dashboard.run_book import RunBook
@@ -56,7 +56,7 @@ class Dashboard(PanelScreen):
         run_id: str | None,
         launch: Launch,
         *,
-        resume: ControlRequest | None,
+        resume: Request | None,
     ) -> None:
         super().__init__()
         self._is_painted = False
@@ -194,17 +194,17 @@ class Dashboard(PanelScreen):
         self.stop_runs([self._book.current_id])
         self.notify(_("{run} will stop at its next batch.").format(run=self._book.current_id))
 
-    def action_resume(self, asked: ControlRequest = NOTHING) -> None:
+    def action_resume(self, asked: Request = NOTHING) -> None:
         current = self._book.current
         if current is not None and current.state == "paused":
-            self._trying(lambda: self._control.steer(current.run.id, asked.then(ControlRequest(paused=False))))
+            self._trying(lambda: self._control.steer(current.run.id, asked.then(Request(paused=False))))
         else:
             self._trying(lambda: self._begin(self._control.resume(self._book.current_id, asked)))
 
     def action_pause(self) -> None:
         current = self._book.current
         if current is not None:
-            asked = ControlRequest(paused=current.state != "paused")
+            asked = Request(paused=current.state != "paused")
             self._trying(lambda: self._control.steer(current.run.id, asked))
 
     def action_steer(self) -> None:
@@ -216,7 +216,7 @@ class Dashboard(PanelScreen):
         is_live = current.state in LIVE
         begun = current.record.position[0] + (current.state == "done")
 
-        def act(asked: ControlRequest | None) -> None:
+        def act(asked: Request | None) -> None:
             if asked is None:
                 return
             if is_live:

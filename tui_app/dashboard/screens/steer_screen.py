@@ -11,14 +11,14 @@ from textual.widgets import Button, Input, Label
 
 from core.config import RunConfig, setting_from_text
 from core.messages import InvalidSetting
-from core.runs.control import NOTHING, ControlRequest
+from core.runs.control import NOTHING, Request
 from tui_app.i18n import _, say
 from tui_app.settings import written
 
 _FIELDS = ("lr", "epochs")
 
 
-class SteerScreen(ModalScreen[ControlRequest | None]):
+class SteerScreen(ModalScreen[Request | None]):
     """A dialog dismissed with what is to change, or None. `done` is the number of epochs that cannot be taken back."""
 
     BINDINGS = [Binding("escape", "dismiss(None)", show=False)]  # noqa: RUF012
@@ -58,11 +58,9 @@ class SteerScreen(ModalScreen[ControlRequest | None]):
             return
         self.dismiss(request if request != NOTHING or self._resumes else None)
 
-    def _request(self) -> ControlRequest:
+    def _request(self) -> Request:
         """Return what was typed that is not as it was. Raises `InvalidSetting`."""
         typed = {field: setting_from_text(field, self.query_one(f"#steer-{field}", Input).value) for field in _FIELDS}
         if typed["epochs"] < self._done:
             raise InvalidSetting("epochs", "{count} epochs have begun already: ask for more", count=self._done)
-        return ControlRequest(
-            **{field: value for field, value in typed.items() if value != getattr(self._config, field)}
-        )
+        return Request(**{field: value for field, value in typed.items() if value != getattr(self._config, field)})
