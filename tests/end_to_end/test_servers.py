@@ -146,7 +146,7 @@ def test_runs_in_the_background_are_waited_for_and_stopped(place: Place) -> None
     waiting = place.start("wait", *ids)
     (place.runs_dir / ids[1] / "config.json").write_text("damaged")  # which ends no run, and hides none
     several = place.command("stop", "--lang", "en")
-    assert several.code == 1
+    assert several.code == 2
     assert "--all" in several.err
     assert place.command("stop", "--all", "--wait").code == 0
     assert Run(place.runs_dir / ids[0]).state() == "stopped"

@@ -75,7 +75,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 def test_only_the_first_of_several_processes_trains(
     finished: Path, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("core.runs.resumption.check_resumable", lambda _run, **_allowed: None)
+    monkeypatch.setattr("core.runs.resumption.check_resumable", lambda _run, _asked, **_allowed: None)
     before = sorted(finished.rglob("*"))
     for name, value in {"MNIST_TUI_RUNS": str(finished), "WORLD_SIZE": "2", "RANK": "1"}.items():
         monkeypatch.setenv(name, value)
