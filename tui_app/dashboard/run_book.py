@@ -105,7 +105,17 @@ class RunBook:
         followed = self.followed.get(summary.id)
         if followed is None or followed.record.started is None or summary.state not in LIVE:
             return summary
-        return msgspec.structs.replace(summary, state=followed.state, epoch=followed.record.position[0])
+        record = followed.record
+        progress = record.progress
+        return msgspec.structs.replace(
+            summary,
+            state=followed.state,
+            epoch=record.position[0],
+            config=record.config,
+            is_steered=record.is_steered,
+            threads=record.threads,
+            loss=progress.loss if progress is not None else summary.loss,
+        )
 
     def listed_state(self, run_id: str) -> State | None:
         """Return a run's state at the last reading of the folder."""
