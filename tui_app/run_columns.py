@@ -33,7 +33,7 @@ _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 @dataclass(frozen=True)
-class RunColumn:
+class Column:
     """A column of the list. `text` is what is shown, and `value` what it is sorted by."""
 
     key: str
@@ -48,34 +48,34 @@ class RunColumn:
         return value is None or value == "", value if value is not None else 0
 
 
-def columns() -> dict[str, RunColumn]:
+def columns() -> dict[str, Column]:
     """Return every column by its key, in the current language."""
     found = [
-        RunColumn("run", _("Run"), lambda one: one.id, lambda one: (one.id.rpartition("-")[2].zfill(9), one.id)),
-        RunColumn("state", _("State"), wording.state_of, lambda one: STATES.index(one.state)),
-        RunColumn("name", _("Name"), lambda one: printable(one.name), lambda one: one.name),
-        RunColumn("network", _("Network"), _network, _network),
-        RunColumn("data", _("Data"), _data, _data),
-        RunColumn("epoch", _("Epoch"), _epoch, lambda one: one.epoch, True),
-        RunColumn("accuracy", _("Accuracy"), _accuracy, lambda one: one.accuracy, True),
-        RunColumn("loss", _("Loss"), lambda one: _decimal(one.loss), lambda one: one.loss, True),
-        RunColumn("settings", _("Settings"), settings_line, settings_line),
+        Column("run", _("Run"), lambda one: one.id, lambda one: (one.id.rpartition("-")[2].zfill(9), one.id)),
+        Column("state", _("State"), wording.state_of, lambda one: STATES.index(one.state)),
+        Column("name", _("Name"), lambda one: printable(one.name), lambda one: one.name),
+        Column("network", _("Network"), _network, _network),
+        Column("data", _("Data"), _data, _data),
+        Column("epoch", _("Epoch"), _epoch, lambda one: one.epoch, True),
+        Column("accuracy", _("Accuracy"), _accuracy, lambda one: one.accuracy, True),
+        Column("loss", _("Loss"), lambda one: _decimal(one.loss), lambda one: one.loss, True),
+        Column("settings", _("Settings"), settings_line, settings_line),
         *(_of_setting(field) for field in SETTINGS),
-        RunColumn(
+        Column(
             "threads", "threads", lambda one: number(one.threads) if one.threads else "", lambda one: one.threads, True
         ),
-        RunColumn("tags", _("Tags"), lambda one: " ".join(map(printable, one.tags)), lambda one: " ".join(one.tags)),
-        RunColumn("note", _("Note"), lambda one: printable(one.note), lambda one: one.note),
-        RunColumn("device", _("Device"), lambda one: printable(one.device), lambda one: one.device),
-        RunColumn("host", _("Host"), lambda one: printable(one.host), lambda one: one.host),
-        RunColumn("duration", _("Duration"), _duration, lambda one: one.elapsed_s, True),
-        RunColumn("started", _("Started"), lambda one: _moment(one.created), lambda one: one.created),
-        RunColumn("ended", _("Ended"), lambda one: _moment(one.ended or 0), lambda one: one.ended),
+        Column("tags", _("Tags"), lambda one: " ".join(map(printable, one.tags)), lambda one: " ".join(one.tags)),
+        Column("note", _("Note"), lambda one: printable(one.note), lambda one: one.note),
+        Column("device", _("Device"), lambda one: printable(one.device), lambda one: one.device),
+        Column("host", _("Host"), lambda one: printable(one.host), lambda one: one.host),
+        Column("duration", _("Duration"), _duration, lambda one: one.elapsed_s, True),
+        Column("started", _("Started"), lambda one: _moment(one.created), lambda one: one.created),
+        Column("ended", _("Ended"), lambda one: _moment(one.ended or 0), lambda one: one.ended),
     ]
     return {column.key: column for column in found}
 
 
-def chosen(keys: Sequence[str], summaries: Sequence[Summary], *, differing: bool = False) -> list[RunColumn]:
+def chosen(keys: Sequence[str], summaries: Sequence[Summary], *, differing: bool = False) -> list[Column]:
     """Return the columns with these keys, or the usual ones. Raises `InvalidSetting` for an unknown key.
 
     Without keys, columns that are empty for all of the runs are left out. `differing` shows the run and its state, and
@@ -185,16 +185,15 @@ def moment(text: str) -> float:
         ) from None
 
 
-def _check_column(key: str, known: dict[str, RunColumn]) -> None:
+def _check_column(key: str, known: dict[str, Column]) -> None:
     if key not in known:
         near = difflib.get_close_matches(key, known, 1)
-        text = N_("there is no column {key}: choose from {known}")
-        if near:
-            text = N_("there is no column {key}; did you mean {near}?")
+        text = N_("there is no column {key}; did you mean {near}?") if near else ""
+        text = text or N_("there is no column {key}: choose from {known}")
         raise InvalidSetting("columns", text, key=key, known=", ".join(known), near=", ".join(near))
 
 
-def _of_setting(field: str) -> RunColumn:
+def _of_setting(field: str) -> Column:
     def value(one: Summary) -> Any:
         return getattr(one.config, field) if one.config is not None else None
 
@@ -202,7 +201,7 @@ def _of_setting(field: str) -> RunColumn:
         found = value(one)
         return "" if found is None else written(found)
 
-    return RunColumn(field, field, text, value, True)
+    return Column(field, field, text, value, True)
 
 
 def _network(one: Summary) -> str:

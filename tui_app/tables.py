@@ -14,7 +14,7 @@ from core.networks.layer_table import Layer, LayerTable
 from core.runs.directory import Summary
 from tui_app import terminal
 from tui_app.i18n import _, number, printable, say, short
-from tui_app.run_columns import RunColumn
+from tui_app.run_columns import Column
 
 
 def layers(table: LayerTable, title: str = "") -> Table:
@@ -74,7 +74,7 @@ def derivations(table: LayerTable) -> list[str]:
     ]
 
 
-def runs(summaries: Sequence[Summary], columns: Sequence[RunColumn]) -> Table:
+def runs(summaries: Sequence[Summary], columns: Sequence[Column]) -> Table:
     """Lay out the list of runs."""
     grid = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     for column in columns:

@@ -296,10 +296,9 @@ def find(runs_dir: Path, run_id: str | None = None, states: frozenset[State] = f
         return run
     ids = [run.id for run in _directories(runs_dir)]
     near = difflib.get_close_matches(run_id.lower(), ids, 1, 0.7)
-    known = near[0] if near else ", ".join(ids[-5:])
-    advice = N_("The newest are: {known}.") if ids else ""
+    known, advice = ", ".join(ids[-5:]), N_("The newest are: {known}.") if ids else ""
     if near:
-        advice = N_("Did you mean {known}?")
+        known, advice = near[0], N_("Did you mean {known}?")
     raise Problem("there is no run {run} in {path}", advice=advice, run=run_id, path=str(runs_dir), known=known)
 
 

@@ -16,7 +16,7 @@ from core.runs import deletion, directory, labels
 from core.runs.directory import Run, Summary
 from tui_app import run_columns, wording
 from tui_app.console.arguments import Json, Lang, RunIds, RunsDir, folder_of, run_argument
-from tui_app.console.command_line import Command, CommandGroup, app
+from tui_app.console.command_line import Command, Group, app
 from tui_app.i18n import _, ngettext, say
 
 _WITHOUT_RESULT = ("crashed", "failed", "diverged")
@@ -39,7 +39,7 @@ Since = Annotated[
 ]
 
 runs_app = typer.Typer(
-    cls=CommandGroup,
+    cls=Group,
     add_completion=False,
     rich_markup_mode=None,
     options_metavar=_("[OPTIONS]"),
@@ -183,7 +183,7 @@ def _agrees(found: Sequence[Run]) -> bool:
         print(_describe(run, run.summary()), file=sys.stderr)
     if not sys.stdin.isatty():
         raise InvalidSetting("yes", "add --yes to delete them: there is no terminal to ask on")
-    text = ngettext("Delete {count} run? [y/N]", "Delete {count} runs? [y/N]", len(found))
+    text = ngettext("Delete this run? [y/N]", "Delete these {count} runs? [y/N]", len(found))
     print(text.format(count=len(found)), end=" ", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().casefold() in ("y", "yes", _("y"), _("yes"))
 
