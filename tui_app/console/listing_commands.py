@@ -10,10 +10,9 @@ import msgspec
 
 from core.config import Architecture
 from core.runs import directory
-from tui_app import i18n, run_columns, tables, terminal, wording
+from tui_app import i18n, tables, terminal, wording
 from tui_app.console.training_command import prepare_for_torch
 from tui_app.i18n import _
-from tui_app.run_columns import Selection
 
 
 def print_layers(described: Sequence[Architecture], *, json: bool) -> None:
@@ -38,19 +37,12 @@ def print_layers(described: Sequence[Architecture], *, json: bool) -> None:
         tables.print_table(tables.layers(table, wording.network_name(each)), tables.derivations(table))
 
 
-def print_runs(
-    runs_dir: Path, selection: Selection, columns: Sequence[str], *, differing: bool = False, json: bool
-) -> None:
-    """Print the selected runs, as text or as JSON. Raises `Problem`."""
-    every = directory.Listing(runs_dir).read()
-    selected = selection.of(every)
+def print_runs(runs_dir: Path, *, json: bool) -> None:
+    """Print every run, as text or as JSON."""
+    summaries = directory.Listing(runs_dir).read()
     if json:
-        print(msgspec.json.format(i18n.json_with_sentences(selected)).decode())
-    elif selected:
-        shown = run_columns.chosen(columns, selected, differing=differing)
-        tables.print_table(tables.runs(selected, shown))
+        print(msgspec.json.format(i18n.json_with_sentences(summaries)).decode())
+    elif summaries:
+        tables.print_table(tables.runs(summaries))
     else:
-        text = (
-            _("None of the {count} runs in {path} is one of these.") if every else _("There is no run in {path} yet.")
-        )
-        print(text.format(count=len(every), path=runs_dir), file=sys.stderr)
+        print(_("There is no run in {path} yet.").format(path=runs_dir), file=sys.stderr)
