@@ -59,7 +59,7 @@ def run(arguments: Sequence[str]) -> int:
     import typer
 
     from tui_app.console import completion
-    from tui_app.console.commands import app
+    from tui_app.console.all_commands import app
 
     completion.prepare()
     try:

@@ -126,3 +126,11 @@ def device(info: DeviceInfo) -> str:
     if info.use is not None:
         text += _(", {use} in use").format(use=percent(info.use, 0))
     return text
+
+
+def size(count: float) -> str:
+    """Return a number of bytes: `12 kB`, `4.2 MB`."""
+    units = [_("{size} B"), _("{size} kB"), _("{size} MB"), _("{size} GB"), _("{size} TB")]
+    while count >= 999.5 and len(units) > 1:
+        count, units = count / 1000, units[1:]
+    return units[0].format(size=number(count, 1 if count < 10 and len(units) < 5 else 0))

@@ -14,10 +14,13 @@ from core.comparing import stored
 from core.messages import N_, Problem, reason
 from core.runs import lease
 from core.runs.directory import Run, Summary
-from core.runs.record import UNENDED
+from core.runs.record import UNENDED, State
 
 _ASIDE = re.compile(r"\.[a-z0-9_]{1,40}-\d{4,9}\.[0-9a-f]{16}")
 """Name of the folder of a run that is being deleted."""
+
+_IN_VAIN: frozenset[State] = frozenset({"failed", "diverged", "crashed"})
+"""States of runs that are worth nothing if no epoch was done."""
 
 
 def size_of(run: Run) -> int:
@@ -54,12 +57,13 @@ def prunable(
 ) -> list[Summary]:
     """Return the runs that a tidying would delete, of those given, which begin with the oldest.
 
-    Those that ended without a whole epoch or, if either is given, all that ended longer ago than `older_than_s` and are
-    not among the newest `keep`. Runs with a name, a tag or a note stay, except if `marked` ones are asked for.
+    Those that failed before their first epoch was done or, if either is given, all that ended longer ago than
+    `older_than_s` and are not among the newest `keep`. Runs with a name, a tag or a note stay, except if `marked` ones
+    are asked for.
     """
     ended = [each for each in summaries if each.state not in UNENDED | {"unreadable"}]
     if older_than_s is None and keep is None:
-        found = [each for each in ended if each.accuracy is None and each.epochs_done == 0]
+        found = [each for each in ended if each.state in _IN_VAIN and each.epochs_done == 0]
     else:
         latest = time.time() - (older_than_s or 0.0)
         found = [each for each in ended[: max(0, len(ended) - (keep or 0))] if (each.ended or each.created) <= latest]

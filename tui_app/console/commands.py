@@ -34,43 +34,11 @@ from tui_app.console.arguments import (
     network_argument,
 )
 from tui_app.console.options import takes_settings
+from tui_app.console.translated import Command as _Command
+from tui_app.console.translated import group
 from tui_app.i18n import _
 
-
-class _Group(typer.core.TyperGroup):
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        super().format_help(ctx, formatter)
-        _translate(formatter)
-
-
-class _Command(typer.core.TyperCommand):
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        super().format_help(ctx, formatter)
-        _translate(formatter)
-
-
-def _translate(formatter: Any) -> None:
-    """Translate the words that the library itself puts into the help."""
-    words = {
-        "Usage:": _("Usage:"),
-        "Arguments:": _("Arguments:"),
-        "Options:": _("Options:"),
-        "Commands:": _("Commands:"),
-        "Show this message and exit.": _("Show this message and exit."),
-        "[required]": _("[required]"),
-    }
-    for english, ours in words.items():
-        formatter.buffer[:] = [part.replace(english, ours) for part in formatter.buffer]
-
-
-app = typer.Typer(
-    cls=_Group,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    options_metavar=_("[OPTIONS]"),
-    subcommand_metavar=_("COMMAND [ARGUMENTS]..."),
-)
+app = group()
 
 
 @app.callback(invoke_without_command=True, help=_("Train the exam's two networks on MNIST, and watch them learn."))
@@ -124,13 +92,6 @@ def layers(
 
     models = [setting_from_text("model", network)] if network else NETWORKS
     print_layers([RunConfig(model=model, **settings).architecture for model in models], json=json)
-
-
-@app.command("runs", cls=_Command, help=_("List the runs."))
-def list_runs(context: typer.Context, json: Json = False, runs_dir: RunsDir = None, lang: Lang = None) -> None:
-    from tui_app.console.listing_commands import print_runs
-
-    print_runs(folder_of(runs_dir or context.obj), json=json)
 
 
 @app.command(cls=_Command, help=_("Open the dashboard on a run."))
