@@ -272,7 +272,7 @@ class Dashboard(PanelScreen):
     @on(Listed)
     def _take_listing(self, message: Listed) -> None:
         is_first = not self._book.is_listed
-        self._book.take_listing(message.summaries)
+        self._book.take_listing(message.summaries, message.began_s)
         live = [summary.id for summary in message.summaries if summary.state in LIVE]
         for summary in message.summaries:
             if summary.state in LIVE or summary.id in self._book.followed:
