@@ -39,8 +39,6 @@ def all_columns() -> tuple[RunColumn, ...]:
         RunColumn("name", _("Name"), lambda run: printable(run.name), lambda run: run.name.lower() or None),
         RunColumn("state", _("State"), wording.state_of, lambda run: wording.state_name(run.state)),
         RunColumn("model", _("Network"), _network, _network),
-        RunColumn("dataset", _("Data"), _data, _data),
-        *_settings(),
         RunColumn("epoch", _("Epoch"), _epoch, lambda run: run.epoch if run.config else None, is_number=True),
         RunColumn("loss", _("Loss"), lambda run: _decimal(run.loss), lambda run: run.loss, is_number=True),
         RunColumn(
@@ -50,6 +48,8 @@ def all_columns() -> tuple[RunColumn, ...]:
             lambda run: run.accuracy,
             is_number=True,
         ),
+        RunColumn("dataset", _("Data"), _data, _data),
+        *_settings(),
         RunColumn("started", _("Started"), lambda run: _time(run.created), lambda run: run.created or None),
         RunColumn("ended", _("Ended"), lambda run: _time(run.ended), lambda run: run.ended),
         RunColumn(

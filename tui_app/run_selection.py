@@ -110,6 +110,15 @@ def from_line(line: str) -> Selection:
     return replace(from_words(given), text=tuple(texts))
 
 
+def with_word(line: str, word: str, value: str | None) -> str:
+    """Return a filter line in which a word has another value; an empty one if it takes none, None to remove it."""
+    pattern = rf"""(?<!\S)(--)?{word}((?(1)[ =]|=)("[^"]*"|\S*))?(?!\S)"""
+    if word == "differing":
+        pattern = rf"(?<!\S)(--)?{word}(?!\S)"
+    kept = " ".join(re.sub(pattern, " ", line).split())
+    return kept if value is None else f"{kept} {word}={value}".strip() if value else f"{kept} {word}".strip()
+
+
 def column_of(word: str) -> RunColumn:
     """Return the column of a word. Raises `InvalidSetting`."""
     known = {column.word: column for column in all_columns()}

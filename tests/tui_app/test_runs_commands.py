@@ -80,7 +80,7 @@ def test_the_table_shows_the_settings_that_differ(folder: Path, capsys: pytest.C
         return capsys.readouterr().out.splitlines()[0].split()
 
     assert {"State", "lr", "Batch", "Threads"} <= set(head())
-    assert head("--state", "done", "--differing") == ["Run", "Batch", "lr", "Threads", "Loss"]
+    assert head("--state", "done", "--differing") == ["Run", "Loss", "Batch", "lr", "Threads"]
     assert head("--columns", "lr,note") == ["Run", "lr", "Note"]
     assert cli.run(["runs", "--tag", "none"]) == 0
     assert "None of the 4 runs" in capsys.readouterr().err
