@@ -88,6 +88,21 @@ def age_s(folder: Path, stamp: float) -> float | None:
             probe.unlink()
 
 
+def version(path: Path) -> object:
+    """Return what changes when a file is written or replaced; None if it cannot be looked at."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def identity(folder: Path) -> tuple[int, int]:
+    """Return what tells a folder from another in its place. Raises `OSError`."""
+    status = folder.stat()
+    return status.st_dev, status.st_ino
+
+
 def replace(path: Path, content: bytes | memoryview) -> None:
     """Rewrite a file atomically and durably. Raises `OSError`.
 

@@ -38,8 +38,10 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("tui_app.i18n", "tui_app.terminal"),
     # Words that both front ends use, and the description of each setting.
     ("tui_app.wording", "tui_app.settings"),
-    # Tables, and a comparison put into words.
-    ("tui_app.tables", "tui_app.comparison_text"),
+    # The columns of a table of runs, and a comparison put into words.
+    ("tui_app.run_columns", "tui_app.comparison_text"),
+    # Which runs are shown, and tables as text.
+    ("tui_app.run_selection", "tui_app.tables"),
     # Curves in characters.
     ("tui_app.charts",),
     # A comparison as a document.

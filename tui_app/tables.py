@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from typing import Literal
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
 from core.messages import fill
 from core.networks.layer_table import Layer, LayerTable
 from core.runs.directory import Summary
-from tui_app import i18n, terminal, wording
+from tui_app import terminal
 from tui_app.i18n import _, number, printable, say, short
+from tui_app.run_columns import RunColumn
 
 
 def layers(table: LayerTable, title: str = "") -> Table:
@@ -74,23 +77,31 @@ def derivations(table: LayerTable) -> list[str]:
     ]
 
 
-def runs(summaries: Sequence[Summary]) -> Table:
+def runs(summaries: Sequence[Summary], columns: Sequence[RunColumn]) -> Table:
     """Lay out the list of runs."""
     grid = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    for heading in (_("Run"), _("State"), _("Network"), _("Data"), _("Epoch"), _("Accuracy"), _("Started")):
-        grid.add_column(heading, no_wrap=True)
-    for summary in summaries:
-        config = summary.config
-        grid.add_row(
-            summary.id,
-            wording.state_of(summary),
-            wording.network_name(config, folder=False) if config else "",
-            printable(summary.dataset) + (", " + _("permuted") if config and config.permute else ""),
-            f"{summary.epoch}/{config.epochs}" if config else "",
-            "" if summary.accuracy is None else i18n.percent(summary.accuracy),
-            datetime.fromtimestamp(summary.created).strftime("%Y-%m-%d %H:%M") if summary.created else "",
+    for column in columns:
+        width = (
+            max((cell_len(column.text(summary)) for summary in summaries), default=0) if column.word == "run" else None
         )
+        justify: Literal["left", "right"] = "right" if column.is_number else "left"
+        grid.add_column(column.heading, no_wrap=True, justify=justify, min_width=width)
+    for summary in summaries:
+        grid.add_row(*(Text(column.text(summary)) for column in columns))
     return grid
+
+
+def without_those_that_do_not_fit(summaries: Sequence[Summary], columns: Sequence[RunColumn]) -> list[RunColumn]:
+    """Leave out columns until the table is no wider than the terminal: settings first, the last one before others."""
+    console = _console()
+    wide = console.options.update(width=1000)
+    fitting = list(columns)
+    while Measurement.get(console, wide, runs(summaries, fitting)).maximum > console.width:
+        spare = [column for column in fitting if column.is_setting] or fitting[3:]
+        if not spare:
+            break
+        fitting.remove(spare[-1])
+    return fitting
 
 
 def print_table(table: Table, notes: Sequence[str] = ()) -> None:

@@ -49,13 +49,35 @@ def network_name(network: RunConfig | Architecture, *, folder: bool = True) -> s
     return ", ".join(parts)
 
 
+def settings_line(config: RunConfig, threads_now: int) -> str:
+    """Return a run's network and how it is trained: `RN_2 · lr 0.0005 · batch 128 · 2 threads`.
+
+    `threads_now` is 0 where the CPU does not do the arithmetic.
+    """
+    parts = [
+        network_name(config, folder=False),
+        _("lr {value}").format(value=short(config.lr)),
+        _("batch {value}").format(value=number(config.batch_size)),
+        "" if config.precision == "fp32" else config.precision,
+        _("exact") if config.exact else "",
+        _("validation") if config.validate else "",
+        _("patience {value}").format(value=number(config.patience)) if config.patience else "",
+        threads(threads_now) if threads_now else "",
+    ]
+    return " · ".join(filter(None, parts))
+
+
 def seed_and_threads(started: RunStarted, now: int) -> str:
     """Return what, besides the settings, decides the numbers of a run: `seed 7, 2 threads`, or on a GPU `seed 7`.
 
     `now` is the number of threads that it trains with now.
     """
-    text = _("seed {seed}").format(seed=started.config.seed)
-    return text + ", " + threads(now) if started.device == "cpu" else text
+    return seed(started) + ", " + threads(now) if started.device == "cpu" else seed(started)
+
+
+def seed(started: RunStarted) -> str:
+    """Return a run's seed: `seed 7`."""
+    return _("seed {seed}").format(seed=started.config.seed)
 
 
 def threads(number: int) -> str:
@@ -126,3 +148,11 @@ def device(info: DeviceInfo) -> str:
     if info.use is not None:
         text += _(", {use} in use").format(use=percent(info.use, 0))
     return text
+
+
+def size(count: float) -> str:
+    """Return a number of bytes: `12 kB`, `4.2 MB`."""
+    units = [_("{size} B"), _("{size} kB"), _("{size} MB"), _("{size} GB"), _("{size} TB")]
+    while count >= 999.5 and len(units) > 1:
+        count, units = count / 1000, units[1:]
+    return units[0].format(size=number(count, 1 if count < 10 and len(units) < 5 else 0))

@@ -12,7 +12,7 @@ import msgspec
 from core import files
 from core.config import RunConfig, check_new
 from core.messages import N_, Message, Problem, reason
-from core.runs import lease, names
+from core.runs import labels, lease, names
 from core.runs.events import Event, EventReader, Progress, RunStarted, first_events, last_events
 from core.runs.formats import StoredConfig, decode_config, encode_config
 from core.runs.job_folder import JobFolder
@@ -46,7 +46,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     silent_s: float | None = None
     """Seconds since the last sign of life of a silent run; None if unknown."""
     name: str = ""
-    """Name that the run was started under."""
+    """Name that the run has: the one it was started under, or a later one."""
     device: str = ""
     loss: float | None = None
     """Newest loss: the running loss, or that of the last whole epoch."""
@@ -59,6 +59,33 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """Host of its newest attempt."""
     pid: int | None = None
     """Process of its newest attempt."""
+    epochs_done: int = 0
+    """Number of whole epochs."""
+    threads: int = 0
+    """Number of CPU threads that it trains with; 0 if not known yet."""
+    tags: tuple[str, ...] = ()
+    note: str = ""
+
+    def as_of(self, record: Record, state: State) -> Summary:
+        """Return the summary with everything that a run's record says."""
+        started, progress, ended = record.started, record.progress, record.ended
+        epoch, step = record.position
+        return msgspec.structs.replace(
+            self,
+            state=state,
+            config=record.config if started and record.is_steered else self.config,
+            epoch=epoch,
+            epochs_done=epoch - (step < started.steps_per_epoch) if started else 0,
+            dataset=started.dataset if started else self.dataset,
+            accuracy=record.evaluated.accuracy if record.evaluated else None,
+            message=ended.message if ended else None,
+            is_steered=record.is_steered,
+            device=started.device if started else "",
+            threads=record.threads,
+            loss=progress.loss if progress else None,
+            elapsed_s=progress.elapsed_s if progress else None,
+            ended=ended.time if ended and state == ended.status else None,
+        )
 
 
 class Run(JobFolder):
@@ -147,28 +174,23 @@ class Run(JobFolder):
             return Summary(id=self.id, state="unreadable", message=message)
         newest = lease.read(self.path)
         state, silent_s = self._state(record, created, newest)
-        progress = record.progress
-        return Summary(
+        written = labels.read(self.path)
+        found = Summary(
             id=self.id,
             state=state,
-            config=record.config if record.started and record.is_steered else stored.config,
+            config=stored.config,
             created=created,
-            epoch=record.position[0],
-            dataset=record.started.dataset if record.started else stored.config.dataset,
-            accuracy=record.evaluated.accuracy if record.evaluated else None,
-            message=record.ended.message if record.ended else None,
+            dataset=stored.config.dataset,
             is_newer=stored.is_newer,
-            is_steered=record.is_steered,
             silent_s=silent_s,
-            name=stored.name,
-            device=record.started.device if record.started else "",
-            loss=progress.loss if progress else None,
-            elapsed_s=progress.elapsed_s if progress else None,
-            ended=record.ended.time if record.ended and state == record.ended.status else None,
+            name=written.name or stored.name,
             attempts=newest.attempt if newest else 0,
             host=newest.host if newest else "",
             pid=(newest.pid or None) if newest else None,
+            tags=written.tags,
+            note=written.note,
         )
+        return found.as_of(record, state)
 
     def tail(self) -> Record:
         """Return the run's record, from the tail of its events where that is enough. Raises `OSError`."""
@@ -265,7 +287,7 @@ def discard(run: Run) -> None:
 
 
 def find(runs_dir: Path, run_id: str | None = None, states: frozenset[State] = frozenset()) -> Run:
-    """Return the run with this id or, without one, the newest in one of `states`, if any are given. Raises `Problem`.
+    """Return the run with this id or name, or the newest in one of `states`, if any are given. Raises `Problem`.
 
     Where no run is named, it is one of the user's own, if that has any.
     """
@@ -278,11 +300,11 @@ def find(runs_dir: Path, run_id: str | None = None, states: frozenset[State] = f
             )
             raise Problem(text, path=str(runs_dir))
         return (own or runs)[0]
-    run = Run(runs_dir / run_id)
-    if not names.ID.fullmatch(run_id) or run.path.is_symlink() or not run.path.is_dir():
-        known = ", ".join(run.id for run in _directories(runs_dir)[-5:])
-        advice = N_("The newest are: {known}.") if known else ""
-        raise Problem("there is no run {run} in {path}", advice=advice, run=run_id, path=str(runs_dir), known=known)
+    is_id = names.ID.fullmatch(run_id) is not None
+    named = names.find(runs_dir, run_id) if names.is_name(run_id) and not is_id else None
+    run = Run(runs_dir / (named or run_id))
+    if not (named or is_id) or run.path.is_symlink() or not run.path.is_dir():
+        raise names.unknown(runs_dir, run_id, [each.id for each in _directories(runs_dir)])
     return run
 
 
@@ -297,20 +319,12 @@ class Listing:
         """Return the summaries, oldest run first. Raises `Problem`."""
         kept, self._kept = self._kept, {}
         for run in _directories(self._runs_dir):
-            version = (_version(run.events_path), _version(lease.path(run.path)))
+            version = tuple(map(files.version, (run.events_path, lease.path(run.path), labels.path(run.path))))
             known = kept.get(run.id)
             if known is None or known[0] != version or known[1].state in UNENDED:
                 known = (version, run.summary())
             self._kept[run.id] = known
         return [summary for _version, summary in self._kept.values()]
-
-
-def _version(path: Path) -> object:
-    try:
-        status = path.lstat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def _number(run_id: str) -> int:

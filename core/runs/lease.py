@@ -35,6 +35,7 @@ _WATCH_S = 1.5 * RENEWAL_S
 """Seconds for which an old lease is watched before it is taken over: a clock that was set may make it look old."""
 _WRITING_S = 1.0
 """Seconds for which a start waits for a lease that is being written."""
+_ALREADY = N_("run {run} is already being trained")
 _ATTEMPT = re.compile(r"attempt-(\d{4,12})\.json")
 
 Vitality = Literal["alive", "silent", "gone"]
@@ -155,7 +156,7 @@ class Held:
         self.attempt = lease.attempt
         self.lease = lease
         self._run_dir = run_dir
-        self._identity = _identity(run_dir)
+        self._identity = files.identity(run_dir)
         self._descriptor = descriptor
         self._released = threading.Event()
         self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
@@ -165,7 +166,7 @@ class Held:
         """Make sure that the run is still this process's: to be called before anything is written. Raises `Lost`."""
         run = self._run_dir.name
         try:
-            newest = _newest(self._run_dir) if _identity(self._run_dir) == self._identity else 0
+            newest = _newest(self._run_dir) if files.identity(self._run_dir) == self._identity else 0
         except FileNotFoundError:
             newest = 0
         except OSError:
@@ -209,14 +210,39 @@ def hold(run_dir: Path, tell: Callable[[float], None] = lambda _seconds_left: No
     lease lasts; `tell` is called with the seconds that this can still take. Raises `Problem` if the run is being
     trained already, or its folder cannot be written.
     """
-    try:
+    with _told(run_dir):
         held = _take(run_dir, tell)
-    except OSError as error:
-        raise Problem("cannot write to {path}: {reason}", path=str(run_dir), reason=reason(error)) from error
     try:
         yield held
     finally:
         held.release()
+
+
+@contextmanager
+def hold_after(run_dir: Path, attempt: int) -> Iterator[Held]:
+    """Hold the lease of the attempt after one that has ended: nobody starts the run meanwhile.
+
+    Raises `Problem` if another process has started it since, or its folder cannot be written.
+    """
+    with _told(run_dir):
+        held = _claim(run_dir, attempt + 1) if _newest(run_dir) == attempt else None
+    if held is None:
+        raise Problem(_ALREADY, run=run_dir.name)
+    try:
+        yield held
+    finally:
+        held.release()
+        with suppress(OSError):  # where the folder is still there, it is as it was
+            _attempt_path(run_dir, held.attempt).unlink()
+            path(run_dir).unlink()
+
+
+@contextmanager
+def _told(run_dir: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise Problem("cannot write to {path}: {reason}", path=str(run_dir), reason=reason(error)) from error
 
 
 def _take(run_dir: Path, tell: Callable[[float], None]) -> Held:
@@ -236,12 +262,11 @@ def _wait_for_end(run_dir: Path, attempt: int, tell: Callable[[float], None]) ->
         if attempt == 0 or time.monotonic() > deadline:
             return  # the first attempt, or one whose process was killed while it wrote its lease
         time.sleep(0.01)
-    already = Problem("run {run} is already being trained", run=run_dir.name)
-    seen, since = _renewed(run_dir, attempt), time.monotonic()
+    seen, since = files.version(_attempt_path(run_dir, attempt)), time.monotonic()
     while (found := sign(run_dir, lease)).vitality != "gone":
         waited_s = time.monotonic() - since
-        if lease.lock_tells or _renewed(run_dir, attempt) != seen:
-            raise already
+        if lease.lock_tells or files.version(_attempt_path(run_dir, attempt)) != seen:
+            raise Problem(_ALREADY, run=run_dir.name)
         left_s = max(_WATCH_S - waited_s, LEASE_S - max(waited_s, found.age_s or 0.0))
         if left_s <= 0:
             return
@@ -322,16 +347,3 @@ def _newest(run_dir: Path) -> int:
 
 def _attempt_path(run_dir: Path, attempt: int) -> Path:
     return run_dir / f"attempt-{attempt:04d}.json"
-
-
-def _renewed(run_dir: Path, attempt: int) -> int | None:
-    try:
-        return _attempt_path(run_dir, attempt).lstat().st_mtime_ns
-    except OSError:
-        return None
-
-
-def _identity(folder: Path) -> tuple[int, int]:
-    """Return what tells a folder from another in its place. Raises `OSError`."""
-    status = folder.stat()
-    return status.st_dev, status.st_ino

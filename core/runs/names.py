@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 from contextlib import suppress
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from core import files
 from core.messages import N_, InvalidSetting, Problem, reason
+from core.runs import labels
 
 ID = re.compile(r"[a-z0-9_]{1,40}-(\d{4,9})")
 _NUMBERS = ".numbers"
@@ -17,7 +19,7 @@ _NAME = re.compile(r"\w[\w.+=@:-]{0,99}")
 _LONGEST_NAME = 200
 """Bytes of the longest name: a file's name may have 255, and a temporary one is longer."""
 _NAMES = ".names"
-"""Folder with a file for each name that a run was started under, which holds its id."""
+"""Folder with a file for each name that a run has, which holds its id."""
 
 
 def last_number(runs_dir: Path) -> int:
@@ -41,12 +43,14 @@ def keep_number(runs_dir: Path, number: int) -> None:
             os.close(descriptor)
 
 
-def find(runs_dir: Path, name: str) -> str | None:
-    """Return the id of the run that was started under a name; None if there is none, or it was deleted.
+def is_name(text: str) -> bool:
+    """Tell if a run may have this name."""
+    return _NAME.fullmatch(text) is not None and len(text.encode()) <= _LONGEST_NAME
 
-    Raises `Problem`.
-    """
-    if not _NAME.fullmatch(name) or len(name.encode()) > _LONGEST_NAME:
+
+def find(runs_dir: Path, name: str) -> str | None:
+    """Return the id of the run that has a name; None if there is none, or it was deleted. Raises `Problem`."""
+    if not is_name(name):
         text = N_("a name has letters, digits and any of . _ + = @ : -, and at most 100 of them: {value}")
         raise InvalidSetting("name", text, value=name or "''")
     path = runs_dir / _NAMES / name
@@ -63,6 +67,18 @@ def find(runs_dir: Path, name: str) -> str | None:
         ) from error
     except OSError as error:
         raise Problem("cannot read {path}: {reason}", path=str(path), reason=reason(error)) from error
+
+
+def unknown(runs_dir: Path, typed: str, ids: list[str]) -> Problem:
+    """Return the problem that no run is called what was typed, with what may have been meant; `ids` are there."""
+    try:
+        names = list(filter(is_name, os.listdir(runs_dir / _NAMES)))  # noqa: PTH208
+    except OSError:
+        names = []
+    near = difflib.get_close_matches(typed.lower(), [*reversed(ids), *names], n=3)
+    advice = N_("Did you mean {known}?") if near else N_("The newest are: {known}.") if ids else ""
+    known = ", ".join(near or ids[-5:])
+    return Problem("there is no run {run} in {path}", advice=advice, run=typed, path=str(runs_dir), known=known)
 
 
 def give(runs_dir: Path, name: str, run_id: str) -> str:
@@ -88,6 +104,27 @@ def give(runs_dir: Path, name: str, run_id: str) -> str:
                 whole.unlink(missing_ok=True)
     except OSError as error:
         raise Problem("cannot write to {path}: {reason}", path=str(path.parent), reason=reason(error)) from error
+
+
+def rename(runs_dir: Path, run_id: str, name: str) -> None:
+    """Give a run a name in place of the one it has, which another run may then have. Raises `Problem`."""
+    if ID.fullmatch(name):
+        raise InvalidSetting("name", "{value} is the form of an id: choose another name", value=name)
+    other = find(runs_dir, name) or give(runs_dir, name, run_id)
+    if other != run_id:
+        raise InvalidSetting("name", "{name} is the name of run {run}: choose another name", name=name, run=other)
+    labels.rename(runs_dir / run_id, name)
+    with suppress(OSError):  # names of it that are left over find it still
+        for path in (runs_dir / _NAMES).iterdir():
+            if path.name != name and _is_of(path, runs_dir, run_id):
+                path.unlink()
+
+
+def _is_of(path: Path, runs_dir: Path, run_id: str) -> bool:
+    try:
+        return _named(path, runs_dir) == run_id
+    except (OSError, ValueError):
+        return False
 
 
 def _free(path: Path, runs_dir: Path) -> None:

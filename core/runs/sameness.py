@@ -78,6 +78,12 @@ def distinct_names(configs: Sequence[RunConfig], base: RunConfig = _DEFAULTS) ->
     return names
 
 
+def distinct_settings(configs: Sequence[RunConfig]) -> list[str]:
+    """Return what `distinct_names` adds to each network: `+lr=0.0005`, or nothing."""
+    differing = differing_settings(configs)
+    return [_name("", config, _DEFAULTS, differing) for config in configs]
+
+
 def full_name(config: RunConfig, base: RunConfig) -> str:
     """Return a configuration as a user types it: its network, with every setting that is not that of `base`."""
     return _name(config.model, config, base, _SETTINGS)

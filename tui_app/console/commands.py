@@ -24,9 +24,10 @@ from tui_app.console.arguments import (
     folder_of,
     network_argument,
 )
-from tui_app.console.command_line import Command, app
+from tui_app.console.command_line import app
 from tui_app.console.opening import no_dashboard, open_dashboard
 from tui_app.console.options import takes_settings
+from tui_app.console.translated import Command
 from tui_app.i18n import _
 
 
@@ -81,13 +82,6 @@ def layers(
 
     models = [setting_from_text("model", network)] if network else NETWORKS
     print_layers([RunConfig(model=model, **settings).architecture for model in models], json=json)
-
-
-@app.command("runs", cls=Command, help=_("List the runs."))
-def list_runs(context: typer.Context, json: Json = False, runs_dir: RunsDir = None, lang: Lang = None) -> None:
-    from tui_app.console.listing_commands import print_runs
-
-    print_runs(folder_of(runs_dir or context.obj), json=json)
 
 
 @app.command(

@@ -42,7 +42,9 @@ def runs_in(folder_of: Callable[[str | None], Path], *states: State) -> Callable
     """Return a function that lists the ids of runs, the newest first, in any state or in one of these."""
 
     def ids(ctx: typer.Context) -> list[str]:
-        given = ctx.params.get("runs_dir") or (ctx.parent.params.get("runs_dir") if ctx.parent else None)
+        given, around = ctx.params.get("runs_dir"), ctx.parent
+        while not given and around is not None:
+            given, around = around.params.get("runs_dir"), around.parent
         try:
             found = Listing(folder_of(given)).read()
         except Problem:  # there is nobody to tell

@@ -13,6 +13,7 @@ from core.runs import directory
 from tui_app import i18n, tables, terminal, wording
 from tui_app.console.training_command import prepare_for_torch
 from tui_app.i18n import _
+from tui_app.run_selection import EVERYTHING, Selection
 
 
 def print_layers(described: Sequence[Architecture], *, json: bool) -> None:
@@ -37,12 +38,20 @@ def print_layers(described: Sequence[Architecture], *, json: bool) -> None:
         tables.print_table(tables.layers(table, wording.network_name(each)), tables.derivations(table))
 
 
-def print_runs(runs_dir: Path, *, json: bool) -> None:
-    """Print every run, as text or as JSON."""
-    summaries = directory.Listing(runs_dir).read()
+def print_runs(runs_dir: Path, selection: Selection = EVERYTHING, *, json: bool) -> None:
+    """Print the runs that are selected, as text or as JSON."""
+    listed = directory.Listing(runs_dir).read()
+    summaries = selection.runs(listed)
     if json:
         print(msgspec.json.format(i18n.json_with_sentences(summaries)).decode())
     elif summaries:
-        tables.print_table(tables.runs(summaries))
+        columns = selection.shown_columns(summaries)
+        fitting = columns if selection.columns else tables.without_those_that_do_not_fit(summaries, columns)
+        tables.print_table(tables.runs(summaries, fitting))
+        if left_out := [column.word for column in columns if column not in fitting]:
+            text = _("Left out, as the terminal is too narrow: {columns} (--columns chooses).")
+            print(text.format(columns=", ".join(left_out)), file=sys.stderr)
+    elif listed:
+        print(_("None of the {count} runs in {path} fits.").format(count=len(listed), path=runs_dir), file=sys.stderr)
     else:
         print(_("There is no run in {path} yet.").format(path=runs_dir), file=sys.stderr)

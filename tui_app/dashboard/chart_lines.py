@@ -64,19 +64,21 @@ def colours(book: RunBook) -> dict[str, str]:
 
 
 def _names(shown: Sequence[Line]) -> list[str]:
-    """Return a name for each line, with its threads if nothing else tells two of them apart."""
+    """Return a name for each line with the settings that differ, and its threads if nothing else tells two apart."""
     begun = [line.started for line in shown if line.started is not None]
     threads = iter(sameness.threads_that_differ(begun))
-    groups = [line.started.config for line in shown if len(line.runs) > 1 and line.started is not None]
-    networks = iter(sameness.distinct_names(groups))
+    configs = [line.runs[0].record.config for line in shown if line.started is not None]
+    settings = iter(sameness.distinct_settings(configs))
+    networks = iter(sameness.distinct_names(configs))
     names = []
     for line in shown:
         count = len(line.runs)
+        differing, network = (next(settings), next(networks)) if line.started is not None else ("", "")
         if count > 1:
             text = ngettext("{network} ×{count} seed", "{network} ×{count} seeds", count)
-            names.append(text.format(network=printable(next(networks)), count=count))
+            names.append(text.format(network=printable(network), count=count))
         else:
-            names.append(line.runs[0].run.id)
+            names.append(line.runs[0].run.id + differing)
         if line.started is not None and (number := next(threads)) is not None:
             names[-1] += f" ({wording.threads(number)})"
     return names

@@ -84,6 +84,7 @@ def key_table() -> tuple[Key, ...]:
         Key(
             "shift+f5,c", "screen.compare", _("Compare"), _("Train networks on the same seeds, and compare them"), False
         ),
+        Key("t", "screen.runs", _("Runs"), _("Find, sort, compare and delete runs in a table of all of them"), False),
         Key("f3,d", "screen.show_digits", _("Digits"), _("View the images that the current run gets wrong"), False),
         Key("f12,w", "screen.draw", _("Draw"), _("Draw a digit, and see how the runs in the chart classify it"), False),
         Key(
@@ -113,6 +114,25 @@ def compare_keys() -> tuple[Key, ...]:
         Key("f5", "compare", _("Compare"), _("Train the missing runs, and compare")),
         Key("f6", "stop", _("Stop"), _("Stop the runs in progress; each saves a checkpoint first")),
         Key("f9", "overlay", _("Curves"), _("Show the curves of all these runs in the chart")),
+        _back(),
+    )
+
+
+def runs_keys() -> tuple[Key, ...]:
+    return (
+        Key("enter", "show", _("Open"), _("Show the run under the cursor")),
+        Key("space", "select", _("Select"), _("Select the run under the cursor, or no longer")),
+        Key("a", "select_all", _("All"), _("Select all runs of the table, or none"), False),
+        Key("s", "sort", _("Sort"), _("Sort by the column under the cursor, again the other way round")),
+        Key("x", "differing", _("Differences"), _("Show only the columns in which the runs differ, or all")),
+        Key("k", "columns", _("Columns"), _("Choose the columns"), False),
+        Key("f,slash", "filter", _("Filter"), _("Type which runs to show, by the words of mnist-tui runs --help")),
+        Key("o,f9", "overlay", _("Overlay"), _("Show the curves of the selected runs in the chart"), False),
+        Key("c,shift+f5", "compare", _("Compare"), _("Compare the configurations of the selected runs"), False),
+        Key("t", "tag", _("Tag"), _("Give the selected runs tags, or take some away"), False),
+        Key("r", "rename", _("Rename"), _("Give the run under the cursor a name"), False),
+        Key("n", "note", _("Note"), _("Write a note on the selected runs"), False),
+        Key("d,delete", "delete", _("Delete"), _("Delete the selected runs; none in progress")),
         _back(),
     )
 

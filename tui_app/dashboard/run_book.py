@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import msgspec
-
 from core.machine import usable_cores
 from core.runs import lease
 from core.runs.directory import FollowedRun, Run, Summary
@@ -29,6 +27,8 @@ class ShownRun(FollowedRun):
     def __init__(self, run: Run) -> None:
         super().__init__(run)
         self.state: State = "starting"
+        self.heard_s = 0.0
+        """Time of its latest news by the monotonic clock."""
         self.is_read = False
         """A task is already following this run."""
         self._identity = run.identity
@@ -85,6 +85,8 @@ class RunBook:
         self.overlaid: list[str] = []
         """Ids of the runs overlaid on the chart."""
         self._summaries: Sequence[Summary] | None = None
+        self._listed_s = 0.0
+        """Time by the monotonic clock before which the folder had not been read."""
         self._colours: dict[str, str] = {}
 
     @property
@@ -92,30 +94,25 @@ class RunBook:
         """True once the folder has been read."""
         return self._summaries is not None
 
-    def take_listing(self, summaries: Sequence[Summary]) -> None:
-        """Keep the summaries that a reading of the folder found."""
-        self._summaries = summaries
+    def take_listing(self, summaries: Sequence[Summary], began_s: float) -> None:
+        """Keep the summaries that a reading of the folder found, which began at a time of the monotonic clock."""
+        self._summaries, self._listed_s = summaries, began_s
 
     @property
     def summaries(self) -> list[Summary]:
-        """Summaries of every run; those of followed runs are updated from their events."""
+        """Summaries of every run, as the panels show those that are followed."""
         return [self._newest(summary) for summary in self._summaries or ()]
 
+    def summary(self, run_id: str) -> Summary | None:
+        """Return a run's summary; None if it is not listed yet."""
+        return next((self._newest(summary) for summary in self._summaries or () if summary.id == run_id), None)
+
     def _newest(self, summary: Summary) -> Summary:
+        """Return the summary with what was read of a followed run since the folder was."""
         followed = self.followed.get(summary.id)
-        if followed is None or followed.record.started is None or summary.state not in LIVE:
+        if followed is None or followed.record.started is None or followed.heard_s < self._listed_s:
             return summary
-        record = followed.record
-        progress = record.progress
-        return msgspec.structs.replace(
-            summary,
-            state=followed.state,
-            epoch=record.position[0],
-            config=record.config,
-            is_steered=record.is_steered,
-            threads=record.threads,
-            loss=progress.loss if progress is not None else summary.loss,
-        )
+        return summary.as_of(followed.record, followed.state)
 
     def listed_state(self, run_id: str) -> State | None:
         """Return a run's state at the last reading of the folder."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -59,6 +60,7 @@ class RunDisplay:
         """Show a run's news. Return True if it has just ended."""
         followed = self._book.followed[news.run_id]
         was, followed.state = followed.state, news.state
+        followed.heard_s = time.monotonic()
         if news.has_events or was != news.state:
             if news.run_id == self._book.current_id:
                 self._show_all()
@@ -66,6 +68,8 @@ class RunDisplay:
                 self._screen.query_one(ChartPanel).draw_within(BUSY_INTERVAL_S, self._show_chart)
             elif news.run_id in self._book.overlaid:
                 self._show_chart()
+            if (summary := self._book.summary(news.run_id)) is not None:
+                self._screen.query_one(RunsPanel).show_run(summary)
         return was in LIVE and news.state not in LIVE
 
     def show_list(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any
@@ -32,9 +33,11 @@ class News(Message):
 class Listed(Message):
     """Sent with the current list of runs."""
 
-    def __init__(self, summaries: Sequence[Summary], *, disk_is_full: bool) -> None:
+    def __init__(self, summaries: Sequence[Summary], began_s: float, *, disk_is_full: bool) -> None:
         super().__init__()
         self.summaries = summaries
+        self.began_s = began_s
+        """Start of the reading by the monotonic clock."""
         self.disk_is_full = disk_is_full
 
 
@@ -68,9 +71,10 @@ class RunFollower:
 
     async def _list(self) -> None:
         while True:
+            began_s = time.monotonic()
             summaries = await asyncio.to_thread(self._listing.read)
             is_full = await asyncio.to_thread(disk_is_full, self._book.runs_dir)
-            self._screen.post_message(Listed(summaries, disk_is_full=is_full))
+            self._screen.post_message(Listed(summaries, began_s, disk_is_full=is_full))
             await asyncio.sleep(BUSY_LISTING_INTERVAL_S if self._book.is_busy else LISTING_INTERVAL_S)
 
     async def _read(self, followed: ShownRun) -> None:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from textual.screen import Screen
 
 from core.config import RunConfig
 from core.messages import Problem
+from core.runs.control import Request
+from core.runs.record import LIVE
 from core.worker.protocol import Measure, Measured, Question, Refused, SideAnswer
-from tui_app.dashboard.run_book import RunBook
+from tui_app.dashboard.run_book import RunBook, ShownRun
 from tui_app.dashboard.screens.side_screen import AskingScreen
 from tui_app.dashboard.worker_link import WorkerLink
 
 if TYPE_CHECKING:
     from tui_app.dashboard.screens.digits_screen import Cell
+    from tui_app.dashboard.screens.runs_screen import Chosen
 
 
 class ScreenOpener:
@@ -55,6 +58,30 @@ class ScreenOpener:
         from tui_app.dashboard.screen_factories import conditions_screen
 
         self._open(conditions_screen(self._book.shown, colours, self._ask, self._accuracies))
+
+    def open_runs(self, list_again: Callable[[], None], then: Callable[[Chosen | None], None]) -> None:
+        from tui_app.dashboard.screens.runs_screen import RunsScreen
+
+        self._dashboard.app.push_screen(RunsScreen(self._book.runs_dir, lambda: self._book.summaries, list_again), then)
+
+    def open_comparison_of(self, run_ids: Sequence[str], then: Callable[[list[str] | None], None]) -> None:
+        """Offer the configurations of runs for a comparison."""
+        from tui_app.dashboard.screens.compare_screen import CompareScreen
+
+        configs = [self._book.run(run_id).config() for run_id in run_ids]
+        screen = CompareScreen(self._book.runs_dir, configs[0], self._ask, self._interrupt, configs)
+        self._open(screen, then)
+
+    def open_steer(
+        self, current: ShownRun, steer: Callable[[Request], None], resume: Callable[[Request], None]
+    ) -> None:
+        """Ask for other settings of a run that has started."""
+        from tui_app.dashboard.screens.steer_screen import SteerScreen
+
+        act = steer if current.state in LIVE else resume
+        begun = current.record.position[0] + (current.state == "done")
+        screen = SteerScreen(current.run.id, current.record.config, begun, resumes=current.state not in LIVE)
+        self._dashboard.app.push_screen(screen, lambda asked: None if asked is None else act(asked))
 
     def open_compare(self, config: RunConfig, then: Callable[[list[str] | None], None]) -> None:
         from tui_app.dashboard.screens.compare_screen import CompareScreen

@@ -59,13 +59,20 @@ class CompareScreen(AskingScreen[list[str]]):
             self.results = results
 
     def __init__(
-        self, runs_dir: Path, settings: RunConfig, ask: Callable[[Settle], None], interrupt: Callable[[], None]
+        self,
+        runs_dir: Path,
+        settings: RunConfig,
+        ask: Callable[[Settle], None],
+        interrupt: Callable[[], None],
+        configs: Sequence[RunConfig] = (),
     ) -> None:
+        """Offer the configurations of `configs`, or else those that suit the `settings`."""
         super().__init__(compare_keys())
         self._runs_dir = runs_dir
         unmodified = msgspec.structs.asdict(Architecture(model=settings.model))
         self._settings = msgspec.structs.replace(settings, **unmodified)
-        self._offered = _offered(settings, self._settings)
+        named = [sameness.full_name(config, self._settings) for config in configs]
+        self._offered = list(dict.fromkeys(named)) or _offered(settings, self._settings)
         self._ask = ask
         self._interrupt = interrupt
         self._asked: Settle | None = None

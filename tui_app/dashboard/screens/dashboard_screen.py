@@ -36,6 +36,7 @@ from tui_app.wording import network_name
 
 if TYPE_CHECKING:
     from core.comparing.stored import StoredComparison
+    from tui_app.dashboard.screens.runs_screen import Chosen
 
 
 class Dashboard(PanelScreen):
@@ -211,20 +212,9 @@ class Dashboard(PanelScreen):
         current = self._book.current
         if current is None or current.record.started is None:
             return
-        from tui_app.dashboard.screens.steer_screen import SteerScreen
-
-        is_live = current.state in LIVE
-        begun = current.record.position[0] + (current.state == "done")
-
-        def act(asked: Request | None) -> None:
-            if asked is None:
-                return
-            if is_live:
-                self._trying(lambda: self._control.steer(current.run.id, asked))
-            else:
-                self.action_resume(asked)
-
-        self.app.push_screen(SteerScreen(current.run.id, current.record.config, begun, resumes=not is_live), act)
+        self._opener.open_steer(
+            current, lambda asked: self._trying(lambda: self._control.steer(current.run.id, asked)), self.action_resume
+        )
 
     def action_toggle_log_scale(self) -> None:
         self.query_one(ChartPanel).toggle_log_scale()
@@ -253,6 +243,20 @@ class Dashboard(PanelScreen):
         form = self.query_one(RunForm)
         self._trying(lambda: self._opener.open_compare(form.config(), self._show_together))
 
+    def action_runs(self) -> None:
+        self._opener.open_runs(self._follower.list_runs, self._act_on)
+
+    def _act_on(self, chosen: Chosen | None) -> None:
+        """Do what was chosen in the table of runs."""
+        match chosen:
+            case "compare", run_ids:
+                self._trying(lambda: self._opener.open_comparison_of(run_ids, self._show_together))
+            case "overlay", run_ids:
+                self._show_together(run_ids)
+            case "show", run_ids:
+                self._display.show_run(run_ids[0])
+                self.turn_to("chart")
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         current = self._book.current
         states: dict[str, frozenset[State]] = {
@@ -272,7 +276,7 @@ class Dashboard(PanelScreen):
     @on(Listed)
     def _take_listing(self, message: Listed) -> None:
         is_first = not self._book.is_listed
-        self._book.take_listing(message.summaries)
+        self._book.take_listing(message.summaries, message.began_s)
         live = [summary.id for summary in message.summaries if summary.state in LIVE]
         for summary in message.summaries:
             if summary.state in LIVE or summary.id in self._book.followed:

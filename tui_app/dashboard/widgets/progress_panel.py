@@ -48,6 +48,9 @@ class ProgressPanel(Horizontal):
         if run_id != self._run_id:  # setting it again would redraw the whole panel
             self._run_id = run_id
             self.border_title = _("Progress of {run}").format(run=run_id)
+        settings = _settings(record)
+        if settings != self.border_subtitle:
+            self.border_subtitle = settings
         self._show_numbers(record, state)
         self._show_lines(record)
 
@@ -109,6 +112,12 @@ def _validation_line(event: Validated) -> str:
     return _("  validation {loss}, {accuracy}%").format(loss=loss, accuracy=f"{100 * event.accuracy:.2f}")
 
 
+def _settings(record: Record) -> str:
+    if record.started is None:
+        return ""
+    return wording.settings_line(record.config, record.threads if record.started.device == "cpu" else 0)
+
+
 def _notice(record: Record, state: State) -> str:
     """Return the one thing that the user should know now."""
     if record.notice is not None:
@@ -126,4 +135,4 @@ def _notice(record: Record, state: State) -> str:
     if started is None:
         return ""
     where = printable(started.device_name if started.device == "cpu" else f"{started.device} {started.device_name}")
-    return f"{wording.dataset_title(started)} · {where} · {wording.seed_and_threads(started, record.threads)}"
+    return f"{wording.dataset_title(started)} · {where} · {wording.seed(started)}"

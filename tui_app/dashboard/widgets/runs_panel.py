@@ -67,11 +67,21 @@ class RunsPanel(Vertical):
         if [row[1] for row in rows] != [row[1] for row in self._shown]:
             self._fill(rows)
             return
-        for row, (old, new) in enumerate(zip(self._shown, rows, strict=True)):
-            if old != new:
-                for column, cell in enumerate(_cells(new)):
-                    self._table.update_cell_at((row, column), cell)  # type: ignore[arg-type]
-        self._shown = rows
+        for row, new in enumerate(rows):
+            self._change(row, new)
+
+    def show_run(self, summary: Summary) -> None:
+        """Show a run of the list as it is now."""
+        for row, old in enumerate(self._shown):
+            if old[1] == summary.id:
+                mark, run_id, *_old, colour = old
+                self._change(row, (mark, run_id, *_state_and_accuracy(summary), colour))
+
+    def _change(self, row: int, new: tuple[str, ...]) -> None:
+        if self._shown[row] != new:
+            self._shown[row] = new
+            for column, cell in enumerate(_cells(new)):
+                self._table.update_cell_at((row, column), cell)  # type: ignore[arg-type]
 
     def _fill(self, rows: list[tuple[str, ...]]) -> None:
         under_cursor = self.under_cursor
@@ -95,6 +105,10 @@ class RunsPanel(Vertical):
 
 def _row(summary: Summary, on_show: str, ticked: dict[str, str]) -> tuple[str, ...]:
     mark = ("▶" if summary.id == on_show else " ") + ("●" if summary.id in ticked else " ")
+    return mark, summary.id, *_state_and_accuracy(summary), ticked.get(summary.id, "")
+
+
+def _state_and_accuracy(summary: Summary) -> tuple[str, str]:
     accuracy = "" if summary.accuracy is None else percent(summary.accuracy)
     if summary.dataset == "sample" and accuracy:
         accuracy += "*"  # the sample's, not MNIST's
@@ -103,7 +117,7 @@ def _row(summary: Summary, on_show: str, ticked: dict[str, str]) -> tuple[str, .
         state = f"{number(summary.epoch)}/{number(summary.config.epochs)}"
     if summary.is_steered:
         state += " ≠"  # it stands for no other
-    return mark, summary.id, state, accuracy, ticked.get(summary.id, "")
+    return state, accuracy
 
 
 def _cells(row: tuple[str, ...]) -> list[Text]:

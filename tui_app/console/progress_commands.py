@@ -22,9 +22,10 @@ from tui_app.console.arguments import (
     Trust,
     folder_of,
 )
-from tui_app.console.command_line import Command, app
+from tui_app.console.command_line import app
 from tui_app.console.opening import no_dashboard, open_dashboard
 from tui_app.console.options import takes_settings
+from tui_app.console.translated import Command
 from tui_app.i18n import _
 
 

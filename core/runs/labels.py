@@ -1,0 +1,79 @@
+"""What a user has written on a run: a name, tags and a note. They change nothing in its training."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from core import files
+from core.messages import InvalidSetting, Problem, reason
+
+MAX_TAGS = 50
+MAX_NOTE = 2000
+_TAG = re.compile(r"\w[\w.+=@:-]{0,39}")
+_TagText = Annotated[str, msgspec.Meta(pattern=rf"^{_TAG.pattern}$")]
+
+
+class Labels(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is written on a run."""
+
+    name: Annotated[str, msgspec.Meta(max_length=100)] = ""
+    """Name that the run was given later; empty if it has only the one it was started under, or none."""
+    tags: Annotated[tuple[_TagText, ...], msgspec.Meta(max_length=MAX_TAGS)] = ()
+    note: Annotated[str, msgspec.Meta(max_length=MAX_NOTE)] = ""
+
+
+NONE = Labels()
+
+
+def path(run_dir: Path) -> Path:
+    return run_dir / "labels.json"
+
+
+def read(run_dir: Path) -> Labels:
+    """Return what is written on a run; nothing if the file is damaged."""
+    try:
+        return msgspec.json.decode(files.read_small(path(run_dir)), type=Labels)
+    except (OSError, ValueError, RecursionError):
+        return NONE
+
+
+def rename(run_dir: Path, name: str) -> None:
+    """Keep another name of a run; `core.runs.names` sees to it that no two have the same. Raises `Problem`."""
+    _write(run_dir, msgspec.structs.replace(read(run_dir), name=name))
+
+
+def tag(run_dir: Path, tags: list[str], *, remove: bool = False) -> tuple[str, ...]:
+    """Add tags to a run, or remove them; return those that it has then. Raises `Problem`."""
+    for each in tags:
+        if not _TAG.fullmatch(each):
+            raise InvalidSetting(
+                "tag", "a tag has letters, digits and any of . _ + = @ : -, and at most 40 of them: {value}", value=each
+            )
+    labels = read(run_dir)
+    kept = tuple(each for each in labels.tags if each not in tags)
+    new = kept if remove else (*labels.tags, *(each for each in dict.fromkeys(tags) if each not in labels.tags))
+    if len(new) > MAX_TAGS:
+        raise InvalidSetting("tag", "a run has at most {most} tags", most=MAX_TAGS)
+    _write(run_dir, msgspec.structs.replace(labels, tags=new))
+    return new
+
+
+def note(run_dir: Path, text: str) -> None:
+    """Write a note on a run, in place of the one before; an empty one removes it. Raises `Problem`."""
+    text = text.strip()
+    if len(text) > MAX_NOTE:
+        raise InvalidSetting(
+            "note", "a note has at most {most} characters, not {count}", most=MAX_NOTE, count=len(text)
+        )
+    _write(run_dir, msgspec.structs.replace(read(run_dir), note=text))
+
+
+def _write(run_dir: Path, labels: Labels) -> None:
+    try:
+        files.replace(path(run_dir), msgspec.json.encode(labels))
+    except OSError as error:
+        raise Problem("cannot write to {path}: {reason}", path=str(run_dir), reason=reason(error)) from error
