@@ -57,7 +57,6 @@ LEVELS: tuple[tuple[str, ...], ...] = (
 LOADING_TORCH = {
     "core.data.datasets",
     "core.data.distortions",
-    "core.data.drawing",
     "core.data.split_and_permute",
     "core.networks.build",
     "core.networks.describe",

@@ -52,12 +52,12 @@ class RunInspector:
 
     def recognise(self, request: Recognise) -> Recognised:
         """Return what each network makes of a drawing, converted to MNIST's form. Raises `Problem`."""
-        pixels = torch.frombuffer(bytearray(request.pixels[: SIDE**2].ljust(SIDE**2, b"\0")), dtype=torch.uint8)
+        pixels = np.frombuffer(request.pixels[: SIDE**2].ljust(SIDE**2, b"\0"), np.uint8)
         image = drawing.mnist_form(pixels.reshape(SIDE, SIDE))
         found: dict[str, tuple[float, ...]] = {}
         for run_dir in request.run_dirs if image.any() else ():
             found[Path(run_dir).name] = self._probabilities(Run(Path(run_dir)), image)
-        return Recognised(request, image.numpy().tobytes(), found)
+        return Recognised(request, image.tobytes(), found)
 
     def measure(self, request: Measure) -> Measured:
         """Measure the accuracy of a run under a condition. Raises `Problem`."""
