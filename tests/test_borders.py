@@ -81,6 +81,7 @@ LOADING_TORCH = {
     "core.training.load_trained",
     "core.training.loop",
     "core.training.optimizer",
+    "core.training.recognition",
     "core.training.robustness",
     "core.training.settle",
     "core.training.weights",

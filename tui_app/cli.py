@@ -58,7 +58,7 @@ def run(arguments: Sequence[str]) -> int:
     i18n.use(language if language in i18n.LANGUAGES else i18n.from_locale())
     import typer
 
-    from tui_app.console import completion
+    from tui_app.console import completion, picture_commands  # noqa: F401 - it adds its commands
     from tui_app.console.commands import app
 
     completion.prepare()

@@ -13,6 +13,8 @@ Grey = NDArray[np.uint8]
 
 DIGIT_SIDE = 20
 """Side of the box that an MNIST digit fits into before it is centred."""
+CENTRE = 14
+"""Row and column of an MNIST digit's centre of mass, counted from 0: to half a pixel, it is there in every image."""
 
 
 def mnist_form(drawing: Grey) -> Grey:
@@ -37,7 +39,7 @@ def mnist_form(drawing: Grey) -> Grey:
 
 
 def _offset(profile: NDArray[np.unsignedinteger]) -> int:
-    """Return where pixels must begin for their mass to be in the middle, as far as the frame has room."""
+    """Return where pixels must begin for their mass to be at pixel 14, as in MNIST, as far as the frame has room."""
     side = len(profile)
-    middle = float(profile @ np.arange(side)) / max(1.0, float(profile.sum()))
-    return min(max(0, round((SIDE - 1) / 2 - middle)), SIDE - side)
+    mean = float(profile @ np.arange(side)) / max(1.0, float(profile.sum()))
+    return min(max(0, round(CENTRE - mean)), SIDE - side)

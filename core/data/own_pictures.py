@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from scipy import ndimage
 
 from core import files
 from core.data.drawing import Grey, mnist_form
 from core.messages import N_, Message, Problem, reason
 
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "TGA")
+FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "TGA")
 """Formats that Pillow reads by itself; for others, such as EPS, it starts programs."""
 _MAX_PIXELS, _MAX_BYTES = 100_000_000, 1 << 28
 _WORK_SIDE = 512
@@ -71,7 +71,7 @@ def _read(path: Path) -> Image.Image:
         raise
     except Image.DecompressionBombError as error:
         raise _too_large(path) from error
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise Problem(
             "{path} is not a picture that can be read", advice=N_("Save it as PNG or JPEG."), path=str(path)
         ) from error
@@ -159,7 +159,7 @@ def _light_from_border(brightness: Plane) -> Plane:
         factors = np.linalg.lstsq(at[kept], values[kept], rcond=None)[0]
         errors = abs(values - at @ factors)
         kept = errors <= max(2.5 * float(np.median(errors)), 0.02)
-    surface: Plane = terms @ factors
+    surface: Plane = (terms @ factors).astype(np.float32)
     return surface
 
 
@@ -186,8 +186,8 @@ def _one_digit(ink: Plane) -> tuple[Grey, tuple[Message, ...]]:
         doubts.append(Message(N_("there are several things in it: the largest is taken")))
     if not inside[main]:
         doubts.append(Message(N_("the digit touches the edge of the picture")))
-    rows, columns = digit.any(1).nonzero()[0], digit.any(0).nonzero()[0]
-    cut = digit[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    (part,) = ndimage.find_objects((digit > 0).astype(np.uint8))
+    cut = digit[part]
     if cut.shape[1] > 1.5 * cut.shape[0]:
         doubts.append(Message(N_("it is wider than a digit: more than one that touch?")))
     return (255 * cut).round().astype(np.uint8), tuple(doubts)
