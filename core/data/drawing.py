@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -42,4 +44,4 @@ def _offset(profile: NDArray[np.unsignedinteger]) -> int:
     """Return where pixels must begin for their mass to be at pixel 14, as in MNIST, as far as the frame has room."""
     side = len(profile)
     mean = float(profile @ np.arange(side)) / max(1.0, float(profile.sum()))
-    return min(max(0, round(CENTRE - mean)), SIDE - side)
+    return min(max(0, math.ceil(CENTRE - mean - 0.5)), SIDE - side)

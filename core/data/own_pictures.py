@@ -111,8 +111,7 @@ def _brightness(image: Image.Image) -> Plane:
         colours, opacity = channels[..., :3], channels[..., 3:]
         drawn = float((colours * opacity).sum() / max(float(opacity.sum()) * 3, 1e-9))
         channels = colours * opacity + (1 - opacity) * (drawn < 0.5)
-    contrasts = channels.std((0, 1))
-    plane: Plane = channels[..., int(contrasts.argmax())]
+    plane: Plane = channels[..., int(channels.std((0, 1)).argmax())].astype(np.float32)
     return plane
 
 

@@ -14,8 +14,6 @@ from rich.table import Table
 from rich.text import Text
 
 from core import paths
-from core.data import own_pictures
-from core.data.own_pictures import Prepared
 from core.messages import Problem, reason
 from core.runs.directory import Run
 from core.worker.detach import StopSignals
@@ -26,6 +24,7 @@ from tui_app.console.training_command import prepare_for_torch
 from tui_app.i18n import _, percent, printable, say
 
 if TYPE_CHECKING:
+    from core.data.own_pictures import Prepared
     from core.training.recognition import Recogniser
 
 _Complain = Callable[[Problem, Path], None]
@@ -106,6 +105,8 @@ def _predictions(
     recogniser: Recogniser, files: Sequence[Path], status: StatusLine, signals: StopSignals, complain: _Complain
 ) -> Iterator[_Prediction]:
     """Yield what the network makes of each file. Raises `Stopped`."""
+    from core.data import own_pictures  # here: it loads numpy
+
     for number, path in enumerate(files):
         if signals():
             status.erase()

@@ -10,9 +10,9 @@ from core.runs.record import Record
 from core.runs.resumption import check_trusted
 from core.worker.protocol import Browse, Measure, Recognise
 from tui_app import wording
-from tui_app.dashboard.screens import conditions_screen as conditions
+from tui_app.dashboard.screens.conditions_screen import ConditionsScreen, Subject
 from tui_app.dashboard.screens.digits_screen import Cell, Choice, DigitsScreen
-from tui_app.dashboard.screens.draw_screen import DrawScreen, Subject
+from tui_app.dashboard.screens.draw_screen import AskedRun, DrawScreen
 from tui_app.i18n import _, printable
 
 MAX_DRAWN = 3
@@ -63,7 +63,7 @@ def draw_screen(runs: Sequence[FollowedRun], ask: Callable[[Recognise], None]) -
             refused = problem
         else:
             name = printable(started.config.model.rpartition(":")[2])
-            subjects.append(Subject(each.run.id, str(each.run.path), name, started.class_names))
+            subjects.append(AskedRun(each.run.id, str(each.run.path), name, started.class_names))
     if not subjects:
         raise refused or Problem(N_("no trained network yet: train one, or pick a finished run"))
     return DrawScreen(subjects[:MAX_DRAWN], ask)
@@ -74,7 +74,7 @@ def conditions_screen(
     colours: Mapping[str, str],
     ask: Callable[[Measure], None],
     known: Mapping[Measure, float],
-) -> conditions.ConditionsScreen:
+) -> ConditionsScreen:
     """Make the screen for the finished runs among `runs`, with `colours` by run id.
 
     Raises `Problem` if no finished run has a built-in network: no custom network's file is executed for it.
@@ -92,12 +92,12 @@ def conditions_screen(
             lines = [run.id, *wording.network_name(started.config).split(", ")]
             lines += [_("permuted")] if started.config.permute else []
             lines += [_("SAMPLE")] if started.dataset == "sample" else []
-            subjects.append(conditions.Subject(str(run.path), tuple(lines), colours.get(run.id, "")))
+            subjects.append(Subject(str(run.path), tuple(lines), colours.get(run.id, "")))
     if not subjects:
         raise Problem("{reason}", reason=notes[0]) if notes else Problem(N_("no run to test yet: pick a finished one"))
     if any(each.record.is_sample for each in runs):
         notes.insert(0, _("SAMPLE: 5,000 images, not all of MNIST"))
-    return conditions.ConditionsScreen(subjects, notes, ask, known)
+    return ConditionsScreen(subjects, notes, ask, known)
 
 
 def _is_built_in(record: Record) -> bool:

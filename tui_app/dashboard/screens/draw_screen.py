@@ -29,7 +29,7 @@ _BAR_WIDTH = 13
 
 
 @dataclass(frozen=True)
-class Subject:
+class AskedRun:
     """A finished run that is asked."""
 
     run_id: str
@@ -44,7 +44,7 @@ class DrawScreen(AskingScreen[None]):
     ASKS = Recognise
     AUTO_FOCUS = "DrawingCanvas"
 
-    def __init__(self, subjects: Sequence[Subject], ask: Callable[[Recognise], None]) -> None:
+    def __init__(self, subjects: Sequence[AskedRun], ask: Callable[[Recognise], None]) -> None:
         super().__init__(draw_keys())
         self._subjects = subjects
         self._ask = ask
@@ -127,7 +127,7 @@ def _typed_path(text: str) -> str:
     return parts[0] if len(parts) == 1 else text.strip()
 
 
-def _bars(probabilities: Sequence[float], subject: Subject) -> Content:
+def _bars(probabilities: Sequence[float], subject: AskedRun) -> Content:
     lines, best = answers.bars(probabilities, subject.class_names, _BAR_WIDTH, plain=not terminal.has_utf8())
 
     def styled(number: int, line: str) -> Content:
