@@ -25,6 +25,8 @@ _LEAST_CONTRAST = 0.08
 """Fraction of the paper's brightness that ink must take away, or add to black."""
 _LEAST_OVER_NOISE = 7.0
 """Standard deviations of the paper's texture that ink must stand out."""
+_LEAST_SIDE = 1 / 40
+"""Longer side of a digit, as a fraction of the picture's: what is smaller is a speck."""
 _STROKE = 0.1
 """Width of MNIST's thinner strokes, as a fraction of the digit's longer side."""
 
@@ -42,13 +44,14 @@ class Prepared:
 def prepare(path: Path) -> Prepared:
     """Read a picture of a digit, and bring it into MNIST's form. Raises `Problem`, also if there is nothing in it."""
     ink = _ink(_brightness(_read(path)))
-    if ink is None:
+    found = _one_digit(ink) if ink is not None else None
+    if found is None:
         raise Problem(
             "there is no digit in {path}",
             advice=N_("It takes one digit, clearly darker or lighter than its paper."),
             path=str(path),
         )
-    digit, doubts = _one_digit(ink)
+    digit, doubts = found
     return Prepared(mnist_form(_thickened(digit)), doubts)
 
 
@@ -122,16 +125,11 @@ def _ink(brightness: Plane) -> Plane | None:
     """Return how much ink there is, from 0 to 1, without the light and the paper's texture; None if there is none."""
     side = min(brightness.shape)
     smooth = ndimage.gaussian_filter(brightness, side / 300, mode="nearest")
-    difference = smooth - _light_from_border(smooth)
-    is_dark = -float(difference.min()) > float(difference.max())
-    # An opening with a square wider than any stroke removes the strokes alone: gradients and edges of shadows stay.
-    size = max(3, side // 3)
-    if is_dark:
-        paper = ndimage.grey_closing(smooth, size=(size, size), mode="nearest")
-        ink = 1 - smooth / np.maximum(paper, 0.05)  # light multiplies: in the shadow, ink takes the same fraction away
-    else:
-        paper = ndimage.grey_opening(smooth, size=(size, size), mode="nearest")
-        ink = smooth - paper
+    above = smooth - _light_from_border(smooth)
+    is_dark = -float(above.min()) > float(above.max())
+    paper = _without_strokes(-smooth if is_dark else smooth, max(3, side // 3))
+    # Light multiplies: in the shadow, dark ink takes the same fraction of it away.
+    ink = 1 + smooth / np.minimum(paper, -0.05) if is_dark else smooth - paper
     level = float(np.median(ink))  # the opening takes the texture's extremes for paper
     noise = 1.4826 * float(np.median(np.abs(ink - level)))
     ink = ink - level
@@ -144,6 +142,15 @@ def _ink(brightness: Plane) -> Plane | None:
         return None
     full: Plane = ((ink - floor) / (0.9 * core - floor)).clip(0, 1).astype(np.float32)
     return full
+
+
+def _without_strokes(plane: Plane, size: int) -> Plane:
+    """Return a plane without what is bright and narrower than `size`, which no gradient nor edge of a shadow is."""
+    # The padding goes on with the slope at the edge, where a gradient would else look like a stroke.
+    padded = np.pad(plane, size, mode="reflect", reflect_type="odd")
+    opened = ndimage.grey_opening(padded, size=(size, size), mode="nearest")
+    inner: Plane = opened[size:-size, size:-size]
+    return inner
 
 
 def _light_from_border(brightness: Plane) -> Plane:
@@ -165,8 +172,11 @@ def _light_from_border(brightness: Plane) -> Plane:
 # From ink to one digit
 
 
-def _one_digit(ink: Plane) -> tuple[Grey, tuple[Message, ...]]:
-    """Cut out the largest connected digit, with its loose parts; return it, and doubts that it is one."""
+def _one_digit(ink: Plane) -> tuple[Grey, tuple[Message, ...]] | None:
+    """Cut out the largest connected digit, with its loose parts; return it, and doubts that it is one.
+
+    If it is smaller than `_LEAST_SIDE`, there is none.
+    """
     labels, count = ndimage.label(ink > 0, np.ones((3, 3)))
     areas = ndimage.sum_labels(ink, labels, np.arange(1, count + 1))
     boxes = ndimage.find_objects(labels)
@@ -174,14 +184,16 @@ def _one_digit(ink: Plane) -> tuple[Grey, tuple[Message, ...]]:
     # What lies over the edge is a table or a neighbour, unless nothing else is as large as a part of it.
     weights = np.where(inside, areas, areas / 8)
     main = int(weights.argmax())
+    if max(part.stop - part.start for part in boxes[main]) < _LEAST_SIDE * max(ink.shape):
+        return None
     near = _widened(boxes[main], 0.12)
     belongs = [number == main or _meets(box, near) for number, box in enumerate(boxes)]
-    is_large = weights > 0.1 * weights[main]
+    is_other = inside & (areas > 0.1 * areas[main])
     large = [areas[number] > 0.02 * areas[main] for number in range(count)]
     kept = [number + 1 for number in range(count) if belongs[number] and large[number]]
     digit = np.where(np.isin(labels, kept), ink, 0)
     doubts = []
-    if any(is_large[number] and not belongs[number] for number in range(count)):
+    if any(is_other[number] and not belongs[number] for number in range(count)):
         doubts.append(Message(N_("there are several things in it: the largest is taken")))
     if not inside[main]:
         doubts.append(Message(N_("the digit touches the edge of the picture")))
