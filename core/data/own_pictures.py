@@ -136,18 +136,19 @@ def _ink(brightness: Plane) -> Plane | None:
     peak = float(ink.max())
     if peak < max(_LEAST_CONTRAST, _LEAST_OVER_NOISE * noise):
         return None
-    core = float(np.median(ink[ink > peak / 2]))
+    core = 0.9 * float(np.median(ink[ink > peak / 2]))
     floor = max(core / 4, 4 * noise)
     if core <= floor:
         return None
-    full: Plane = ((ink - floor) / (0.9 * core - floor)).clip(0, 1).astype(np.float32)
+    full: Plane = ((ink - floor) / (core - floor)).clip(0, 1).astype(np.float32)
     return full
 
 
 def _without_strokes(plane: Plane, size: int) -> Plane:
     """Return a plane without what is bright and narrower than `size`, which no gradient nor edge of a shadow is."""
-    # The padding goes on with the slope at the edge, where a gradient would else look like a stroke.
-    padded = np.pad(plane, size, mode="reflect", reflect_type="odd")
+    # The padding goes on with the slope at the edge, where a gradient would else look like a stroke; without the noise.
+    padded = np.pad(ndimage.gaussian_filter(plane, size / 10), size, mode="reflect", reflect_type="odd")
+    padded[size:-size, size:-size] = plane
     opened = ndimage.grey_opening(padded, size=(size, size), mode="nearest")
     inner: Plane = opened[size:-size, size:-size]
     return inner
