@@ -35,7 +35,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     # Several runs, compared.
     ("core.comparing",),
     # From here on there is a user: the language, and the kind of terminal.
-    ("tui_app.i18n", "tui_app.terminal"),
+    ("tui_app.i18n", "tui_app.terminal", "tui_app.notification"),
     # Words that both front ends use, and the description of each setting.
     ("tui_app.wording", "tui_app.settings"),
     # Tables, and a comparison put into words.

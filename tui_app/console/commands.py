@@ -15,13 +15,16 @@ from core.config import RunConfig, check_new, setting_from_text
 from core.runs import directory, resumption
 from core.runs.control import Request
 from core.runs.record import RESUMABLE, State
+from core.worker.at_end import AtEnd
 from tui_app.console import completion
 from tui_app.console.arguments import (
     Configurations,
     FinishedRuns,
     Json,
     Lang,
+    Notify,
     NoUi,
+    OnEnd,
     RunId,
     RunIds,
     RunInProgress,
@@ -87,6 +90,8 @@ def dashboard(
     detach: Annotated[
         bool, typer.Option("--detach", help=_("Train in the background, and print only the run's id."))
     ] = False,
+    on_end: OnEnd = "",
+    notify: Notify = True,
     json: Json = False,
     runs_dir: RunsDir = None,
     lang: Lang = None,
@@ -97,18 +102,18 @@ def dashboard(
         return None
     config = RunConfig(**settings)
     check_new(config)
-    folder = folder_of(runs_dir)
+    folder, at_end = folder_of(runs_dir), AtEnd(on_end, notify)
     if detach or name is not None:
         from tui_app.console import job_commands
 
         if detach:
-            return job_commands.train_detached(folder, name or "", settings)
-        return job_commands.train_named(folder, name or "", settings, json=json)
+            return job_commands.train_detached(folder, name or "", settings, on_end)
+        return job_commands.train_named(folder, name or "", settings, at_end, json=json)
     if no_ui or json or _no_dashboard():
         from tui_app.console import training_command
 
-        return training_command.train(folder, config, json=json)
-    return _open_dashboard(folder, settings)
+        return training_command.train(folder, config, at_end, json=json)
+    return _open_dashboard(folder, settings, at_end=at_end)
 
 
 @app.command(cls=_Command, help=_("Print the layer table of a network (of each built-in one if none is given)."))
@@ -209,11 +214,13 @@ def resume(
     changed: Annotated[
         bool, typer.Option("--changed", help=_("Go on although the network's files have changed since."))
     ] = False,
+    on_end: OnEnd = "",
+    notify: Notify = True,
     json: Json = False,
     runs_dir: RunsDir = None,
     lang: Lang = None,
 ) -> int:
-    folder = folder_of(runs_dir or context.obj)
+    folder, at_end = folder_of(runs_dir or context.obj), AtEnd(on_end, notify)
     asked = Request(**settings)
     states: frozenset[State] = RESUMABLE | {"paused"}
     found = directory.find(folder, run, states | {"done"} if "epochs" in settings else states)
@@ -225,8 +232,8 @@ def resume(
     if no_ui or json or _no_dashboard():
         from tui_app.console import training_command
 
-        return training_command.resume(found, asked, json=json)
-    return _open_dashboard(folder, {}, found.id, resume=asked)
+        return training_command.resume(found, asked, at_end, json=json)
+    return _open_dashboard(folder, {}, found.id, resume=asked, at_end=at_end)
 
 
 @app.command(
@@ -361,10 +368,14 @@ def _no_dashboard(instead: str = _("text mode, as with --no-ui")) -> bool:
 
 
 def _open_dashboard(
-    folder: Path, settings: dict[str, Any], run_id: str | None = None, resume: Request | None = None
+    folder: Path,
+    settings: dict[str, Any],
+    run_id: str | None = None,
+    resume: Request | None = None,
+    at_end: AtEnd = AtEnd(),  # noqa: B008 - it is immutable
 ) -> int:
     from core.worker.process_title import entitle
     from tui_app.dashboard.app import MnistTui
 
     entitle()
-    return MnistTui(folder, settings, run_id, resume=resume).run_in_terminal()
+    return MnistTui(folder, settings, run_id, resume=resume, at_end=at_end).run_in_terminal()
