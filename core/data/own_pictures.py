@@ -83,7 +83,7 @@ def _read(path: Path) -> Image.Image:
 
 
 def _too_large(path: Path) -> Problem:
-    text = "the picture {path} is too large: at most {count} million pixels"
+    text = N_("the picture {path} is too large: at most {count} million pixels")
     return Problem(text, path=str(path), count=_MAX_PIXELS // 1_000_000)
 
 
