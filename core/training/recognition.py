@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from core.catalogue import DATA_SETS
 from core.data.split_and_permute import permuted
-from core.messages import Problem
+from core.messages import N_, Problem
 from core.runs.directory import Run
 from core.training.evaluation import evaluation_batch_size
 from core.training.load_trained import load_network
@@ -24,7 +24,7 @@ class Recogniser:
         if started is None:
             raise Problem("run {run} has not started", run=run.id)
         if started.dataset not in DATA_SETS:
-            text = "unknown data set {value}: choose one of {choices}"
+            text = N_("unknown data set {value}: choose one of {choices}")
             raise Problem(text, value=started.dataset, choices=", ".join(DATA_SETS))
         self.data = DATA_SETS[started.dataset]
         self.config = run.config()

@@ -60,7 +60,7 @@ def test_a_picture_is_shown_as_the_network_sees_it(
     lines = out.splitlines()
     assert "0.png is taken for 0 (" in lines[0]
     assert "rn1-0001, RN_1" in lines[0]
-    assert any("@" in line for line in lines[2:16])
+    assert any("%" in line for line in lines[2:16])
     assert [line[0] for line in lines[-10:]] == list("0123456789")
     assert "Run" not in err
     assert predict(finished, "--json", "rn1-0001", str(pictures / "0.png"), str(pictures / "no.png")) == 1
@@ -78,11 +78,11 @@ def test_usage_errors(typed: list[str], finished: Path) -> None:
 
 @pytest.mark.slow
 def test_a_network_of_one_s_own_answers_for_permuted_pixels(tmp_path: Path, sample: Dataset) -> None:
-    """It takes batches of 50 only."""
+    """It takes no batch of one."""
     body = """
         self.linear = nn.Linear(784, 10)
     def forward(self, x):
-        return self.linear(x.reshape(50, 784))
+        return self.linear(x.squeeze().flatten(1))
 """
     run = carried_out(tmp_path / "runs", model=model_in(tmp_path, body), permute=True, epochs=1, batch_size=50)
     recogniser = Recogniser(Run(run.path))
