@@ -12,6 +12,7 @@ from core.data.datasets import Dataset
 from core.data.own_pictures import prepare
 from core.runs.directory import Run
 from core.training.recognition import Recogniser
+from core.worker.detach import StopSignals
 from tests.core.data.photographs import PHOTOGRAPHS, photograph
 from tests.core.training.own_files import model_in
 from tests.core.training.sample_runs import carried_out
@@ -22,7 +23,7 @@ from tui_app.console import predict_command
 @pytest.fixture(autouse=True)
 def _own_streams(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(predict_command, "prepare_for_torch", lambda: None)
-    monkeypatch.setattr(predict_command.StopSignals, "install", lambda _self: None)
+    monkeypatch.setattr(StopSignals, "install", lambda _self: None)
 
 
 @pytest.fixture
