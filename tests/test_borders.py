@@ -35,9 +35,9 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     # Several runs, compared.
     ("core.comparing",),
     # From here on there is a user: the language, and the kind of terminal.
-    ("tui_app.i18n", "tui_app.terminal", "tui_app.notification"),
+    ("tui_app.i18n", "tui_app.terminal"),
     # Words that both front ends use, and the description of each setting.
-    ("tui_app.wording", "tui_app.settings"),
+    ("tui_app.wording", "tui_app.settings", "tui_app.notification"),
     # Tables, and a comparison put into words.
     ("tui_app.tables", "tui_app.comparison_text"),
     # Curves in characters.
