@@ -115,6 +115,12 @@ def state_of(summary: Summary) -> str:
     return _("{state}, changed").format(state=text) if summary.is_steered else text
 
 
+def ended_line(run_id: str, state: State, accuracy: float | None) -> str:
+    """Return how a run has ended: `rn2-0007: done, 97.51%`."""
+    result = "" if accuracy is None else f", {i18n.percent(accuracy)}"
+    return _("{run}: {state}").format(run=run_id, state=state_name(state)) + result
+
+
 def change_line(event: SettingsChanged) -> str:
     """Return what was changed, and from where on; empty if that is only a matter of threads."""
     values = {"epoch": number(event.epoch), "step": number(event.step)}

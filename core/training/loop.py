@@ -14,6 +14,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 from torch.utils.data.sampler import BatchSampler, RandomSampler
 
+from core.catalogue import DataSource
 from core.config import RunConfig
 from core.data.datasets import Dataset
 from core.messages import N_, Message, Problem, reason
@@ -140,7 +141,7 @@ def diverged(text: str, epoch: int, step: int) -> RunEnded:
     )
 
 
-def normalise(images: torch.Tensor, dataset: Dataset) -> torch.Tensor:
+def normalise(images: torch.Tensor, dataset: Dataset | DataSource) -> torch.Tensor:
     """Normalise uint8 images, N×28×28, as the exam's transform does: float32, N×1×28×28, on the same device."""
     pixels = images.to(torch.float32).div_(255)
     return pixels.sub_(dataset.mean).div_(dataset.std).unsqueeze_(1)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from pathlib import Path
 
 from core.messages import Problem
 from core.runs.directory import Run
+from core.worker import at_end
 from core.worker.carry_out import carry_out
 from core.worker.detach import StopSignals, redirect_output
 from core.worker.launch import STANDBY, restart_for
@@ -36,11 +38,14 @@ def main() -> None:
     else:
         run = Run(Path(sys.argv[1]))
         redirect_output(run.log_path)
+    on_end = os.environ.pop(at_end.VARIABLE, "")
     signals.install()
     try:
         carry_out(run, show=lambda _event: None, should_stop=signals)
     except Problem as problem:
         sys.exit(str(problem))
+    if wrong := at_end.run_command(on_end, run):
+        print(wrong, file=sys.stderr)
 
 
 if __name__ == "__main__":

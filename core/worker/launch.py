@@ -12,6 +12,7 @@ from core.messages import Problem, reason
 from core.runs.directory import Run
 from core.runs.job_folder import JobFolder
 from core.runs.provenance import COMMAND_VARIABLE, command_line
+from core.worker import at_end
 
 STANDBY = "--standby"
 # The user's search path (`PYTHONPATH`) may hold a `core` too, and may be where torch is: only our `core` comes first.
@@ -24,28 +25,30 @@ del sys.path[0]
 _WORKER = "core.worker.__main__"
 
 
-def launch_run(run: Run) -> subprocess.Popen[bytes]:
-    """Start a process that trains a run; its output goes to the run's log. Raises `Problem`."""
-    return launch_job(_WORKER, run)
+def launch_run(run: Run, on_end: str = "") -> subprocess.Popen[bytes]:
+    """Start a process that trains a run, then executes `on_end`; its output goes to the run's log. Raises `Problem`."""
+    return launch_job(_WORKER, run, on_end)
 
 
-def launch_job(module: str, folder: JobFolder) -> subprocess.Popen[bytes]:
+def launch_job(module: str, folder: JobFolder, on_end: str = "") -> subprocess.Popen[bytes]:
     """Start a process that calls a module's `main` for a folder; its output goes to the log there. Raises `Problem`."""
     try:
         with folder.log_path.open("ab") as log:
-            return _launch(module, str(folder.path), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            return _launch(module, str(folder.path), stdin=subprocess.DEVNULL, stdout=log, stderr=log, on_end=on_end)
     except OSError as error:
         raise Problem("the training process could not start: {reason}", reason=reason(error)) from error
 
 
-def launch_standby(errors: IO[bytes]) -> subprocess.Popen[bytes]:
-    """Start a process that answers questions until it is handed a run. Raises `Problem`.
+def launch_standby(errors: IO[bytes], on_end: str = "") -> subprocess.Popen[bytes]:
+    """Start a process that answers questions until it is handed a run, and executes `on_end` after that.
+
+    Raises `Problem`.
 
     It reads and writes the lines of `core.worker.protocol`. Anything else that it prints goes to `errors`: a worker
     must not block or end because nobody reads that.
     """
     try:
-        return _launch(_WORKER, STANDBY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)
+        return _launch(_WORKER, STANDBY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, on_end=on_end)
     except OSError as error:
         raise Problem("the training process could not start: {reason}", reason=reason(error)) from error
 
@@ -56,9 +59,9 @@ def restart_for(run: Run) -> NoReturn:
 
 
 def _launch(
-    module: str, argument: str, *, stdin: int, stdout: int | IO[bytes], stderr: IO[bytes]
+    module: str, argument: str, *, stdin: int, stdout: int | IO[bytes], stderr: IO[bytes], on_end: str
 ) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, COMMAND_VARIABLE: command_line()}
+    environment = {**os.environ, COMMAND_VARIABLE: command_line(), at_end.VARIABLE: on_end}
     return subprocess.Popen(
         _command(module, argument), stdin=stdin, stdout=stdout, stderr=stderr, start_new_session=True, env=environment
     )

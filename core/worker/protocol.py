@@ -55,10 +55,13 @@ class Browse(msgspec.Struct, frozen=True, tag=True):
 
 
 class Recognise(msgspec.Struct, frozen=True, tag=True):
-    """A request for what finished runs make of a drawing: 784 pixels, row by row, with bright ink."""
+    """A request for what finished runs make of a drawing or of a picture in a file."""
 
     run_dirs: tuple[str, ...]
-    pixels: bytes
+    pixels: bytes = b""
+    """Drawing: 784 pixels, row by row, with bright ink."""
+    path: str = ""
+    """Picture to prepare instead, if it is not empty."""
 
 
 class Measure(msgspec.Struct, frozen=True, tag=True):
@@ -138,9 +141,11 @@ class Browsed(msgspec.Struct, frozen=True, tag=True):
 class Recognised(msgspec.Struct, frozen=True, tag=True):
     request: Recognise
     pixels: bytes
-    """Drawing as the networks see it."""
+    """Drawing or picture as the networks see it."""
     probabilities: dict[str, tuple[float, ...]]
     """Probabilities of the classes, by run."""
+    doubts: tuple[Message, ...] = ()
+    """Doubts that a picture shows one digit."""
 
 
 class Measured(msgspec.Struct, frozen=True, tag=True):

@@ -6,18 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from core.catalogue import SIDE
-from core.data import drawing, split_and_permute
+from core.data import drawing, own_pictures
 from core.data.datasets import Cancelled, Dataset
+from core.data.own_pictures import Prepared
 from core.messages import Problem
 from core.runs import predictions
 from core.runs.directory import Run
 from core.runs.predictions import Predictions
-from core.training.load_trained import DatasetCache, load_network
-from core.training.loop import normalise
+from core.runs.resumption import check_trusted
+from core.training.load_trained import DatasetCache
+from core.training.recognition import Recogniser
 from core.training.robustness import accuracy
 from core.worker.protocol import Browse, Browsed, Digit, Measure, Measured, Recognise, Recognised
 
@@ -25,7 +26,10 @@ _MAX_DIGITS = 100
 
 
 class RunInspector:
-    """Answers from the cached data and networks of runs. Nothing is downloaded, and no custom network is executed."""
+    """Answers from the cached data and networks of runs. Nothing is downloaded.
+
+    A custom network is executed only to recognise what the user draws or opens.
+    """
 
     def __init__(self) -> None:
         self._datasets = DatasetCache(
@@ -33,7 +37,7 @@ class RunInspector:
             progress=lambda _message, _share: None,
             should_stop=lambda: True,  # the data of the training are on disk: nothing is downloaded for this
         )
-        self._networks: dict[str, nn.Module] = {}
+        self._recognisers: dict[str, Recogniser] = {}
 
     def browse(self, request: Browse) -> Browsed:
         """Return the requested images, the most confident predictions first. Raises `Problem`."""
@@ -51,34 +55,34 @@ class RunInspector:
         return Browsed(request, digits, len(chosen))
 
     def recognise(self, request: Recognise) -> Recognised:
-        """Return what each network makes of a drawing, converted to MNIST's form. Raises `Problem`."""
-        pixels = torch.frombuffer(bytearray(request.pixels[: SIDE**2].ljust(SIDE**2, b"\0")), dtype=torch.uint8)
-        image = drawing.mnist_form(pixels.reshape(SIDE, SIDE))
+        """Return what each network makes of a drawing or picture, converted to MNIST's form. Raises `Problem`.
+
+        Custom networks answer too, if the run is the user's own: it is their network that is asked.
+        """
+        if request.path:
+            prepared = own_pictures.prepare(Path(request.path))
+        else:
+            pixels = np.frombuffer(request.pixels[: SIDE**2].ljust(SIDE**2, b"\0"), np.uint8)
+            prepared = Prepared(drawing.mnist_form(pixels.reshape(SIDE, SIDE)))
         found: dict[str, tuple[float, ...]] = {}
-        for run_dir in request.run_dirs if image.any() else ():
-            found[Path(run_dir).name] = self._probabilities(Run(Path(run_dir)), image)
-        return Recognised(request, image.numpy().tobytes(), found)
+        for run in (Run(Path(run_dir)) for run_dir in request.run_dirs if prepared.image.any()):
+            check_trusted(run, run.config(), trust=False)
+            found[run.id] = self._recogniser(run)(prepared.image)
+        return Recognised(request, prepared.image.tobytes(), found, prepared.doubts)
 
     def measure(self, request: Measure) -> Measured:
         """Measure the accuracy of a run under a condition. Raises `Problem`."""
         run = Run(Path(request.run_dir))
-        network, dataset = self._network(run), self._dataset(run)
+        if not run.config().architecture.is_built_in:
+            raise Problem("run {run} has a custom network: its file is not executed just to view a run", run=run.id)
+        network, dataset = self._recogniser(run).network, self._dataset(run)
         found = accuracy(network, dataset, request.condition, permute=run.config().permute)
         return Measured(request, found)
 
-    @torch.no_grad()
-    def _probabilities(self, run: Run, image: Tensor) -> tuple[float, ...]:
-        network, dataset = self._network(run), self._dataset(run)
-        prepared = split_and_permute.permuted(image[None]) if run.config().permute else image[None]
-        logits = network(normalise(prepared, dataset))
-        return tuple(logits[0].float().softmax(0).tolist())
-
-    def _network(self, run: Run) -> nn.Module:
-        if not run.config().architecture.is_built_in:
-            raise Problem("run {run} has a custom network: its file is not executed just to view a run", run=run.id)
-        if run.id not in self._networks:
-            self._networks[run.id] = load_network(run)
-        return self._networks[run.id]
+    def _recogniser(self, run: Run) -> Recogniser:
+        if run.id not in self._recognisers:
+            self._recognisers[run.id] = Recogniser(run)
+        return self._recognisers[run.id]
 
     def _dataset(self, run: Run) -> Dataset:
         try:

@@ -11,7 +11,7 @@ import numpy
 
 from core.config import Architecture
 from core.data.conditions import Condition
-from core.messages import Problem
+from core.messages import Message, Problem
 from core.networks.layer_table import LayerTable
 from core.runs import predictions
 from core.runs.directory import Run
@@ -125,10 +125,18 @@ def drawn(digit: int) -> bytes:
 
 
 def _recognise(question: Recognise) -> Recognised:
-    """Recognise anything much taller than wide as a 1, and everything else as a 7."""
-    rows, columns = numpy.nonzero(numpy.frombuffer(question.pixels, numpy.uint8).reshape(28, 28))
+    """Recognise anything much taller than wide as a 1, and everything else, files included, as a 7."""
+    if question.path:
+        found = _recognised(drawn(7), question)
+        return msgspec.structs.replace(found, doubts=(Message("the digit touches the edge of the picture"),))
+    return _recognised(question.pixels, question)
+
+
+def _recognised(pixels: bytes, question: Recognise) -> Recognised:
+    """Recognise these pixels."""
+    rows, columns = numpy.nonzero(numpy.frombuffer(pixels, numpy.uint8).reshape(28, 28))
     if not len(rows):
-        return Recognised(question, question.pixels, {})
+        return Recognised(question, pixels, {})
     digit = 1 if numpy.ptp(rows) >= 2 * numpy.ptp(columns) else 7
     found = tuple(0.91 if each == digit else 0.01 for each in range(10))
-    return Recognised(question, question.pixels, {Path(run_dir).name: found for run_dir in question.run_dirs})
+    return Recognised(question, pixels, {Path(run_dir).name: found for run_dir in question.run_dirs})

@@ -15,7 +15,7 @@ from core.comparing.stored import make_plan
 from core.config import RunConfig
 from core.runs import directory
 from core.runs.directory import Run
-from core.worker.protocol import Settle
+from core.worker.protocol import Recognise, Settle
 from tests.tui_app.driving import NARROW, QUICK, WIDE, accuracy_on_show, dashboard, shown, until
 from tests.tui_app.fake_worker import FakeWorkers, HeldProcess, compare_without_processes
 from tui_app.dashboard.widgets.drawing_canvas import DrawingCanvas
@@ -92,6 +92,25 @@ async def test_a_digit_drawn_with_the_keyboard_is_recognised_in_a_small_terminal
         await until(pilot, lambda: "Draw a digit" in shown(app))
         await pilot.press(*["up"] * 10, "space", *["down"] * 20)
         await until(pilot, lambda: "1 ███" in shown(app))
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW])
+async def test_a_picture_is_opened_where_digits_are_drawn(finished: Path, size: tuple[int, int]) -> None:
+    """It is shown as the network sees it, also where there is room for one image only; a doubt is said."""
+    workers = FakeWorkers()
+    async with dashboard(finished, size, "rn2-0002", workers=workers, notifications=True) as (app, pilot):
+        await until(pilot, lambda: accuracy_on_show(app) != "–")
+        await pilot.press("f12")
+        await until(pilot, lambda: "Draw a digit" in shown(app))
+        await pilot.press("f3")
+        app.screen.query_one("#picture", Input).value = r"'/some where/seven c.png' "
+        await pilot.press("enter")
+        await until(pilot, lambda: "7 ███" in shown(app) and "touches the edge" in shown(app))
+        assert app.screen.query_one(DrawingCanvas).has_focus
+        await pilot.press("c")
+        await until(pilot, lambda: "███" not in shown(app))
+    asked = [question.path for question in workers.asked if isinstance(question, Recognise)]
+    assert asked[0] == "/some where/seven c.png"
 
 
 async def test_without_a_finished_run_there_is_nothing_to_look_at(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from core.runs.directory import Run
 from core.runs.record import State
+from core.worker.at_end import AtEnd
 from core.worker.detach import StopSignals
 from tests.core.runs.run_files import ELSEWHERE, claim, new_run, write
 from tests.recorded import started
@@ -38,7 +39,7 @@ def test_a_named_run_that_crashes_between_two_looks_is_gone_on_with(
     found: list[State] = ["crashed", "running"]
     trained: list[str] = []
 
-    def carry_out(run: Run, _signals: StopSignals, *, json: bool) -> int:
+    def carry_out(run: Run, _signals: StopSignals, _at_end: AtEnd, *, json: bool) -> int:
         trained.append(run.id)
         return 0
 
@@ -46,7 +47,7 @@ def test_a_named_run_that_crashes_between_two_looks_is_gone_on_with(
     monkeypatch.setattr(job_commands, "_obtain", lambda *_: (run, False))
     monkeypatch.setattr(training_command, "carry_out", carry_out)
     monkeypatch.setattr(Run, "state", lambda _run: found.pop() if len(found) > 1 else found[0])
-    assert job_commands.train_named(tmp_path, "job", {}, json=False) == 0
+    assert job_commands.train_named(tmp_path, "job", {}, AtEnd(), json=False) == 0
     assert trained == [run.id]
 
 

@@ -10,6 +10,7 @@ from core.messages import Message
 from core.runs.directory import Run
 from core.runs.events import RunEnded
 from core.worker import carry_out as worker
+from core.worker.at_end import AtEnd
 from core.worker.detach import StopSignals
 from tests.core.runs.run_files import claim, new_run
 from tui_app.console import training_command
@@ -29,5 +30,5 @@ def test_a_run_that_fails_at_its_start_leaves_nothing_behind_unless_another_proc
     monkeypatch.setattr(training_command, "redirect_output", lambda _path: None)
     monkeypatch.setattr(training_command, "prepare_for_torch", lambda: None)
     run = new_run(tmp_path)
-    assert training_command.carry_out(run, StopSignals(), json=False) == 1
+    assert training_command.carry_out(run, StopSignals(), AtEnd(), json=False) == 1
     assert run.path.exists() == is_taken_over

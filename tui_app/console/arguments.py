@@ -71,6 +71,18 @@ Version = Annotated[
 ]
 NoUi = Annotated[bool, typer.Option("--no-ui", help=_("Train in the foreground and print, without the dashboard."))]
 
+OnEnd = Annotated[
+    str,
+    typer.Option(
+        metavar=_("COMMAND"),
+        show_default=False,
+        help=_("Shell command for the end of the run, told of it by MNIST_TUI_RUN, MNIST_TUI_STATE and others."),
+    ),
+]
+Notify = Annotated[
+    bool, typer.Option("--notify/--no-notify", help=_("Have the terminal say when a run of 20 s or more ends."))
+]
+
 
 def network_argument() -> Any:
     """Make the argument for a network."""

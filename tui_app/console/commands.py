@@ -11,13 +11,16 @@ from core import paths
 from core.catalogue import EXAM_PAIR, NETWORKS
 from core.config import RunConfig, check_new, setting_from_text
 from core.runs import directory, resumption
+from core.worker.at_end import AtEnd
 from tui_app.console import completion
 from tui_app.console.arguments import (
     Configurations,
     FinishedRuns,
     Json,
     Lang,
+    Notify,
     NoUi,
+    OnEnd,
     RunsDir,
     Trust,
     Version,
@@ -45,6 +48,8 @@ def dashboard(
     detach: Annotated[
         bool, typer.Option("--detach", help=_("Train in the background, and print only the run's id."))
     ] = False,
+    on_end: OnEnd = "",
+    notify: Notify = True,
     json: Json = False,
     runs_dir: RunsDir = None,
     lang: Lang = None,
@@ -55,18 +60,18 @@ def dashboard(
         return None
     config = RunConfig(**settings)
     check_new(config)
-    folder = folder_of(runs_dir)
+    folder, at_end = folder_of(runs_dir), AtEnd(on_end, notify)
     if detach or name is not None:
         from tui_app.console import job_commands
 
         if detach:
-            return job_commands.train_detached(folder, name or "", settings)
-        return job_commands.train_named(folder, name or "", settings, json=json)
+            return job_commands.train_detached(folder, name or "", settings, on_end)
+        return job_commands.train_named(folder, name or "", settings, at_end, json=json)
     if no_ui or json or no_dashboard():
         from tui_app.console import training_command
 
-        return training_command.train(folder, config, json=json)
-    return open_dashboard(folder, settings)
+        return training_command.train(folder, config, at_end, json=json)
+    return open_dashboard(folder, settings, at_end=at_end)
 
 
 @app.command(cls=Command, help=_("Print the layer table of a network (of each built-in one if none is given)."))

@@ -15,6 +15,7 @@ from core.runs import directory, names, resumption
 from core.runs.directory import Run
 from core.runs.job_folder import JobFolder
 from core.runs.record import LIVE, RESUMABLE, UNENDED, State
+from core.worker.at_end import AtEnd
 from core.worker.detach import StopSignals
 from core.worker.launch import launch_run
 from tui_app import terminal, wording
@@ -29,7 +30,7 @@ _GOES_ON = RESUMABLE - {"diverged"}
 """States in which a run with a name is resumed; one that diverged would again."""
 
 
-def train_named(runs_dir: Path, name: str, settings: dict[str, Any], *, json: bool) -> int:
+def train_named(runs_dir: Path, name: str, settings: dict[str, Any], at_end: AtEnd, *, json: bool) -> int:
     """Start the run of this name, go on with it, or print its lines if it has ended; return the exit code.
 
     While another process trains it, its lines are printed, and the run is gone on with if that process ends early.
@@ -43,7 +44,7 @@ def train_named(runs_dir: Path, name: str, settings: dict[str, Any], *, json: bo
         if is_new or state in _GOES_ON:
             is_new = False
             run.withdraw_requests()
-            code = training_command.carry_out(run, signals, json=json)
+            code = training_command.carry_out(run, signals, at_end, json=json)
             if run.state() not in LIVE:
                 return code  # else another process was faster
         elif state not in LIVE:
@@ -59,14 +60,14 @@ def train_named(runs_dir: Path, name: str, settings: dict[str, Any], *, json: bo
                 return code
 
 
-def train_detached(runs_dir: Path, name: str, settings: dict[str, Any]) -> int:
+def train_detached(runs_dir: Path, name: str, settings: dict[str, Any], on_end: str) -> int:
     """Start a run, or go on with the one of this name, in the background, and print its id; return the exit code."""
     if not name and training_command.leaves_it_to_the_first():
         return 0
     run, is_new = _obtain(runs_dir, name, settings)
     if is_new or run.state() in _GOES_ON:
         run.withdraw_requests()
-        launch_run(run)
+        launch_run(run, on_end)
     print(run.id, file=terminal.output())
     return EXIT_CODES["diverged"] if run.state() == "diverged" else 0
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from core.runs.control import Request
+from core.worker.at_end import AtEnd
 from tui_app.i18n import _
 
 
@@ -24,10 +25,14 @@ def no_dashboard(instead: str = _("text mode, as with --no-ui")) -> bool:
 
 
 def open_dashboard(
-    folder: Path, settings: dict[str, Any], run_id: str | None = None, resume: Request | None = None
+    folder: Path,
+    settings: dict[str, Any],
+    run_id: str | None = None,
+    resume: Request | None = None,
+    at_end: AtEnd = AtEnd(),  # noqa: B008 - it is immutable
 ) -> int:
     from core.worker.process_title import entitle
     from tui_app.dashboard.app import MnistTui
 
     entitle()
-    return MnistTui(folder, settings, run_id, resume=resume).run_in_terminal()
+    return MnistTui(folder, settings, run_id, resume=resume, at_end=at_end).run_in_terminal()

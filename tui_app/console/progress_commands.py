@@ -9,10 +9,13 @@ import typer
 from core.runs import directory, resumption
 from core.runs.control import Request
 from core.runs.record import RESUMABLE, State
+from core.worker.at_end import AtEnd
 from tui_app.console.arguments import (
     Json,
     Lang,
+    Notify,
     NoUi,
+    OnEnd,
     RunId,
     RunIds,
     RunInProgress,
@@ -105,11 +108,13 @@ def resume(
     changed: Annotated[
         bool, typer.Option("--changed", help=_("Go on although the network's files have changed since."))
     ] = False,
+    on_end: OnEnd = "",
+    notify: Notify = True,
     json: Json = False,
     runs_dir: RunsDir = None,
     lang: Lang = None,
 ) -> int:
-    folder = folder_of(runs_dir or context.obj)
+    folder, at_end = folder_of(runs_dir or context.obj), AtEnd(on_end, notify)
     asked = Request(**settings)
     states: frozenset[State] = RESUMABLE | {"paused"}
     found = directory.find(folder, run, states | {"done"} if "epochs" in settings else states)
@@ -121,5 +126,5 @@ def resume(
     if no_ui or json or no_dashboard():
         from tui_app.console import training_command
 
-        return training_command.resume(found, asked, json=json)
-    return open_dashboard(folder, {}, found.id, resume=asked)
+        return training_command.resume(found, asked, at_end, json=json)
+    return open_dashboard(folder, {}, found.id, resume=asked, at_end=at_end)

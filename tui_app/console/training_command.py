@@ -14,8 +14,9 @@ from core.runs import control, directory
 from core.runs.control import NOTHING, Request
 from core.runs.directory import Run, Summary
 from core.runs.record import UNENDED, State
+from core.worker.at_end import AtEnd, run_command
 from core.worker.detach import StopSignals, redirect_output
-from tui_app import i18n, terminal
+from tui_app import i18n, notification, terminal, wording
 from tui_app.console.printer import Printer
 from tui_app.i18n import _
 
@@ -27,7 +28,7 @@ GIVE_UP_S = 600.0
 _FOLLOW_INTERVAL_S = 0.2
 
 
-def train(runs_dir: Path, config: RunConfig, *, json: bool) -> int:
+def train(runs_dir: Path, config: RunConfig, at_end: AtEnd, *, json: bool) -> int:
     """Create a run, train it in the foreground, and return the exit code."""
     if leaves_it_to_the_first():
         return 0
@@ -35,7 +36,7 @@ def train(runs_dir: Path, config: RunConfig, *, json: bool) -> int:
     signals.install()
     prepare_for_torch()
     try_out(config)
-    return carry_out(directory.create(runs_dir, config), signals, json=json)
+    return carry_out(directory.create(runs_dir, config), signals, at_end, json=json)
 
 
 def try_out(config: RunConfig) -> None:
@@ -46,7 +47,7 @@ def try_out(config: RunConfig) -> None:
     trial.try_out(config, devices.resolve(config.device), expected_train_size(config))
 
 
-def resume(run: Run, asked: Request, *, json: bool) -> int:
+def resume(run: Run, asked: Request, at_end: AtEnd, *, json: bool) -> int:
     """Resume a run in the foreground, with what is `asked` to change, and return the exit code."""
     if leaves_it_to_the_first():
         return 0
@@ -55,7 +56,7 @@ def resume(run: Run, asked: Request, *, json: bool) -> int:
     run.withdraw_requests()
     if asked != NOTHING:
         control.ask(run.path, asked)
-    return carry_out(run, signals, json=json)
+    return carry_out(run, signals, at_end, json=json)
 
 
 def leaves_it_to_the_first() -> bool:
@@ -81,7 +82,7 @@ def prepare_for_torch() -> None:
         print(_("Loading torch…"), file=sys.stderr, flush=True)
 
 
-def carry_out(run: Run, signals: StopSignals, *, json: bool) -> int:
+def carry_out(run: Run, signals: StopSignals, at_end: AtEnd, *, json: bool) -> int:
     """Train a run in this process, print its lines, and return the exit code.
 
     A run that fails before it has started leaves nothing behind if it is new.
@@ -89,6 +90,7 @@ def carry_out(run: Run, signals: StopSignals, *, json: bool) -> int:
     from core.worker.carry_out import carry_out
 
     prepare_for_torch()
+    begun = time.monotonic()
     is_new = not run.has_started() and not run.log_tail()
     err = os.fdopen(os.dup(2), "w", encoding=sys.stderr.encoding, errors=terminal.SIMPLIFY)
     printer = Printer(run.id, terminal.output(), err, json=json)
@@ -101,6 +103,11 @@ def carry_out(run: Run, signals: StopSignals, *, json: bool) -> int:
         return EXIT_CODES["failed"]
     if _size(run.log_path) > logged:
         printer.note(_("What was printed meanwhile is in {path}").format(path=i18n.printable(str(run.log_path))))
+    if at_end.notifies and time.monotonic() - begun >= notification.LEAST_S and err.isatty():
+        accuracy = run.summary().accuracy
+        err.write(notification.sequence(wording.ended_line(run.id, ended.status, accuracy)))
+    if wrong := run_command(at_end.command, run, err):
+        printer.note(f"mnist-tui: {i18n.say(wrong)}")
     is_ours = run.attempt == 1  # else another process took it over
     if ended.status == "failed" and is_new and is_ours and not run.has_started() and not run.log_tail():
         directory.discard(run)

@@ -10,6 +10,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from textual.screen import Screen
 
 from core.messages import Message, reason
 from core.runs.control import Request
+from core.worker.at_end import AtEnd
 from tui_app.dashboard.keys import bind, key_table
 from tui_app.dashboard.screens.dashboard_screen import Dashboard
 from tui_app.dashboard.screens.side_screen import SideScreen
@@ -59,10 +61,12 @@ class MnistTui(App[int]):
         run_id: str | None = None,
         *,
         resume: Request | None = None,
-        launch: Launch = StandbyProcess,
+        at_end: AtEnd = AtEnd(),  # noqa: B008 - it is immutable
+        launch: Launch | None = None,
     ) -> None:
         super().__init__()
-        self._dashboard = Dashboard(runs_dir, settings, run_id, launch, resume=resume)
+        launch = launch or partial(StandbyProcess, at_end.command)
+        self._dashboard = Dashboard(runs_dir, settings, run_id, launch, resume=resume, notifies=at_end.notifies)
         # Setting the size classes up front saves painting the first screen twice: a tenth of a second.
         columns, rows = shutil.get_terminal_size()
         for size, breakpoints in ((columns, self.HORIZONTAL_BREAKPOINTS), (rows, self.VERTICAL_BREAKPOINTS)):

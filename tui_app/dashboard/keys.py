@@ -153,7 +153,7 @@ def canvas_keys() -> tuple[Key, ...]:
 
 
 def draw_keys() -> tuple[Key, ...]:
-    return (_back(),)
+    return (Key("f3", "open", _("Open"), _("Open a photograph or scan of a digit")), _back())
 
 
 def conditions_keys() -> tuple[Key, ...]:

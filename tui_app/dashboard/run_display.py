@@ -10,6 +10,7 @@ from textual.screen import Screen
 
 from core.networks import kept_tables
 from core.runs.record import LIVE
+from tui_app import notification, wording
 from tui_app.dashboard import chart_lines
 from tui_app.dashboard.run_book import BUSY_INTERVAL_S, RunBook, ShownRun
 from tui_app.dashboard.run_follower import News, RunFollower
@@ -22,12 +23,13 @@ from tui_app.dashboard.widgets.runs_panel import RunsPanel
 
 
 class RunDisplay:
-    """Display of a book's runs in the panels of a screen."""
+    """Display of a book's runs in the panels of a screen; with `notifies`, the terminal says when a long one ends."""
 
-    def __init__(self, screen: Screen[Any], book: RunBook, follower: RunFollower) -> None:
+    def __init__(self, screen: Screen[Any], book: RunBook, follower: RunFollower, *, notifies: bool) -> None:
         self._screen = screen
         self._book = book
         self._follower = follower
+        self._notifies = notifies
         self._bindings_are_of: object = None
         self._table_is_of: ShownRun | None = None
         """Run whose layer table was shown last; the form may have replaced it by another network's since."""
@@ -70,7 +72,18 @@ class RunDisplay:
                 self._show_chart()
             if (summary := self._book.summary(news.run_id)) is not None:
                 self._screen.query_one(RunsPanel).show_run(summary)
-        return was in LIVE and news.state not in LIVE
+        has_ended = was in LIVE and news.state not in LIVE
+        if has_ended:
+            self._notify_of_end(followed)
+        return has_ended
+
+    def _notify_of_end(self, followed: ShownRun) -> None:
+        """Have the terminal notify its user of the end of a run that took long."""
+        progress, driver = followed.record.progress, self._screen.app._driver  # Textual's own way is for the bell only
+        if self._notifies and driver is not None and progress and progress.elapsed_s >= notification.LEAST_S:
+            evaluated = followed.record.evaluated
+            line = wording.ended_line(followed.run.id, followed.state, evaluated.accuracy if evaluated else None)
+            driver.write(notification.sequence(line))
 
     def show_list(self) -> None:
         """Update the list of runs."""

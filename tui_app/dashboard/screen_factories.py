@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from core.messages import N_, Problem
 from core.runs.directory import FollowedRun
 from core.runs.record import Record
+from core.runs.resumption import check_trusted
 from core.worker.protocol import Browse, Measure, Recognise
 from tui_app import wording
 from tui_app.dashboard.screens.conditions_screen import ConditionsScreen, Subject
 from tui_app.dashboard.screens.digits_screen import Cell, Choice, DigitsScreen
-from tui_app.dashboard.screens.draw_screen import DrawScreen
+from tui_app.dashboard.screens.draw_screen import AskedRun, DrawScreen
 from tui_app.i18n import _, printable
 
 MAX_DRAWN = 3
@@ -49,17 +50,23 @@ def digits_screen(runs: Sequence[FollowedRun], cell: Cell | None, ask: Callable[
 def draw_screen(runs: Sequence[FollowedRun], ask: Callable[[Recognise], None]) -> DrawScreen:
     """Make the screen for the finished runs among `runs`. Raises `Problem` if there are none.
 
-    Only built-in networks are queried: a custom network's file would be executed, whoever put the run there.
+    A custom network's file will be executed, so it is not asked if its run is another user's.
     """
-    chosen = [each for each in runs if each.record.evaluated is not None and _is_built_in(each.record)][:MAX_DRAWN]
-    if not chosen:
-        raise Problem(N_("no trained network yet: train one, or pick a finished run"))
-    names = {
-        each.run.id: printable(each.record.started.config.model.rpartition(":")[2])
-        for each in chosen
-        if each.record.started is not None
-    }
-    return DrawScreen({each.run.id: str(each.run.path) for each in chosen}, names, ask)
+    subjects, refused = [], None
+    for each in runs:
+        started = each.record.started
+        if started is None or each.record.evaluated is None:
+            continue
+        try:
+            check_trusted(each.run, started.config, trust=False)
+        except Problem as problem:
+            refused = problem
+        else:
+            name = printable(started.config.model.rpartition(":")[2])
+            subjects.append(AskedRun(each.run.id, str(each.run.path), name, started.class_names))
+    if not subjects:
+        raise refused or Problem(N_("no trained network yet: train one, or pick a finished run"))
+    return DrawScreen(subjects[:MAX_DRAWN], ask)
 
 
 def conditions_screen(
@@ -70,7 +77,7 @@ def conditions_screen(
 ) -> ConditionsScreen:
     """Make the screen for the finished runs among `runs`, with `colours` by run id.
 
-    Raises `Problem` if no finished run has a built-in network: as for drawing, no custom network's file is executed.
+    Raises `Problem` if no finished run has a built-in network: no custom network's file is executed for it.
     """
     subjects, notes = [], []
     for each in runs:

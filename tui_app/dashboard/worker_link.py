@@ -45,9 +45,9 @@ class StandbyWorker(Protocol):
 class StandbyProcess:
     """A standby worker in a process and session of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_end: str = "") -> None:
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
-        self._process = launch_standby(self._errors)
+        self._process = launch_standby(self._errors, on_end)
 
     @property
     def is_alive(self) -> bool:

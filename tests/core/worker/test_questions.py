@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -98,8 +99,11 @@ def test_accuracy_under_a_condition(condition: Condition | None, trained: list[R
             assert found == run.summary().accuracy
 
 
-def test_no_network_s_file_is_executed_to_look_at_a_run(trained: list[Run], tmp_path: Path) -> None:
-    """It is not executed even if the run's events name it as the network."""
+def test_no_network_s_file_is_executed_to_look_at_a_run(
+    trained: list[Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is it to recognise a drawing if the run is another user's."""
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
     run = Run(Path(shutil.copytree(trained[0].path, tmp_path / "rn1-0001")))
     trap = tmp_path / "trap.py"
     trap.write_text(f"open({str(tmp_path / 'sprung')!r}, 'w')")

@@ -58,6 +58,7 @@ class Dashboard(PanelScreen):
         launch: Launch,
         *,
         resume: Request | None,
+        notifies: bool,
     ) -> None:
         super().__init__()
         self._is_painted = False
@@ -66,7 +67,7 @@ class Dashboard(PanelScreen):
         self._opener = ScreenOpener(self, self._book, self._link, self._complain)
         self._control = RunControl(self._book, self._link)
         self._follower = RunFollower(self._book, self)
-        self._display = RunDisplay(self, self._book, self._follower)
+        self._display = RunDisplay(self, self._book, self._follower, notifies=notifies)
         self._settings = settings
         self._open_first = run_id
         self._resume_first = resume

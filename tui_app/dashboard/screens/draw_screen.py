@@ -1,40 +1,55 @@
-"""The screen to draw a digit on, with the answers of trained networks as it is drawn."""
+"""The screen to draw a digit on, or to open a picture of one in, with the answers of trained networks."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import starmap
 
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.widgets import Footer, Header, Static
+from textual.widgets import Footer, Header, Input, Label, Static
 
-from core.catalogue import NUM_CLASSES
+from core import paths
+from core.messages import Problem
 from core.worker.protocol import Recognise, Recognised
 from tui_app import terminal
+from tui_app.charts import answer as answers
 from tui_app.dashboard.keys import draw_keys
 from tui_app.dashboard.screens.side_screen import AskingScreen
 from tui_app.dashboard.widgets.drawing_canvas import DrawingCanvas
 from tui_app.dashboard.widgets.pixels import Pixels
-from tui_app.i18n import _, percent
+from tui_app.i18n import _, say
 
-_BAR_WIDTH = 12
+_BAR_WIDTH = 13
+"""Columns of a class's name and its bar."""
+
+
+@dataclass(frozen=True)
+class AskedRun:
+    """A finished run that is asked."""
+
+    run_id: str
+    run_dir: str
+    network: str
+    class_names: tuple[str, ...]
 
 
 class DrawScreen(AskingScreen[None]):
-    """A canvas and the answers to it. `run_dirs` are finished runs by id; `ask` sends a request, answered in `show`."""
+    """A canvas and the answers of `subjects` to it; `ask` sends a request, answered in `show`."""
 
     ASKS = Recognise
     AUTO_FOCUS = "DrawingCanvas"
 
-    def __init__(self, run_dirs: dict[str, str], names: dict[str, str], ask: Callable[[Recognise], None]) -> None:
+    def __init__(self, subjects: Sequence[AskedRun], ask: Callable[[Recognise], None]) -> None:
         super().__init__(draw_keys())
-        self._run_dirs = run_dirs
-        self._names = names
+        self._subjects = subjects
         self._ask = ask
         self._waiting = False
-        self._next: bytes | None = None
+        self._next: Recognise | None = None
 
     def compose(self) -> ComposeResult:
         yield Header()
@@ -45,48 +60,77 @@ class DrawScreen(AskingScreen[None]):
             with Vertical(classes="panel", id="preview-panel") as preview_panel:
                 preview_panel.border_title = _("As the networks see it")
                 yield Pixels(plain=not terminal.has_grey(), id="preview")
-            for run_id in self._run_dirs:
-                with Vertical(classes="panel") as answers:
-                    answers.border_title = f"{run_id} {self._names[run_id]}"
-                    yield Static(_bars(()), id=f"answers-{run_id}")
+            for subject in self._subjects:
+                with Vertical(classes="panel") as panel:
+                    panel.border_title = f"{subject.run_id} {subject.network}"
+                    yield Static(_bars((), subject), id=f"answers-{subject.run_id}")
+        with Horizontal(id="picture-row"):
+            yield Label(_("Picture"))
+            yield Input(id="picture", compact=True, placeholder=_("a file with a photograph or scan of a digit; F3"))
         yield Static(
             _("Mouse: press and drag. Keyboard: the arrows move the pen, Space lowers and lifts it."),
             classes="muted",
         )
         yield Footer(compact=True)
 
+    def action_open(self) -> None:
+        self.query_one("#picture").focus()
+
+    @on(Input.Submitted, "#picture")
+    def _open(self, event: Input.Submitted) -> None:
+        if not event.value.strip():
+            return
+        try:
+            self._ask_for(path=str(paths.absolute(_typed_path(event.value))))
+        except Problem as problem:
+            self.notify(say(problem), severity="error", timeout=10, markup=False)
+
     @on(DrawingCanvas.Changed)
     def _drawn(self, event: DrawingCanvas.Changed) -> None:
+        self._ask_for(pixels=event.pixels)
+
+    def _ask_for(self, pixels: bytes = b"", path: str = "") -> None:
         """Keep the newest drawing for the next question: only one is asked at a time."""
-        self._next = event.pixels
+        self._next = Recognise(tuple(subject.run_dir for subject in self._subjects), pixels, path)
         self._ask_next()
 
     def _ask_next(self) -> None:
         if self._next is not None and not self._waiting:
             self._waiting = True
-            pixels, self._next = self._next, None
-            self._ask(Recognise(tuple(self._run_dirs.values()), pixels))
+            question, self._next = self._next, None
+            self._ask(question)
 
     def show(self, answer: Recognised) -> None:
         self._waiting = False
+        if answer.request.path and self._next is None:
+            canvas = self.query_one(DrawingCanvas)
+            canvas.put(answer.pixels)  # where there is no room for two, it is seen here
+            canvas.focus()
+            for doubt in answer.doubts:
+                self.notify(say(doubt), severity="warning", timeout=10, markup=False)
         self.query_one("#preview", Pixels).show(answer.pixels)
-        for run_id in self._run_dirs:
-            self.query_one(f"#answers-{run_id}", Static).update(_bars(answer.probabilities.get(run_id, ())))
+        for subject in self._subjects:
+            probabilities = answer.probabilities.get(subject.run_id, ())
+            self.query_one(f"#answers-{subject.run_id}", Static).update(_bars(probabilities, subject))
         self._ask_next()
 
     def give_up(self) -> None:
         self._waiting = False
 
 
-def _bars(probabilities: Sequence[float]) -> Content:
-    best = (
-        max(range(NUM_CLASSES), key=lambda digit: probabilities[digit]) if len(probabilities) == NUM_CLASSES else None
-    )
-    full = "█" if terminal.has_utf8() else "#"
-    lines = []
-    for digit in range(NUM_CLASSES):
-        share = probabilities[digit] if best is not None else 0.0
-        bar = (full * round(share * _BAR_WIDTH)).ljust(_BAR_WIDTH)
-        line = f"{digit} {bar} {percent(share, 0) if best is not None else '':>5}"
-        lines.append(Content.styled(line, "bold $text-success") if digit == best else Content(line))
-    return Content("\n").join(lines)
+def _typed_path(text: str) -> str:
+    """Return a path as it was typed, or as a terminal pastes that of a file dropped on it: quoted for a shell."""
+    try:
+        parts = shlex.split(text)
+    except ValueError:
+        parts = []
+    return parts[0] if len(parts) == 1 else text.strip()
+
+
+def _bars(probabilities: Sequence[float], subject: AskedRun) -> Content:
+    lines, best = answers.bars(probabilities, subject.class_names, _BAR_WIDTH, plain=not terminal.has_utf8())
+
+    def styled(number: int, line: str) -> Content:
+        return Content.styled(line, "bold $text-success") if number == best else Content(line)
+
+    return Content("\n").join(starmap(styled, enumerate(lines)))

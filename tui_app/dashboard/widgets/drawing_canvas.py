@@ -60,6 +60,12 @@ class DrawingCanvas(Pixels):
         self._pen_is_down = False
         self._changed()
 
+    def put(self, pixels: bytes) -> None:
+        """Replace the drawing, as by a picture; nothing is sent."""
+        self._ink[:] = pixels
+        self._pen_is_down = False
+        self._show()
+
     # With the mouse
 
     def on_mouse_down(self, event: events.MouseDown) -> None:

@@ -10,8 +10,7 @@ from textual.color import Color
 from textual.widgets import Static
 
 from core.catalogue import SIDE
-
-_RAMP = " .:-=+*#%@"
+from tui_app.charts import answer
 
 
 class Pixels(Static):
@@ -43,7 +42,7 @@ class Pixels(Static):
 
     def _append(self, text: Text, pair: tuple[int, int], cursor: bool) -> None:
         if self._plain:
-            text.append("+" if cursor else _RAMP[sum(pair) * (len(_RAMP) - 1) // 510])
+            text.append("+" if cursor else answer.shade(*pair))
         else:
             text.append("▀", self._style((pair[0] // 16, pair[1] // 16), cursor))
 

@@ -1,0 +1,51 @@
+"""The command line's commands for pictures of one's own."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from core.messages import N_, InvalidSetting
+from core.runs import directory, names, resumption
+from core.runs.directory import Run
+from tui_app.console import completion
+from tui_app.console.arguments import Json, Lang, RunsDir, Trust, folder_of
+from tui_app.console.command_line import app
+from tui_app.console.translated import Command
+from tui_app.i18n import _
+
+RunAndPictures = Annotated[
+    list[str],
+    typer.Argument(
+        metavar=_("[RUN] FILE..."),
+        show_default=False,
+        help=_("A run's id (the newest finished one of your own by default), then pictures, or folders of them."),
+        autocompletion=completion.runs_in(folder_of, "done"),
+    ),
+]
+
+
+@app.command(cls=Command, help=_("Say which digit a photograph or scan shows, as a trained network sees it."))
+def predict(
+    context: typer.Context,
+    what: RunAndPictures,
+    trust: Trust = False,
+    json: Json = False,
+    runs_dir: RunsDir = None,
+    lang: Lang = None,
+) -> int:
+    from tui_app.console import predict_command
+
+    folder = folder_of(runs_dir or context.obj)
+    run_id = what[0] if _is_run(Run(folder / what[0])) else None
+    paths = what[1:] if run_id else what
+    if not paths:
+        raise InvalidSetting("file", N_("name a picture, or a folder of pictures, after the run"))
+    run = directory.find(folder, run_id, frozenset({"done"}))
+    resumption.check_trusted(run, run.config(), trust=trust)
+    return predict_command.predict(run, paths, names_run=run_id is not None, json=json)
+
+
+def _is_run(run: Run) -> bool:
+    return names.ID.fullmatch(run.id) is not None and run.path.is_dir()
