@@ -58,8 +58,8 @@ def run(arguments: Sequence[str]) -> int:
     i18n.use(language if language in i18n.LANGUAGES else i18n.from_locale())
     import typer
 
-    from tui_app.console import completion
-    from tui_app.console.commands import app
+    from tui_app.console import commands, completion, run_commands  # noqa: F401  which register on the application
+    from tui_app.console.command_line import app
 
     completion.prepare()
     try:

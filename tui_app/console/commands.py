@@ -1,9 +1,7 @@
-"""The command line: its commands and options, with every text in the current language."""
+"""The commands that start something: runs, comparisons, tests of the runs there are; and what describes this place."""
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,8 +11,6 @@ from core import paths
 from core.catalogue import EXAM_PAIR, NETWORKS
 from core.config import RunConfig, check_new, setting_from_text
 from core.runs import directory, resumption
-from core.runs.control import Request
-from core.runs.record import RESUMABLE, State
 from tui_app.console import completion
 from tui_app.console.arguments import (
     Configurations,
@@ -22,55 +18,16 @@ from tui_app.console.arguments import (
     Json,
     Lang,
     NoUi,
-    RunId,
-    RunIds,
-    RunInProgress,
-    RunLive,
     RunsDir,
-    RunToResume,
     Trust,
     Version,
     folder_of,
     network_argument,
 )
+from tui_app.console.command_line import Command, app
+from tui_app.console.opening import no_dashboard, open_dashboard
 from tui_app.console.options import takes_settings
 from tui_app.i18n import _
-
-
-class _Group(typer.core.TyperGroup):
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        super().format_help(ctx, formatter)
-        _translate(formatter)
-
-
-class _Command(typer.core.TyperCommand):
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        super().format_help(ctx, formatter)
-        _translate(formatter)
-
-
-def _translate(formatter: Any) -> None:
-    """Translate the words that the library itself puts into the help."""
-    words = {
-        "Usage:": _("Usage:"),
-        "Arguments:": _("Arguments:"),
-        "Options:": _("Options:"),
-        "Commands:": _("Commands:"),
-        "Show this message and exit.": _("Show this message and exit."),
-        "[required]": _("[required]"),
-    }
-    for english, ours in words.items():
-        formatter.buffer[:] = [part.replace(english, ours) for part in formatter.buffer]
-
-
-app = typer.Typer(
-    cls=_Group,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    options_metavar=_("[OPTIONS]"),
-    subcommand_metavar=_("COMMAND [ARGUMENTS]..."),
-)
 
 
 @app.callback(invoke_without_command=True, help=_("Train the exam's two networks on MNIST, and watch them learn."))
@@ -104,14 +61,14 @@ def dashboard(
         if detach:
             return job_commands.train_detached(folder, name or "", settings)
         return job_commands.train_named(folder, name or "", settings, json=json)
-    if no_ui or json or _no_dashboard():
+    if no_ui or json or no_dashboard():
         from tui_app.console import training_command
 
         return training_command.train(folder, config, json=json)
-    return _open_dashboard(folder, settings)
+    return open_dashboard(folder, settings)
 
 
-@app.command(cls=_Command, help=_("Print the layer table of a network (of each built-in one if none is given)."))
+@app.command(cls=Command, help=_("Print the layer table of a network (of each built-in one if none is given)."))
 @takes_settings(only=("dropout", "width", "batch_norm"))
 def layers(
     network: Annotated[str | None, network_argument()] = None,
@@ -126,111 +83,15 @@ def layers(
     print_layers([RunConfig(model=model, **settings).architecture for model in models], json=json)
 
 
-@app.command("runs", cls=_Command, help=_("List the runs."))
+@app.command("runs", cls=Command, help=_("List the runs."))
 def list_runs(context: typer.Context, json: Json = False, runs_dir: RunsDir = None, lang: Lang = None) -> None:
     from tui_app.console.listing_commands import print_runs
 
     print_runs(folder_of(runs_dir or context.obj), json=json)
 
 
-@app.command(cls=_Command, help=_("Open the dashboard on a run."))
-def attach(context: typer.Context, run: RunId = None, runs_dir: RunsDir = None, lang: Lang = None) -> int:
-    folder = folder_of(runs_dir or context.obj)
-    found = directory.find(folder, run)
-    if _no_dashboard(_("the run's lines follow")):
-        from tui_app.console import training_command
-
-        return training_command.follow(found, json=False)
-    return _open_dashboard(folder, {}, found.id)
-
-
-@app.command(cls=_Command, help=_("Print a run's lines from its start until it ends."))
-def follow(
-    context: typer.Context, run: RunId = None, json: Json = False, runs_dir: RunsDir = None, lang: Lang = None
-) -> int:
-    from tui_app.console import training_command
-
-    return training_command.follow(directory.find(folder_of(runs_dir or context.obj), run), json=json)
-
-
-@app.command(cls=_Command, help=_("Ask a run to stop: it saves a checkpoint first."))
-def stop(
-    context: typer.Context,
-    run: RunInProgress = None,
-    every: Annotated[bool, typer.Option("--all", help=_("Stop every run and comparison in progress."))] = False,
-    waits: Annotated[bool, typer.Option("--wait", help=_("Wait until it has ended."))] = False,
-    runs_dir: RunsDir = None,
-    lang: Lang = None,
-) -> int:
-    from tui_app.console import job_commands
-
-    return job_commands.stop(folder_of(runs_dir or context.obj), run, every=every, waits=waits)
-
-
-@app.command(cls=_Command, help=_("Hold a run; resume lets it go on."))
-def pause(context: typer.Context, run: RunLive = None, runs_dir: RunsDir = None, lang: Lang = None) -> int:
-    from tui_app.console import steering_commands
-
-    return steering_commands.pause(folder_of(runs_dir or context.obj), run)
-
-
-@app.command("set", cls=_Command, help=_("Change a run in progress, from its next batch on."))
-@takes_settings(only=("lr", "epochs"))
-def change(
-    context: typer.Context,
-    run: RunLive = None,
-    *,
-    settings: dict[str, Any],
-    runs_dir: RunsDir = None,
-    lang: Lang = None,
-) -> int:
-    from tui_app.console import steering_commands
-
-    return steering_commands.change(folder_of(runs_dir or context.obj), run, settings)
-
-
-@app.command(cls=_Command, help=_("Wait until runs have ended; the exit code is that of the first that is not done."))
-def wait(context: typer.Context, run: RunIds, runs_dir: RunsDir = None, lang: Lang = None) -> int:
-    from tui_app.console import job_commands
-
-    folder = folder_of(runs_dir or context.obj)
-    return job_commands.wait([directory.find(folder, each) for each in dict.fromkeys(run)])
-
-
-@app.command(cls=_Command, help=_("Resume a run from its checkpoint."))
-@takes_settings(only=("lr", "epochs"))
-def resume(
-    context: typer.Context,
-    run: RunToResume = None,
-    *,
-    settings: dict[str, Any],
-    no_ui: NoUi = False,
-    trust: Trust = False,
-    changed: Annotated[
-        bool, typer.Option("--changed", help=_("Go on although the network's files have changed since."))
-    ] = False,
-    json: Json = False,
-    runs_dir: RunsDir = None,
-    lang: Lang = None,
-) -> int:
-    folder = folder_of(runs_dir or context.obj)
-    asked = Request(**settings)
-    states: frozenset[State] = RESUMABLE | {"paused"}
-    found = directory.find(folder, run, states | {"done"} if "epochs" in settings else states)
-    if found.state() == "paused":
-        from tui_app.console import steering_commands
-
-        return steering_commands.steer(found, asked.then(Request(paused=False)))
-    resumption.check_resumable(found, asked, trust=trust, changed=changed)
-    if no_ui or json or _no_dashboard():
-        from tui_app.console import training_command
-
-        return training_command.resume(found, asked, json=json)
-    return _open_dashboard(folder, {}, found.id, resume=asked)
-
-
 @app.command(
-    cls=_Command, help=_("Train configurations on the same seeds, and tell which is better, and how confidently.")
+    cls=Command, help=_("Train configurations on the same seeds, and tell which is better, and how confidently.")
 )
 @takes_settings(without=("model", "seed", "exact"))
 def compare(
@@ -287,7 +148,7 @@ def compare(
     return compare_command.compare(folder_of(runs_dir or context.obj), request)
 
 
-@app.command(cls=_Command, help=_("Test finished runs on shifted, rotated and noisy digits, without retraining."))
+@app.command(cls=Command, help=_("Test finished runs on shifted, rotated and noisy digits, without retraining."))
 def conditions(
     context: typer.Context,
     run: FinishedRuns = None,
@@ -315,7 +176,7 @@ def conditions(
     return print_conditions(found, asked or default(), json=json)
 
 
-@app.command(cls=_Command, help=_("Say what there is here, whether it works, and what to do where it does not."))
+@app.command(cls=Command, help=_("Say what there is here, whether it works, and what to do where it does not."))
 @takes_settings(only=("data_dir",))
 def doctor(
     context: typer.Context,
@@ -331,7 +192,7 @@ def doctor(
     return print_doctor(folder_of(runs_dir or context.obj), data_dir, json=json)
 
 
-@app.command("completion", cls=_Command, help=_("Print what completes commands, options and runs in your shell."))
+@app.command("completion", cls=Command, help=_("Print what completes commands, options and runs in your shell."))
 def print_completion(
     shell: Annotated[
         str | None,
@@ -346,25 +207,3 @@ def print_completion(
     lang: Lang = None,
 ) -> None:
     print(completion.script(shell))
-
-
-def _no_dashboard(instead: str = _("text mode, as with --no-ui")) -> bool:
-    """Tell if the dashboard cannot be drawn here, and print why and what comes instead."""
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        text = _("No terminal: {instead}.")
-    elif os.environ.get("TERM", "dumb") in ("dumb", "unknown"):
-        text = _("This terminal cannot show the dashboard: {instead}.")
-    else:
-        return False
-    print(text.format(instead=instead), file=sys.stderr)
-    return True
-
-
-def _open_dashboard(
-    folder: Path, settings: dict[str, Any], run_id: str | None = None, resume: Request | None = None
-) -> int:
-    from core.worker.process_title import entitle
-    from tui_app.dashboard.app import MnistTui
-
-    entitle()
-    return MnistTui(folder, settings, run_id, resume=resume).run_in_terminal()
