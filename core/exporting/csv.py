@@ -77,7 +77,8 @@ class _Table:
 class CsvWriter:
     """A writer of a run as the files of `COLUMNS`, in a folder that has none of them. Raises `OSError`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, run_id: str) -> None:
+        self._run_id = run_id
         self._timeline = Timeline()
         self._tables = {name: _Table(folder, name) for name in NAMES}
         self._batches = self._tables["batches.csv"]
@@ -113,7 +114,7 @@ class CsvWriter:
                 self._tables["settings.csv"].add(name, value)
             started, result, progress = record.started, record.evaluated, record.progress
             self._tables["result.csv"].add(
-                *(started.run, state, started.dataset, started.device, started.device_name, started.parameters),
+                *(self._run_id, state, started.dataset, started.device, started.device_name, started.parameters),
                 *(len(record.epoch_losses), progress.elapsed_s if progress else None),
                 *((result.correct, result.total, result.accuracy, result.test_loss) if result else [None] * 4),
             )

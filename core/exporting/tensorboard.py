@@ -10,8 +10,7 @@ from pathlib import Path
 
 import msgspec
 from tensorboard.compat.proto import event_pb2, summary_pb2
-from tensorboard.plugins.hparams import api_pb2
-from tensorboard.plugins.hparams.summary import session_end_pb
+from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 from tensorboard.summary.writer.record_writer import RecordWriter
 
@@ -31,12 +30,13 @@ _MOST_NUMBERED = 20
 
 
 class TensorBoardWriter:
-    """A writer of a run, whose settings are `config`, into a folder that has no file of `NAMES`. Raises `OSError`.
+    """A writer of a run with the settings `config` into a folder that has no file of `NAMES`. Raises `OSError`.
 
     Steps are completed batches. `axes` are the names of the confusion matrix's axes: the labels', the predictions'.
     """
 
-    def __init__(self, folder: Path, config: RunConfig, axes: tuple[str, str]) -> None:
+    def __init__(self, folder: Path, run_id: str, config: RunConfig, axes: tuple[str, str]) -> None:
+        self._run_id = run_id
         self._config = config
         self._axes = axes
         self._timeline = Timeline()
@@ -70,7 +70,7 @@ class TensorBoardWriter:
         ended = self._timeline.record.ended
         if ended is not None and not self._is_new:
             status = _ENDS.get(state, api_pb2.STATUS_UNKNOWN)
-            self._write(event_pb2.Event(wall_time=ended.time, summary=session_end_pb(status, ended.time)))
+            self._write(event_pb2.Event(wall_time=ended.time, summary=_session_end(status, ended.time)))
         self._file.close()
 
     def _start(self, event: RunStarted) -> None:
@@ -79,7 +79,7 @@ class TensorBoardWriter:
             self._is_new = False
             self._write(event_pb2.Event(wall_time=event.time, file_version="brain.Event:2"))
             settings = {name: value for name, value in msgspec.structs.asdict(self._config).items() if name in _HPARAMS}
-            summary = hparams_pb(settings, trial_id=event.run or None, start_time_secs=event.time)
+            summary = hparams_pb(settings, trial_id=self._run_id, start_time_secs=event.time)
             self._write(event_pb2.Event(wall_time=event.time, summary=summary))
         elif step is not None:  # everything after the checkpoint is purged: the run repeats it
             log = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
@@ -109,6 +109,14 @@ class TensorBoardWriter:
 
     def _write(self, event: event_pb2.Event) -> None:
         self._file.write(event.SerializeToString())
+
+
+def _session_end(status: int, time: float) -> summary_pb2.Summary:
+    """Return the end of a run for the table of hyperparameters; tensorboard's own function needs tensorflow."""
+    info = plugin_data_pb2.SessionEndInfo(status=status, end_time_secs=time)
+    about = metadata.create_summary_metadata(plugin_data_pb2.HParamsPluginData(session_end_info=info))
+    value = summary_pb2.Summary.Value(tag=metadata.SESSION_END_INFO_TAG, metadata=about, tensor=metadata.NULL_TENSOR)
+    return summary_pb2.Summary(value=[value])
 
 
 def _picture(

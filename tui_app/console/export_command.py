@@ -21,6 +21,8 @@ from tui_app.i18n import _, printable
 FORMATS = ("csv", "tensorboard")
 
 _LOOK_S = 0.5
+_CHUNK = 1 << 18
+"""Bytes of events between two looks at the progress: a second's work."""
 
 MakeWriter = Callable[[Run, Path], RunWriter]
 
@@ -87,7 +89,7 @@ class _Export:
         """Write what is new; return True if that was all, and the files are closed. Raises `OSError` or `Problem`."""
         state = self._watch.look().state  # before reading, so that everything written before the end is read
         size = max(1, self._run.events_path.lstat().st_size)
-        while events := self._reader.read_new():
+        while events := self._reader.read_new(_CHUNK):
             for event in events:
                 self._writer.add(event)
             self._status.draw_share(self._run.id, min(1.0, self._reader.offset / size))
@@ -109,7 +111,7 @@ class _Export:
 def _format(to: str | None) -> tuple[MakeWriter, tuple[str, ...]]:
     """Return what makes the writer of a run in its folder, and the names of its files. Raises `Problem`."""
     if to == "csv":
-        return lambda _run, folder: csv.CsvWriter(folder), csv.NAMES
+        return lambda run, folder: csv.CsvWriter(folder, run.id), csv.NAMES
     if to != "tensorboard":
         text = N_("choose what to export to, {choices}, not {value}") if to else N_("say what to export to: {choices}")
         choices = " or ".join(f"--to {each}" for each in FORMATS)
@@ -117,6 +119,8 @@ def _format(to: str | None) -> tuple[MakeWriter, tuple[str, ...]]:
     try:
         from core.exporting import tensorboard
     except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "tensorboard":
+            raise
         advice = N_("Install it: {command}")
         command = "pip install 'mnist-tui[tensorboard]'"
         raise Problem("the package tensorboard is not installed", advice=advice, command=command) from error
@@ -124,7 +128,8 @@ def _format(to: str | None) -> tuple[MakeWriter, tuple[str, ...]]:
     axes = _("label"), _("predicted")
 
     def make(run: Run, folder: Path) -> RunWriter:
-        return tensorboard.TensorBoardWriter(folder, run.summary().config or run.stored_config().config, axes)
+        config = run.summary().config or run.stored_config().config
+        return tensorboard.TensorBoardWriter(folder, run.id, config, axes)
 
     return make, tensorboard.NAMES
 
