@@ -84,6 +84,8 @@ class RunStarted(_Event, frozen=True):
 
 
 class Progress(_Event, frozen=True):
+    """Batches completed since the last progress, some ten times a second."""
+
     epoch: Epoch
     step: Count
     loss: float | None
@@ -100,6 +102,8 @@ class Progress(_Event, frozen=True):
 
 
 class EpochEnded(_Event, frozen=True):
+    """The end of an epoch."""
+
     epoch: Epoch
     loss: float
     """Mean loss of the epoch, the exam's `running_loss / len(train_loader)`."""
@@ -117,6 +121,8 @@ class Validated(_Event, frozen=True):
 
 
 class CheckpointSaved(_Event, frozen=True):
+    """A checkpoint from which the run can be resumed."""
+
     epoch: Epoch
     step: Count
 
@@ -148,6 +154,8 @@ class WeightsRestored(_Event, frozen=True):
 
 
 class Evaluated(_Event, frozen=True):
+    """The trained network's result on the test images."""
+
     correct: Count
     total: Count
     accuracy: Share
@@ -158,6 +166,8 @@ class Evaluated(_Event, frozen=True):
 
 
 class RunEnded(_Event, frozen=True):
+    """The last event of an attempt, unless its process was killed."""
+
     status: Status
     message: Message | None = None
     advice: Message | None = None

@@ -40,3 +40,10 @@ def export(
 
     runs = export_command.chosen(folder_of(runs_dir or context.obj), run or (), every=every)
     return export_command.export(runs, to, paths.absolute(output), overwrites=overwrite, live=live)
+
+
+@app.command(cls=Command, help=_("Print the JSON Schema of everything that --json prints."))
+def schema(lang: Lang = None) -> None:
+    from tui_app.console.schema_command import print_schema
+
+    print_schema()
