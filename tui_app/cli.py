@@ -103,7 +103,8 @@ def fail(problem: Problem, code: int, hint: str = "", *, as_json: bool) -> int:
 
 
 def _system_problem(error: OSError) -> Problem:
-    return Problem(_REASON, what=str(error.filename or _("the output")), reason=reason(error))
+    what = error.filename or _("the output")
+    return Problem(_REASON, what=str(what), reason=reason(error))
 
 
 def _usage_problem(text: str) -> Problem:

@@ -65,7 +65,7 @@ def export(runs: Sequence[Run], to: str | None, output: Path, *, overwrites: boo
             left = [job for job in left if not job.advance(live)]
     except OSError as error:
         path = printable(str(error.filename or output))
-        raise Problem("cannot write {path}: {reason}", path=path, reason=reason(error)) from error
+        raise Problem("cannot write to {path}: {reason}", path=path, reason=reason(error)) from error
     finally:
         status.erase()
         for job in left:
@@ -114,7 +114,7 @@ def _format(to: str | None) -> tuple[MakeWriter, tuple[str, ...]]:
         return lambda run, folder: csv.CsvWriter(folder, run.id), csv.NAMES
     if to != "tensorboard":
         text = N_("choose what to export to, {choices}, not {value}") if to else N_("say what to export to: {choices}")
-        choices = " or ".join(f"--to {each}" for each in FORMATS)
+        choices = ", ".join(f"--to {each}" for each in FORMATS)
         raise InvalidSetting("to", text, choices=choices, value=to or "")
     try:
         from core.exporting import tensorboard
