@@ -9,29 +9,27 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
-from core.messages import N_, InvalidSetting, Message, Problem, fill, reason
+from core.messages import N_, InvalidSetting, Problem, fill, reason
 from tui_app import i18n, terminal
 from tui_app.i18n import _
 
 _REASON = N_("{what}: {reason}")
 _MISSING = N_("missing argument: {name}")
-_USAGE_TEXTS = (
+_USAGE_TEXTS = {
     # The command line library's English errors, and our wording of each. A name with a quote in it is in double quotes.
-    (
-        r"""No such command (['"])(?P<name>.*)\1\. Did you mean (?P<others>.*)\?""",
-        N_("there is no command '{name}'; did you mean {others}?"),
+    r"""No such command (['"])(?P<name>.*)\1\. Did you mean (?P<others>.*)\?""": N_(
+        "there is no command '{name}'; did you mean {others}?"
     ),
-    (r"""No such command (['"])(?P<name>.*)\1\.?""", N_("there is no command '{name}'")),
-    (
-        r"No such option: (?P<name>\S+) \(Possible options: (?P<others>.*)\)",
-        N_("there is no option {name}; did you mean {others}?"),
+    r"""No such command (['"])(?P<name>.*)\1\.?""": N_("there is no command '{name}'"),
+    r"No such option: (?P<name>\S+) \(Possible options: (?P<others>.*)\)": N_(
+        "there is no option {name}; did you mean {others}?"
     ),
-    (r"No such option: (?P<name>\S+)", N_("there is no option {name}")),
-    (r"Missing argument '(?P<name>.*)'\..*", _MISSING),
-    (r"Option '(?P<name>\S+)' requires an argument\.", N_("the option {name} needs a value")),
-    (r"Option '(?P<name>\S+)' does not take a value\.", N_("the option {name} takes no value")),
-    (r"Got unexpected extra arguments?(?:\(s\))? \((?P<name>.*)\)", N_("unexpected argument: {name}")),
-)
+    r"No such option: (?P<name>\S+)": N_("there is no option {name}"),
+    r"Missing argument '(?P<name>.*)'\..*": _MISSING,
+    r"Option '(?P<name>\S+)' requires an argument\.": N_("the option {name} needs a value"),
+    r"Option '(?P<name>\S+)' does not take a value\.": N_("the option {name} takes no value"),
+    r"Got unexpected extra arguments?(?:\(s\))? \((?P<name>.*)\)": N_("unexpected argument: {name}"),
+}
 
 
 def main() -> None:
@@ -108,10 +106,10 @@ def _system_problem(error: OSError) -> Problem:
 
 
 def _usage_problem(text: str) -> Problem:
-    for pattern, ours in _USAGE_TEXTS:
+    for pattern in _USAGE_TEXTS:
         if match := re.fullmatch(pattern, text, re.DOTALL):
-            return _in_our_words(ours, match.groupdict())
-    return Problem.of(Message(text))
+            return _in_our_words(_USAGE_TEXTS.get(pattern, ""), match.groupdict())
+    return Problem("{error}", error=text)
 
 
 def _in_our_words(text: str, names: dict[str, str]) -> Problem:
