@@ -39,6 +39,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     # Words that both front ends use, and the description of each setting.
     ("tui_app.wording", "tui_app.settings"),
     # Tables, and a comparison put into words.
+    ("tui_app.run_columns",),
     ("tui_app.tables", "tui_app.comparison_text"),
     # Curves in characters.
     ("tui_app.charts",),

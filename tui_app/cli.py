@@ -55,7 +55,13 @@ def run(arguments: Sequence[str]) -> int:
     i18n.use(language if language in i18n.LANGUAGES else i18n.from_locale())
     import typer
 
-    from tui_app.console import commands, completion, output_commands, run_commands  # noqa: F401  they register themselves
+    from tui_app.console import (  # noqa: F401  which register on the application
+        commands,
+        completion,
+        keeping_commands,
+        output_commands,
+        run_commands,
+    )
     from tui_app.console.command_line import app
 
     completion.prepare()

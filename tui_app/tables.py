@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 
 from rich import box
 from rich.console import Console
@@ -13,8 +12,9 @@ from rich.text import Text
 from core.messages import fill
 from core.networks.layer_table import Layer, LayerTable
 from core.runs.directory import Summary
-from tui_app import i18n, terminal, wording
+from tui_app import terminal
 from tui_app.i18n import _, number, printable, say, short
+from tui_app.run_columns import RunColumn
 
 
 def layers(table: LayerTable, title: str = "") -> Table:
@@ -74,22 +74,13 @@ def derivations(table: LayerTable) -> list[str]:
     ]
 
 
-def runs(summaries: Sequence[Summary]) -> Table:
+def runs(summaries: Sequence[Summary], columns: Sequence[RunColumn]) -> Table:
     """Lay out the list of runs."""
     grid = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    for heading in (_("Run"), _("State"), _("Network"), _("Data"), _("Epoch"), _("Accuracy"), _("Started")):
-        grid.add_column(heading, no_wrap=True)
+    for column in columns:
+        grid.add_column(column.heading, no_wrap=True, justify="right" if column.is_number else "left")
     for summary in summaries:
-        config = summary.config
-        grid.add_row(
-            summary.id,
-            wording.state_of(summary),
-            wording.network_name(config, folder=False) if config else "",
-            printable(summary.dataset) + (", " + _("permuted") if config and config.permute else ""),
-            f"{summary.epoch}/{config.epochs}" if config else "",
-            "" if summary.accuracy is None else i18n.percent(summary.accuracy),
-            datetime.fromtimestamp(summary.created).strftime("%Y-%m-%d %H:%M") if summary.created else "",
-        )
+        grid.add_row(*(Text(column.text(summary)) for column in columns))
     return grid
 
 

@@ -117,6 +117,11 @@ def restored_line(event: WeightsRestored) -> str:
     return text.format(epoch=number(event.epoch), loss=i18n.number(event.loss, 4))
 
 
+def size(bytes: int) -> str:
+    """Format a number of bytes: `12.3 MB`."""
+    return f"{i18n.number(bytes / 1e6, 1)} MB"
+
+
 def device(info: DeviceInfo) -> str:
     """Return a device's name and, as far as they are known, its free memory and its use."""
     text = printable(info.name)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 from core import files
 from core.config import RunConfig, check_new
-from core.messages import N_, Message, Problem, reason
-from core.runs import lease, names
+from core.messages import N_, InvalidSetting, Message, Problem, reason
+from core.runs import labels, lease, names
 from core.runs.events import Event, EventReader, Progress, RunStarted, first_events, last_events
 from core.runs.formats import StoredConfig, decode_config, encode_config
 from core.runs.job_folder import JobFolder
@@ -46,8 +48,12 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     silent_s: float | None = None
     """Seconds since the last sign of life of a silent run; None if unknown."""
     name: str = ""
-    """Name that the run was started under."""
+    """Name that the run was started under, or was given later."""
+    tags: tuple[str, ...] = ()
+    note: str = ""
     device: str = ""
+    threads: int = 0
+    """CPU threads that it trains with, or did last; 0 if not known."""
     loss: float | None = None
     """Newest loss: the running loss, or that of the last whole epoch."""
     elapsed_s: float | None = None
@@ -145,7 +151,7 @@ class Run(JobFolder):
         except OSError as error:
             message = Message("run {run} is unreadable: {reason}", {"run": self.id, "reason": reason(error)})
             return Summary(id=self.id, state="unreadable", message=message)
-        newest = lease.read(self.path)
+        newest, labelled = lease.read(self.path), labels.read(self.path)
         state, silent_s = self._state(record, created, newest)
         progress = record.progress
         return Summary(
@@ -160,8 +166,11 @@ class Run(JobFolder):
             is_newer=stored.is_newer,
             is_steered=record.is_steered,
             silent_s=silent_s,
-            name=stored.name,
+            name=labelled.name or stored.name,
+            tags=labelled.tags,
+            note=labelled.note,
             device=record.started.device if record.started else "",
+            threads=record.threads,
             loss=progress.loss if progress else None,
             elapsed_s=progress.elapsed_s if progress else None,
             ended=record.ended.time if record.ended and state == record.ended.status else None,
@@ -265,7 +274,7 @@ def discard(run: Run) -> None:
 
 
 def find(runs_dir: Path, run_id: str | None = None, states: frozenset[State] = frozenset()) -> Run:
-    """Return the run with this id or, without one, the newest in one of `states`, if any are given. Raises `Problem`.
+    """Return the run with this id or name or, without one, the newest in one of `states`, if any. Raises `Problem`.
 
     Where no run is named, it is one of the user's own, if that has any.
     """
@@ -278,12 +287,20 @@ def find(runs_dir: Path, run_id: str | None = None, states: frozenset[State] = f
             )
             raise Problem(text, path=str(runs_dir))
         return (own or runs)[0]
-    run = Run(runs_dir / run_id)
-    if not names.ID.fullmatch(run_id) or run.path.is_symlink() or not run.path.is_dir():
-        known = ", ".join(run.id for run in _directories(runs_dir)[-5:])
-        advice = N_("The newest are: {known}.") if known else ""
-        raise Problem("there is no run {run} in {path}", advice=advice, run=run_id, path=str(runs_dir), known=known)
-    return run
+    named = run_id
+    if not names.ID.fullmatch(run_id):
+        with suppress(InvalidSetting):  # no name either
+            named = names.find(runs_dir, run_id) or ""
+    run = Run(runs_dir / named)
+    if names.ID.fullmatch(named) and not run.path.is_symlink() and run.path.is_dir():
+        return run
+    ids = [run.id for run in _directories(runs_dir)]
+    near = difflib.get_close_matches(run_id.lower(), ids, 1, 0.7)
+    known = near[0] if near else ", ".join(ids[-5:])
+    advice = N_("The newest are: {known}.") if ids else ""
+    if near:
+        advice = N_("Did you mean {known}?")
+    raise Problem("there is no run {run} in {path}", advice=advice, run=run_id, path=str(runs_dir), known=known)
 
 
 class Listing:
@@ -297,7 +314,7 @@ class Listing:
         """Return the summaries, oldest run first. Raises `Problem`."""
         kept, self._kept = self._kept, {}
         for run in _directories(self._runs_dir):
-            version = (_version(run.events_path), _version(lease.path(run.path)))
+            version = tuple(map(_version, (run.events_path, lease.path(run.path), labels.path(run.path))))
             known = kept.get(run.id)
             if known is None or known[0] != version or known[1].state in UNENDED:
                 known = (version, run.summary())

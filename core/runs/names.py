@@ -90,6 +90,14 @@ def give(runs_dir: Path, name: str, run_id: str) -> str:
         raise Problem("cannot write to {path}: {reason}", path=str(path.parent), reason=reason(error)) from error
 
 
+def take_back(runs_dir: Path, name: str, run_id: str) -> None:
+    """Free a name if the run has it."""
+    path = runs_dir / _NAMES / name
+    with suppress(OSError, ValueError):
+        if _named(path, runs_dir) == run_id:
+            path.unlink()
+
+
 def _free(path: Path, runs_dir: Path) -> None:
     """Free the name of a run that was deleted, unless another process has just given it to a new one."""
     aside = files.temporary_name(path)

@@ -50,6 +50,7 @@ from tui_app.console.printer import Printer
 from tui_app.dashboard.app import MnistTui
 from tui_app.dashboard.screens.dashboard_screen import Dashboard
 from tui_app.dashboard.widgets.runs_panel import RunsPanel
+from tui_app.run_columns import Selection
 
 EVIL = "\x1b[31m\x1b]0;owned\x07\x1b[2J\r\n\u202e\u2028\x9b5nevil"
 ROUNDS = settings(
@@ -160,7 +161,7 @@ def _call_quickly(folder: Path, command: str, run_id: str, json: bool) -> tuple[
     try:
         code = 0
         if command == "runs":
-            listing_commands.print_runs(folder, json=json)
+            listing_commands.print_runs(folder, Selection(), (), json=json)
         else:
             code = training_command.follow(directory.find(folder, run_id), json=json)
     except Problem as problem:

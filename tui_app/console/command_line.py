@@ -9,7 +9,7 @@ import typer
 from tui_app.i18n import _
 
 
-class _Group(typer.core.TyperGroup):
+class CommandGroup(typer.core.TyperGroup):
     def format_help(self, ctx: Any, formatter: Any) -> None:
         super().format_help(ctx, formatter)
         _translate(formatter)
@@ -36,7 +36,7 @@ def _translate(formatter: Any) -> None:
 
 
 app = typer.Typer(
-    cls=_Group,
+    cls=CommandGroup,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,

@@ -83,13 +83,6 @@ def layers(
     print_layers([RunConfig(model=model, **settings).architecture for model in models], json=json)
 
 
-@app.command("runs", cls=Command, help=_("List the runs."))
-def list_runs(context: typer.Context, json: Json = False, runs_dir: RunsDir = None, lang: Lang = None) -> None:
-    from tui_app.console.listing_commands import print_runs
-
-    print_runs(folder_of(runs_dir or context.obj), json=json)
-
-
 @app.command(
     cls=Command, help=_("Train configurations on the same seeds, and tell which is better, and how confidently.")
 )

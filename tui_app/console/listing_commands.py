@@ -8,10 +8,11 @@ from pathlib import Path
 
 from core.config import Architecture
 from core.runs import directory
-from tui_app import tables, wording
+from tui_app import run_columns, tables, wording
 from tui_app.console import json_output
 from tui_app.console.training_command import prepare_for_torch
 from tui_app.i18n import _
+from tui_app.run_columns import Selection
 
 
 def print_layers(described: Sequence[Architecture], *, json: bool) -> None:
@@ -35,12 +36,19 @@ def print_layers(described: Sequence[Architecture], *, json: bool) -> None:
         tables.print_table(tables.layers(table, wording.network_name(each)), tables.derivations(table))
 
 
-def print_runs(runs_dir: Path, *, json: bool) -> None:
-    """Print every run, as text or as JSON."""
-    summaries = directory.Listing(runs_dir).read()
+def print_runs(
+    runs_dir: Path, selection: Selection, columns: Sequence[str], *, differing: bool = False, json: bool
+) -> None:
+    """Print the selected runs, as text or as JSON. Raises `Problem`."""
+    every = directory.Listing(runs_dir).read()
+    selected = selection.of(every)
     if json:
-        json_output.print_document(summaries)
-    elif summaries:
-        tables.print_table(tables.runs(summaries))
+        json_output.print_document(selected)
+    elif selected:
+        shown = run_columns.chosen(columns, selected, differing=differing)
+        tables.print_table(tables.runs(selected, shown))
     else:
-        print(_("There is no run in {path} yet.").format(path=runs_dir), file=sys.stderr)
+        text = (
+            _("None of the {count} runs in {path} is one of these.") if every else _("There is no run in {path} yet.")
+        )
+        print(text.format(count=len(every), path=runs_dir), file=sys.stderr)
