@@ -32,8 +32,8 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("core.notebook", "core.doctor"),
     # The process that trains, and the protocol to talk to it.
     ("core.worker",),
-    # Several runs, compared.
-    ("core.comparing",),
+    # Several runs, compared; runs in the formats of other tools.
+    ("core.comparing", "core.exporting"),
     # From here on there is a user: the language, and the kind of terminal.
     ("tui_app.i18n", "tui_app.terminal"),
     # Words that both front ends use, and the description of each setting.
@@ -96,6 +96,9 @@ LOADING_TORCH = {
 """Modules that load torch when they are imported; all others load quickly."""
 LOADING_NUMPY = {"core.data.drawing", "core.data.own_pictures"}
 """Other modules that load numpy; they are imported only where a picture is prepared."""
+
+LOADING_TENSORBOARD = {"core.exporting.tensorboard"}
+"""Modules that load TensorBoard's, and with it numpy, but not torch."""
 
 
 class Import(NamedTuple):
@@ -252,8 +255,14 @@ def of_package(package: str) -> list[str]:
 
 def test_no_library_brings_torch_along() -> None:
     """Core's other modules load no numpy either: commands that only list things should start at once."""
-    loaded = loaded_by([name for name in of_package("core") if name not in LOADING_TORCH | LOADING_NUMPY])
-    assert not loaded & {"torch", "torchvision", "numpy"}
+    quick = [name for name in of_package("core") if name not in LOADING_TORCH | LOADING_NUMPY | LOADING_TENSORBOARD]
+    assert not loaded_by(quick) & {"torch", "torchvision", "numpy", "tensorboard"}
+
+
+def test_an_export_loads_neither_torch_nor_tensorflow() -> None:
+    loaded = loaded_by(sorted(LOADING_TENSORBOARD))
+    assert "tensorboard" in loaded
+    assert not loaded & {"torch", "torchvision", "tensorflow"}
 
 
 @pytest.mark.slow
@@ -267,7 +276,7 @@ def test_core_knows_neither_the_dashboard_nor_its_libraries() -> None:
 def test_the_dashboard_never_loads_torch() -> None:
     loaded = loaded_by(of_package("tui_app"))
     assert "textual" in loaded
-    assert not loaded & {"torch", "torchvision", "numpy", "plotext"}
+    assert not loaded & {"torch", "torchvision", "numpy", "plotext", "tensorboard"}
 
 
 def test_one_file_knows_plotext() -> None:

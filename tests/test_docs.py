@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from core.exporting.csv import COLUMNS
+from tests import events_page
+
 ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
 
@@ -31,3 +34,12 @@ def test_every_file_has_its_line_in_the_tree() -> None:
 
 def test_the_readme_is_for_a_newcomer() -> None:
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
+
+
+def test_every_event_is_documented_as_it_is() -> None:
+    assert events_page.PAGE.read_text(encoding="utf-8") == events_page.page(), "run python -m tests.events_page"
+
+
+def test_the_columns_of_exported_files_are_documented() -> None:
+    rows = re.findall(r"^\| `(\w+\.csv)` \|[^|]*\| ([^|]*) \|$", (ROOT / "docs" / "EXPORT.md").read_text("utf-8"), re.M)
+    assert {name: tuple(columns.split(", ")) for name, columns in rows} == COLUMNS

@@ -3,35 +3,33 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import re
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
-from core.messages import N_, InvalidSetting, Problem, fill
+from core.messages import N_, InvalidSetting, Problem, fill, reason
 from tui_app import i18n, terminal
 from tui_app.i18n import _
 
+_REASON = N_("{what}: {reason}")
 _MISSING = N_("missing argument: {name}")
-_USAGE_TEXTS = (
+_USAGE_TEXTS = {
     # The command line library's English errors, and our wording of each. A name with a quote in it is in double quotes.
-    (
-        r"""No such command (['"])(?P<name>.*)\1\. Did you mean (?P<others>.*)\?""",
-        N_("there is no command '{name}'; did you mean {others}?"),
+    r"""No such command (['"])(?P<name>.*)\1\. Did you mean (?P<others>.*)\?""": N_(
+        "there is no command '{name}'; did you mean {others}?"
     ),
-    (r"""No such command (['"])(?P<name>.*)\1\.?""", N_("there is no command '{name}'")),
-    (
-        r"No such option: (?P<name>\S+) \(Possible options: (?P<others>.*)\)",
-        N_("there is no option {name}; did you mean {others}?"),
+    r"""No such command (['"])(?P<name>.*)\1\.?""": N_("there is no command '{name}'"),
+    r"No such option: (?P<name>\S+) \(Possible options: (?P<others>.*)\)": N_(
+        "there is no option {name}; did you mean {others}?"
     ),
-    (r"No such option: (?P<name>\S+)", N_("there is no option {name}")),
-    (r"Missing argument '(?P<name>.*)'\..*", _MISSING),
-    (r"Option '(?P<name>\S+)' requires an argument\.", N_("the option {name} needs a value")),
-    (r"Option '(?P<name>\S+)' does not take a value\.", N_("the option {name} takes no value")),
-    (r"Got unexpected extra arguments?(?:\(s\))? \((?P<name>.*)\)", N_("unexpected argument: {name}")),
-)
+    r"No such option: (?P<name>\S+)": N_("there is no option {name}"),
+    r"Missing argument '(?P<name>.*)'\..*": _MISSING,
+    r"Option '(?P<name>\S+)' requires an argument\.": N_("the option {name} needs a value"),
+    r"Option '(?P<name>\S+)' does not take a value\.": N_("the option {name} takes no value"),
+    r"Got unexpected extra arguments?(?:\(s\))? \((?P<name>.*)\)": N_("unexpected argument: {name}"),
+}
 
 
 def main() -> None:
@@ -46,8 +44,7 @@ def main() -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), output.fileno())
             is_gone = error.errno == errno.EPIPE or (is_terminal and error.errno == errno.EIO)
             if output is not sys.stderr and not is_gone and code == 0:
-                what = _("the output")
-                code = fail(f"{what}: {_(error.strerror or str(error))}", 1)
+                code = fail(_system_problem(error), 1, as_json=False)
     sys.exit(code)
 
 
@@ -62,56 +59,66 @@ def run(arguments: Sequence[str]) -> int:
     from tui_app.console.all_commands import app
 
     completion.prepare()
+    as_json = "--json" in arguments
     try:
         if language not in (*i18n.LANGUAGES, None):
-            return fail(_("the language must be one of {languages}").format(languages=", ".join(i18n.LANGUAGES)), 2)
+            text = N_("the language must be one of {languages}")
+            return fail(Problem(text, languages=", ".join(i18n.LANGUAGES)), 2, as_json=as_json)
         result = app(list(arguments), prog_name="mnist-tui", standalone_mode=False)
         return result if isinstance(result, int) else 0
     except InvalidSetting as invalid:
-        return fail(i18n.say(invalid), 2)
+        return fail(invalid, 2, as_json=as_json)
     except Problem as problem:
         if isinstance(problem.__cause__, BrokenPipeError):  # a network printed, and the reader is gone
             return 1
-        return fail(i18n.say(problem), 1)
+        return fail(problem, 1, as_json=as_json)
     except typer.TyperException as error:
-        return fail(_usage(error.format_message()), error.exit_code)
+        hint = _("(see mnist-tui --help)")
+        return fail(_usage_problem(error.format_message()), error.exit_code, hint, as_json=as_json)
     except (KeyboardInterrupt, typer.Abort):
         return 130
     except BrokenPipeError:
         return 1
     except OSError as error:
-        file = error.filename or _("the output")
-        return fail(f"{file}: {_(error.strerror or str(error))}", 1)
+        return fail(_system_problem(error), 1, as_json=as_json)
     except Exception as error:
         if os.environ.get("MNIST_TUI_DEBUG"):
             raise
-        return fail(f"{type(error).__name__}: {error} " + _("(set MNIST_TUI_DEBUG=1 for a traceback)"), 1)
+        unforeseen = Problem(_REASON, what=type(error).__name__, reason=str(error))
+        return fail(unforeseen, 1, _("(set MNIST_TUI_DEBUG=1 for a traceback)"), as_json=as_json)
 
 
-def fail(text: str, code: int) -> int:
-    print(f"mnist-tui: {i18n.printable(text)}", file=sys.stderr)
-    if "--json" in sys.argv:
-        with suppress(OSError):  # that may be the error
-            line = json.dumps({"type": "error", "exit_code": code, "message": i18n.printable(text)})
-            print(line, file=terminal.output(), flush=True)
+def fail(problem: Problem, code: int, hint: str = "", *, as_json: bool) -> int:
+    """Print why a command failed, for a script as JSON too, and return the exit code."""
+    print(f"mnist-tui: {i18n.say(problem)} {hint}".rstrip(), file=sys.stderr)
+    if as_json:
+        from tui_app.console import json_output
+
+        advice = problem.advice if problem.advice.text else None
+        with suppress(OSError):  # that may be the problem
+            json_output.print_line(json_output.Failure(exit_code=code, message=problem.message, advice=advice))
     return code
 
 
-def _usage(text: str) -> str:
-    for pattern, ours in _USAGE_TEXTS:
+def _system_problem(error: OSError) -> Problem:
+    what = error.filename or _("the output")
+    return Problem(_REASON, what=str(what), reason=reason(error))
+
+
+def _usage_problem(text: str) -> Problem:
+    for pattern in _USAGE_TEXTS:
         if match := re.fullmatch(pattern, text, re.DOTALL):
-            text = _in_our_words(ours, match.groupdict())
-            break
-    return text + " " + _("(see mnist-tui --help)")
+            return _in_our_words(_USAGE_TEXTS.get(pattern, ""), match.groupdict())
+    return Problem("{error}", error=text)
 
 
-def _in_our_words(text: str, names: dict[str, str]) -> str:
+def _in_our_words(text: str, names: dict[str, str]) -> Problem:
     if text == _MISSING and names["name"] in ("RUN", _("RUN")):
-        return _("the id of a run is missing")
+        return Problem("the id of a run is missing")
     if "others" in names:  # as in `'follow', 'stop'` or `--epochs, --seed`
         others = re.sub("'([^']*)'", lambda other: fill(_("'{name}'"), {"name": other[1]}), names["others"])
         names["others"] = others.replace(", ", _(" or "))
-    return fill(_(text), names)
+    return Problem(text, **names)
 
 
 def _language_of(arguments: Sequence[str]) -> str | None:

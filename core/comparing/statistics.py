@@ -21,6 +21,8 @@ from core.runs.directory import FollowedRun
 from core.runs.events import RunStarted
 from core.runs.predictions import Predictions
 
+NOTHING_FINISHED = Message("no run has finished: there is nothing to compare")
+
 
 class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     """The result of one finished run."""
@@ -138,7 +140,7 @@ def summarise(
     Raises `Problem` if a run is not finished or lacks its predictions, or if the runs cannot be compared.
     """
     if not runs:
-        raise Problem("no run has finished: there is nothing to compare")
+        raise Problem.of(NOTHING_FINISHED)
     check_comparable(runs)
     groups: dict[Hashable, list[FollowedRun]] = {}
     for finished in runs:

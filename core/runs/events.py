@@ -17,7 +17,7 @@ from core.config import MAX_EPOCHS, RunConfig
 from core.files import open_regular
 from core.messages import Message
 from core.runs import lease
-from core.runs.formats import stored_config
+from core.runs.formats import FORMAT, stored_config
 
 Status = Literal["done", "stopped", "diverged", "failed"]
 
@@ -46,6 +46,8 @@ class _Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=_s
     """Id of the run."""
     attempt: Count = 0
     """Attempt that the event belongs to, counted from 1; 0 in the events of older versions."""
+    format: Count = 1
+    """Version of the format of the run directory that its writer knew."""
 
 
 class Notice(_Event, frozen=True):
@@ -79,11 +81,11 @@ class RunStarted(_Event, frozen=True):
     """Multiply–accumulates per image in the forward pass; None if unknown."""
     validation_size: Count = 0
     """Images held out of the training set, not counted in `train_size`."""
-    format: Count = 1
-    """Version of the format of the run directory that its writer knew."""
 
 
 class Progress(_Event, frozen=True):
+    """Batches completed since the last progress, some ten times a second."""
+
     epoch: Epoch
     step: Count
     loss: float | None
@@ -100,6 +102,8 @@ class Progress(_Event, frozen=True):
 
 
 class EpochEnded(_Event, frozen=True):
+    """The end of an epoch."""
+
     epoch: Epoch
     loss: float
     """Mean loss of the epoch, the exam's `running_loss / len(train_loader)`."""
@@ -117,6 +121,8 @@ class Validated(_Event, frozen=True):
 
 
 class CheckpointSaved(_Event, frozen=True):
+    """A checkpoint from which the run can be resumed."""
+
     epoch: Epoch
     step: Count
 
@@ -148,6 +154,8 @@ class WeightsRestored(_Event, frozen=True):
 
 
 class Evaluated(_Event, frozen=True):
+    """The trained network's result on the test images."""
+
     correct: Count
     total: Count
     accuracy: Share
@@ -158,6 +166,8 @@ class Evaluated(_Event, frozen=True):
 
 
 class RunEnded(_Event, frozen=True):
+    """The last event of an attempt, unless its process was killed."""
+
     status: Status
     message: Message | None = None
     advice: Message | None = None
@@ -235,7 +245,8 @@ class EventReader:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._offset = 0
+        self.offset = 0
+        """Number of bytes read so far."""
         self._torn = b""
         self._too_long = False
         self._filter = AttemptFilter(path.parent)
@@ -247,12 +258,12 @@ class EventReader:
         events: list[Event] = []
         try:
             with open_regular(self._path) as file:
-                file.seek(self._offset)
+                file.seek(self.offset)
                 while not events:  # a chunk without a readable event is not the end
                     chunk = file.read(limit)
                     if not chunk:
                         break
-                    self._offset += len(chunk)
+                    self.offset += len(chunk)
                     events = self._events(chunk)
         except OSError:
             pass  # not created yet, or not readable: the run's state says which
@@ -294,14 +305,14 @@ class EventWriter:
 
     def __init__(self, path: Path, attempt: int) -> None:
         """Open the events of a run, in its directory. Raises `OSError`."""
-        self._stamp = {"run": path.parent.name, "attempt": attempt}
+        self._stamp = {"run": path.parent.name, "attempt": attempt, "format": FORMAT}
         self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
         size = os.fstat(self._file).st_size
         # A killed writer may have left half a line, which must not swallow our first event.
         self._pending = b"" if size == 0 or os.pread(self._file, 1, size - 1) == b"\n" else b"\n"
 
     def stamped(self, event: Event) -> Event:
-        """Return the event with the run and the attempt that it belongs to."""
+        """Return the event with the run and the attempt that it belongs to, and the format."""
         return msgspec.structs.replace(event, **self._stamp)
 
     def write(self, event: Event) -> OSError | None:

@@ -25,7 +25,6 @@ from core.randomness import seed_all
 from core.runs import source
 from core.runs.directory import FollowedRun, Run
 from core.runs.events import Evaluated, Event, Notice, RunEnded, RunStarted, finite
-from core.runs.formats import FORMAT
 from core.runs.lease import Held
 from core.runs.record import Record
 from core.training import acceleration, checkpoints, devices, weights
@@ -151,7 +150,6 @@ def _run_started(
         step=checkpoint["step"] if checkpoint else 0,
         validation_size=len(dataset.validation_labels),
         macs=macs_per_image(network),
-        format=FORMAT,
     )
 
 

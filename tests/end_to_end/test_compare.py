@@ -25,6 +25,7 @@ from tests.core.comparing.finished_runs import config_of, finished, record
 from tests.core.runs.run_files import checkpoints_of
 from tests.end_to_end.forks import ForkServer
 from tests.end_to_end.terminal import Place, all_events, batch_losses, predictions, wait_for_event, wait_until
+from tests.json_checks import check_json
 
 pytestmark = pytest.mark.slow
 
@@ -68,7 +69,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory, forks: Callable[[], ForkS
         assert place.train(*options, model=model).wait() == 0
     ended = place.fork(*compare(place, "RN_1+lr=1e-4", "--margin", "0,07", "--json", "--report", "report.html"))
     assert ended.wait() == 0, ended.err
-    return place, json.loads(ended.out)
+    return place, check_json(ended.out, "compare")
 
 
 def test_figures_are_those_of_the_runs(compared: tuple[Place, dict[str, Any]]) -> None:
@@ -139,7 +140,7 @@ def test_conditions_of_trained_runs(compared: tuple[Place, dict[str, Any]]) -> N
     ids = [network["runs"][0]["run"] for network in found["networks"]]
     ended = place.fork("conditions", *ids, "--shift", "1,4", "--noise", "0.5", "--json", "--lang", "en")
     assert ended.wait() == 0, ended.err
-    for network, tested in zip(found["networks"], json.loads(ended.out), strict=True):
+    for network, tested in zip(found["networks"], check_json(ended.out, "conditions"), strict=True):
         plain, small, large, _noise = tested["tested"]
         assert plain == {"condition": None, "accuracy": network["runs"][0]["accuracy"]}
         assert small["condition"] == {"kind": "shift", "strength": 1.0}
@@ -156,7 +157,7 @@ def test_seeds_are_added_until_it_is_decided(place: Place) -> None:
     options = [option for option in OPTIONS if option not in ("--seeds", "2")]
     decided = place.fork("compare", *options, "--until-decided", "--max-seeds", "10", "--json")
     assert decided.wait() == 0, decided.err
-    found = json.loads(decided.out)
+    found = check_json(decided.out, "compare")
     assert _comparison(place).standing().outcome == "decided"
     (pair,) = found["pairs"]
     seeds = pair["decision"]["seeds"]

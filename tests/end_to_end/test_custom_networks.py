@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,7 @@ from core.runs import directory, lease
 from core.worker import protocol
 from core.worker.launch import launch_standby
 from tests.end_to_end.terminal import Place
+from tests.json_checks import check_json
 
 pytestmark = pytest.mark.slow
 
@@ -97,7 +97,7 @@ def test_stdout_is_for_the_results_alone(place: Place, loud: str) -> None:
         cwd=place.folder,
     )
     assert ended.returncode == 0, ended.stderr
-    assert json.loads(ended.stdout)["layers"][0]["parameters"] == 7850
+    assert check_json(ended.stdout, "layers")["layers"][0]["parameters"] == 7850
     assert [said for said in SAID if said not in ended.stderr] == []
 
 
@@ -110,7 +110,7 @@ def test_prints_for_every_batch_spam_nobody(place: Place, loud: str) -> None:
     assert place.run().log_path.read_text("utf-8").count("forward-print") > 8
     tested = place.fork("conditions", place.run().id, "--shift", "1", "--json")
     assert tested.wait() == 0
-    assert json.loads(tested.out)[0]["run"] == place.run().id
+    assert check_json(tested.out, "conditions")[0]["run"] == place.run().id
     for ended, most in ((trained, 7), (tested, 4)):  # those of its checks beforehand
         assert "import-print" in ended.err
         assert ended.err.count("forward-print") <= most

@@ -20,6 +20,7 @@ from tests.end_to_end.terminal import (
     wait_for_event,
     wait_until,
 )
+from tests.json_checks import check_lines
 
 pytestmark = pytest.mark.slow
 
@@ -70,7 +71,7 @@ def test_json_is_the_event_file(place: Place) -> None:
     run = place.train("--epochs", "1", "--json")
     assert run.wait() == 0
     assert run.out == place.run().events_path.read_text("utf-8")
-    assert [json.loads(line)["type"] for line in run.out.splitlines()][-2:] == ["evaluated", "run_ended"]
+    assert [line["type"] for line in check_lines(run.out)][-2:] == ["evaluated", "run_ended"]
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

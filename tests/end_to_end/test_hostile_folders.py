@@ -44,7 +44,7 @@ from core.runs.events import (
 from core.worker.protocol import Answer, Question
 from tests.core.runs.run_files import checkpoints_of
 from tests.end_to_end.terminal import Place, all_events, wait_for_event
-from tui_app import cli, i18n
+from tui_app import cli
 from tui_app.console import listing_commands, training_command
 from tui_app.console.printer import Printer
 from tui_app.dashboard.app import MnistTui
@@ -164,7 +164,7 @@ def _call_quickly(folder: Path, command: str, run_id: str, json: bool) -> tuple[
         else:
             code = training_command.follow(directory.find(folder, run_id), json=json)
     except Problem as problem:
-        code = cli.fail(i18n.say(problem), 1)
+        code = cli.fail(problem, 1, as_json=False)
     finally:
         sys.stdout, sys.stderr = kept
     return code, out.text, err.text

@@ -9,6 +9,7 @@ from core import doctor
 from core.doctor import Cores, DataSet, Devices, Folder
 from core.machine import DeviceInfo
 from core.messages import Message
+from tests.json_checks import check_json
 from tui_app import cli
 from tui_app.console import doctor_command
 from tui_app.console.doctor_command import Examination
@@ -97,6 +98,7 @@ def test_what_makes_training_impossible_is_an_error(
 def test_json_has_the_facts_and_the_sentences(facts: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     facts.setattr(doctor, "devices", lambda: Devices([FULL]))
     code, text = page(capsys, "--json", "--lang", "en")
+    check_json(text, "doctor")
     report = msgspec.json.decode(text, type=Examination)
     assert code == 0
     assert report.devices.available == [FULL]

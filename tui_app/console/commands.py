@@ -65,7 +65,7 @@ def dashboard(
         from tui_app.console import job_commands
 
         if detach:
-            return job_commands.train_detached(folder, name or "", settings, on_end)
+            return job_commands.train_detached(folder, name or "", settings, on_end, json=json)
         return job_commands.train_named(folder, name or "", settings, at_end, json=json)
     if no_ui or json or no_dashboard():
         from tui_app.console import training_command

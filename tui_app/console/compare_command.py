@@ -8,9 +8,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import msgspec
 
 from core.comparing import comparison, statistics, stored, watching
 from core.comparing.comparison import Part, PlannedRuns
@@ -21,11 +18,13 @@ from core.comparing.verdict import MARGIN
 from core.comparing.watching import WatchedComparison
 from core.config import RunConfig
 from core.data.conditions import Condition, Robustness
-from core.messages import InvalidSetting, Message
+from core.messages import InvalidSetting
 from core.runs import sameness
 from core.runs.directory import FollowedRun
 from core.worker.detach import StopSignals
-from tui_app import comparison_text, i18n, tables, terminal
+from tui_app import comparison_text, i18n, tables
+from tui_app.console import json_output
+from tui_app.console.compare_json import comparison_document
 from tui_app.console.conditions_command import measure_under_conditions, print_accuracies
 from tui_app.console.status_line import StatusLine, Stopped
 from tui_app.console.training_command import EXIT_CODES, leaves_it_to_the_first, prepare_for_torch
@@ -82,7 +81,10 @@ def compare(runs_dir: Path, request: ComparisonRequest) -> int:
         made = watching.begin(runs_dir, plan)
         _watch(made, status, signals)
         if not made.finished:
-            return _exit_code(made)
+            code = _exit_code(made)
+            if request.json:
+                json_output.print_line(json_output.Failure(exit_code=code, message=statistics.NOTHING_FINISHED))
+            return code
         results = statistics.summarise(made.finished, made.left_out, made.names, margin=request.margin)
         tested = _test_all(made.finished, results, request.conditions, settings.device, status, signals)
     except Stopped:
@@ -94,7 +96,7 @@ def compare(runs_dir: Path, request: ComparisonRequest) -> int:
         for path in pages.write(request.report, Content(results, command, tested, request.until_decided)):
             status.note(_("Written: {path}").format(path=printable(str(path))))
     if request.json:
-        print(_json(results, command, tested), file=terminal.output())
+        json_output.print_document(comparison_document(results, command, tested))
     else:
         _print(results, tested, request.until_decided)
     return _exit_code(made)
@@ -214,50 +216,6 @@ def _print(results: Results, tested: Sequence[tuple[str, Sequence[Robustness]]],
         tables.print_texts([*lines, *comparison_text.verdicts(pair, until_decided), ""])
     if tested:
         print_accuracies(tested)
-
-
-def _json(results: Results, command: str, tested: Sequence[tuple[str, Sequence[Robustness]]]) -> str:
-    """Return one JSON object, with its texts in English."""
-    started = results.started
-    content: dict[str, Any] = {
-        "dataset": {
-            "name": started.dataset,
-            "title": started.dataset_title,
-            "train_size": started.train_size,
-            "test_size": started.test_size,
-        },
-        "settings": {
-            name: value
-            for name, value in msgspec.structs.asdict(started.config).items()
-            if name not in ("model", "seed", *results.differing)
-        },
-        "machine": {
-            "device": started.device,
-            "device_name": started.device_name,
-            "processors": results.processors,
-            "torch": started.torch_version,
-            "threads": started.threads,
-            "at_once": results.side_by_side,
-        },
-        "margin": results.margin,
-        "networks": results.networks,
-        "pairs": [
-            msgspec.structs.asdict(pair) | {"verdict": _text(pair.verdict), "decision_text": _text(pair.decision_text)}
-            for pair in results.pairs
-        ],
-        "left_out": [
-            {"run": part.run, "name": part.name, "model": part.config.model, "seed": part.config.seed}
-            | {"status": part.status, "why": str(part.why)}
-            for part in results.left_out
-        ],
-        "conditions": [{"network": name, "runs": found} for name, found in tested],
-        "command": command,
-    }
-    return msgspec.json.format(msgspec.json.encode(content)).decode()
-
-
-def _text(sentences: Sequence[Message]) -> str:
-    return " ".join(map(str, sentences))
 
 
 def _command(request: ComparisonRequest, plan: Plan) -> str:

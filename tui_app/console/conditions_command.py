@@ -5,14 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-import msgspec
-
 from core.data.conditions import Condition, Robustness
 from core.runs.directory import Run
 from core.worker.detach import StopSignals
 from tui_app import comparison_text, tables, terminal, wording
 from tui_app.charts import accuracy_chart
 from tui_app.charts.accuracy_chart import AccuracyCurve
+from tui_app.console import json_output
 from tui_app.console.status_line import StatusLine, Stopped
 from tui_app.console.training_command import prepare_for_torch
 from tui_app.i18n import _, printable, say
@@ -32,7 +31,7 @@ def print_conditions(found: Sequence[Run], asked: Sequence[Condition], *, json: 
     except Stopped:
         return 128 + (signals.received or 2)
     if json:
-        print(msgspec.json.format(msgspec.json.encode(tested)).decode(), file=terminal.output())
+        json_output.print_document(tested)
         return 0
     status.warn_of_sample([one.dataset for one in tested])
     several = len({one.dataset for one in tested}) > 1

@@ -18,6 +18,7 @@ from core.catalogue import DATA_SETS
 from core.doctor import Cores, DataState, Devices, Folder
 from core.messages import N_
 from tui_app import i18n, tables, terminal, wording
+from tui_app.console import json_output
 from tui_app.console.training_command import prepare_for_torch
 from tui_app.i18n import _, number, printable, say
 
@@ -86,8 +87,7 @@ def print_doctor(runs_dir: Path, data_dir: Path, *, json: bool) -> int:
         report = Examination(
             versions, devices, cores, data_folder, states, runs_folder, screen, locale, i18n.language(), findings
         )
-        text = msgspec.json.format(msgspec.json.encode(report)).decode()
-        print(i18n.printable_json(text), file=terminal.output())
+        json_output.print_document(report)
     else:
         tables.print_table(_page(findings))
     return int(any(each.level == "error" for each in findings))

@@ -19,7 +19,7 @@ from core.worker.at_end import AtEnd
 from core.worker.detach import StopSignals
 from core.worker.launch import launch_run
 from tui_app import terminal, wording
-from tui_app.console import training_command
+from tui_app.console import json_output, training_command
 from tui_app.console.training_command import EXIT_CODES, Watch
 from tui_app.i18n import _, ngettext, say
 
@@ -60,7 +60,7 @@ def train_named(runs_dir: Path, name: str, settings: dict[str, Any], at_end: AtE
                 return code
 
 
-def train_detached(runs_dir: Path, name: str, settings: dict[str, Any], on_end: str) -> int:
+def train_detached(runs_dir: Path, name: str, settings: dict[str, Any], on_end: str, *, json: bool) -> int:
     """Start a run, or go on with the one of this name, in the background, and print its id; return the exit code."""
     if not name and training_command.leaves_it_to_the_first():
         return 0
@@ -68,7 +68,10 @@ def train_detached(runs_dir: Path, name: str, settings: dict[str, Any], on_end: 
     if is_new or run.state() in _GOES_ON:
         run.withdraw_requests()
         launch_run(run, on_end)
-    print(run.id, file=terminal.output())
+    if json:
+        json_output.print_line(json_output.Detached(run.id))
+    else:
+        print(run.id, file=terminal.output())
     return EXIT_CODES["diverged"] if run.state() == "diverged" else 0
 
 

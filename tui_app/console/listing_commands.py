@@ -6,11 +6,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import msgspec
-
 from core.config import Architecture
 from core.runs import directory
-from tui_app import i18n, tables, terminal, wording
+from tui_app import tables, wording
+from tui_app.console import json_output
 from tui_app.console.training_command import prepare_for_torch
 from tui_app.i18n import _
 from tui_app.run_selection import EVERYTHING, Selection
@@ -31,8 +30,7 @@ def print_layers(described: Sequence[Architecture], *, json: bool) -> None:
         found.append(tabulate.layer_table(network, each.model))
     if json:
         as_dicts = [table.to_dict() for table in found]
-        content = msgspec.json.encode(as_dicts if len(found) > 1 else as_dicts[0])
-        print(msgspec.json.format(content).decode(), file=terminal.output())
+        json_output.print_document(as_dicts if len(found) > 1 else as_dicts[0])
         return
     for each, table in zip(described, found, strict=True):
         tables.print_table(tables.layers(table, wording.network_name(each)), tables.derivations(table))
@@ -43,7 +41,7 @@ def print_runs(runs_dir: Path, selection: Selection = EVERYTHING, *, json: bool)
     listed = directory.Listing(runs_dir).read()
     summaries = selection.runs(listed)
     if json:
-        print(msgspec.json.format(i18n.json_with_sentences(summaries)).decode())
+        json_output.print_document(summaries)
     elif summaries:
         columns = selection.shown_columns(summaries)
         fitting = columns if selection.columns else tables.without_those_that_do_not_fit(summaries, columns)

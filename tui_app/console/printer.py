@@ -5,6 +5,9 @@ from __future__ import annotations
 import errno
 from typing import TextIO
 
+import msgspec
+
+from core.messages import Problem
 from core.runs.events import (
     CheckpointSaved,
     EpochEnded,
@@ -20,6 +23,7 @@ from core.runs.events import (
 )
 from core.runs.record import Record
 from tui_app import i18n, wording
+from tui_app.console.json_output import Failure, line_of
 from tui_app.console.status_line import StatusLine, bar
 from tui_app.i18n import _
 
@@ -47,7 +51,8 @@ class Printer:
         self.record.apply((event,))
         started = self.record.started
         if self._json:
-            self._print(i18n.json_with_sentences(event).decode())
+            stamped = event if event.run else msgspec.structs.replace(event, run=self._run_id)  # of an older version
+            self._print(line_of(stamped))
         match event:
             case Notice():
                 self._show_notice(event)
@@ -80,6 +85,13 @@ class Printer:
     def note(self, text: str) -> None:
         """Print a line of text on `err`."""
         self._status.note(text)
+
+    def show_failure(self, problem: Problem, code: int, attempt: int) -> None:
+        """Print for a script why the command ends with this exit code, where no event says it."""
+        if self._json:
+            advice = problem.advice if problem.advice.text else None
+            failure = Failure(exit_code=code, message=problem.message, advice=advice, run=self._run_id, attempt=attempt)
+            self._print(line_of(failure))
 
     def _show_notice(self, event: Notice) -> None:
         text = i18n.say(event.message)

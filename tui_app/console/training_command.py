@@ -100,6 +100,7 @@ def carry_out(run: Run, signals: StopSignals, at_end: AtEnd, *, json: bool) -> i
         ended = carry_out(run, printer.show, signals)
     except Problem as problem:  # stderr now goes to the log
         printer.note(f"mnist-tui: {i18n.say(problem)}")
+        printer.show_failure(problem, EXIT_CODES["failed"], run.attempt)
         return EXIT_CODES["failed"]
     if _size(run.log_path) > logged:
         printer.note(_("What was printed meanwhile is in {path}").format(path=i18n.printable(str(run.log_path))))
@@ -191,4 +192,8 @@ def follow(
         for line in run.log_tail():
             printer.note(f"  {i18n.printable(line)}")
         printer.note(_("To continue: mnist-tui resume {run}").format(run=run.id))
-    return EXIT_CODES.get(state, 1)
+    code = EXIT_CODES.get(state, 1)
+    if state in ("crashed", "silent"):
+        text = N_("run {run} crashed") if state == "crashed" else N_("there is no sign of the process of run {run}")
+        printer.show_failure(Problem(text, run=run.id), code, run.attempt)
+    return code

@@ -15,9 +15,12 @@ from core.config import RunConfig
 from core.runs import directory, events, lease
 from core.runs.directory import Run
 from core.runs.events import EventWriter, Progress
+from core.runs.formats import FORMAT
 from core.runs.lease import Lease
 
-PROGRESS = Progress(epoch=1, step=2, loss=0.5, losses=(0.75, 0.25), images_per_s=1000.0, elapsed_s=0.1, run="rn1-0001")
+PROGRESS = Progress(
+    epoch=1, step=2, loss=0.5, losses=(0.75, 0.25), images_per_s=1000.0, elapsed_s=0.1, run="rn1-0001", format=FORMAT
+)
 ELSEWHERE: dict[str, Any] = {"host": "elsewhere", "boot_id": "another boot"}
 """What the lease of a process on another host says."""
 
