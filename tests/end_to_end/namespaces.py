@@ -25,11 +25,11 @@ def has_namespaces() -> bool:
     return subprocess.run([*CONTAINER, "true"], check=False, capture_output=True).returncode == 0
 
 
-def another_host(place: Place) -> Sequence[str]:
-    """Return the start of a command that runs as on another host: with another boot id and another name."""
-    boot = place.folder / "boot_id"
-    boot.write_text("another-boot\n")
-    script = f'mount --bind {boot} /proc/sys/kernel/random/boot_id && hostname elsewhere && exec "$@"'
+def another_host(place: Place, number: int = 1) -> Sequence[str]:
+    """Return the start of a command that runs as on another host: with a boot id and a name of that host's number."""
+    boot = place.folder / f"boot_id-{number}"
+    boot.write_text(f"another-boot-{number}\n")
+    script = f'mount --bind {boot} /proc/sys/kernel/random/boot_id && hostname elsewhere-{number} && exec "$@"'
     return ("unshare", "--mount", "--uts", "sh", "-c", script, "sh")
 
 

@@ -58,6 +58,8 @@ class Round:
         (path,) = wait_until(lambda: set(place.runs_dir.glob("slow-*")) - others, "a new run")
         self.run = Run(path)
         self.injected: list[str] = []
+        self.is_aged = False
+        """True while the lease of a halted process has been made old: it is then silent elsewhere."""
 
     def disturb(self) -> None:
         """Inject a fault after some more batches. Return once the worker has ended, if the fault ends it."""
@@ -74,7 +76,8 @@ class Round:
             if code == 0:
                 return
             state = self.run.state()
-            assert state in ("crashed", "stopped", "silent"), (
+            is_full = state == "failed" and "No space left" in self.worker.err  # which says to resume it
+            assert is_full or state in ("crashed", "stopped", "silent"), (
                 f"{state} after exit code {code}: {self.worker.err[-300:]}"
             )
             self.resume()
@@ -218,14 +221,16 @@ def _halted_and_superseded_from_another_host(this: Round) -> None:
         return
     halted, known = this.worker, _newest_start(this.run)
     halted.signal(signal.SIGSTOP)
+    this.is_aged = True
     age(this.run)
     this.worker = this.place.start(
         *("resume", this.run.id, "--no-ui", "--lang", "en"),
-        prefix=another_host(this.place),
+        prefix=another_host(this.place, len(this.injected)),  # never that of the process that halts
         PAUSE=str(PAUSE_S),
         BALLAST=BALLAST,
     )
     wait_until(lambda: this.worker.poll() is not None or _newest_start(this.run) != known, "the other process")
+    this.is_aged = False
     halted.signal(signal.SIGCONT)
     code = halted.wait()
     assert code == 1 or this.run.state() == "done", f"the process that was superseded gave {code}"
@@ -324,7 +329,8 @@ class Observer:
             state = self._round.run.state()
             still = lease.read(self._round.run.path)
             is_its = newest is not None and newest == still and newest.pid == worker.pid
-            if state in ("crashed", "silent") and is_its and not _ends(worker.pid):
+            is_wrong = state == "crashed" or (state == "silent" and not self._round.is_aged)
+            if is_wrong and is_its and not _ends(worker.pid):
                 self.wrong.append(f"a living run was called {state}")
 
     def end(self) -> list[str]:
