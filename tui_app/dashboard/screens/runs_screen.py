@@ -25,7 +25,7 @@ from tui_app.dashboard.widgets.runs_table import Heading, RunsTable
 from tui_app.i18n import _, ngettext, number, say
 from tui_app.run_selection import EVERYTHING, Selection
 
-_REFRESH_S = 1.0
+_REFRESH_S = 2.0
 
 
 Chosen = tuple[Literal["show", "overlay", "compare"], tuple[str, ...]]
@@ -47,6 +47,7 @@ class RunsScreen(SideScreen[Chosen | None]):
         self._list_again = list_again
         self._selection = EVERYTHING
         self._problem = ""
+        self._shown: tuple[Selection, list[Summary]] | None = None
 
     def compose(self) -> ComposeResult:
         yield Header()
@@ -75,12 +76,14 @@ class RunsScreen(SideScreen[Chosen | None]):
     def _to_table(self) -> None:
         self._table.focus()
 
-    @work(exclusive=True)
+    @work(exclusive=True, group="refresh")
     async def _refresh(self) -> None:
         summaries = self._summaries()
-        headings, lines = await asyncio.to_thread(_laid_out, self._selection, summaries)
-        self._table.show(headings, lines)
-        self._say(len(lines), len(summaries))
+        if (self._selection, summaries) != self._shown:
+            headings, lines = await asyncio.to_thread(_laid_out, self._selection, summaries)
+            self._shown = self._selection, summaries
+            self._table.show(headings, lines)
+        self._say(len(self._table.ids), len(summaries))
 
     def _say(self, shown: int, count: int) -> None:
         text = ngettext("{shown} of {count} run", "{shown} of {count} runs", count)

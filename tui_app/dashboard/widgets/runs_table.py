@@ -114,4 +114,6 @@ class RunsTable(DataTable[Text]):
 
 
 def _aligned(text: str, heading: Heading) -> Text:
-    return Text(f"{text} ", justify="right" if heading.is_number else "left", no_wrap=True)
+    if heading.is_number:
+        return Text(text, justify="right", no_wrap=True)
+    return Text(f" {text}", no_wrap=True)
