@@ -59,12 +59,30 @@ class ScreenOpener:
 
         self._open(conditions_screen(self._book.shown, colours, self._ask, self._accuracies))
 
-    def open_runs(self, list_again: Callable[[], None], then: Callable[[Chosen | None], None]) -> None:
+    def open_runs(
+        self,
+        list_again: Callable[[], None],
+        show: Callable[[str], None],
+        together: Callable[[Sequence[str] | None], None],
+    ) -> None:
+        """Open the table of all runs, and show those that are chosen there, alone or together, or compare them."""
         from tui_app.dashboard.screens.runs_screen import RunsScreen
 
-        self._dashboard.app.push_screen(RunsScreen(self._book.runs_dir, lambda: self._book.summaries, list_again), then)
+        def act(chosen: Chosen | None) -> None:
+            match chosen:
+                case "compare", run_ids:
+                    try:
+                        self._open_comparison_of(run_ids, together)
+                    except Problem as problem:
+                        self._complain(problem)
+                case "overlay", run_ids:
+                    together(run_ids)
+                case "show", run_ids:
+                    show(run_ids[0])
 
-    def open_comparison_of(self, run_ids: Sequence[str], then: Callable[[list[str] | None], None]) -> None:
+        self._dashboard.app.push_screen(RunsScreen(self._book.runs_dir, lambda: self._book.summaries, list_again), act)
+
+    def _open_comparison_of(self, run_ids: Sequence[str], then: Callable[[list[str] | None], None]) -> None:
         """Offer the configurations of runs for a comparison."""
         from tui_app.dashboard.screens.compare_screen import CompareScreen
 

@@ -16,10 +16,10 @@ from textual.worker import Worker, WorkerState
 from core.config import RunConfig
 from core.messages import Problem
 from core.runs.control import NOTHING, Request
-from core.runs.record import LIVE, RESUMABLE, State
+from core.runs.record import LIVE
 from core.worker.protocol import Answer, Describe, Described, Ready, Refused, Tried, Try
 from tui_app.dashboard.run_book import RunBook
-from tui_app.dashboard.run_control import RunControl
+from tui_app.dashboard.run_control import APPLIES_TO, RunControl
 from tui_app.dashboard.run_display import RunDisplay
 from tui_app.dashboard.run_follower import Listed, News, RunFollower
 from tui_app.dashboard.screen_opener import ScreenOpener
@@ -36,7 +36,6 @@ from tui_app.wording import network_name
 
 if TYPE_CHECKING:
     from core.comparing.stored import StoredComparison
-    from tui_app.dashboard.screens.runs_screen import Chosen
 
 
 class Dashboard(PanelScreen):
@@ -245,29 +244,16 @@ class Dashboard(PanelScreen):
         self._trying(lambda: self._opener.open_compare(form.config(), self._show_together))
 
     def action_runs(self) -> None:
-        self._opener.open_runs(self._follower.list_runs, self._act_on)
+        self._opener.open_runs(self._follower.list_runs, self._show_only, self._show_together)
 
-    def _act_on(self, chosen: Chosen | None) -> None:
-        """Do what was chosen in the table of runs."""
-        match chosen:
-            case "compare", run_ids:
-                self._trying(lambda: self._opener.open_comparison_of(run_ids, self._show_together))
-            case "overlay", run_ids:
-                self._show_together(run_ids)
-            case "show", run_ids:
-                self._display.show_run(run_ids[0])
-                self.turn_to("chart")
+    def _show_only(self, run_id: str) -> None:
+        self._display.show_run(run_id)
+        self.turn_to("chart")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         current = self._book.current
-        states: dict[str, frozenset[State]] = {
-            "stop": LIVE,
-            "resume": RESUMABLE | {"paused"},
-            "pause": LIVE,
-            "steer": LIVE | RESUMABLE | {"done"},
-        }
-        if action in states:
-            return True if current is not None and current.state in states[action] else None
+        if action in APPLIES_TO:
+            return True if current is not None and current.state in APPLIES_TO[action] else None
         if action == "show_log":
             return True if current is not None else None
         return True
