@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -45,7 +46,15 @@ def main() -> None:
             is_gone = error.errno == errno.EPIPE or (is_terminal and error.errno == errno.EIO)
             if output is not sys.stderr and not is_gone and code == 0:
                 code = fail(_system_problem(error), 1, as_json=False)
+    _ignore_late_signals()
     sys.exit(code)
+
+
+def _ignore_late_signals() -> None:
+    """Let no signal change the exit code any more: a Python that ends gives back to those it handled their effect."""
+    for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
+        if callable(signal.getsignal(number)):
+            signal.signal(number, signal.SIG_IGN)
 
 
 def run(arguments: Sequence[str]) -> int:

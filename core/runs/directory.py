@@ -225,7 +225,8 @@ class Run(JobFolder):
             age_s = files.age_s(self.path, created)
             if age_s is None:  # who may not write here cannot tell, and must not wait for ever
                 return "silent", None
-            return "starting" if age_s < _START_GRACE_S else "crashed", None
+            is_starting = age_s < _START_GRACE_S or lease.is_starting(self.log_path)
+            return "starting" if is_starting else "crashed", None
         sign = lease.sign(self.path, newest)
         alive: State = "paused" if record.paused else "running"
         states: dict[lease.Vitality, State] = {"alive": alive, "silent": "silent", "gone": "crashed"}

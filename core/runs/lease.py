@@ -140,6 +140,21 @@ def newest_attempt(run_dir: Path) -> int:
         return 0
 
 
+def mark_start(log: int) -> None:
+    """Lock the log that a process is started with: it stays locked as long as the process, or a child of it, lives."""
+    with suppress(OSError):
+        fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def is_starting(log_path: Path) -> bool:
+    """Tell if a process that was started with this log lives, on this host, though it may have no lease yet."""
+    try:
+        with files.open_regular(log_path) as file:
+            return _is_locked(file.fileno())
+    except OSError:
+        return False
+
+
 def is_held_by_older_version(run_dir: Path) -> bool:
     """Tell if a process of a version that kept no lease trains the run: it holds the lock of a file of its own."""
     try:

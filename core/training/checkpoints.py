@@ -11,6 +11,7 @@ import io
 import os
 import pickle
 import re
+import stat
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -148,6 +149,8 @@ def _read(path: Path) -> bytes:
 
     Raises `FileNotFoundError`, `_Damaged`, or `Problem` if the file may be whole but cannot be read.
     """
+    if not _is_regular(path):
+        raise _Damaged
     try:
         with files.open_regular(path) as file:
             content = file.read()
@@ -164,6 +167,16 @@ def _read(path: Path) -> bytes:
     if not whole:
         raise _Damaged
     return content
+
+
+def _is_regular(path: Path) -> bool:
+    """Return False for what cannot be a checkpoint, such as a folder or a link. Raises `FileNotFoundError`."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        return True
 
 
 def _may_be_whole(path: Path) -> bool:

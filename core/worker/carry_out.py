@@ -23,12 +23,19 @@ _INTERRUPTED = N_("stopped while waiting for a sign of its last process")
 _WAITING = N_("its last process may still be at work: waiting at most {seconds} s for a sign of it")
 
 
-def carry_out(run: Run, show: Callable[[Event], None], should_stop: Callable[[], bool]) -> RunEnded:
+def carry_out(
+    run: Run,
+    show: Callable[[Event], None],
+    should_stop: Callable[[], bool],
+    *,
+    begin: Callable[[], None] = lambda: None,
+) -> RunEnded:
     """Train and test a run, from its checkpoint if it has one; write every event, then show it.
 
     The end that is returned was not written if the run is another process's by then, its folder was deleted, or the
     disk refuses it: a resumption then tests again.
-    Raises `Problem` if the run is being trained already, or its directory cannot be used at all.
+    `begin` is called once no other process can be at work. Raises `Problem` if the run is being trained already, or its
+    directory cannot be used at all.
     """
 
     def tell_wait(seconds: float) -> None:
@@ -37,7 +44,9 @@ def carry_out(run: Run, show: Callable[[Event], None], should_stop: Callable[[],
         show(Notice(message=Message(_WAITING, {"seconds": round(seconds)})))
 
     try:
-        return _hold_and_carry_out(run, tell_wait, show, should_stop)
+        with lease.hold(run.path, tell_wait) as held:
+            begin()
+            return _carry_out(run, held, show, should_stop)
     except _Interrupted:
         return RunEnded(status="stopped", message=Message(_INTERRUPTED))
 
@@ -46,32 +55,29 @@ class _Interrupted(Exception):
     """A stop request while the run's last process may still live: nothing has been written."""
 
 
-def _hold_and_carry_out(
-    run: Run, tell_wait: Callable[[float], None], show: Callable[[Event], None], should_stop: Callable[[], bool]
-) -> RunEnded:
-    """Train and test a run once no process before can be at work. Raises `Problem` or `_Interrupted`."""
-    with lease.hold(run.path, tell_wait) as held:
-        try:
-            files.sweep(run.path)
-            writer = EventWriter(run.events_path, held.attempt)
-        except OSError as error:
-            raise Problem("cannot write to {path}: {reason}", path=str(run.path), reason=reason(error)) from error
-        unsaved: OSError | None = None
-        try:
-            ended = _train_and_test(run, held, _Emitter(run.id, held, writer, show), Inbox(run, held, should_stop))
-            held.look()
-            unsaved = writer.flush()
-        except Lost as lost:
-            ended = RunEnded(status="failed", message=lost.message)
-            show(writer.stamped(ended))
-        finally:
-            unsaved = writer.close() or unsaved
-        if unsaved is not None and ended.status == "done":
-            message = Message("the end of the run could not be saved: {reason}", {"reason": reason(unsaved)})
-            advice = Message("Free some disk space, then resume the run.")
-            ended = RunEnded(status="failed", message=message, advice=advice)
-            show(writer.stamped(ended))
-        return ended
+def _carry_out(run: Run, held: Held, show: Callable[[Event], None], should_stop: Callable[[], bool]) -> RunEnded:
+    """Train and test a run that is held. Raises `Problem`."""
+    try:
+        files.sweep(run.path)
+        writer = EventWriter(run.events_path, held.attempt)
+    except OSError as error:
+        raise Problem("cannot write to {path}: {reason}", path=str(run.path), reason=reason(error)) from error
+    unsaved: OSError | None = None
+    try:
+        ended = _train_and_test(run, held, _Emitter(run.id, held, writer, show), Inbox(run, held, should_stop))
+        held.look()
+        unsaved = writer.flush()
+    except Lost as lost:
+        ended = RunEnded(status="failed", message=lost.message)
+        show(writer.stamped(ended))
+    finally:
+        unsaved = writer.close() or unsaved
+    if unsaved is not None and ended.status == "done":
+        message = Message("the end of the run could not be saved: {reason}", {"reason": reason(unsaved)})
+        advice = Message("Free some disk space, then resume the run.")
+        ended = RunEnded(status="failed", message=message, advice=advice)
+        show(writer.stamped(ended))
+    return ended
 
 
 def _train_and_test(run: Run, held: Held, emit: _Emitter, inbox: Inbox) -> RunEnded:

@@ -7,15 +7,18 @@ import os
 import shutil
 import signal
 import stat
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from core.runs import lease
+from core.runs import directory, lease
 from core.runs.directory import Run
-from core.runs.events import CheckpointSaved, Event, Progress, RunStarted
+from core.runs.events import CheckpointSaved, Event, Progress, RunEnded, RunStarted
+from core.worker.launch import launch_run
 from tests.core.runs.run_files import checkpoints_of
+from tests.core.training.sample_runs import configuration
 from tests.end_to_end.namespaces import CONTAINER, age, another_host, has_namespaces
 from tests.end_to_end.terminal import Place, all_events, batch_losses, predictions, wait_for_event, wait_until
 from tests.json_checks import check_json
@@ -115,6 +118,36 @@ def test_a_batch_system_s_warning_saves_a_checkpoint_and_asks_to_be_tried_again(
     assert other.wait() == 2
     assert "which has other settings: lr=0.001" in other.err
     assert [path.name for path in place.runs_dir.glob("slow-*")] == ["slow-0001"]
+
+
+def test_a_warning_that_comes_as_it_ends_changes_no_exit_code(place: Place) -> None:
+    job = place.start("--no-ui", *JOB)
+    wait_for_event(place.run(), RunEnded)
+    while job.poll() is None:
+        job.signal(signal.SIGUSR1)
+        time.sleep(0.002)
+    assert job.poll() == 0, job.err
+
+
+def test_a_run_that_is_starting_is_not_called_crashed_however_long_it_takes(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(directory, "_START_GRACE_S", -1.0)
+    run = directory.create(place.runs_dir, configuration())
+    started = launch_run(run)
+    os.kill(started.pid, signal.SIGSTOP)
+    assert lease.read(run.path) is None
+    assert run.state() == "starting"
+    os.kill(started.pid, signal.SIGKILL)
+    started.wait()
+    assert run.state() == "crashed"
+    refused = place.start("--detach", *JOB, prefix=("sh", "-c", 'exec "$@" > /dev/full', "sh"))
+    assert refused.wait() == 1
+    assert "run rn1-0002 trains in the background, but its id could not be printed" in refused.err
+    config = run.path / "config.json"
+    config.write_text("damaged")
+    assert place.command("stop", run.id, "--lang", "en").err == f"Run {run.id} is not in progress.\n"
+    assert place.command("stop", "--all", "--wait").code == 0
 
 
 def test_of_two_jobs_of_one_name_one_trains_and_both_get_its_lines(place: Place) -> None:

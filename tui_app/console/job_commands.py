@@ -10,7 +10,7 @@ from typing import Any
 
 from core.comparing import stored
 from core.config import RunConfig
-from core.messages import N_, InvalidSetting, Problem
+from core.messages import N_, InvalidSetting, Problem, reason
 from core.runs import directory, names, resumption
 from core.runs.directory import Run
 from core.runs.job_folder import JobFolder
@@ -45,7 +45,7 @@ def train_named(runs_dir: Path, name: str, settings: dict[str, Any], at_end: AtE
             is_new = False
             run.withdraw_requests()
             code = training_command.carry_out(run, signals, at_end, json=json)
-            if run.state() not in LIVE:
+            if run.state() not in LIVE | {"done"} or code == EXIT_CODES["done"]:
                 return code  # else another process was faster
         elif state not in LIVE:
             _note(_("{name} is run {run}: {state}.").format(name=name, run=run.id, state=wording.state_name(state)))
@@ -68,10 +68,14 @@ def train_detached(runs_dir: Path, name: str, settings: dict[str, Any], on_end: 
     if is_new or run.state() in _GOES_ON:
         run.withdraw_requests()
         launch_run(run, on_end)
-    if json:
-        json_output.print_line(json_output.Detached(run.id))
-    else:
-        print(run.id, file=terminal.output())
+    try:
+        if json:
+            json_output.print_line(json_output.Detached(run.id))
+        else:
+            print(run.id, file=terminal.output(), flush=True)
+    except OSError as error:
+        text = N_("run {run} trains in the background, but its id could not be printed: {reason}")
+        raise Problem(text, run=run.id, reason=reason(error)) from None
     return EXIT_CODES["diverged"] if run.state() == "diverged" else 0
 
 
@@ -107,7 +111,7 @@ def stop(runs_dir: Path, run_id: str | None, *, every: bool, waits: bool) -> int
     stopping = list(filter(_ask_to_stop, comparisons))  # first: they would start their next runs
     if run_id is not None:
         runs = [directory.find(runs_dir, run_id)]
-        if runs[0].state() not in UNENDED | {"unreadable"}:
+        if not _is_in_progress(runs[0], runs[0].state()):
             _note(_("Run {run} is not in progress.").format(run=run_id))
             return 0
     else:

@@ -95,10 +95,13 @@ def carry_out(run: Run, signals: StopSignals, at_end: AtEnd, *, json: bool) -> i
     err = os.fdopen(os.dup(2), "w", encoding=sys.stderr.encoding, errors=terminal.SIMPLIFY)
     printer = Printer(run.id, terminal.output(), err, json=json)
     logged = _size(run.log_path)
-    redirect_output(run.log_path)  # what a network prints for every batch is not for the terminal
+
+    def begin() -> None:
+        redirect_output(run.log_path)  # what a network prints for every batch is not for the terminal
+
     try:
-        ended = carry_out(run, printer.show, signals)
-    except Problem as problem:  # stderr now goes to the log
+        ended = carry_out(run, printer.show, signals, begin=begin)
+    except Problem as problem:  # stderr may go to the log by now
         printer.note(f"mnist-tui: {i18n.say(problem)}")
         printer.show_failure(problem, EXIT_CODES["failed"], run.attempt)
         return EXIT_CODES["failed"]
