@@ -117,7 +117,7 @@ def _check_model(value: str) -> None:
         return
     path, _, class_name = value.rpartition(":")
     if not path or not class_name.isidentifier():
-        near = difflib.get_close_matches(value.upper(), catalogue.NETWORKS, 1)
+        near = difflib.get_close_matches(value.upper(), catalogue.NETWORKS, 1, 0.8)
         if near:
             raise InvalidSetting("model", "unknown network {model}; did you mean {near}?", model=value, near=near[0])
         text = N_("unknown network {model}: choose {known} or path/to/file.py:ClassName")
