@@ -252,7 +252,7 @@ class Comparison(PlannedRuns):
         ended = followed.record.ended
         if ended is not None and ended.attempt > part.attempts_before:
             self._end(part, followed, ended)
-        elif part.process is not None and followed.run.state() in LIVE:
+        elif part.process is not None and followed.run.is_at_work:
             part.process = None  # another program's process was faster, and trains it
         elif part.process is None and not self._stopping:
             part.state = "waiting"  # another program's process is gone: the run continues here

@@ -294,3 +294,15 @@ def test_a_worker_that_dies_is_left_out_with_its_last_words(tmp_path: Path, laun
     launched[0].run.log_path.write_text("first\nSegmentation fault\n")
     assert not made.advance()
     assert "Segmentation fault" in str(made.parts[0].why)
+
+
+def test_a_run_that_another_program_was_faster_to_take_is_waited_for(tmp_path: Path, launched: list[Worked]) -> None:
+    made = Comparison(tmp_path, [Part("RN_1", config_of("RN_1", 0))], at_once=1)
+    made.advance()
+    run = launched[0].run
+    claim(run)
+    launched[0].code = 1  # ours was refused
+    assert made.advance()
+    write(run, started(SETTINGS), RunEnded(status="done"))
+    assert not made.advance()
+    assert made.parts[0].state == "done"
