@@ -156,20 +156,21 @@ def test_disk_full_for_a_while(place: Place) -> None:
     """The problem is reported once and training goes on; once there is room again, nothing is missing."""
     with _small_disk(place.folder / "disk", "2m") as disk:
         place.runs_dir = disk / "runs"
-        worker = place.train("--epochs", "6", "--seed", "3", pause=0.005)
+        worker = place.train("--epochs", "8", "--seed", "3", pause=0.01)
         run = place.run()
         wait_for_event(run, EpochEnded)
         ballast = _fill(disk)
-        wait_until(lambda: "No space left" in worker.err, lambda: f"a word of the full disk: {worker.err}")
+        word = "cannot write to the run directory"  # there may be room for some more events in the last block
+        wait_until(lambda: word in worker.err, lambda: f"a word of the full disk: {worker.err}")
         wait_until(lambda: worker.out.count("\n") >= 4, lambda: f"the training going on: {worker.out}")
         reader = run.reader()
         assert reader.read_new()  # what has been written can be read
         assert reader.skipped == 0
         ballast.unlink()
         assert worker.wait() == 0
-        assert worker.err.count("cannot write to the run directory") == 1
+        assert worker.err.count(word) == 1
         assert worker.err.count("the checkpoint could not be saved") <= 1
-        assert len(batch_losses(run)) == 6 * 63
+        assert len(batch_losses(run)) == 8 * 63
         assert run.state() == "done"
         assert len(predictions(run)["label"]) == 1000
 
