@@ -20,7 +20,7 @@ from tui_app.console import training_command
 def test_a_run_that_fails_at_its_start_leaves_nothing_behind_unless_another_process_has_taken_it_over(
     is_taken_over: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(run: Run, *_: object) -> RunEnded:
+    def fail(run: Run, *_: object, **_begin: object) -> RunEnded:
         claim(run, lives=False)
         if is_taken_over:
             claim(run)
