@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import re
 import secrets
@@ -66,6 +67,33 @@ def disk_is_full(folder: Path) -> bool:
     """Return True if there is hardly room for another event on the disk; False if that cannot be determined."""
     try:
         return shutil.disk_usage(folder).free < 1 << 16
+    except OSError:
+        return False
+
+
+def lock(descriptor: int) -> bool:
+    """Lock a file for as long as this process, or a child that got the descriptor, has it open; False if that fails."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def is_locked(descriptor: int) -> bool:
+    """Tell if a file is locked through another descriptor. Raises `OSError` where locks do not work."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    return False
+
+
+def is_locked_file(path: Path) -> bool:
+    """Tell if there is a file here that is known to be locked."""
+    try:
+        with open_regular(path) as file:
+            return is_locked(file.fileno())
     except OSError:
         return False
 

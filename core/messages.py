@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Annotated
 
 import msgspec
@@ -71,3 +72,12 @@ def reason(error: BaseException) -> str:
     except Exception:  # an exception of a custom network may fail to say what it is
         text = ""
     return text.split("\n")[0] or type(error).__name__
+
+
+@contextmanager
+def writing(path: object) -> Iterator[None]:
+    """Raise `Problem` for an `OSError` inside: what is at `path` cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise Problem("cannot write to {path}: {reason}", path=str(path), reason=reason(error)) from error

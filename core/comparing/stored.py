@@ -18,7 +18,7 @@ from core.comparing import comparison
 from core.comparing.comparison import Part, PartState
 from core.comparing.configurations import configurations
 from core.config import RunConfig
-from core.messages import Message, Problem, reason
+from core.messages import Message, Problem, reason, writing
 from core.runs import sameness
 from core.runs.job_folder import JobFolder
 
@@ -131,12 +131,10 @@ def store(runs_dir: Path, plan: Plan) -> StoredComparison:
     content = msgspec.json.encode(plan, order="deterministic")
     stored = StoredComparison(runs_dir.absolute() / _FOLDER / _key(content))
     path = stored.path / "plan.json"
-    try:
+    with writing(stored.path):
         stored.path.mkdir(parents=True, exist_ok=True)
         if not path.exists() or files.read_small(path) != content:
             files.replace(path, content)
-    except OSError as error:
-        raise Problem("cannot write to {path}: {reason}", path=str(stored.path), reason=reason(error)) from error
     return stored
 
 

@@ -17,7 +17,7 @@ import msgspec
 
 from core import files
 from core.config import MAX_EPOCHS
-from core.messages import Problem, reason
+from core.messages import writing
 
 _NAME = re.compile(r"control-\d{19,20}-[0-9a-f]{8}\.json")
 _MOST = 1000
@@ -46,10 +46,8 @@ NOTHING = Request()
 def ask(run_dir: Path, request: Request) -> None:
     """Ask the process that trains a run for something. Raises `Problem`."""
     path = run_dir / f"control-{time.time_ns():019d}-{secrets.token_hex(4)}.json"
-    try:
+    with writing(run_dir):
         files.replace(path, msgspec.json.encode(request))
-    except OSError as error:
-        raise Problem("cannot write to {path}: {reason}", path=str(run_dir), reason=reason(error)) from error
 
 
 def pending(run_dir: Path) -> list[tuple[Path, Request]]:

@@ -128,11 +128,7 @@ class Run(JobFolder):
 
         A new directory may get the inode of a removed one, so that alone would not do. None if there is no such file.
         """
-        try:
-            status = (self.path / "config.json").lstat()
-        except OSError:
-            return None
-        return status.st_dev, status.st_ino, status.st_mtime_ns
+        return files.version(self.path / "config.json")
 
     def reader(self) -> EventReader:
         return EventReader(self.events_path)
@@ -225,7 +221,7 @@ class Run(JobFolder):
             age_s = files.age_s(self.path, created)
             if age_s is None:  # who may not write here cannot tell, and must not wait for ever
                 return "silent", None
-            is_starting = age_s < _START_GRACE_S or lease.is_starting(self.log_path)
+            is_starting = age_s < _START_GRACE_S or files.is_locked_file(self.log_path)
             return "starting" if is_starting else "crashed", None
         sign = lease.sign(self.path, newest)
         alive: State = "paused" if record.paused else "running"

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from core import files
-from core.messages import Problem, reason
+from core.messages import writing
 from core.runs import control, lease
 
 
@@ -54,10 +54,8 @@ class JobFolder:
 
     def request_stop(self) -> None:
         """Ask the process to stop. Raises `Problem`."""
-        try:
+        with writing(self.path):
             os.close(os.open(self.path / "stop", os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666))
-        except OSError as error:
-            raise Problem("cannot write to {path}: {reason}", path=str(self.path), reason=reason(error)) from error
 
     def stop_requested(self) -> bool:
         return os.path.lexists(self.path / "stop")

@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 
 from core import files
-from core.messages import InvalidSetting, Problem, reason
+from core.messages import InvalidSetting, writing
 
 MAX_TAGS = 50
 MAX_NOTE = 2000
@@ -73,7 +73,5 @@ def note(run_dir: Path, text: str) -> None:
 
 
 def _write(run_dir: Path, labels: Labels) -> None:
-    try:
+    with writing(run_dir):
         files.replace(path(run_dir), msgspec.json.encode(labels))
-    except OSError as error:
-        raise Problem("cannot write to {path}: {reason}", path=str(run_dir), reason=reason(error)) from error

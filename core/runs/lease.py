@@ -9,7 +9,6 @@ long may be superseded: it looks for a newer attempt before it writes anything.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import secrets
@@ -25,7 +24,7 @@ from typing import Literal
 import msgspec
 
 from core import files, machine
-from core.messages import N_, Problem, reason
+from core.messages import N_, Problem, writing
 from core.runs.provenance import Provenance, provenance
 
 LEASE_S = 20.0
@@ -116,7 +115,7 @@ def sign(run_dir: Path, lease: Lease) -> Sign:
     try:
         with files.open_regular(_attempt_path(run_dir, lease.attempt)) as file:
             if lease.lock_tells:
-                return Sign("alive" if _is_locked(file.fileno()) else "gone")
+                return Sign("alive" if files.is_locked(file.fileno()) else "gone")
             renewed = os.fstat(file.fileno()).st_mtime
     except OSError:
         return Sign("silent")
@@ -140,28 +139,9 @@ def newest_attempt(run_dir: Path) -> int:
         return 0
 
 
-def mark_start(log: int) -> None:
-    """Lock the log that a process is started with: it stays locked as long as the process, or a child of it, lives."""
-    with suppress(OSError):
-        fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def is_starting(log_path: Path) -> bool:
-    """Tell if a process that was started with this log lives, on this host, though it may have no lease yet."""
-    try:
-        with files.open_regular(log_path) as file:
-            return _is_locked(file.fileno())
-    except OSError:
-        return False
-
-
 def is_held_by_older_version(run_dir: Path) -> bool:
     """Tell if a process of a version that kept no lease trains the run: it holds the lock of a file of its own."""
-    try:
-        with files.open_regular(run_dir / "lock") as file:
-            return _is_locked(file.fileno())
-    except OSError:
-        return False
+    return files.is_locked_file(run_dir / "lock")
 
 
 class Held:
@@ -225,7 +205,7 @@ def hold(run_dir: Path, tell: Callable[[float], None] = lambda _seconds_left: No
     lease lasts; `tell` is called with the seconds that this can still take. Raises `Problem` if the run is being
     trained already, or its folder cannot be written.
     """
-    with _told(run_dir):
+    with writing(run_dir):
         held = _take(run_dir, tell)
     try:
         yield held
@@ -239,7 +219,7 @@ def hold_after(run_dir: Path, attempt: int) -> Iterator[Held]:
 
     Raises `Problem` if another process has started it since, or its folder cannot be written.
     """
-    with _told(run_dir):
+    with writing(run_dir):
         held = _claim(run_dir, attempt + 1) if _newest(run_dir) == attempt else None
     if held is None:
         raise Problem(_ALREADY, run=run_dir.name)
@@ -250,14 +230,6 @@ def hold_after(run_dir: Path, attempt: int) -> Iterator[Held]:
         with suppress(OSError):  # where the folder is still there, it is as it was
             _attempt_path(run_dir, held.attempt).unlink()
             path(run_dir).unlink()
-
-
-@contextmanager
-def _told(run_dir: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise Problem("cannot write to {path}: {reason}", path=str(run_dir), reason=reason(error)) from error
 
 
 def _take(run_dir: Path, tell: Callable[[float], None]) -> Held:
@@ -305,7 +277,7 @@ def _claim(run_dir: Path, attempt: int) -> Held | None:
             boot_id=machine.boot_id(),
             pid=os.getpid(),
             started=time.time(),
-            locked=_lock(descriptor, own),  # first: who can read the lease finds it locked
+            locked=files.lock(descriptor) and files.is_locked_file(own),  # first: who can read it finds it locked
             provenance=origin,
         )
         files.write_all(descriptor, msgspec.json.format(msgspec.json.encode(lease), indent=2))
@@ -333,25 +305,6 @@ def _publish(run_dir: Path, attempt: int) -> None:
         files.replace(published, files.read_small(own))
     else:
         files.rename(temporary, published)
-
-
-def _lock(descriptor: int, own: Path) -> bool:
-    """Lock a file that nobody could read yet; return False if locks do not work here."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        with files.open_regular(own) as file:
-            return _is_locked(file.fileno())
-    except OSError:
-        return False
-
-
-def _is_locked(descriptor: int) -> bool:
-    """Tell if another descriptor has the lock. No start can fail by it: who starts is the first to lock the file."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    return False
 
 
 def _newest(run_dir: Path) -> int:

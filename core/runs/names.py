@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from core import files
-from core.messages import N_, InvalidSetting, Problem, reason
+from core.messages import N_, InvalidSetting, Problem, reason, writing
 from core.runs import labels
 
 ID = re.compile(r"[a-z0-9_]{1,40}-(\d{4,9})")
@@ -87,7 +87,7 @@ def give(runs_dir: Path, name: str, run_id: str) -> str:
     Raises `Problem`.
     """
     path = runs_dir / _NAMES / name
-    try:
+    with writing(path.parent):
         path.parent.mkdir(exist_ok=True)
         while True:
             whole = files.temporary_name(path)
@@ -102,8 +102,6 @@ def give(runs_dir: Path, name: str, run_id: str) -> str:
                 _free(path, runs_dir)
             finally:
                 whole.unlink(missing_ok=True)
-    except OSError as error:
-        raise Problem("cannot write to {path}: {reason}", path=str(path.parent), reason=reason(error)) from error
 
 
 def rename(runs_dir: Path, run_id: str, name: str) -> None:

@@ -13,7 +13,7 @@ import msgspec
 
 from core import files
 from core.catalogue import NETWORKS
-from core.messages import N_, Problem, reason
+from core.messages import N_, Problem, writing
 
 _MAX_FILE = 64 << 20
 _CHANGED = "source-changed"
@@ -82,7 +82,7 @@ def accept_changes(run_dir: Path, model: str) -> None:
     file = Path(model.rpartition(":")[0]).expanduser()
     known, folder = _recorded(run_dir) or {file.name: ""}, file.parent
     kept = run_dir / "source" / f"changed-{len(list((run_dir / 'source').glob('changed-*'))) + 1}"
-    try:
+    with writing(run_dir):
         contents = {name: _content(folder / name) for name in known if (folder / name).exists()}
         changed = {name: each for name, each in contents.items() if _digest(each) != known[name]}
         for name, content in changed.items():
@@ -92,8 +92,6 @@ def accept_changes(run_dir: Path, model: str) -> None:
         if changed or len(contents) < len(known):
             files.replace(run_dir / _CHANGED, b"")
             _write(run_dir, {name: _digest(content) for name, content in contents.items()})
-    except OSError as error:
-        raise Problem("cannot write to {path}: {reason}", path=str(run_dir), reason=reason(error)) from error
 
 
 def is_current(run_dir: Path, model: str, created: float) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from core import files
-from core.messages import N_, Message, Problem, reason
+from core.messages import N_, Message, Problem, reason, writing
 from core.runs import lease
 from core.runs.directory import Run
 from core.runs.events import Event, EventWriter, Notice, RunEnded
@@ -57,11 +57,9 @@ class _Interrupted(Exception):
 
 def _carry_out(run: Run, held: Held, show: Callable[[Event], None], should_stop: Callable[[], bool]) -> RunEnded:
     """Train and test a run that is held. Raises `Problem`."""
-    try:
+    with writing(run.path):
         files.sweep(run.path)
         writer = EventWriter(run.events_path, held.attempt)
-    except OSError as error:
-        raise Problem("cannot write to {path}: {reason}", path=str(run.path), reason=reason(error)) from error
     unsaved: OSError | None = None
     try:
         ended = _train_and_test(run, held, _Emitter(run.id, held, writer, show), Inbox(run, held, should_stop))

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from typing import IO, NoReturn
 
+from core import files
 from core.messages import Problem, reason
-from core.runs import lease
 from core.runs.directory import Run
 from core.runs.job_folder import JobFolder
 from core.runs.provenance import COMMAND_VARIABLE, command_line
@@ -35,7 +35,7 @@ def launch_job(module: str, folder: JobFolder, on_end: str = "") -> subprocess.P
     """Start a process that calls a module's `main` for a folder; its output goes to the log there. Raises `Problem`."""
     try:
         with folder.log_path.open("ab") as log:
-            lease.mark_start(log.fileno())
+            files.lock(log.fileno())  # for as long as the process lives: it has no lease yet
             return _launch(module, str(folder.path), stdin=subprocess.DEVNULL, stdout=log, stderr=log, on_end=on_end)
     except OSError as error:
         raise Problem("the training process could not start: {reason}", reason=reason(error)) from error
