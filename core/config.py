@@ -8,7 +8,7 @@ import re
 import secrets
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
@@ -29,6 +29,12 @@ MAX_SEED = 2**32 - 1
 _MAX_OLD_SEED = 2**63 - 1
 
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d{1,3})?")
+
+
+LearningRate = Annotated[float, msgspec.Meta(gt=0, le=1e300)]
+"""A learning rate read from disk."""
+NumEpochs = Annotated[int, msgspec.Meta(ge=1, le=MAX_EPOCHS)]
+"""A number of epochs read from disk."""
 
 
 def draw_seed() -> int:

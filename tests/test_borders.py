@@ -84,6 +84,7 @@ LOADING_TORCH = {
     "core.training.loop",
     "core.training.optimizer",
     "core.training.recognition",
+    "core.training.order",
     "core.training.robustness",
     "core.training.settle",
     "core.training.weights",

@@ -11,12 +11,11 @@ import secrets
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
 
 import msgspec
 
 from core import files
-from core.config import MAX_EPOCHS
+from core.config import LearningRate, NumEpochs
 from core.messages import writing
 
 _NAME = re.compile(r"control-\d{19,20}-[0-9a-f]{8}\.json")
@@ -29,8 +28,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
 
     stop: bool = False
     paused: bool | None = None
-    lr: Annotated[float, msgspec.Meta(gt=0, le=1e300)] | None = None
-    epochs: Annotated[int, msgspec.Meta(ge=1, le=MAX_EPOCHS)] | None = None
+    lr: LearningRate | None = None
+    epochs: NumEpochs | None = None
 
     def then(self, later: Request) -> Request:
         """Return both requests as one; the later one counts where they differ."""

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 import msgspec
 
 from core import files
-from core.config import MAX_EPOCHS, RunConfig
+from core.config import LearningRate, NumEpochs, RunConfig
 from core.files import open_regular
 from core.messages import Message
 from core.runs import lease
@@ -95,9 +95,9 @@ class Progress(_Event, frozen=True):
     images_per_s: Annotated[float, msgspec.Meta(ge=0)]
     elapsed_s: Seconds
     """Training time in seconds, including that before a resumption."""
-    lr: Annotated[float, msgspec.Meta(gt=0, le=1e300)] | None = None
+    lr: LearningRate | None = None
     """Learning rate, if a change has set it."""
-    epochs: Annotated[int, msgspec.Meta(ge=1, le=MAX_EPOCHS)] | None = None
+    epochs: NumEpochs | None = None
     """Number of epochs in all, if a change has set it."""
 
 
@@ -137,8 +137,8 @@ class SettingsChanged(_Event, frozen=True):
     step: Count
     """Completed batches of `epoch` when it takes effect."""
     threads: Count | None = None
-    lr: Annotated[float, msgspec.Meta(gt=0, le=1e300)] | None = None
-    epochs: Annotated[int, msgspec.Meta(ge=1, le=MAX_EPOCHS)] | None = None
+    lr: LearningRate | None = None
+    epochs: NumEpochs | None = None
     """Number of epochs in all."""
     paused: bool | None = None
     repeated: bool = False

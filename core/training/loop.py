@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, nullcontext
@@ -11,8 +10,6 @@ from typing import Any, TypedDict
 
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
-from torch.utils.data.sampler import BatchSampler, RandomSampler
 
 from core.catalogue import DataSource
 from core.config import RunConfig
@@ -36,12 +33,17 @@ from core.training import acceleration
 from core.training.evaluation import evaluate, evaluation_batch_size
 from core.training.meter import Meter
 from core.training.optimizer import make_optimizer, set_lr
+from core.training.order import draw_order, num_steps
 
 _HOLD_LOOK_S = 0.1
 CHECKPOINT_INTERVAL_S = 5.0
 """Minimum seconds between checkpoints within an epoch."""
 _LOSS_NOT_FINITE = N_("the loss is no longer finite: epoch {epoch}, batch {step}")
 _PARAMETERS_NOT_FINITE = N_("the parameters are no longer finite: epoch {epoch}, batch {step}")
+
+
+Look = Callable[[int, int], Request]
+"""A function that returns what is asked of a training after a batch of an epoch."""
 
 
 class Best(TypedDict):
@@ -75,7 +77,7 @@ def train(
     *,
     resume_from: Checkpoint | None = None,
     save: Callable[[Checkpoint], None],
-    look: Callable[[int, int], Request] = lambda _epoch, _step: NOTHING,
+    look: Look = lambda _epoch, _step: NOTHING,
 ) -> Iterator[Event]:
     """Train `network` in place and yield events; end early with `RunEnded` if asked to stop or a loss is not finite.
 
@@ -84,11 +86,7 @@ def train(
     """
     training = Training(network, dataset, config, device)
     meter = training.meter
-    epoch, first_step = training.restore(resume_from) if resume_from is not None else (1, 0)
-    if resume_from is not None and first_step == num_steps(dataset, config):
-        training.draw_batches()
-        training.restore_rng(resume_from)
-        epoch, first_step = epoch + 1, 0
+    epoch, first_step = training.start_from(resume_from)
     while not training.is_over(epoch):
         batches = training.draw_batches()
         if first_step and resume_from is not None:
@@ -119,12 +117,7 @@ def train(
             if not training.is_finite():
                 yield diverged(_PARAMETERS_NOT_FINITE, epoch, step)
                 return
-            if len(dataset.validation_labels):
-                yield training.validate(epoch)
-            if asked.stop or asked.paused or training.is_over(epoch + 1) or meter.checkpoint_due():
-                yield from training.checkpoint(epoch, step, save)
-            if asked.paused:
-                asked = yield from training.hold(epoch, step, look)
+            asked = yield from training.end_epoch(epoch, step, asked, save, look)
         if asked.stop:
             yield RunEnded(status="stopped")
             return
@@ -145,21 +138,6 @@ def normalise(images: torch.Tensor, dataset: Dataset | DataSource) -> torch.Tens
     """Normalise uint8 images, N×28×28, as the exam's transform does: float32, N×1×28×28, on the same device."""
     pixels = images.to(torch.float32).div_(255)
     return pixels.sub_(dataset.mean).div_(dataset.std).unsqueeze_(1)
-
-
-def num_steps(dataset: Dataset, config: RunConfig) -> int:
-    """Return the number of batches per epoch, including a smaller last one."""
-    return math.ceil(len(dataset.train_labels) / config.batch_size)
-
-
-def draw_order(size: int, generator: torch.Generator, *, exact: bool) -> torch.Tensor:
-    """Draw the order of an epoch's images: int64, `size`; with `exact`, by the same draws as the exam's loader."""
-    if not exact:
-        return torch.randperm(size, generator=generator)
-    indices = TensorDataset(torch.arange(size))
-    whole = BatchSampler(RandomSampler(indices), size, drop_last=False)
-    order: torch.Tensor = next(iter(DataLoader(indices, sampler=whole, batch_size=None)))[0]
-    return order
 
 
 class Training:
@@ -228,6 +206,16 @@ class Training:
         self._optimizer.step()
         return loss.detach()
 
+    def end_epoch(
+        self, epoch: int, step: int, asked: Request, save: Callable[[Checkpoint], None], look: Look
+    ) -> Generator[Event, None, Request]:
+        """Validate, save a checkpoint if one is due, and hold if that is asked; return what is asked for then."""
+        if len(self._validation_labels):
+            yield self.validate(epoch)
+        if asked.stop or asked.paused or self.is_over(epoch + 1) or self.meter.checkpoint_due():
+            yield from self.checkpoint(epoch, step, save)
+        return (yield from self.hold(epoch, step, look)) if asked.paused else asked
+
     def is_finite(self) -> bool:
         """Return False once a parameter has a value that is not finite."""
         return all(map(_is_finite, self._finite_at_first))
@@ -265,7 +253,7 @@ class Training:
             epoch=epoch, step=step, lr=asked.lr, epochs=None if asked.epochs is None else self._epochs
         )
 
-    def hold(self, epoch: int, step: int, look: Callable[[int, int], Request]) -> Generator[Event, None, Request]:
+    def hold(self, epoch: int, step: int, look: Look) -> Generator[Event, None, Request]:
         """Wait until `look` no longer asks for a pause, and return what it asks for then; no training time passes."""
         yield SettingsChanged(epoch=epoch, step=step, paused=True)
         with self.meter.paused():
@@ -311,6 +299,20 @@ class Training:
             "best": self._best,
             **random_state(self._device),
         }
+
+    def start_from(self, checkpoint: Checkpoint | None) -> tuple[int, int]:
+        """Return the epoch to begin with and its completed batches, after going on from a checkpoint if there is one.
+
+        Raises `Problem` if that does not fit the network.
+        """
+        if checkpoint is None:
+            return 1, 0
+        epoch, step = self.restore(checkpoint)
+        if step < num_steps(self._dataset, self._config):
+            return epoch, step
+        self.draw_batches()
+        self.restore_rng(checkpoint)
+        return epoch + 1, 0
 
     def restore(self, checkpoint: Checkpoint) -> tuple[int, int]:
         """Go on from a checkpoint, and return its epoch and step. Raises `Problem` if it does not fit the network."""

@@ -35,8 +35,10 @@ def run_command(command: str, run: Run, output: IO[str] | int | None = None) -> 
 
     What the command prints goes to `output`, by default where this process prints.
     """
+    if not command:
+        return None
     summary = run.summary()
-    if not command or summary.state in UNENDED:
+    if summary.state in UNENDED:
         return None
     values = {
         "RUN": run.id,

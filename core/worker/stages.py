@@ -29,7 +29,8 @@ from core.runs.lease import Held
 from core.runs.record import Record
 from core.training import acceleration, checkpoints, devices, weights
 from core.training.evaluation import Evaluation, evaluate, evaluation_batch_size
-from core.training.loop import Checkpoint, normalise, num_steps, train
+from core.training.loop import Checkpoint, normalise, train
+from core.training.order import num_steps
 from core.training.trial import try_out
 from core.worker import threads
 from core.worker.helm import Helm
