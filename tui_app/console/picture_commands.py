@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from core import paths
 from core.messages import N_, InvalidSetting
 from core.runs import directory, names, resumption
-from core.runs.directory import Run
 from tui_app.console import completion
 from tui_app.console.arguments import Json, Lang, RunsDir, Trust, folder_of
 from tui_app.console.command_line import app
@@ -38,14 +39,20 @@ def predict(
     from tui_app.console import predict_command
 
     folder = folder_of(runs_dir or context.obj)
-    run_id = what[0] if _is_run(Run(folder / what[0])) else None
-    paths = what[1:] if run_id else what
-    if not paths:
+    run_id = what[0] if _is_run(folder, what[0]) else None
+    pictures = what[1:] if run_id else what
+    if not pictures:
         raise InvalidSetting("file", N_("name a picture, or a folder of pictures, after the run"))
     run = directory.find(folder, run_id, frozenset({"done"}))
     resumption.check_trusted(run, run.config(), trust=trust)
-    return predict_command.predict(run, paths, names_run=run_id is not None, json=json)
+    return predict_command.predict(run, pictures, names_run=run_id is not None, json=json)
 
 
-def _is_run(run: Run) -> bool:
-    return names.ID.fullmatch(run.id) is not None and run.path.is_dir()
+def _is_run(runs_dir: Path, text: str) -> bool:
+    """Tell if a run is meant, there or not: what is neither there nor like an id or a name is a file."""
+    is_id = names.ID.fullmatch(text) is not None
+    if is_id and (runs_dir / text).is_dir():
+        return True
+    if paths.absolute(text).exists():
+        return False
+    return is_id or (names.is_name(text) and names.find(runs_dir, text) is not None)

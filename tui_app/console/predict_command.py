@@ -14,11 +14,12 @@ from rich.table import Table
 from rich.text import Text
 
 from core import paths
-from core.messages import Problem, reason
+from core.messages import Message, Problem, reason
 from core.runs.directory import Run
 from core.worker.detach import StopSignals
-from tui_app import i18n, tables, terminal, wording
+from tui_app import tables, terminal, wording
 from tui_app.charts import answer
+from tui_app.console import json_output
 from tui_app.console.status_line import StatusLine, Stopped
 from tui_app.console.training_command import prepare_for_torch
 from tui_app.i18n import _, percent, printable, say
@@ -37,8 +38,32 @@ _SUFFIXES = frozenset(
 """Suffixes of the files in a folder that are taken for pictures."""
 
 
+class Prediction(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="prediction"):
+    """What a network makes of a picture."""
+
+    run: str
+    """Id of the run that trained the network."""
+    file: str
+    predicted: int
+    """Most probable class."""
+    class_name: str
+    probabilities: tuple[float, ...]
+    doubts: tuple[Message, ...]
+    """Why the picture may not be what it is taken for."""
+    pixels: list[list[int]]
+    """Picture as the network sees it, 28 rows of 28 values from 0 to 255."""
+
+
+class UnreadPicture(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="unread_picture"):
+    """A picture or folder that was left out."""
+
+    file: str
+    message: Message
+    advice: Message
+
+
 @dataclass(frozen=True)
-class _Prediction:
+class _Predicted:
     file: str
     prepared: Prepared
     probabilities: tuple[float, ...]
@@ -65,14 +90,14 @@ def predict(run: Run, typed: Sequence[str], *, names_run: bool, json: bool) -> i
         failed.append(problem)
         status.note(f"mnist-tui: {say(problem)}")
         if json:
-            _print_json({"type": "error", "file": str(path), "message": say(problem)})
+            json_output.print_line(UnreadPicture(file=str(path), message=problem.message, advice=problem.advice))
 
     try:
         found = list(_files(typed, complain))
         predictions = _predictions(recogniser, found, status, signals, complain)
         if json:
             for each in predictions:
-                _print_json(_as_dict(each, run, recogniser))
+                json_output.print_line(_printed(each, run, recogniser))
         elif found and (len(found) > 1 or any(Path(each).is_dir() for each in typed)):
             if rows := list(predictions):
                 tables.print_table(_table(rows, recogniser))
@@ -103,7 +128,7 @@ def _files(typed: Sequence[str], complain: _Complain) -> Iterator[Path]:
 
 def _predictions(
     recogniser: Recogniser, files: Sequence[Path], status: StatusLine, signals: StopSignals, complain: _Complain
-) -> Iterator[_Prediction]:
+) -> Iterator[_Predicted]:
     """Yield what the network makes of each file. Raises `Stopped`."""
     from core.data import own_pictures  # here: it loads numpy
 
@@ -121,29 +146,24 @@ def _predictions(
         with terminal.unclaimed_output_dropped():
             probabilities = recogniser(prepared.image)
         drawn = status.erase()
-        yield _Prediction(str(path), prepared, probabilities)
+        yield _Predicted(str(path), prepared, probabilities)
         status.restore(drawn)
     status.erase()
 
 
-def _print_json(what: dict[str, object]) -> None:
-    print(i18n.printable_json(msgspec.json.encode(what).decode()), file=terminal.output(), flush=True)
+def _printed(found: _Predicted, run: Run, recogniser: Recogniser) -> Prediction:
+    return Prediction(
+        run=run.id,
+        file=found.file,
+        predicted=found.predicted,
+        class_name=recogniser.data.class_names[found.predicted],
+        probabilities=found.probabilities,
+        doubts=tuple(found.prepared.doubts),
+        pixels=found.prepared.image.tolist(),
+    )
 
 
-def _as_dict(found: _Prediction, run: Run, recogniser: Recogniser) -> dict[str, object]:
-    return {
-        "type": "prediction",
-        "run": run.id,
-        "file": found.file,
-        "predicted": found.predicted,
-        "class_name": recogniser.data.class_names[found.predicted],
-        "probabilities": found.probabilities,
-        "doubts": [say(doubt) for doubt in found.prepared.doubts],
-        "pixels": found.prepared.image.tolist(),
-    }
-
-
-def _table(found: Sequence[_Prediction], recogniser: Recogniser) -> Table:
+def _table(found: Sequence[_Predicted], recogniser: Recogniser) -> Table:
     grid = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     grid.add_column(_("File"), overflow="fold")
     grid.add_column(_("Predicted"), no_wrap=True)
@@ -156,7 +176,7 @@ def _table(found: Sequence[_Prediction], recogniser: Recogniser) -> Table:
     return grid
 
 
-def _print_one(found: _Prediction, run: Run, recogniser: Recogniser) -> None:
+def _print_one(found: _Predicted, run: Run, recogniser: Recogniser) -> None:
     """Print the picture as the network sees it, and all probabilities."""
     out = terminal.output()
     names = recogniser.data.class_names

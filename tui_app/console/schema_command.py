@@ -19,6 +19,7 @@ from core.runs.events import Event
 from tui_app.console.compare_json import PrintedComparison
 from tui_app.console.doctor_command import Examination
 from tui_app.console.json_output import Detached, Failure
+from tui_app.console.predict_command import Prediction, UnreadPicture
 
 
 class PrintedLayer(Layer, frozen=True, kw_only=True):
@@ -43,6 +44,7 @@ OUTPUTS: dict[str, Any] = {
     "compare": PrintedComparison,
     "conditions": list[Robustness],
     "doctor": Examination,
+    "predict": Prediction | UnreadPicture,
 }
 """Type of each output by its name: that of a command, or of a line that several commands print."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +9,14 @@ import pytest
 
 from core.data.datasets import Dataset
 from core.data.own_pictures import prepare
+from core.runs import names
 from core.runs.directory import Run
 from core.training.recognition import Recogniser
 from core.worker.detach import StopSignals
 from tests.core.data.photographs import PHOTOGRAPHS, photograph
 from tests.core.training.own_files import model_in
 from tests.core.training.sample_runs import carried_out
+from tests.json_checks import check_json
 from tui_app import cli
 from tui_app.console import predict_command
 
@@ -65,11 +66,24 @@ def test_a_picture_is_shown_as_the_network_sees_it(
     assert [line[0] for line in lines[-10:]] == list("0123456789")
     assert "Run" not in err
     assert predict(finished, "--json", "rn1-0001", str(pictures / "0.png"), str(pictures / "no.png")) == 1
-    found, error = map(json.loads, capfd.readouterr().out.splitlines())
+    found, error = (check_json(line, "predict") for line in capfd.readouterr().out.splitlines())
     assert (found["run"], found["predicted"], found["class_name"]) == ("rn1-0001", 0, "0")
     assert found["pixels"] == prepare(pictures / "0.png").image.tolist()
     assert sum(found["probabilities"]) == pytest.approx(1, abs=1e-4)
     assert error["file"].endswith("no.png")
+
+
+def test_a_run_is_meant_by_its_id_or_name_and_a_mistyped_one_is_no_picture(
+    finished: Path, pictures: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    names.rename(finished, "rn1-0001", "baseline")
+    assert predict(finished, "baseline", str(pictures / "0.png")) == 0
+    assert "by rn1-0001" in capfd.readouterr().out
+    assert predict(finished, "rn1-0009", str(pictures / "0.png")) == 1
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert "there is no run rn1-0009" in err
+    assert "Did you mean rn1-0001" in err
 
 
 @pytest.mark.parametrize("typed", [[], ["rn1-0001"], ["--zzz", "a.png"]])
