@@ -108,9 +108,9 @@ class Record:
         """Current epoch, counted from 1, and its completed batches; 0, 0 before the run starts."""
         if self.started is None:
             return 0, 0
-        if self.evaluated is not None and self.progress is None:  # only tested again, or the progress was not read
-            return self.config.epochs, self.started.steps_per_epoch
         at = self.progress or self.started
+        if self.evaluated is not None and (at.epoch, at.step) == (1, 0):  # the progress was not read
+            return self.config.epochs, self.started.steps_per_epoch
         return at.epoch, at.step
 
     @property

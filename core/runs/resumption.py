@@ -9,7 +9,7 @@ from core.messages import N_, InvalidSetting, Problem
 from core.runs import lease, source
 from core.runs.control import NOTHING, Request
 from core.runs.directory import Run
-from core.runs.record import RESUMABLE
+from core.runs.record import RESUMABLE, State
 
 
 def check_resumable(run: Run, asked: Request = NOTHING, *, trust: bool = False, changed: bool = False) -> None:
@@ -20,11 +20,7 @@ def check_resumable(run: Run, asked: Request = NOTHING, *, trust: bool = False, 
     """
     state = run.state()
     if asked.epochs is not None:
-        record = run.tail()
-        done, last = record.position[0], record.started.steps_per_epoch if record.started else 0
-        if asked.epochs < done or (asked.epochs == done and record.position[1] == last):
-            text = N_("run {run} has been trained for {epochs} epochs already: ask for more")
-            raise InvalidSetting("epochs", text, run=run.id, epochs=done)
+        _check_more_epochs(run, asked.epochs, state)
     texts = {
         "done": N_("run {run} is finished: there is nothing to resume"),
         "unreadable": N_("run {run} is unreadable, and cannot be resumed"),
@@ -40,6 +36,24 @@ def check_resumable(run: Run, asked: Request = NOTHING, *, trust: bool = False, 
     if changed:
         source.accept_changes(run.path, config.model)
     source.check_unchanged(run.path, config.model)
+
+
+def _check_more_epochs(run: Run, epochs: int, state: State) -> None:
+    """Raise `Problem` if a run cannot be trained until it has had so many epochs."""
+    record = run.tail()
+    if record.started is None:
+        return
+    epoch, step = record.position
+    if epochs < epoch or (epochs == epoch and step == record.started.steps_per_epoch):
+        text = N_("run {run} has begun epoch {epoch} already: ask for more epochs")
+        raise InvalidSetting("epochs", text, run=run.id, epoch=epoch)
+    if state == "done" and record.config.patience and epoch < record.config.epochs:
+        raise Problem(
+            "patience ended run {run} after epoch {epoch}: it would end there again",
+            advice=N_("Start a new run with a greater --patience, or without."),
+            run=run.id,
+            epoch=epoch,
+        )
 
 
 def check_trusted(run: Run, config: RunConfig, *, trust: bool) -> None:

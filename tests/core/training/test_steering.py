@@ -166,7 +166,7 @@ def test_a_finished_run_is_trained_on_and_one_that_diverged_is_rescued(tmp_path:
     with pytest.raises(Problem, match="finished"):
         resumption.check_resumable(run)
     for epochs in (2, 3):
-        with pytest.raises(Problem, match="3 epochs"):
+        with pytest.raises(Problem, match="has begun epoch 3 already"):
             resumption.check_resumable(run, Request(epochs=epochs))
     resumption.check_resumable(run, Request(epochs=4))
     control.ask(run.path, Request(epochs=4))
@@ -269,6 +269,10 @@ def test_patience_is_a_plain_loop_that_keeps_the_best_epoch(patience: int, sampl
     kept = load_file(run.result_paths("weights", ".safetensors")[0])
     for name, expected in weights.items():
         torch.testing.assert_close(kept[name], expected, rtol=1e-3, atol=1e-4)
+    with pytest.raises(Problem, match=f"patience ended run {run.id} after epoch {last}"):
+        resumption.check_resumable(run, Request(epochs=40))
+    Steersman(run, {}).carry_out()  # which only tests it again
+    assert record_of(run).position == (last, 18)
     stopped = new(tmp_path, **settings)
     for batches in (
         best_epoch * 18 + 5,
