@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 
 from core import files
-from core.messages import InvalidSetting, writing
+from core.messages import N_, InvalidSetting, Problem, reason, writing
 
 MAX_TAGS = 50
 MAX_NOTE = 2000
@@ -36,14 +36,29 @@ def path(run_dir: Path) -> Path:
 def read(run_dir: Path) -> Labels:
     """Return what is written on a run; nothing if the file is damaged."""
     try:
-        return msgspec.json.decode(files.read_small(path(run_dir)), type=Labels)
-    except (OSError, ValueError, RecursionError):
+        return _read(run_dir)
+    except Problem:
         return NONE
+
+
+def _read(run_dir: Path) -> Labels:
+    """Return what is written on a run. Raises `Problem` if the file is damaged: it is not to be overwritten."""
+    try:
+        return msgspec.json.decode(files.read_small(path(run_dir)), type=Labels)
+    except FileNotFoundError:
+        return NONE
+    except (OSError, ValueError, RecursionError) as error:
+        raise Problem(
+            "{path} cannot be read, and is not overwritten: {reason}",
+            advice=N_("Mend it, or delete it."),
+            path=str(path(run_dir)),
+            reason=reason(error),
+        ) from error
 
 
 def rename(run_dir: Path, name: str) -> None:
     """Keep another name of a run; `core.runs.names` sees to it that no two have the same. Raises `Problem`."""
-    _write(run_dir, msgspec.structs.replace(read(run_dir), name=name))
+    _write(run_dir, msgspec.structs.replace(_read(run_dir), name=name))
 
 
 def tag(run_dir: Path, tags: list[str], *, remove: bool = False) -> tuple[str, ...]:
@@ -53,7 +68,7 @@ def tag(run_dir: Path, tags: list[str], *, remove: bool = False) -> tuple[str, .
             raise InvalidSetting(
                 "tag", "a tag has letters, digits and any of . _ + = @ : -, and at most 40 of them: {value}", value=each
             )
-    labels = read(run_dir)
+    labels = _read(run_dir)
     kept = tuple(each for each in labels.tags if each not in tags)
     new = kept if remove else (*labels.tags, *(each for each in dict.fromkeys(tags) if each not in labels.tags))
     if len(new) > MAX_TAGS:
@@ -69,7 +84,7 @@ def note(run_dir: Path, text: str) -> None:
         raise InvalidSetting(
             "note", "a note has at most {most} characters, not {count}", most=MAX_NOTE, count=len(text)
         )
-    _write(run_dir, msgspec.structs.replace(read(run_dir), note=text))
+    _write(run_dir, msgspec.structs.replace(_read(run_dir), note=text))
 
 
 def _write(run_dir: Path, labels: Labels) -> None:

@@ -12,7 +12,7 @@ from core.runs import control, directory
 from core.runs.control import Request
 from core.runs.directory import Run
 from core.runs.events import SettingsChanged, last_events
-from core.runs.record import LIVE
+from core.runs.record import LIVE, RESUMABLE
 from tui_app import wording
 from tui_app.i18n import _
 
@@ -68,7 +68,8 @@ def _in_progress(runs_dir: Path, run_id: str | None) -> Run:
         print(_("Run {run}.").format(run=run.id), file=sys.stderr)
     elif run.state() not in LIVE:
         state = wording.state_name(run.state())
-        raise Problem("run {run} is not in progress: it is {state}", run=run.id, state=state)
+        advice = N_("To continue: mnist-tui resume {run}") if run.state() in RESUMABLE else ""
+        raise Problem("run {run} is not in progress: it is {state}", advice=advice, run=run.id, state=state)
     return run
 
 

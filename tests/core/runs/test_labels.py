@@ -44,6 +44,9 @@ def test_tags_and_notes_are_listed_at_once_and_damage_is_none(tmp_path: Path) ->
         (run.path / "labels.json").write_bytes(damaged)
         assert labels.read(run.path) == labels.NONE
         assert listing.read()[0].tags == ()
+        with pytest.raises(Problem, match="is not overwritten"):
+            labels.tag(run.path, ["new"])
+        assert (run.path / "labels.json").read_bytes() == damaged
 
 
 def test_a_mistyped_run_gets_the_nearest_ones(tmp_path: Path) -> None:

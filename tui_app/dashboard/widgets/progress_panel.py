@@ -126,7 +126,7 @@ def _notice(record: Record, state: State) -> str:
     if record.ended is not None and record.ended.message is not None and state not in LIVE:
         return say(record.ended.message, record.ended.advice)
     if state == "paused":
-        return _("Paused: {key} goes on.").format(key="P")
+        return _("Paused: {key} goes on.").format(key="p")
     if state == "crashed":
         return _("The training process died. Resume continues from the last checkpoint; see the log.")
     if state == "stopped":
