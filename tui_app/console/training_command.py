@@ -191,9 +191,10 @@ def follow(
             break
         time.sleep(_FOLLOW_INTERVAL_S)
     if state == "crashed":
-        lines = run.log_tail()
-        text = _("Run {run} crashed. The end of its log:") if lines else _("Run {run} was killed.")
-        printer.note(text.format(run=run.id))
+        if lines := run.log_tail():
+            printer.note(_("Run {run} crashed. The end of its log:").format(run=run.id))
+        else:
+            printer.note(_("Run {run} was killed.").format(run=run.id))
         for line in lines:
             printer.note(f"  {i18n.printable(line)}")
         printer.note(_("To continue: mnist-tui resume {run}").format(run=run.id))
