@@ -194,7 +194,7 @@ def follow(
         if lines := run.log_tail():
             printer.note(_("Run {run} crashed. The end of its log:").format(run=run.id))
         else:
-            printer.note(_("Run {run} was killed.").format(run=run.id))
+            printer.note(_("Run {run} crashed; its log is empty.").format(run=run.id))
         for line in lines:
             printer.note(f"  {i18n.printable(line)}")
         printer.note(_("To continue: mnist-tui resume {run}").format(run=run.id))
