@@ -177,6 +177,8 @@ def _sort(selection: Selection, text: str) -> Selection:
 
 
 def _columns(selection: Selection, text: str) -> Selection:
+    if text and not _listed(text):
+        raise InvalidSetting("columns", N_("columns are words with commas between them, not {value}"), value=text)
     return replace(selection, columns=tuple(column_of(word).word for word in _listed(text)))
 
 

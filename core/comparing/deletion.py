@@ -35,19 +35,19 @@ def size_of(run: Run) -> int:
     return total
 
 
-def delete(runs_dir: Path, runs: Iterable[Run]) -> list[Problem]:
-    """Delete runs, and return why those are left that cannot be.
+def delete(runs_dir: Path, runs: Iterable[Run]) -> dict[str, Problem]:
+    """Delete runs, and return why those are left that cannot be, by their ids.
 
     Each is taken as its process would take it, so that none can start meanwhile. A comparison that has ended and needs
     a deleted run trains it again when it is asked for next.
     """
-    problems = []
+    problems: dict[str, Problem] = {}
     needed = _needed(runs_dir)
     for run in runs:
         try:
             _delete(run, needed)
         except Problem as problem:
-            problems.append(problem)
+            problems[run.id] = problem
     _sweep(runs_dir)
     return problems
 

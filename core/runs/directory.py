@@ -68,7 +68,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
     def as_of(self, record: Record, state: State) -> Summary:
         """Return the summary with everything that a run's record says."""
-        started, progress, ended = record.started, record.progress, record.ended
+        started, progress, ended = record.started, record.newest_progress, record.ended
         epoch, step = record.position
         return msgspec.structs.replace(
             self,

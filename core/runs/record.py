@@ -52,6 +52,8 @@ class Record:
         self.started: RunStarted | None = None
         self.progress: Progress | None = None
         """Latest progress since the run was last started."""
+        self.newest_progress: Progress | None = None
+        """Latest progress, also one before the run was last started if it went on from there."""
         self.evaluated: Evaluated | None = None
         self.ended: RunEnded | None = None
         self.threads = 0
@@ -211,6 +213,9 @@ class Record:
     def _start(self, event: RunStarted) -> None:
         self._set_threads(event.threads)
         self.started, self.progress, self._config = event, None, event.config
+        at = self.newest_progress
+        if at is not None and (at.epoch, at.step) != (event.epoch, event.step):
+            self.newest_progress = None
         self.ended = self.evaluated = self.notice = self.restored = None
         self.paused = False
         if changed := self.settings_at(event.epoch, event.step):
@@ -229,7 +234,8 @@ class Record:
     def _add_progress(self, event: Progress) -> None:
         if self.started is None:
             return
-        self.progress, self.notice = event, None
+        self.progress = self.newest_progress = event
+        self.notice = None
         if event.lr not in (None, self.config.lr):  # known from the changes, except where only the tail was read
             self._set(lr=event.lr)
         if event.epochs not in (None, self.config.epochs):

@@ -9,6 +9,7 @@ import pytest
 from core.runs.directory import Run
 from core.runs.events import Progress, SettingsChanged
 from tests.end_to_end.terminal import Place, all_events, wait_for_event
+from tests.json_checks import check_lines
 
 pytestmark = pytest.mark.slow
 
@@ -18,8 +19,9 @@ def test_a_run_is_paused_changed_and_goes_on(place: Place) -> None:
     started = place.command("--detach", *options, PAUSE="0.03")
     run = Run(place.runs_dir / started.out.strip())
     wait_for_event(run, Progress)
-    paused = place.command("pause", "--lang", "en")
-    assert (paused.code, paused.out) == (0, "")
+    paused = place.command("pause", "--json", "--lang", "en")
+    (line,) = check_lines(paused.out)
+    assert (paused.code, line["type"], line["paused"]) == (0, "settings_changed", True)
     assert f"Run {run.id}: paused at epoch 1, batch " in paused.err
     (entry,) = json.loads(place.command("runs", "--json").out)
     assert entry["state"] == "paused"

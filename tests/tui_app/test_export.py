@@ -176,6 +176,7 @@ def test_what_cannot_be_exported_is_named(finished: Path, tmp_path: Path, capsys
     for arguments, output, code, said in (
         ((unstarted.id, "--to", "csv"), tmp_path, 1, f"run {unstarted.id} has not started"),
         (("rn1-0001", "--to", "csv"), tmp_path, 1, "run rn1-0001 is unreadable"),
+        (("rn2-0002", "--to", "csv", "--all"), tmp_path, 2, "leave out rn2-0002"),
         (("rn2-0002",), tmp_path, 2, "say what to export to: --to csv, --to tensorboard"),
         (("rn2-0002", "--to", "xls"), tmp_path, 2, "not xls"),
         (("rn2-0002", "--to", "csv"), finished, 1, "is the folder of the run itself"),

@@ -12,6 +12,7 @@ import pytest
 from core.runs import directory, lease
 from core.runs.events import Progress, RunEnded
 from tests.core.runs.run_files import claim, new_run, write
+from tests.json_checks import check_json
 from tests.recorded import started
 from tui_app import cli, i18n
 
@@ -67,6 +68,7 @@ def test_runs_are_found_sorted_and_limited(folder: Path, capsys: pytest.CaptureF
         ("state", "dnoe", "did you mean done?"),
         ("sort", "acuracy", "did you mean accuracy?"),
         ("columns", "lr,bach-size", "did you mean batch-size?"),
+        ("columns", ",,", "words with commas between them, not ,,"),
         ("since", "soon", "an age such as 3d, not soon"),
         ("limit", "-1", "a whole number, not -1"),
     ):
@@ -121,8 +123,17 @@ def test_deleting_names_what_goes_and_asks(
     said = capsys.readouterr()
     assert "rn1-0001  done  " in said.out
     assert "Delete this run?" in said.err
-    assert cli.run(["runs", "delete", "rn1-0003", "rn2-0004", "--yes"]) == 1
-    assert "run rn2-0004 is in progress, and stays" in capsys.readouterr().err
+    assert cli.run(["runs", "delete", "rn1-0003", "rn2-0004", "--json"]) == 2  # a program is not asked
+    check_json(capsys.readouterr().out, "error")
+    assert cli.run(["runs", "delete", "rn1-0003", "rn2-0004", "--yes", "--json"]) == 1
+    said = capsys.readouterr()
+    gone_run, kept = check_json(said.out, "delete")
+    assert (gone_run["run"], gone_run["is_deleted"], kept["run"], kept["is_deleted"]) == (
+        *("rn1-0003", True),
+        *("rn2-0004", False),
+    )
+    assert kept["message"]["sentence"] == "run rn2-0004 is in progress, and stays"
+    assert kept["message"]["sentence"] in said.err
     assert left(folder) == ["rn2-0002", "rn2-0004"]
 
 
@@ -143,6 +154,9 @@ def test_pruning_shows_first_and_spares_what_is_marked(folder: Path, capsys: pyt
     said = capsys.readouterr()
     assert said.out.splitlines()[0].startswith("rn2-0002  failed  ")
     assert "--yes deletes them" in said.err
+    assert cli.run(["runs", "prune", "--json"]) == 0
+    (would,) = check_json(capsys.readouterr().out, "delete")
+    assert (would["run"], would["is_deleted"], would["size"] > 0) == ("rn2-0002", False, True)
     assert left(folder) == everything
     assert cli.run(["runs", "tag", "rn1-0001", "keep"]) == 0
     assert cli.run(["runs", "prune", "--keep", "1", "--yes"]) == 0

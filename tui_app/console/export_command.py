@@ -29,6 +29,8 @@ MakeWriter = Callable[[Run, Path], RunWriter]
 
 def chosen(runs_dir: Path, ids: Iterable[str], *, every: bool) -> list[Run]:
     """Return the runs of these ids, or each that has started; by default the newest. Raises `Problem`."""
+    if every and (typed := tuple(ids)):
+        raise InvalidSetting("all", N_("--all stands for every run: leave out {value}"), value=", ".join(typed))
     if every:
         listed = [Run(runs_dir / each.id) for each in directory.Listing(runs_dir).read()]
         found = [run for run in listed if _why_not(run) is None]

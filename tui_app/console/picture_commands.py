@@ -41,7 +41,7 @@ def predict(
     folder = folder_of(runs_dir or context.obj)
     run_id = what[0] if _is_run(folder, what[0]) else None
     pictures = what[1:] if run_id else what
-    if not pictures:
+    if not all(pictures) or not pictures:
         raise InvalidSetting("file", N_("name a picture, or a folder of pictures, after the run"))
     run = directory.find(folder, run_id, frozenset({"done"}))
     resumption.check_trusted(run, run.config(), trust=trust)

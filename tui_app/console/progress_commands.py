@@ -67,10 +67,12 @@ def stop(
 
 
 @app.command(cls=Command, help=_("Hold a run; resume lets it go on."))
-def pause(context: typer.Context, run: RunLive = None, runs_dir: RunsDir = None, lang: Lang = None) -> int:
+def pause(
+    context: typer.Context, run: RunLive = None, json: Json = False, runs_dir: RunsDir = None, lang: Lang = None
+) -> int:
     from tui_app.console import steering_commands
 
-    return steering_commands.pause(folder_of(runs_dir or context.obj), run)
+    return steering_commands.pause(folder_of(runs_dir or context.obj), run, json=json)
 
 
 @app.command("set", cls=Command, help=_("Change a run in progress, from its next batch on."))
@@ -80,12 +82,13 @@ def change(
     run: RunLive = None,
     *,
     settings: dict[str, Any],
+    json: Json = False,
     runs_dir: RunsDir = None,
     lang: Lang = None,
 ) -> int:
     from tui_app.console import steering_commands
 
-    return steering_commands.change(folder_of(runs_dir or context.obj), run, settings)
+    return steering_commands.change(folder_of(runs_dir or context.obj), run, settings, json=json)
 
 
 @app.command(cls=Command, help=_("Wait until runs have ended; the exit code is that of the first that is not done."))
@@ -121,7 +124,7 @@ def resume(
     if found.state() == "paused":
         from tui_app.console import steering_commands
 
-        return steering_commands.steer(found, asked.then(Request(paused=False)))
+        return steering_commands.steer(found, asked.then(Request(paused=False)), json=json)
     resumption.check_resumable(found, asked, trust=trust, changed=changed)
     if no_ui or json or no_dashboard():
         from tui_app.console import training_command

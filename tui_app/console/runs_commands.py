@@ -101,11 +101,16 @@ def list_runs(
 
 @runs.command(cls=Command, help=_("Delete runs. What is in progress stays."))
 def delete(
-    context: typer.Context, run: EndedRuns, yes: Yes = False, runs_dir: RunsDir = None, lang: Lang = None
+    context: typer.Context,
+    run: EndedRuns,
+    yes: Yes = False,
+    json: Json = False,
+    runs_dir: RunsDir = None,
+    lang: Lang = None,
 ) -> int:
     from tui_app.console import runs_in_order
 
-    return runs_in_order.delete(folder_of(runs_dir or context.obj), run, sure=yes)
+    return runs_in_order.delete(folder_of(runs_dir or context.obj), run, sure=yes, json=json)
 
 
 @runs.command(
@@ -129,6 +134,7 @@ def prune(
     ] = None,
     keep: Annotated[str | None, typer.Option(metavar="N", help=_("Every run but the newest N."))] = None,
     yes: Annotated[bool, typer.Option("--yes", help=_("Delete them."))] = False,
+    json: Json = False,
     runs_dir: RunsDir = None,
     lang: Lang = None,
 ) -> int:
@@ -140,6 +146,7 @@ def prune(
         older_than_s=age_s(older_than) if older_than is not None else None,
         keep=number("keep", keep) if keep is not None else None,
         sure=yes,
+        json=json,
     )
 
 

@@ -6,42 +6,66 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
 from core.comparing import deletion
-from core.messages import InvalidSetting
+from core.messages import InvalidSetting, Message
 from core.runs import directory, labels, names
 from core.runs.directory import Run, Summary
-from core.runs.record import UNENDED
+from core.runs.record import UNENDED, State
 from tui_app import terminal, wording
+from tui_app.console.json_output import print_document
 from tui_app.i18n import _, ngettext, number, printable, say
 from tui_app.run_selection import Selection
 
 
-def delete(runs_dir: Path, typed: Sequence[str], *, sure: bool) -> int:
+class Deletion(msgspec.Struct, frozen=True):
+    """A run that was to be deleted, or that `--yes` would delete."""
+
+    run: str
+    """Id of the run."""
+    name: str
+    state: State
+    size: int
+    """Size of its files in bytes."""
+    is_deleted: bool
+    message: Message | None = None
+    """Why it could not be deleted."""
+
+
+def delete(runs_dir: Path, typed: Sequence[str], *, sure: bool, json: bool) -> int:
     """Name runs with their sizes, and delete them once the user agrees; return the exit code. Raises `Problem`."""
     found = {run.id: run for run in (directory.find(runs_dir, each) for each in typed)}
     summaries = [run.summary() for run in found.values()]
+    sizes = _sizes(runs_dir, summaries)
     ended = [summary for summary in summaries if summary.state not in UNENDED]
-    _name(runs_dir, ended)
-    if ended and not sure and not _agrees(len(ended)):
+    if not json:
+        _name(ended, sizes)
+    if ended and not sure and not _agrees(len(ended), json=json):
         print(_("Nothing was deleted."), file=sys.stderr)
         return 1
-    return _delete(runs_dir, list(found.values()))  # also those in progress, which it refuses in a sentence
+    return _delete(runs_dir, summaries, sizes, json=json)  # also those in progress, which it refuses in a sentence
 
 
-def prune(runs_dir: Path, selection: Selection, *, older_than_s: float | None, keep: int | None, sure: bool) -> int:
+def prune(
+    runs_dir: Path, selection: Selection, *, older_than_s: float | None, keep: int | None, sure: bool, json: bool
+) -> int:
     """Name the runs that nobody seems to need, and delete them if the user is sure; return the exit code."""
     listed = selection.runs(directory.Listing(runs_dir).read())
     found = deletion.prunable(
         listed, older_than_s=older_than_s, keep=keep, marked=bool(selection.name or selection.tags)
     )
-    if not found:
-        print(_("There is nothing to prune."), file=sys.stderr)
-        return 0
-    _name(runs_dir, found)
-    if not sure:
-        print(_("Nothing was deleted: --yes deletes them."), file=sys.stderr)
-        return 0
-    return _delete(runs_dir, [Run(runs_dir / summary.id) for summary in found])
+    sizes = _sizes(runs_dir, found)
+    if not json:
+        _name(found, sizes)
+    if found and sure:
+        return _delete(runs_dir, found, sizes, json=json)
+    if json:
+        print_document([Deletion(each.id, each.name, each.state, sizes[each.id], False) for each in found])
+    else:
+        text = _("Nothing was deleted: --yes deletes them.") if found else _("There is nothing to prune.")
+        print(text, file=sys.stderr)
+    return 0
 
 
 def rename(runs_dir: Path, typed: str, name: str) -> int:
@@ -70,33 +94,43 @@ def note(runs_dir: Path, typed: str, text: str) -> int:
     return 0
 
 
-def _name(runs_dir: Path, summaries: Sequence[Summary]) -> None:
+def _sizes(runs_dir: Path, summaries: Sequence[Summary]) -> dict[str, int]:
+    return {summary.id: deletion.size_of(Run(runs_dir / summary.id)) for summary in summaries}
+
+
+def _name(summaries: Sequence[Summary], sizes: dict[str, int]) -> None:
     """Print runs with their states and sizes, and the sum of these."""
-    total = 0
     for summary in summaries:
-        size = deletion.size_of(Run(runs_dir / summary.id))
-        total += size
-        parts = [summary.id, printable(summary.name), wording.state_of(summary), wording.size(size)]
+        parts = [summary.id, printable(summary.name), wording.state_of(summary), wording.size(sizes[summary.id])]
         print("  ".join(filter(None, parts)), file=terminal.output())
     if len(summaries) > 1:
         text = ngettext("{count} run, {size}", "{count} runs, {size}", len(summaries))
+        total = sum(sizes[summary.id] for summary in summaries)
         print(text.format(count=number(len(summaries)), size=wording.size(total)), file=terminal.output())
 
 
-def _agrees(count: int) -> bool:
-    """Ask the user. Raises `InvalidSetting` if there is no terminal to ask on."""
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+def _agrees(count: int, *, json: bool) -> bool:
+    """Ask the user. Raises `InvalidSetting` if there is no terminal to ask on, or a program to be answered."""
+    if json or not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise InvalidSetting("yes", "there is no terminal to ask on: add --yes to delete")
     question = ngettext("Delete this run? [y/N] ", "Delete these runs? [y/N] ", count)
     print(question, end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes", _("y"), _("yes"))
 
 
-def _delete(runs_dir: Path, runs: Sequence[Run]) -> int:
-    problems = deletion.delete(runs_dir, runs)
-    for problem in problems:
+def _delete(runs_dir: Path, summaries: Sequence[Summary], sizes: dict[str, int], *, json: bool) -> int:
+    problems = deletion.delete(runs_dir, [Run(runs_dir / summary.id) for summary in summaries])
+    if json:
+        why = {run_id: problem.message for run_id, problem in problems.items()}
+        print_document(
+            [
+                Deletion(each.id, each.name, each.state, sizes[each.id], each.id not in why, why.get(each.id))
+                for each in summaries
+            ]
+        )
+    for problem in problems.values():
         print(f"mnist-tui: {say(problem)}", file=sys.stderr)
-    count = len(runs) - len(problems)
+    count = len(summaries) - len(problems)
     if count:
         text = ngettext("Deleted {count} run.", "Deleted {count} runs.", count)
         print(text.format(count=number(count)), file=sys.stderr)

@@ -20,6 +20,7 @@ from tui_app.console.compare_json import PrintedComparison
 from tui_app.console.doctor_command import Examination
 from tui_app.console.json_output import Detached, Failure
 from tui_app.console.predict_command import Prediction, UnreadPicture
+from tui_app.console.runs_in_order import Deletion
 
 
 class PrintedLayer(Layer, frozen=True, kw_only=True):
@@ -40,6 +41,7 @@ OUTPUTS: dict[str, Any] = {
     "detached": Detached,
     "error": Failure,
     "runs": list[Summary],
+    "delete": list[Deletion],
     "layers": PrintedLayerTable | list[PrintedLayerTable],
     "compare": PrintedComparison,
     "conditions": list[Robustness],

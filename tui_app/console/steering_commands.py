@@ -14,6 +14,7 @@ from core.runs.directory import Run
 from core.runs.events import SettingsChanged, last_events
 from core.runs.record import LIVE, RESUMABLE
 from tui_app import wording
+from tui_app.console.json_output import print_line
 from tui_app.i18n import _
 
 _ANSWER_S = 10.0
@@ -21,16 +22,16 @@ _ANSWER_S = 10.0
 _LOOK_S = 0.05
 
 
-def pause(runs_dir: Path, run_id: str | None) -> int:
+def pause(runs_dir: Path, run_id: str | None, *, json: bool) -> int:
     """Hold a run after its next batch, and return the exit code. Raises `Problem`."""
     run = _in_progress(runs_dir, run_id)
     if run.state() == "paused":
         print(_("Run {run} is paused already.").format(run=run.id), file=sys.stderr)
         return 0
-    return steer(run, Request(paused=True))
+    return steer(run, Request(paused=True), json=json)
 
 
-def change(runs_dir: Path, run_id: str | None, settings: dict[str, Any]) -> int:
+def change(runs_dir: Path, run_id: str | None, settings: dict[str, Any], *, json: bool) -> int:
     """Change settings of a run from its next batch on, and return the exit code. Raises `Problem`."""
     if not settings:
         raise InvalidSetting("lr", "say what is to change: --lr or --epochs")
@@ -39,20 +40,25 @@ def change(runs_dir: Path, run_id: str | None, settings: dict[str, Any]) -> int:
     if settings.get("epochs", epoch) < epoch:
         text = N_("run {run} is in epoch {epoch} already: ask for at least as many")
         raise InvalidSetting("epochs", text, run=run.id, epoch=epoch)
-    return steer(run, Request(**settings))
+    return steer(run, Request(**settings), json=json)
 
 
-def steer(run: Run, request: Request) -> int:
-    """Ask a run for something, print when it takes effect, and return the exit code. Raises `Problem`."""
+def steer(run: Run, request: Request, *, json: bool) -> int:
+    """Ask a run for something, print what it answers, and return the exit code. Raises `Problem`.
+
+    With `json`, the answers are the run's own `settings_changed` events.
+    """
     known = _changes(run)
     control.ask(run.path, request)
     deadline = time.monotonic() + _ANSWER_S
     while time.monotonic() < deadline:
         new = [change for change in _changes(run) if change not in known]
-        answers = [line for line in map(wording.change_line, new) if line]
+        answers = [(event, line) for event in new if (line := wording.change_line(event))]
+        for event, line in answers:
+            print(_("Run {run}: {change}.").format(run=run.id, change=line), file=sys.stderr)
+            if json:
+                print_line(event)
         if answers:
-            for line in answers:
-                print(_("Run {run}: {change}.").format(run=run.id, change=line), file=sys.stderr)
             return 0
         if run.state() not in LIVE:
             raise Problem("run {run} ended before that", run=run.id)

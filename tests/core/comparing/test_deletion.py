@@ -41,7 +41,7 @@ def test_only_what_has_ended_is_deleted(tmp_path: Path) -> None:
     claim(at_work)
     assert deletion.size_of(ended) == sum(path.stat().st_size for path in ended.path.iterdir()) > 100
     runs = [ended, starting, living, silent, link, broken, at_work]
-    problems = [str(problem) for problem in deletion.delete(tmp_path, runs)]
+    problems = [str(problem) for problem in deletion.delete(tmp_path, runs).values()]
     assert [run.path.exists() for run in runs] == [False, True, True, True, True, False, True]
     assert [next(run.id for run in runs if run.id in text) for text in problems] == [
         run.id for run in (starting, living, silent, link, at_work)
@@ -63,7 +63,7 @@ def test_a_run_that_starts_between_the_look_and_the_deletion_stays(
         return state
 
     monkeypatch.setattr(Run, "state", start_after_the_look)
-    [problem] = deletion.delete(tmp_path, [run])
+    problem = deletion.delete(tmp_path, [run])[run.id]
     assert "already being trained" in str(problem)
     assert (run.path / "events.jsonl").exists()
 
@@ -82,12 +82,12 @@ def test_nobody_can_start_a_run_that_is_being_deleted_and_one_that_cannot_be_is_
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(files, "rename", refuse)
-    [problem] = deletion.delete(tmp_path, [run])
+    problem = deletion.delete(tmp_path, [run])[run.id]
     assert "Permission denied" in str(problem)
     assert (run.state(), run.attempt) == ("done", 1)
     monkeypatch.undo()
     (left := tmp_path / ".rn1-0009.0123456789abcdef").mkdir()  # of a deletion that was killed
-    assert deletion.delete(tmp_path, [run]) == []
+    assert deletion.delete(tmp_path, [run]) == {}
     assert not run.path.exists()
     assert not left.exists()
 
@@ -98,9 +98,9 @@ def test_runs_of_a_comparison_in_progress_stay(tmp_path: Path) -> None:
     comparison = stored.store(tmp_path, plan)
     with lease.hold(comparison.path) as held:
         comparison.keep(Standing(attempt=held.attempt, parts=(PartStanding(run.id, "done"),)))
-        [problem] = deletion.delete(tmp_path, [run])
+        problem = deletion.delete(tmp_path, [run])[run.id]
     assert "part of a comparison in progress" in str(problem)
-    assert deletion.delete(tmp_path, [run]) == []
+    assert deletion.delete(tmp_path, [run]) == {}
 
 
 def test_what_is_pruned(tmp_path: Path) -> None:
@@ -135,6 +135,6 @@ def test_a_deleted_run_frees_its_name(tmp_path: Path) -> None:
     run = ended_run(tmp_path)
     names.rename(tmp_path, run.id, "job")
     labels.tag(run.path, ["a"])
-    assert deletion.delete(tmp_path, [run]) == []
+    assert deletion.delete(tmp_path, [run]) == {}
     assert names.find(tmp_path, "job") is None
     assert Listing(tmp_path).read() == []

@@ -88,6 +88,8 @@ class RunsScreen(SideScreen[Chosen | None]):
     def _say(self, shown: int, count: int) -> None:
         text = ngettext("{shown} of {count} run", "{shown} of {count} runs", count)
         text = text.format(shown=number(shown), count=number(count))
+        if self._table.max_scroll_x:
+            text += " · " + _("more columns: arrows, Home, End")
         if marked := len(self._table.marked):
             text += " · " + ngettext("{count} selected", "{count} selected", marked).format(count=number(marked))
         self.query_one("#runs-line", Static).update(Content(self._problem or text))
@@ -221,7 +223,7 @@ class RunsScreen(SideScreen[Chosen | None]):
         text = ngettext("Delete {count} run, {size}: {runs}?", "Delete {count} runs, {size}: {runs}?", len(runs))
         question = text.format(count=number(len(runs)), size=wording.size(total), runs=_named([run.id for run in runs]))
         if await self.app.push_screen_wait(SureDialog(question, _("Delete"))):
-            for problem in await asyncio.to_thread(deletion.delete, self._runs_dir, runs):
+            for problem in (await asyncio.to_thread(deletion.delete, self._runs_dir, runs)).values():
                 self._complain(problem)
             self._list_again()
 
