@@ -11,8 +11,9 @@ import pytest
 from core.messages import Problem
 from core.runs import directory, resumption
 from core.runs.directory import Listing
-from core.runs.events import RunEnded
+from core.runs.events import Progress, RunEnded
 from tests.core.runs.run_files import new_run, write
+from tests.recorded import started
 
 
 def test_ids_are_short_sortable_and_never_given_twice(tmp_path: Path) -> None:
@@ -85,3 +86,11 @@ def test_a_large_file_of_events_is_not_read_whole_for_the_list(tmp_path: Path) -
     read_before = psutil.Process().io_counters().read_chars
     assert run.state() in ("starting", "crashed")
     assert psutil.Process().io_counters().read_chars - read_before < 16 << 20
+
+
+def test_a_run_that_was_only_tested_again_keeps_its_loss_and_time(tmp_path: Path) -> None:
+    run = new_run(tmp_path, epochs=1)
+    end = Progress(epoch=1, step=63, loss=0.5, losses=(), images_per_s=1.0, elapsed_s=60.0)
+    write(run, started(run.config()), end, started(run.config(), epoch=1, step=63), RunEnded(status="done"))
+    summary = run.summary()
+    assert (summary.loss, summary.elapsed_s) == (0.5, 60.0)
