@@ -1,7 +1,7 @@
 PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test fast lint types translations snapshots pictures bench scale coverage torture floors mutants
+.PHONY: help setup run test fast lint types translations snapshots screens pictures bench scale coverage torture floors mutants
 
 help: ## list these targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -36,6 +36,9 @@ translations: ## bring every catalogue up to date with the code, and compile it
 
 snapshots: ## draw the snapshots of the screens anew
 	$(PYTHON) -m pytest --renew-snapshots tests/tui_app/test_snapshots.py
+
+screens: ## draw each main screen at five sizes, in two themes and languages, into build/screens
+	$(PYTHON) -m tests.screens build/screens
 
 pictures: ## draw the README's pictures anew (trains both networks, then measures for minutes)
 	$(PYTHON) -m tests.picture .github/dashboard.svg
