@@ -102,8 +102,15 @@ def _draw_as_png(svg: Path) -> None:
     head = svg.read_text(encoding="utf-8").partition('viewBox="0 0 ')[2].partition('"')[0].split()
     size = ",".join(str(round(float(each))) for each in head)
     subprocess.run(
-        [browser, "--headless", "--no-sandbox", "--hide-scrollbars", f"--window-size={size}"]
-        + [f"--screenshot={svg.with_suffix('.png')}", str(svg)],
+        [
+            browser,
+            "--headless",
+            "--no-sandbox",
+            "--hide-scrollbars",
+            f"--window-size={size}",
+            f"--screenshot={svg.with_suffix('.png')}",
+            str(svg),
+        ],
         check=False,
         stderr=subprocess.DEVNULL,
     )
