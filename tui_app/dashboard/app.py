@@ -18,6 +18,7 @@ from textual import events, on
 from textual.app import App, SystemCommand
 from textual.binding import Binding
 from textual.command import CommandPalette
+from textual.geometry import Size
 from textual.screen import Screen
 
 from core.messages import Message, reason
@@ -29,10 +30,6 @@ from tui_app.dashboard.screens.side_screen import SideScreen
 from tui_app.dashboard.worker_link import Launch, StandbyProcess
 from tui_app.i18n import _, say
 
-WIDE = (120, 40)
-"""Minimum columns and rows to show all panels at once."""
-NARROW = (80, 24)
-"""Minimum columns and rows to show the panels as tabs."""
 TERMINAL_CHECK_S = 1.0
 GC_DELAY_S = 1.0
 SIZE_CHECK_S = 1.0
@@ -51,8 +48,7 @@ class MnistTui(App[int]):
 
     CSS_PATH = "app.tcss"
     TITLE = "mnist-tui"
-    HORIZONTAL_BREAKPOINTS = [(0, "-too-narrow"), (NARROW[0], "-narrow"), (WIDE[0], "-wide")]  # noqa: RUF012
-    VERTICAL_BREAKPOINTS = [(0, "-too-low"), (NARROW[1], "-low"), (WIDE[1], "-tall")]  # noqa: RUF012
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]  # noqa: RUF012
 
     def __init__(
         self,
@@ -67,10 +63,8 @@ class MnistTui(App[int]):
         super().__init__()
         launch = launch or partial(StandbyProcess, at_end.command)
         self._dashboard = Dashboard(runs_dir, settings, run_id, launch, resume=resume, notifies=at_end.notifies)
-        # Setting the size classes up front saves painting the first screen twice: a tenth of a second.
-        columns, rows = shutil.get_terminal_size()
-        for size, breakpoints in ((columns, self.HORIZONTAL_BREAKPOINTS), (rows, self.VERTICAL_BREAKPOINTS)):
-            self._dashboard.add_class(max((least, name) for least, name in breakpoints if least <= size)[1])
+        # Arranging the panels up front saves painting the first screen twice: a tenth of a second.
+        self._dashboard.arrange_for(Size(*shutil.get_terminal_size()))
         bind(self._bindings, key_table())
         # Textual offers no other way to translate the text of its own key.
         self._bindings.key_to_bindings[self.COMMAND_PALETTE_BINDING] = [

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.events import ScreenResume
-from textual.widgets import Footer, Header, Static
+from textual.widgets import Collapsible, Footer, Header, Static
 from textual.worker import Worker, WorkerState
 
 from core.config import RunConfig
@@ -47,7 +47,7 @@ class Dashboard(PanelScreen):
 
     AUTO_FOCUS = ""
     TITLE = "mnist-tui"
-    PANELS: ClassVar = ("form", "layers", "chart", "progress", "result", "runs-panel")
+    PANELS: ClassVar = ("form", "runs-panel", "chart", "progress", "layers", "result")
 
     def __init__(
         self,
@@ -77,15 +77,15 @@ class Dashboard(PanelScreen):
     def compose(self) -> ComposeResult:
         yield Header()
         yield from self.compose_panels(
-            (_("Settings"), _("Layers"), _("Loss"), _("Progress"), _("Result"), _("Runs")),
-            (
-                RunForm(self._settings, id="form", classes="panel"),
-                ChartPanel(id="chart", classes="panel"),
-                RunsPanel(id="runs-panel", classes="panel"),
-                ProgressPanel(id="progress", classes="panel"),
-                LayerPanel(id="layers", classes="panel"),
-                ResultPanel(id="result", classes="panel"),
-            ),
+            (_("Settings"), _("Runs"), _("Loss"), _("Progress"), _("Layers"), _("Result")),
+            {
+                "choosing": (
+                    RunForm(self._settings, id="form", classes="panel"),
+                    RunsPanel(id="runs-panel", classes="panel"),
+                ),
+                "watching": (ChartPanel(id="chart", classes="panel"), ProgressPanel(id="progress", classes="panel")),
+                "knowing": (LayerPanel(id="layers", classes="panel"), ResultPanel(id="result", classes="panel")),
+            },
         )
         yield Static(_("mnist-tui needs at least 80 columns and 24 rows."), id="too-small")
         yield Footer(compact=True)  # 80 columns are too few otherwise
@@ -102,6 +102,10 @@ class Dashboard(PanelScreen):
 
     def on_unmount(self) -> None:
         self._link.close()
+
+    @on(Collapsible.Toggled, "#more")
+    def _make_room(self, event: Collapsible.Toggled) -> None:
+        self.query_one("#panels").set_class(not event.collapsible.collapsed, "unfolded")
 
     # The standby worker
 

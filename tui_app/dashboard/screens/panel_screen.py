@@ -1,26 +1,53 @@
-"""A screen of panels: all at once if there is room, else one at a time, as tabs."""
+"""A screen of panels: all at once if there is room, else one or two at a time, behind tabs."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from textual import on
 from textual.app import ComposeResult
-from textual.containers import Container
+from textual.containers import Container, Vertical
+from textual.events import Resize
+from textual.geometry import Size
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Tab, Tabs
+
+Arrangement = Literal["too-small", "tabs", "pairs", "together", "columns"]
+"""What a screen has room for: no panel, one, the two of a group, or all, then with the groups as columns."""
+
+
+def arrangement(size: Size) -> Arrangement:
+    """Return the arrangement for a terminal of this size."""
+    if size.width < 80 or size.height < 24:
+        return "too-small"
+    if size.width >= 120 and size.height >= 40:
+        return "columns" if size.width >= 160 else "together"
+    return "pairs" if size.height >= 40 or (size.width >= 100 and size.height >= 28) else "tabs"
 
 
 class PanelScreen(Screen[None]):
     """A screen of panels. `PANELS` are their ids in tab order; the style sheet decides which are visible."""
 
     PANELS: ClassVar[tuple[str, ...]]
+    _arrangement: Arrangement | None = None
 
-    def compose_panels(self, names: tuple[str, ...], panels: tuple[Widget, ...]) -> ComposeResult:
-        """Yield the tabs, titled by `names`, and the container of the panels."""
+    def arrange_for(self, size: Size) -> None:
+        """Arrange the panels for a terminal of this size."""
+        new = arrangement(size)
+        if new != self._arrangement:
+            self.remove_class(f"-{self._arrangement}")
+            self.add_class(f"-{new}")
+            self._arrangement = new
+
+    def on_resize(self, event: Resize) -> None:
+        self.arrange_for(event.size)
+
+    def compose_panels(self, names: tuple[str, ...], groups: dict[str, tuple[Widget, Widget]]) -> ComposeResult:
+        """Yield the tabs, titled by `names`, and the groups of panels by their ids."""
         yield Tabs(*(Tab(name, id=f"tab-{panel}") for name, panel in zip(names, self.PANELS, strict=True)), id="tabs")
-        yield Container(*panels, id="panels", classes=f"show-{self.PANELS[0]}")
+        containers = (Vertical(*panels, id=group, classes="group") for group, panels in groups.items())
+        yield Container(*containers, id="panels", classes=f"show-{self.PANELS[0]}")
 
     def turn_to(self, panel: str) -> None:
         """Switch to a panel's tab."""
@@ -45,6 +72,18 @@ class PanelScreen(Screen[None]):
         focusable = [panel for panel in self.PANELS if self._first_focusable(panel) is not None]
         here = next((i for i, panel in enumerate(focusable) if self.query_one(f"#{panel}").has_focus_within), -1)
         self.set_focus(self._first_focusable(focusable[(here + offset) % len(focusable)]))
+
+    def action_fill(self) -> None:
+        """Let the panel that is used fill the screen, or go back."""
+        if self.maximized is not None:
+            self.minimize()
+        else:
+            self.maximized = self.query_one(f"#{self._panel_in_use()}")
+
+    def _panel_in_use(self) -> str:
+        """Return the id of the panel with the focus, or else that of the tab in front."""
+        focused = (panel for panel in self.PANELS if self.query_one(f"#{panel}").has_focus_within)
+        return next(focused, self.panel_in_front)
 
     def _first_focusable(self, panel: str) -> Widget | None:
         widget = self.query_one(f"#{panel}")
