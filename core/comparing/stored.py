@@ -118,6 +118,14 @@ class StoredComparison(JobFolder):
         files.replace(self._standing_path(standing.attempt), msgspec.json.encode(standing))
 
     @property
+    def changed(self) -> float:
+        """Time of the newest word on how far it is, in seconds since the Unix epoch; 0 if there is none."""
+        try:
+            return self._standing_path(self.attempt).lstat().st_mtime
+        except OSError:
+            return 0.0
+
+    @property
     def is_in_progress(self) -> bool:
         """True if a process carries the comparison out, and has not written yet how it ended."""
         return self.is_at_work and self.standing().outcome == "none"
@@ -140,11 +148,20 @@ def store(runs_dir: Path, plan: Plan) -> StoredComparison:
 
 def in_progress(runs_dir: Path) -> list[StoredComparison]:
     """Return the comparisons in a folder of runs that a process carries out."""
+    return [stored for stored in _all(runs_dir) if stored.is_in_progress]
+
+
+def finished(runs_dir: Path) -> list[StoredComparison]:
+    """Return the comparisons in a folder of runs that have a result, the one that ended last first."""
+    ended = [(stored.changed, stored) for stored in _all(runs_dir) if stored.standing().outcome in ("done", "decided")]
+    return [stored for _changed, stored in sorted(ended, key=lambda pair: pair[0], reverse=True)]
+
+
+def _all(runs_dir: Path) -> list[StoredComparison]:
     try:
-        found = [StoredComparison(path) for path in (runs_dir / _FOLDER).iterdir() if not path.is_symlink()]
+        return [StoredComparison(path) for path in (runs_dir / _FOLDER).iterdir() if not path.is_symlink()]
     except OSError:
         return []
-    return [stored for stored in found if stored.is_in_progress]
 
 
 def _key(content: bytes) -> str:

@@ -99,9 +99,12 @@ def begin(runs_dir: Path, plan: Plan) -> WatchedComparison:
     return WatchedComparison(stored.store(runs_dir, plan), plan, starts=True)
 
 
-def in_progress(runs_dir: Path) -> tuple[Plan, WatchedComparison] | None:
-    """Return one of the user's own comparisons that are in progress, with its plan; None if there is none."""
-    for found in stored.in_progress(runs_dir):
+def newest(runs_dir: Path) -> tuple[Plan, WatchedComparison] | None:
+    """Return one of the user's own comparisons, with its plan; None if there is none.
+
+    It is one in progress, or else the one that ended last with a result.
+    """
+    for found in [*stored.in_progress(runs_dir), *stored.finished(runs_dir)]:
         if found.is_own:
             try:
                 plan = found.plan()

@@ -146,7 +146,7 @@ async def test_a_comparison_in_progress_is_shown_again_and_stopped(
     compare_without_processes(monkeypatch, HeldProcess)
     assert watching.begin(tmp_path, make_plan(("RN_1", "RN_2+lr=0.1"), 2, RunConfig(**QUICK, lr=0.01))).look()
     async with dashboard(tmp_path) as (app, pilot):
-        await until(pilot, lambda: watching.in_progress(tmp_path) is not None)
+        await until(pilot, lambda: watching.newest(tmp_path) is not None)
         await pilot.press("shift+f5")
         await until(pilot, lambda: bool(re.search("0 of 4 runs, [1-4] in progress", shown(app))))
         assert app.screen.query_one("#models", Input).value == "RN_1 RN_2+lr=0.1"
@@ -158,10 +158,10 @@ async def test_a_comparison_in_progress_is_shown_again_and_stopped(
         await until(pilot, lambda: "A comparison is in progress" not in shown(app))
         await pilot.press("f6")
         await until(pilot, lambda: "stopped; Compare continues" in shown(app))
-        assert watching.in_progress(tmp_path) is None
+        assert watching.newest(tmp_path) is None
         await pilot.press("f5")
         await until(pilot, lambda: bool(re.search("0 of 4 runs, [1-4] in progress", shown(app))))
-        found = watching.in_progress(tmp_path)
+        found = watching.newest(tmp_path)
         assert found is not None
         await pilot.press("f10")
         await until(pilot, lambda: "A comparison is in progress" in shown(app))

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from core import machine
 from core.config import RunConfig
 from core.messages import N_, Message, Problem, reason
 from core.runs import control, directory
@@ -95,6 +96,9 @@ def carry_out(run: Run, signals: StopSignals, at_end: AtEnd, *, json: bool) -> i
     err = os.fdopen(os.dup(2), "w", encoding=sys.stderr.encoding, errors=terminal.SIMPLIFY)
     printer = Printer(run.id, terminal.output(), err, json=json)
     logged = _size(run.log_path)
+
+    if (doubt := machine.too_many_threads(run.config().threads)) is not None:
+        printer.note(i18n.say(doubt))
 
     def begin() -> None:
         redirect_output(run.log_path)  # what a network prints for every batch is not for the terminal

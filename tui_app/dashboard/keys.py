@@ -95,6 +95,7 @@ def key_table() -> tuple[Key, ...]:
             False,
         ),
         Key("f4,v", "screen.show_log", _("Log"), _("Read the log of the current run, tracebacks included"), False),
+        Key("u", "screen.take_settings", _("Settings"), _("Fill the form with the settings of the current run"), False),
         Key("z", "screen.fill", _("Full screen"), _("Let a panel fill the screen, and go back"), False),
         Key("f2", "screen.next_panel", _("Next panel"), _("Go to the next panel"), False),
         Key("shift+f2", "screen.previous_panel", _("Previous panel"), _("Go to the previous panel"), False),

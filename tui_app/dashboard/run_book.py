@@ -114,6 +114,12 @@ class RunBook:
             return summary
         return summary.as_of(followed.record, followed.state)
 
+    def newest_own(self) -> str | None:
+        """Return the id of the newest run that belongs to the user, or of the newest one; None if there is none."""
+        ids = [summary.id for summary in self._summaries or () if summary.state != "unreadable"]
+        own = (run_id for run_id in reversed(ids) if self.run(run_id).is_own)
+        return next(own, ids[-1] if ids else None)
+
     def listed_state(self, run_id: str) -> State | None:
         """Return a run's state at the last reading of the folder."""
         return next((summary.state for summary in self._summaries or () if summary.id == run_id), None)

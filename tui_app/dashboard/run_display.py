@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from textual.screen import Screen
+from textual.timer import Timer
 
 from core.networks import kept_tables
 from core.runs.record import LIVE
-from tui_app import notification, wording
+from tui_app import notification, terminal, wording
 from tui_app.dashboard import chart_lines
 from tui_app.dashboard.run_book import BUSY_INTERVAL_S, RunBook, ShownRun
 from tui_app.dashboard.run_follower import News, RunFollower
@@ -20,6 +21,11 @@ from tui_app.dashboard.widgets.progress_panel import ProgressPanel
 from tui_app.dashboard.widgets.result_panel import ResultPanel
 from tui_app.dashboard.widgets.run_form import RunForm
 from tui_app.dashboard.widgets.runs_panel import RunsPanel
+from tui_app.i18n import _
+
+_TURNING = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+_TURN_S = 0.2
+"""Seconds between two signs, one after the other, that a run is starting."""
 
 
 class RunDisplay:
@@ -31,6 +37,8 @@ class RunDisplay:
         self._follower = follower
         self._notifies = notifies
         self._bindings_are_of: object = None
+        self._turning: Timer | None = None
+        self._turns = 0
         self._table_is_of: ShownRun | None = None
         """Run whose layer table was shown last; the form may have replaced it by another network's since."""
 
@@ -102,7 +110,11 @@ class RunDisplay:
         run_id, record, state = followed.run.id, followed.record, followed.state
         screen.query_one(ProgressPanel).show_run(run_id, record, state)
         screen.query_one(ResultPanel).show_run(run_id, record)
-        screen.query_one(RunForm).show_stoppable(state in LIVE)
+        form = screen.query_one(RunForm)
+        form.show_stoppable(state in LIVE)
+        if record.started is not None:
+            form.show_current(run_id, record.config)
+        self._show_start()
         if record.started is not None and self._table_is_of is not followed:
             self._table_is_of = followed
             architecture = record.started.config.architecture
@@ -111,6 +123,23 @@ class RunDisplay:
         if (run_id, state) != self._bindings_are_of:
             self._bindings_are_of = run_id, state
             screen.refresh_bindings()
+
+    def _show_start(self) -> None:
+        """Show that a run is starting, for as long as nothing else is to be seen of it."""
+        current = self._book.current
+        if current is None or current.state != "starting":
+            if self._turning is not None:
+                self._turning.stop()
+                self._turning = None
+                self._screen.query_one(ChartPanel).waits_for("")
+            return
+        if self._turning is None:
+            self._turning = self._screen.set_interval(_TURN_S, self._show_start)
+        self._turns += 1
+        signs = _TURNING if terminal.has_utf8() else "|/-\\"
+        text = f"{signs[self._turns % len(signs)]} " + _("{run} is starting…").format(run=current.run.id)
+        self._screen.query_one(ChartPanel).waits_for(text)
+        self._screen.query_one(ProgressPanel).show_start(text)
 
     def _show_chart(self) -> None:
         current = self._book.current

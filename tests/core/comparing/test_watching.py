@@ -44,7 +44,7 @@ def test_who_asks_for_the_same_watches_the_same(tmp_path: Path, monkeypatch: pyt
     until_running(first)
     others = {"seed": 7, "model": "RN_2"}  # of a form, in which they mean another run
     second = watching.begin(tmp_path, make_plan(("RN_1", "RN_2"), 2, msgspec.structs.replace(SETTINGS, **others)))
-    found = watching.in_progress(tmp_path)
+    found = watching.newest(tmp_path)
     assert found is not None
     plan, third = found
     assert plan == PLAN
@@ -55,7 +55,7 @@ def test_who_asks_for_the_same_watches_the_same(tmp_path: Path, monkeypatch: pyt
     third.stop()
     assert to_end(first, second, third) == ["stopped"] * 3
     assert first.names == second.names == third.names
-    assert watching.in_progress(tmp_path) is None
+    assert watching.newest(tmp_path) is None
     assert stored.store(tmp_path, PLAN).attempt == 1
 
     compare_without_processes(monkeypatch)
@@ -83,7 +83,7 @@ def test_what_is_damaged_is_not_believed(written: bytes, tmp_path: Path, monkeyp
     compare_without_processes(monkeypatch)
     kept = stored.store(tmp_path, PLAN)
     (kept.path / "standing-0001.json").write_bytes(written)
-    assert watching.in_progress(tmp_path) is None
+    assert watching.newest(tmp_path) is None
     made = watching.begin(tmp_path, PLAN)
     assert to_end(made) == ["done"]
     assert len(made.finished) == 4

@@ -72,6 +72,7 @@ class CompareScreen(AskingScreen[list[str]]):
         unmodified = msgspec.structs.asdict(Architecture(model=settings.model))
         self._settings = msgspec.structs.replace(settings, **unmodified)
         named = [sameness.full_name(config, self._settings) for config in configs]
+        self._shows_newest = not configs
         self._offered = list(dict.fromkeys(named)) or _offered(settings, self._settings)
         self._ask = ask
         self._interrupt = interrupt
@@ -101,8 +102,8 @@ class CompareScreen(AskingScreen[list[str]]):
         yield Footer(compact=True)
 
     def on_mount(self) -> None:
-        """Show the comparison that is in progress, if there is one."""
-        found = watching.in_progress(self._runs_dir)
+        """Show the comparison that is in progress, or the last one that was finished."""
+        found = watching.newest(self._runs_dir) if self._shows_newest else None
         if found is not None:
             plan, self._made = found
             self._settings = plan.settings

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import msgspec
 from textual import on
 from textual.app import ComposeResult
-from textual.events import ScreenResume
+from textual.events import Resize, ScreenResume
 from textual.widgets import Collapsible, Footer, Header, Static
 from textual.worker import Worker, WorkerState
 
@@ -36,6 +38,10 @@ from tui_app.wording import network_name
 
 if TYPE_CHECKING:
     from core.comparing.stored import StoredComparison
+
+
+_SLIP_S = 3.0
+"""Seconds within which a run that is started a second time is taken for a slip."""
 
 
 class Dashboard(PanelScreen):
@@ -71,6 +77,8 @@ class Dashboard(PanelScreen):
         self._open_first = run_id
         self._resume_first = resume
         self._disk_was_full = False
+        self._started: tuple[str, RunConfig, float] | None = None
+        """Run that was started last, with its settings and the time by the monotonic clock."""
         self._on_trial: tuple[StandbyWorker, RunConfig] | None = None
         """Worker that is trying out a network, and the settings that it tries."""
 
@@ -94,6 +102,12 @@ class Dashboard(PanelScreen):
         self.query_one("HeaderIcon").tooltip = _("Open the command palette")
         self.call_after_refresh(self.query_one("#network").focus)
         self._follower.list_runs()
+
+    def on_resize(self, event: Resize) -> None:
+        before = self.arrangement
+        super().on_resize(event)
+        if before != self.arrangement == "together":  # unfolded settings would hide the result
+            self.query_one("#more", Collapsible).collapsed = True
 
     def on_screen_resume(self, event: ScreenResume) -> None:
         """Skip a second styling of all widgets before the first painting: they have their styles already."""
@@ -161,12 +175,31 @@ class Dashboard(PanelScreen):
         self.notify(_("{network} is on trial: one step…").format(network=network), markup=False)
 
     def _start(self, config: RunConfig) -> None:
-        self._begin(self._control.start(config))
+        others = self.live_runs()
+        if self._is_slip(config):
+            text = _("{run} has just been started with these settings. Press again to start another.")
+            self.notify(text.format(run=self._book.current_id))
+            return
+        run_id = self._control.start(config)
+        self._started = run_id, config, time.monotonic()
+        if others:
+            text = ngettext("{run} starts; {others} continues.", "{run} starts; {others} continue.", len(others))
+            self.notify(text.format(run=run_id, others=", ".join(others)))
+        self._begin(run_id)
+
+    def _is_slip(self, config: RunConfig) -> bool:
+        """Tell if a run of these settings was started so shortly ago that the key was probably pressed twice."""
+        if self._started is None:
+            return False
+        _run_id, before, started_s = self._started
+        self._started = None  # a third time, it is meant
+        is_same = msgspec.structs.replace(config, seed=before.seed) == before
+        return is_same and time.monotonic() - started_s < _SLIP_S
 
     def _begin(self, run_id: str) -> None:
         self._display.show_run(run_id)
         self._follower.list_runs()
-        if self.panel_in_front == "form":  # with panels as tabs, the new run is seen on another one
+        if self.panel_in_front in ("form", "runs-panel"):  # behind tabs, the new run is seen on another panel
             self.turn_to("chart")
 
     def stop_runs(self, run_ids: Sequence[str]) -> None:
@@ -196,8 +229,19 @@ class Dashboard(PanelScreen):
 
     @on(RunForm.StopPressed)
     def action_stop(self) -> None:
-        self.stop_runs([self._book.current_id])
-        self.notify(_("{run} will stop at its next batch.").format(run=self._book.current_id))
+        current = self._book.current_id
+        self.stop_runs([current])
+        text = _("{run} will stop at its next batch.").format(run=current)
+        if others := [run_id for run_id in self.live_runs() if run_id != current]:
+            going_on = ngettext("{others} continues.", "{others} continue.", len(others))
+            text += " " + going_on.format(others=", ".join(others))
+        self.notify(text)
+
+    def action_take_settings(self) -> None:
+        current = self._book.current
+        if current is not None and current.record.started is not None:
+            self.query_one(RunForm).take(current.record.config)
+            self.turn_to("form")
 
     def action_resume(self, asked: Request = NOTHING) -> None:
         current = self._book.current
@@ -293,10 +337,12 @@ class Dashboard(PanelScreen):
         if live and self._open_first is None:
             text = ngettext("In progress: {runs}", "In progress: {runs}", len(live))
             self.notify(text.format(runs=", ".join(live)))
-        run_id = self._open_first or (live[-1] if live else None)
+        run_id = self._open_first or (live[-1] if live else self._book.newest_own())
         if run_id is None:
             return
         self._display.show_run(run_id)
+        if not self._settings:  # behind tabs, who has come to look sees the run first
+            self.turn_to("chart")
         if self._resume_first is not None:
             self.action_resume(self._resume_first)
 

@@ -30,15 +30,15 @@ class PanelScreen(Screen[None]):
     """A screen of panels. `PANELS` are their ids in tab order; the style sheet decides which are visible."""
 
     PANELS: ClassVar[tuple[str, ...]]
-    _arrangement: Arrangement | None = None
+    arrangement: Arrangement | None = None
 
     def arrange_for(self, size: Size) -> None:
         """Arrange the panels for a terminal of this size."""
         new = arrangement(size)
-        if new != self._arrangement:
-            self.remove_class(f"-{self._arrangement}")
+        if new != self.arrangement:
+            self.remove_class(f"-{self.arrangement}")
             self.add_class(f"-{new}")
-            self._arrangement = new
+            self.arrangement = new
 
     def on_resize(self, event: Resize) -> None:
         self.arrange_for(event.size)

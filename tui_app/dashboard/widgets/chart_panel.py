@@ -31,8 +31,12 @@ class ChartPanel(Vertical):
         yield LossChart(
             _words(),
             plain=not terminal.has_utf8(),
-            placeholder=_("The loss of each batch, once a run has started."),
+            placeholder=_empty(),
         )
+
+    def waits_for(self, text: str) -> None:
+        """Show what an empty chart waits for."""
+        self.query_one(LossChart).placeholder = text or _empty()
 
     def show(self, series: tuple[Series, ...], planned_epochs: int | None) -> bool:
         """Draw the series now, the current run's first. Return True if they differ from the last ones."""
@@ -60,6 +64,10 @@ class ChartPanel(Vertical):
         chart = self.query_one(LossChart)
         chart.x_unit = UNITS[(UNITS.index(chart.x_unit) + 1) % len(UNITS)]
         self.border_subtitle = _unit_name(chart.x_unit)
+
+
+def _empty() -> str:
+    return _("The loss of each batch, once a run has started.")
 
 
 def _words() -> Words:

@@ -43,6 +43,8 @@ class LayerPanel(VerticalScroll):
         if architecture in self._tables:
             self._show_table(architecture, self._tables[architecture])
         else:
+            text = _("Reading {network}…")
+            self._show_problem(text.format(network=wording.network_name(architecture, folder=False)))
             self.post_message(self.TableWanted(architecture))
 
     def show_of_run(self, architecture: Architecture, kept: LayerTable | None) -> None:

@@ -54,6 +54,10 @@ class ProgressPanel(Horizontal):
         self._show_numbers(record, state)
         self._show_lines(record)
 
+    def show_start(self, text: str) -> None:
+        """Show that the run is starting."""
+        self.query_one("#progress-state", Static).update(Content(text), layout=False)
+
     def _show_numbers(self, record: Record, state: State) -> None:
         started, progress = record.started, record.progress
         share = record.share

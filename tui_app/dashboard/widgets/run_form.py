@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
+import msgspec
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -13,15 +14,17 @@ from textual.content import Content
 from textual.events import Click, Key
 from textual.message import Message
 from textual.widget import Widget
-from textual.widgets import Button, Checkbox, Collapsible, Input, Label, RadioButton, RadioSet, Select, Static
+from textual.widgets import Button, Checkbox, Collapsible, Input, Label, RadioSet, Select, Static
 
 from core.catalogue import NETWORKS
 from core.config import Architecture, RunConfig, setting_from_text
-from core.machine import DeviceInfo, cpu_name
+from core.machine import DeviceInfo, cpu_name, too_many_threads
 from core.messages import InvalidSetting
+from core.messages import Message as Doubt
 from tui_app import wording
+from tui_app.dashboard.widgets.choices import Choice, ChoiceSet, Tick
 from tui_app.i18n import _, say
-from tui_app.settings import Setting, all_settings, default_of, written
+from tui_app.settings import Setting, all_settings, changed_settings, default_of, written
 
 _OF_THE_NETWORK = tuple(name for name in Architecture.__struct_fields__ if name != "model")
 """Settings beside `model` that the network is built from."""
@@ -64,6 +67,8 @@ class RunForm(Vertical):
         self._devices: Sequence[DeviceInfo] = ()
         self._shown_network: Architecture | None = None
         self._known_values: tuple[object, ...] = ()
+        self._current: tuple[str, RunConfig] | None = None
+        """Id and settings of the current run."""
         self.border_title = _("Settings")
 
     def compose(self) -> ComposeResult:
@@ -79,9 +84,10 @@ class RunForm(Vertical):
         for setting in self._table.values():
             if setting.in_front:
                 yield from self._widgets(setting)
-        collapsed = not self._has_more()
+        # Where all panels stand close together, unfolded settings would hide other panels.
+        collapsed = not self._has_more() or self.screen.has_class("-together")
         # Setting the class from the start saves styling the content twice.
-        with Collapsible(title=_("More"), id="more", collapsed=collapsed, classes="-collapsed" if collapsed else ""):
+        with Collapsible(title=self._more(), id="more", collapsed=collapsed, classes="-collapsed" if collapsed else ""):
             for setting in self._table.values():
                 if not setting.in_front:
                     yield from self._widgets(setting)
@@ -103,7 +109,7 @@ class RunForm(Vertical):
             case "data_dir":
                 yield _field(name, setting.label, Input(value or default_of(name), id=name, compact=True))
             case _ if setting.kind == "flag":
-                box = Checkbox(setting.label, bool(value), id=name, compact=True, tooltip=setting.help)
+                box = Tick(setting.label, bool(value), id=name, compact=True, tooltip=setting.help)
                 yield _field(name, "", box)
             case _ if setting.kind == "chosen":
                 yield self._choice(setting, [(name, name) for name in setting.choices], value)
@@ -113,11 +119,11 @@ class RunForm(Vertical):
                 yield _field(name, setting.label, Input(text, id=name, placeholder=hint, compact=True))
 
     def _network_choice(self, model: str) -> ComposeResult:
-        with RadioSet(id="network", compact=True):
+        with ChoiceSet(id="network", compact=True):
             for name in NETWORKS:
-                yield RadioButton(name, value=model == name)
+                yield Choice(name, value=model == name)
             is_own = model not in NETWORKS
-            yield RadioButton(_("custom"), value=is_own, tooltip=_("A network from your own Python file"))
+            yield Choice(_("custom"), value=is_own, tooltip=_("A network from your own Python file"))
         own = model if is_own else ""
         yield _field("model", "", Input(own, placeholder=_("my_net.py:Net"), id="model", compact=True))
 
@@ -129,6 +135,12 @@ class RunForm(Vertical):
         """Tell if a value under *More* differs from its default."""
         folded = (name for name in self._given if not self._table[name].in_front)
         return any(name == "seed" or self._given[name] != default_of(name) for name in folded)
+
+    def _more(self, config: RunConfig | None = None) -> str:
+        """Return the title of *More*, with the settings that it hides and that are not the defaults."""
+        in_front = [setting.field for setting in self._table.values() if setting.in_front]
+        changed = changed_settings(config, (*in_front, "seed", "data_dir")) if config is not None else []
+        return " ".join([_("More"), *(f"{option} {value}" for option, value in changed)])
 
     def on_mount(self) -> None:
         self._known_values = self._raw_values()
@@ -199,13 +211,15 @@ class RunForm(Vertical):
     def show_devices(self, devices: Sequence[DeviceInfo]) -> None:
         """Offer the devices that the standby worker has found."""
         self._devices = devices
-        select: Select[str] = self.query_one("#device", Select)
-        chosen = str(select.value)
-        ids = ["auto", *(info.id for info in devices)]
-        select.set_options([(name, name) for name in dict.fromkeys([*ids, chosen])])
-        select.value = chosen
+        self._offer_devices(str(self.query_one("#device", Select).value))
         self._describe_device()
         self._check()
+
+    def _offer_devices(self, chosen: str) -> None:
+        select: Select[str] = self.query_one("#device", Select)
+        ids = ["auto", *([info.id for info in self._devices] or ["cpu"])]
+        select.set_options([(name, name) for name in dict.fromkeys([*ids, chosen])])
+        select.value = chosen
 
     @on(Select.Changed, "#device")
     def _describe_device(self) -> None:
@@ -221,6 +235,43 @@ class RunForm(Vertical):
     def show_problem(self, text: str) -> None:
         """Show a problem with the settings; an empty text clears it."""
         self.query_one("#form-message", Static).update(Content(text))
+
+    def take(self, config: RunConfig) -> None:
+        """Fill the form with a run's settings; the seed stays, as the next run is another one."""
+        own = config.model not in NETWORKS
+        choices = self.query_one("#network", RadioSet).query(Choice)
+        choices[len(NETWORKS) if own else list(NETWORKS).index(config.model)].value = True
+        self.query_one("#model", Input).value = config.model if own else ""
+        for setting in self._table.values():
+            name, value = setting.field, getattr(config, setting.field)
+            if name in ("model", "seed", "exact"):
+                continue
+            match self.query_one(f"#{name}"):
+                case Checkbox() as box:
+                    box.value = value
+                case Input() as field:
+                    field.value = "" if setting.may_be_empty and value == default_of(name) else written(value)
+                case Select() if name == "device":
+                    self._offer_devices(value)
+                case Select() as select:
+                    select.value = "exact" if name == "precision" and config.exact else value
+
+    def show_current(self, run_id: str, config: RunConfig) -> None:
+        """Say whether the current run has the settings of the form."""
+        self._current = run_id, config
+        self._say_of_current()
+
+    def _say_of_current(self) -> None:
+        text = ""
+        if self._current is not None:
+            run_id, config = self._current
+            try:
+                is_same = msgspec.structs.replace(self.config(), seed=config.seed) == config
+            except InvalidSetting:
+                is_same = False
+            text = (_("as {run}") if is_same else _("u: as {run}")).format(run=run_id)
+        if text != self.border_subtitle:
+            self.border_subtitle = text
 
     def show_stoppable(self, stoppable: bool) -> None:
         self.query_one("#stop", Button).disabled = not stoppable
@@ -251,13 +302,18 @@ class RunForm(Vertical):
             self._known_values = values
             self.post_message(self.Touched())
         problem: InvalidSetting | None = None
+        doubt: Doubt | None = None
         try:
-            self.config()
+            config = self.config()
+            doubt = too_many_threads(config.threads)
+            self.query_one("#more", Collapsible).title = self._more(config)
         except InvalidSetting as invalid:
-            problem = invalid
+            problem = invalid if self.model else None  # a file has yet to be named: no mistake so far
         for field in self.query(".field"):
             field.set_class(problem is not None and field.id == f"field-{problem.field}", "wrong")
-        self.show_problem(say(problem) if problem else "")
+        about = problem or doubt
+        self.show_problem(say(about) if about is not None else "")
+        self._say_of_current()
         with suppress(InvalidSetting):
             network = self.architecture()
             if network != self._shown_network:
@@ -278,6 +334,8 @@ class RunForm(Vertical):
             self.show_problem(say(invalid))
             self.app.bell()
         else:
+            if self.screen.has_class("-together"):  # the other panels are wanted now
+                self.query_one("#more", Collapsible).collapsed = True
             self.post_message(self.Submitted(config))
 
     @on(Button.Pressed, "#stop")
