@@ -106,9 +106,8 @@ def _moments(record: Record) -> tuple[tuple[int, str], ...]:
     steps = record.started.steps_per_epoch
     found = [
         ((change.epoch - 1) * steps + change.step, "▼" + wording.changed_settings(change))
-        for changes in record.changes.values()
-        for change in changes[-_MOST_MOMENTS:]
+        for change in record.changes_after(0, 0)[-_MOST_MOMENTS:]
     ]
     if record.restored is not None:
         found.append((record.restored.epoch * steps, "★" + _("best epoch")))
-    return tuple(sorted(set(found)))
+    return tuple(sorted(found))
