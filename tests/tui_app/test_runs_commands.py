@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from core.runs import directory, lease
+from core.runs.directory import Run
 from core.runs.events import Progress, RunEnded
 from tests.core.runs.run_files import claim, new_run, write
 from tests.recorded import started
@@ -124,6 +125,15 @@ def test_deleting_names_what_goes_and_asks(
     assert cli.run(["runs", "delete", "rn1-0003", "rn2-0004", "--yes"]) == 1
     assert "run rn2-0004 is in progress, and stays" in capsys.readouterr().err
     assert left(folder) == ["rn2-0002", "rn2-0004"]
+
+    def end_while_asked() -> str:
+        write(Run(folder / "rn2-0004"), RunEnded(status="done"))
+        return "y\n"
+
+    monkeypatch.setattr(_Terminal, "readline", lambda _self: end_while_asked())
+    assert cli.run(["runs", "delete", "rn2-0002", "rn2-0004"]) == 1
+    assert "rn2-0004" not in capsys.readouterr().out
+    assert left(folder) == ["rn2-0004"]
 
 
 class _Terminal:

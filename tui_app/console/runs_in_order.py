@@ -10,22 +10,29 @@ from core.comparing import deletion
 from core.messages import InvalidSetting
 from core.runs import directory, labels, names
 from core.runs.directory import Run, Summary
-from core.runs.record import UNENDED
 from tui_app import terminal, wording
 from tui_app.i18n import _, ngettext, number, printable, say
 from tui_app.run_selection import Selection
 
 
 def delete(runs_dir: Path, typed: Sequence[str], *, sure: bool) -> int:
-    """Name runs with their sizes, and delete them once the user agrees; return the exit code. Raises `Problem`."""
+    """Name runs with their sizes, and delete them once the user agrees; return the exit code. Raises `Problem`.
+
+    What is in progress before the user is asked stays, even if it has ended by the answer: it was not named.
+    """
     found = {run.id: run for run in (directory.find(runs_dir, each) for each in typed)}
-    summaries = [run.summary() for run in found.values()]
-    ended = [summary for summary in summaries if summary.state not in UNENDED]
+    ended: list[Summary] = []
+    for run in found.values():
+        summary = run.summary()
+        if why := deletion.why_it_stays(run, summary.state):
+            print(f"mnist-tui: {say(why)}", file=sys.stderr)
+        else:
+            ended.append(summary)
     _name(runs_dir, ended)
     if ended and not sure and not _agrees(len(ended)):
         print(_("Nothing was deleted."), file=sys.stderr)
         return 1
-    return _delete(runs_dir, list(found.values()))  # also those in progress, which it refuses in a sentence
+    return _delete(runs_dir, ended) or int(len(ended) < len(found))
 
 
 def prune(runs_dir: Path, selection: Selection, *, older_than_s: float | None, keep: int | None, sure: bool) -> int:
@@ -41,7 +48,7 @@ def prune(runs_dir: Path, selection: Selection, *, older_than_s: float | None, k
     if not sure:
         print(_("Nothing was deleted: --yes deletes them."), file=sys.stderr)
         return 0
-    return _delete(runs_dir, [Run(runs_dir / summary.id) for summary in found])
+    return _delete(runs_dir, found)
 
 
 def rename(runs_dir: Path, typed: str, name: str) -> int:
@@ -92,11 +99,11 @@ def _agrees(count: int) -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes", _("y"), _("yes"))
 
 
-def _delete(runs_dir: Path, runs: Sequence[Run]) -> int:
-    problems = deletion.delete(runs_dir, runs)
+def _delete(runs_dir: Path, summaries: Sequence[Summary]) -> int:
+    problems = deletion.delete(runs_dir, [Run(runs_dir / summary.id) for summary in summaries])
     for problem in problems:
         print(f"mnist-tui: {say(problem)}", file=sys.stderr)
-    count = len(runs) - len(problems)
+    count = len(summaries) - len(problems)
     if count:
         text = ngettext("Deleted {count} run.", "Deleted {count} runs.", count)
         print(text.format(count=number(count)), file=sys.stderr)

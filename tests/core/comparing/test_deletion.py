@@ -85,6 +85,7 @@ def test_nobody_can_start_a_run_that_is_being_deleted_and_one_that_cannot_be_is_
     [problem] = deletion.delete(tmp_path, [run])
     assert "Permission denied" in str(problem)
     assert (run.state(), run.attempt) == ("done", 1)
+    assert lease.path(run.path).samefile(run.path / "attempt-0001.json")
     monkeypatch.undo()
     (left := tmp_path / ".rn1-0009.0123456789abcdef").mkdir()  # of a deletion that was killed
     assert deletion.delete(tmp_path, [run]) == []
