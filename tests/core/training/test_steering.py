@@ -6,6 +6,7 @@ import copy
 import math
 import random
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +21,17 @@ from core.data.split_and_permute import prepared
 from core.messages import InvalidSetting, Problem
 from core.networks.build import build_network
 from core.randomness import seed_all
-from core.runs import control, resumption
+from core.runs import control, lease, resumption
 from core.runs.control import Request
 from core.runs.directory import FollowedRun, Run, create
-from core.runs.events import Event, Notice, Progress, RunStarted, SettingsChanged, WeightsRestored
+from core.runs.events import Event, Notice, Progress, RunEnded, RunStarted, SettingsChanged, WeightsRestored
 from core.runs.record import Record
 from core.training import loop, meter
 from core.training.optimizer import FusedAdam, set_lr
 from core.worker import carry_out as worker
 from core.worker import inbox
 from core.worker.threads import CoreWatch
+from tests.core.runs.run_files import write
 from tests.core.training.sample_runs import batch_losses, carried_out, configuration, events_of, predictions_of
 from tests.recorded import started
 
@@ -332,3 +334,14 @@ def test_patience_that_is_not_used_up_keeps_the_best_epoch_too(tmp_path: Path) -
     assert not [event for event in events_of(run) if isinstance(event, Notice)]
     with pytest.raises(InvalidSetting, match="--validate"):
         configuration(patience=3)
+
+
+@pytest.mark.parametrize("best", [1, 2])
+def test_more_epochs_are_refused_where_patience_ended_with_the_last_one(best: int, tmp_path: Path) -> None:
+    run = new(tmp_path, epochs=3, validate=True, patience=2)
+    with lease.hold(run.path):
+        progress = Progress(epoch=3, step=63, loss=1.0, losses=(), images_per_s=1.0, elapsed_s=1.0)
+        end = WeightsRestored(epoch=best, loss=0.5), RunEnded(status="done")
+        write(run, started(run.config()), progress, *end)
+    with pytest.raises(Problem, match="patience ended") if best == 1 else nullcontext():
+        resumption.check_resumable(run, Request(epochs=9))
