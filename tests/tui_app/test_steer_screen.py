@@ -20,6 +20,10 @@ async def test_only_what_was_typed_is_changed() -> None:
         await app.push_screen(SteerScreen("rn1-0001", config, 6, resumes=True), answers.append)
         await pilot.press("enter")
         await until(pilot, lambda: "at least 6 epochs" in str(app.screen.query_one("#steer-error", Label).content))
+        app.screen.query_one("#steer-lr", Input).value = "[/]"
+        await pilot.press("enter")
+        await until(pilot, lambda: "not [/]" in str(app.screen.query_one("#steer-error", Label).content))
+        app.screen.query_one("#steer-lr", Input).value = "0.00123457"
         app.screen.query_one("#steer-epochs", Input).value = "6"
         await pilot.press("enter")
         await until(pilot, lambda: bool(answers))

@@ -6,6 +6,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
+from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label
 
@@ -54,7 +55,7 @@ class SteerScreen(ModalScreen[Request | None]):
         try:
             request = self._request()
         except InvalidSetting as invalid:
-            self.query_one("#steer-error", Label).update(say(invalid))
+            self.query_one("#steer-error", Label).update(Content(say(invalid)))
             return
         self.dismiss(request if request != NOTHING or self._resumes else None)
 

@@ -40,7 +40,7 @@ class ProgressPanel(Horizontal):
         yield LineLog(id="lines")
 
     def on_mount(self) -> None:
-        self._run_id = self._notice = ""
+        self._run_id = self._notice = self._settings = ""
         self._lines_are_of: object = None
 
     def show_run(self, run_id: str, record: Record, state: State) -> None:
@@ -49,8 +49,9 @@ class ProgressPanel(Horizontal):
             self._run_id = run_id
             self.border_title = _("Progress of {run}").format(run=run_id)
         settings = _settings(record)
-        if settings != self.border_subtitle:
-            self.border_subtitle = settings
+        if settings != self._settings:
+            self._settings = settings
+            self.border_subtitle = Content(settings)  # no markup: a file's name may have brackets
         self._show_numbers(record, state)
         self._show_lines(record)
 
