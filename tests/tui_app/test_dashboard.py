@@ -330,7 +330,7 @@ async def test_a_run_is_paused_and_changed(tmp_path: Path) -> None:
         await pilot.press("e")
         await until(pilot, lambda: "Resume rn1-0001 with other settings" in shown(app))
         await pilot.press("tab", *"2", "enter")
-        await until(pilot, lambda: "3 epochs have begun already" in shown(app))
+        await until(pilot, lambda: "ask for at least 3 epochs" in shown(app))
 
 
 async def test_a_run_is_followed_while_it_trains(tmp_path: Path) -> None:
