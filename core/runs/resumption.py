@@ -47,7 +47,8 @@ def _check_more_epochs(run: Run, epochs: int, state: State) -> None:
     if epochs < epoch or (epochs == epoch and step == record.started.steps_per_epoch):
         text = N_("run {run} has begun epoch {epoch} already: ask for more epochs")
         raise InvalidSetting("epochs", text, run=run.id, epoch=epoch)
-    if state == "done" and record.config.patience and epoch < record.config.epochs:
+    patience, restored = record.config.patience, record.restored
+    if state == "done" and patience and restored is not None and epoch - restored.epoch >= patience:
         raise Problem(
             "patience ended run {run} after epoch {epoch}: it would end there again",
             advice=N_("Start a new run with a greater --patience, or without."),

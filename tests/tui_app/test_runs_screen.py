@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from core.runs import directory
+from core.runs import directory, labels
 from tests.core.runs.run_files import claim, new_run
 from tests.tui_app.driving import NARROW, WIDE, chart_lines, dashboard, shown, until
 from tests.tui_app.fake_worker import FakeWorkers
@@ -107,3 +108,18 @@ def test_a_word_of_the_filter_line_is_replaced() -> None:
     both = run_selection.from_line('--state done,stopped tag=a --differing "two words" name=x')
     assert (both.states, both.tags, both.differing) == (frozenset({"done", "stopped"}), ("a",), True)
     assert (both.text, both.name) == (("two words",), "x")
+
+
+async def test_a_note_or_a_network_from_disk_steers_no_terminal(finished: Path) -> None:
+    hostile = new_run(finished, model="/tmp/\x1b]0;evil\x07.py:Net", dataset="sample")
+    labels.path(hostile.path).write_bytes(msgspec.json.encode({"note": "\x1b]0;evil\x07"}))
+    async with dashboard(finished, WIDE) as (app, pilot):
+        table = await opened(app, pilot, 3)
+        table.move_cursor(row=0)
+        await pilot.press("n")
+        await until(pilot, lambda: bool(app.screen.query("#dialog-text")) and "]0;evil" in shown(app))
+        assert "\x1b" not in shown(app)
+        await pilot.press("escape", "c")
+        await until(pilot, lambda: bool(app.screen.query("#models")))
+        await until(pilot, lambda: "]0;evil" in shown(app))
+        assert "\x1b" not in shown(app)

@@ -31,6 +31,8 @@ class ShownRun(FollowedRun):
         """Time of its latest news by the monotonic clock."""
         self.is_read = False
         """A task is already following this run."""
+        self.is_awaited = False
+        """True from the news that it is in progress until that of its end."""
         self._identity = run.identity
         self._handed_to: StandbyWorker | None = None
         self._worker_before: Lease | None = None
@@ -38,6 +40,7 @@ class ShownRun(FollowedRun):
     def was_handed_to(self, standby: StandbyWorker, worker_before: Lease | None) -> None:
         """Remember the process that will take the run on, and the worker that trained it before."""
         self._handed_to, self._worker_before, self.state = standby, worker_before, "starting"
+        self.is_awaited = True
 
     @property
     def is_ours(self) -> bool:
@@ -68,8 +71,8 @@ class ShownRun(FollowedRun):
 
     def current_state(self) -> State:
         """Return the state: `starting` until the process that was handed the run has taken it on."""
-        is_awaited = self._handed_to is not None and self._handed_to.is_alive
-        if is_awaited and lease.read(self.run.path) == self._worker_before:
+        will_take_it = self._handed_to is not None and self._handed_to.is_alive
+        if will_take_it and lease.read(self.run.path) == self._worker_before:
             return "starting"
         return self.run.state()
 

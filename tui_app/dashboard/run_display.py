@@ -9,7 +9,7 @@ from typing import Any
 from textual.screen import Screen
 
 from core.networks import kept_tables
-from core.runs.record import LIVE
+from core.runs.record import LIVE, UNENDED
 from tui_app import notification, wording
 from tui_app.dashboard import chart_lines
 from tui_app.dashboard.run_book import BUSY_INTERVAL_S, RunBook, ShownRun
@@ -72,10 +72,10 @@ class RunDisplay:
                 self._show_chart()
             if (summary := self._book.summary(news.run_id)) is not None:
                 self._screen.query_one(RunsPanel).show_run(summary)
-        has_ended = was in LIVE and news.state not in LIVE
-        if has_ended:
+        if followed.is_awaited and news.state not in UNENDED:
             self._notify_of_end(followed)
-        return has_ended
+        followed.is_awaited = news.state in LIVE or (followed.is_awaited and news.state == "silent")
+        return was in LIVE and news.state not in LIVE
 
     def _notify_of_end(self, followed: ShownRun) -> None:
         """Have the terminal notify its user of the end of a run that took long."""

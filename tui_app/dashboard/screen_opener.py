@@ -97,8 +97,8 @@ class ScreenOpener:
         from tui_app.dashboard.screens.steer_screen import SteerScreen
 
         act = steer if current.state in LIVE else resume
-        begun = current.record.position[0] + (current.state == "done")
-        screen = SteerScreen(current.run.id, current.record.config, begun, resumes=current.state not in LIVE)
+        least = current.record.position[0] + (current.state == "done")
+        screen = SteerScreen(current.run.id, current.record.config, least, resumes=current.state not in LIVE)
         self._dashboard.app.push_screen(screen, lambda asked: None if asked is None else act(asked))
 
     def open_compare(self, config: RunConfig, then: Callable[[list[str] | None], None]) -> None:

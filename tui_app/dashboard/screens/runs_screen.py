@@ -22,7 +22,7 @@ from tui_app.dashboard.keys import runs_keys
 from tui_app.dashboard.screens.dialogs import ChoiceDialog, SureDialog, TextDialog
 from tui_app.dashboard.screens.side_screen import SideScreen
 from tui_app.dashboard.widgets.runs_table import Heading, RunsTable
-from tui_app.i18n import _, ngettext, number, say
+from tui_app.i18n import _, ngettext, number, printable, say
 from tui_app.run_selection import EVERYTHING, Selection
 
 _REFRESH_S = 2.0
@@ -199,7 +199,7 @@ class RunsScreen(SideScreen[Chosen | None]):
     def _known(self, field: Literal["name", "note"]) -> str:
         """Return the name or the note of the run under the cursor."""
         run_id = self._table.run_under_cursor
-        return next((str(getattr(each, field)) for each in self._summaries() if each.id == run_id), "")
+        return next((printable(getattr(each, field)) for each in self._summaries() if each.id == run_id), "")
 
     def _ask(
         self, question: str, text: str, act: Callable[[Iterable[str], str], None], run_ids: Sequence[str] = ()
