@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import msgspec
@@ -11,7 +12,7 @@ from textual.widgets import Input
 
 from core.runs import directory, labels
 from tests.core.runs.run_files import claim, new_run
-from tests.tui_app.driving import NARROW, WIDE, chart_lines, dashboard, shown, until
+from tests.tui_app.driving import NARROW, WIDE, accuracy_on_show, chart_lines, dashboard, shown, until
 from tests.tui_app.fake_worker import FakeWorkers
 from tui_app import run_selection
 from tui_app.dashboard import run_follower
@@ -66,16 +67,32 @@ async def test_runs_are_found_sorted_labelled_and_deleted(finished: Path, monkey
         await until(pilot, lambda: directory.find(finished, "base").summary().note == "why")
         await until(pilot, lambda: "base" in shown(app))
 
+        before = table.run_under_cursor
+        claim(new_run(finished, lr=0.5, epochs=7, seed=1, dataset="sample"))  # it has settings that no other has
+        await until(pilot, lambda: table.row_count == 4)
+        assert table.run_under_cursor == before
+
         await pilot.press("a", "d")
-        await until(pilot, lambda: "Delete 3 runs, " in shown(app) and getattr(app.focused, "id", "") == "cancel")
+        await until(pilot, lambda: "Delete 2 runs, " in shown(app) and getattr(app.focused, "id", "") == "cancel")
         await pilot.press("enter")
-        await until(pilot, lambda: "Delete 3 runs, " not in shown(app))
+        await until(pilot, lambda: "Delete 2 runs, " not in shown(app) and "stays. Stop it first" in shown(app))
         assert (finished / "rn1-0001").exists()
         await pilot.press("d")
-        await until(pilot, lambda: "Delete 3 runs, " in shown(app) and getattr(app.focused, "id", "") == "cancel")
+        await until(pilot, lambda: "Delete 2 runs, " in shown(app) and getattr(app.focused, "id", "") == "cancel")
         await pilot.press("right", "enter")
-        await until(pilot, lambda: table.ids == ["rn1-0003"])
-        assert [path.name for path in finished.iterdir() if path.name[0] != "."] == ["rn1-0003"]
+        await until(pilot, lambda: table.ids == ["rn1-0003", "rn1-0004"])
+        left = [path.name for path in finished.iterdir() if path.name[0] != "."]
+        assert sorted(left) == ["rn1-0003", "rn1-0004"]
+
+
+async def test_what_was_deleted_is_not_on_show_any_more(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_follower, "LISTING_INTERVAL_S", 0.05)
+    async with dashboard(finished, WIDE, "rn2-0002") as (app, pilot):
+        await until(pilot, lambda: accuracy_on_show(app) == "94.90")
+        shutil.rmtree(finished / "rn2-0002")
+        await until(pilot, lambda: "Progress of rn1-0001" in shown(app) and accuracy_on_show(app) == "91.00")
+        shutil.rmtree(finished / "rn1-0001")
+        await until(pilot, lambda: "No run yet" in shown(app) and accuracy_on_show(app) == "–")
 
 
 @pytest.mark.slow

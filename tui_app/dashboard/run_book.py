@@ -97,9 +97,21 @@ class RunBook:
         """True once the folder has been read."""
         return self._summaries is not None
 
-    def take_listing(self, summaries: Sequence[Summary], began_s: float) -> None:
-        """Keep the summaries that a reading of the folder found, which began at a time of the monotonic clock."""
+    def take_listing(self, summaries: Sequence[Summary], began_s: float) -> bool:
+        """Keep the summaries that a reading of the folder found, which began at a time of the monotonic clock.
+
+        Return True if runs of the chart were deleted, and are there no longer.
+        """
         self._summaries, self._listed_s = summaries, began_s
+        listed = {summary.id for summary in summaries}
+        gone = [run_id for run_id in self.followed if run_id not in listed and not self.run(run_id).path.exists()]
+        for run_id in gone:
+            del self.followed[run_id]
+        were_shown = any(run_id in gone for run_id in (self.current_id, *self.overlaid))
+        self.overlaid = [run_id for run_id in self.overlaid if run_id not in gone]
+        if self.current_id in gone:
+            self.current_id = ""
+        return were_shown
 
     @property
     def summaries(self) -> list[Summary]:
@@ -116,6 +128,12 @@ class RunBook:
         if followed is None or followed.record.started is None or followed.heard_s < self._listed_s:
             return summary
         return summary.as_of(followed.record, followed.state)
+
+    def newest_own(self) -> str | None:
+        """Return the id of the newest run that belongs to the user, or of the newest one; None if there is none."""
+        ids = [summary.id for summary in self._summaries or () if summary.state != "unreadable"]
+        own = (run_id for run_id in reversed(ids) if self.run(run_id).is_own)
+        return next(own, ids[-1] if ids else None)
 
     def listed_state(self, run_id: str) -> State | None:
         """Return a run's state at the last reading of the folder."""

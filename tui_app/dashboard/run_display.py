@@ -9,7 +9,7 @@ from typing import Any
 from textual.screen import Screen
 
 from core.networks import kept_tables
-from core.runs.record import LIVE, UNENDED
+from core.runs.record import LIVE, UNENDED, Record
 from tui_app import notification, wording
 from tui_app.dashboard import chart_lines
 from tui_app.dashboard.run_book import BUSY_INTERVAL_S, RunBook, ShownRun
@@ -40,6 +40,17 @@ class RunDisplay:
         self._follower.follow(run_id)
         self._show_all()
         self.show_list()
+
+    def forget_deleted(self) -> None:
+        """Take deleted runs off the panels; the newest one left is shown in place of the current run."""
+        if self._book.current is not None:
+            self._show_chart()
+        elif (newest := self._book.newest_own()) is not None:
+            self.show_run(newest)
+        else:
+            self._screen.query_one(ProgressPanel).clear()
+            self._screen.query_one(ResultPanel).show_run("", Record())
+            self._show_chart()
 
     def toggle_overlay(self, run_id: str) -> None:
         """Overlay a run on the chart, or remove it."""

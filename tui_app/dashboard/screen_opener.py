@@ -35,6 +35,8 @@ class ScreenOpener:
         self._link = link
         self._complain = complain
         self._accuracies: dict[Measure, float] = {}
+        self._runs_line = ""
+        """Filter line of the table of runs as it was left."""
 
     # Opening screens: raises `Problem` if there is nothing to show
 
@@ -69,6 +71,7 @@ class ScreenOpener:
         from tui_app.dashboard.screens.runs_screen import RunsScreen
 
         def act(chosen: Chosen | None) -> None:
+            self._runs_line = screen.line
             match chosen:
                 case "compare", run_ids:
                     try:
@@ -80,7 +83,8 @@ class ScreenOpener:
                 case "show", run_ids:
                     show(run_ids[0])
 
-        self._dashboard.app.push_screen(RunsScreen(self._book.runs_dir, lambda: self._book.summaries, list_again), act)
+        screen = RunsScreen(self._book.runs_dir, lambda: self._book.summaries, list_again, self._runs_line)
+        self._dashboard.app.push_screen(screen, act)
 
     def _open_comparison_of(self, run_ids: Sequence[str], then: Callable[[list[str] | None], None]) -> None:
         """Offer the configurations of runs for a comparison."""

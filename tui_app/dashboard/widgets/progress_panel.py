@@ -27,13 +27,17 @@ class _Bar(Widget):
         return Content.assemble(("━" * done, colour), ("━" * (self.size.width - done), "$foreground 15%"))
 
 
+def _no_run() -> str:
+    return _("No run yet: choose a network and press Train.")
+
+
 class ProgressPanel(Horizontal):
     """A panel whose lines have their places before there is anything to show."""
 
     def compose(self) -> ComposeResult:
         self.border_title = _("Progress")
         with Vertical(id="progress-numbers"):
-            yield Static(_("No run yet: choose a network and press Train."), id="progress-state")
+            yield Static(_no_run(), id="progress-state")
             yield _Bar(id="progress-bar")
             yield Static(id="progress-speed")
             yield Static(id="progress-notice")
@@ -42,6 +46,16 @@ class ProgressPanel(Horizontal):
     def on_mount(self) -> None:
         self._run_id = self._notice = self._settings = ""
         self._lines_are_of: object = None
+
+    def clear(self) -> None:
+        """Show that there is no run."""
+        self.on_mount()
+        self.border_title, self.border_subtitle = _("Progress"), ""
+        self.query_one("#progress-state", Static).update(_no_run())
+        self.query_one(_Bar).share = 0.0
+        for part in ("#progress-speed", "#progress-notice"):
+            self.query_one(part, Static).update("")
+        self.query_one(LineLog).show([], 0)
 
     def show_run(self, run_id: str, record: Record, state: State) -> None:
         """Show a run; called at each of its news, and when the current run changes."""
