@@ -12,8 +12,10 @@ from tui_app import i18n, wording
 from tui_app.i18n import _, duration, printable
 from tui_app.settings import all_settings, option, written
 
-_TOLD_ELSEWHERE = frozenset({"epochs", "dropout", "batch-norm", "width", "permute", "seed"})
-"""Settings that other columns show too, or that nearly always differ: shown if asked for."""
+_TOLD_ELSEWHERE = frozenset({"dropout", "batch-norm", "width", "permute"})
+"""Settings that other columns show too: shown if asked for."""
+_KNOWN_LATER = frozenset({"device", "threads"})
+"""Settings that a run which has not started may have left to be chosen."""
 _ALWAYS = ("run", "name", "state", "model", "dataset", "epoch", "accuracy", "started", "tags")
 _OF_DIFFERENCES = ("run", "name", "state", "model", "dataset", "loss", "accuracy", "tags")
 
@@ -71,7 +73,11 @@ def suitable(summaries: Sequence[Summary]) -> list[RunColumn]:
         column
         for column in all_columns()
         if (column.word in _ALWAYS and (_says_something(column, summaries) or column.word == "run"))
-        or (column.is_setting and column.word not in _TOLD_ELSEWHERE and _differs(column, summaries))
+        or (
+            column.is_setting
+            and column.word not in (*_TOLD_ELSEWHERE, "epochs", "seed")  # the former are told with the epoch
+            and _differs(column, summaries)
+        )
     ]
 
 
@@ -133,7 +139,8 @@ def _text_of(field: str) -> Callable[[Summary], str]:
 
 
 def _differs(column: RunColumn, summaries: Sequence[Summary]) -> bool:
-    return len({column.text(summary) for summary in summaries if summary.config is not None}) > 1
+    known = [run for run in summaries if run.config is not None and (run.device or column.word not in _KNOWN_LATER)]
+    return len({column.text(summary) for summary in known}) > 1
 
 
 def _says_something(column: RunColumn, summaries: Sequence[Summary]) -> bool:

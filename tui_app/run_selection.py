@@ -61,7 +61,7 @@ class Selection:
         return chosen or run_columns.suitable(runs)
 
     def _fits(self, run: Summary) -> bool:
-        model = run.config.model if run.config else ""
+        model = f"{run.config.model} {wording.network_name(run.config, folder=False)}" if run.config else ""
         everything = " ".join((run.id, run.name, model, *run.tags, run.note)).lower()
         return (
             (not self.states or run.state in self.states)

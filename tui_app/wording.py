@@ -145,6 +145,11 @@ def restored_line(event: WeightsRestored) -> str:
     return text.format(epoch=number(event.epoch), loss=i18n.number(event.loss, 4))
 
 
+def kept_epoch(event: WeightsRestored) -> str:
+    """Return in a few words which epoch's weights are those of the result."""
+    return _("weights of epoch {epoch}").format(epoch=number(event.epoch))
+
+
 def device(info: DeviceInfo) -> str:
     """Return a device's name and, as far as they are known, its free memory and its use."""
     text = printable(info.name)

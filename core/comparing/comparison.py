@@ -228,14 +228,17 @@ class Comparison(PlannedRuns):
     # The life of a run
 
     def _launch(self, part: Part) -> None:
-        if part.followed is None:
-            part.followed = FollowedRun(directory.create(self._runs_dir, part.config), keep_losses=False)
-        else:  # while it waited for room, another program may have gone on with it
+        if part.followed is not None:  # while it waited for room, another program may have gone on with it
             state = part.followed.run.state()
             part.followed.read()
-            _take(part, part.followed, state)
-            if part.state != "waiting":
-                return
+            if part.followed.record.is_steered:
+                part.followed = None
+            else:
+                _take(part, part.followed, state)
+                if part.state != "waiting":
+                    return
+        if part.followed is None:
+            part.followed = FollowedRun(directory.create(self._runs_dir, part.config), keep_losses=False)
         part.followed.run.withdraw_requests()
         part.attempts_before = part.followed.run.attempt
         part.process = launch_run(part.followed.run)
@@ -264,14 +267,17 @@ class Comparison(PlannedRuns):
             _leave_out(part, "failed", crashed if last else Message(N_("run {run} was killed"), {"run": run_id}))
 
     def _end(self, part: Part, followed: FollowedRun, ended: RunEnded) -> None:
-        if ended.status == "done":
+        run_id = followed.run.id
+        if followed.record.is_steered:
+            _leave_out(part, "failed", Message(N_("run {run} was changed while it trained"), {"run": run_id}))
+        elif ended.status == "done":
             part.state = "done"
         elif ended.status != "stopped":
             _leave_out(part, ended.status, _end_message(followed))
         elif self._stopping:
             part.state = "stopped"
         else:
-            _leave_out(part, "failed", Message("run {run} was stopped", {"run": followed.run.id}))
+            _leave_out(part, "failed", Message("run {run} was stopped", {"run": run_id}))
 
 
 def _take(part: Part, followed: FollowedRun, state: State) -> None:

@@ -82,13 +82,8 @@ def _delete(run: Run, needed: frozenset[str]) -> None:
     if run.path.is_symlink():
         raise Problem("cannot delete {path}: {reason}", path=str(run.path), reason="it is a link")
     attempt = lease.newest_attempt(run.path)  # first: whoever starts it after this look has a greater one
-    state = run.state()
-    if state in UNENDED or (state == "unreadable" and not _is_given_up(run)):
-        advice = N_("Stop it first: mnist-tui stop {run}") if state != "silent" else ""
-        text = N_("run {run} is in progress, and stays")
-        if state in ("silent", "unreadable"):
-            text = N_("run {run} may be in progress on another host, and stays")
-        raise Problem(text, advice=advice, run=run.id)
+    if why := why_it_stays(run, run.state()):
+        raise why
     with lease.hold_after(run.path, attempt):
         aside = files.temporary_name(run.path)
         try:
@@ -98,6 +93,17 @@ def _delete(run: Run, needed: frozenset[str]) -> None:
         shutil.rmtree(aside, ignore_errors=True)
     if aside.exists():
         raise Problem("not all of {path} could be deleted", path=str(aside))
+
+
+def why_it_stays(run: Run, state: State) -> Problem | None:
+    """Return why a run in this state is not deleted, if it is not."""
+    if state not in UNENDED and (state != "unreadable" or _is_given_up(run)):
+        return None
+    advice = N_("Stop it first: mnist-tui stop {run}") if state != "silent" else ""
+    text = N_("run {run} is in progress, and stays")
+    if state in ("silent", "unreadable"):
+        text = N_("run {run} may be in progress on another host, and stays")
+    return Problem(text, advice=advice, run=run.id)
 
 
 def _is_given_up(run: Run) -> bool:

@@ -53,7 +53,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     elapsed_s: float | None = None
     """Training time in seconds."""
     ended: float | None = None
-    """Time of its end in seconds since the Unix epoch."""
+    """Time of its end in seconds since the Unix epoch; of a crashed run, that of its last progress."""
     attempts: int = 0
     host: str = ""
     """Host of its newest attempt."""
@@ -70,6 +70,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
         """Return the summary with everything that a run's record says."""
         started, progress, ended = record.started, record.newest_progress, record.ended
         epoch, step = record.position
+        last = ended if ended and state == ended.status else progress or started if state == "crashed" else None
         return msgspec.structs.replace(
             self,
             state=state,
@@ -84,7 +85,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
             threads=record.threads,
             loss=progress.loss if progress else None,
             elapsed_s=progress.elapsed_s if progress else None,
-            ended=ended.time if ended and state == ended.status else None,
+            ended=last.time if last else None,
         )
 
 

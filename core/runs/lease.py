@@ -230,6 +230,7 @@ def hold_after(run_dir: Path, attempt: int) -> Iterator[Held]:
         with suppress(OSError):  # where the folder is still there, it is as it was
             _attempt_path(run_dir, held.attempt).unlink()
             path(run_dir).unlink()
+            _publish(run_dir, attempt)  # if there was one
 
 
 def _take(run_dir: Path, tell: Callable[[float], None]) -> Held:

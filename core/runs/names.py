@@ -108,10 +108,16 @@ def rename(runs_dir: Path, run_id: str, name: str) -> None:
     """Give a run a name in place of the one it has, which another run may then have. Raises `Problem`."""
     if ID.fullmatch(name):
         raise InvalidSetting("name", "{value} is the form of an id: choose another name", value=name)
-    other = find(runs_dir, name) or give(runs_dir, name, run_id)
+    known = find(runs_dir, name)
+    other = known or give(runs_dir, name, run_id)
     if other != run_id:
         raise InvalidSetting("name", "{name} is the name of run {run}: choose another name", name=name, run=other)
-    labels.rename(runs_dir / run_id, name)
+    try:
+        labels.rename(runs_dir / run_id, name)
+    except Problem:
+        if known is None:  # it was free, and is again
+            (runs_dir / _NAMES / name).unlink(missing_ok=True)
+        raise
     with suppress(OSError):  # names of it that are left over find it still
         for path in (runs_dir / _NAMES).iterdir():
             if path.name != name and _is_of(path, runs_dir, run_id):

@@ -182,10 +182,13 @@ class Record:
         return found
 
     def changes_after(self, epoch: int, step: int) -> list[SettingsChanged]:
-        """Return the changes after that batch, in their order: a run that is resumed there repeats them."""
-        each = {id(change): change for changes in self.changes.values() for change in changes}
-        later = [change for change in each.values() if (change.epoch, change.step) > (epoch, step)]
-        return sorted(later, key=lambda change: (change.epoch, change.step))
+        """Return what changes made of the settings at each later batch, in order: a resumed run repeats that."""
+        later: dict[tuple[int, int], dict[str, Any]] = {}
+        for name, changes in self.changes.items():
+            for change in changes:
+                if (change.epoch, change.step) > (epoch, step):
+                    later.setdefault((change.epoch, change.step), {})[name] = getattr(change, name)
+        return [SettingsChanged(epoch=at[0], step=at[1], **values) for at, values in sorted(later.items())]
 
     def _change(self, event: SettingsChanged) -> None:
         if event.threads is not None:
@@ -236,10 +239,10 @@ class Record:
             return
         self.progress = self.newest_progress = event
         self.notice = None
-        if event.lr not in (None, self.config.lr):  # known from the changes, except where only the tail was read
-            self._set(lr=event.lr)
-        if event.epochs not in (None, self.config.epochs):
-            self._set(epochs=event.epochs)
+        for name in self.changes:  # known from the changes, except where only the tail was read
+            value = getattr(event, name)
+            if value is not None and not (self.is_steered and value == getattr(self.config, name)):
+                self._set(**{name: value})
         if self._keep_losses:
             step = self._steps_at(event.epoch, event.step)
             self.history.extend(step - len(event.losses), event.losses)

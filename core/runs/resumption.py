@@ -9,7 +9,7 @@ from core.messages import N_, InvalidSetting, Problem
 from core.runs import lease, source
 from core.runs.control import NOTHING, Request
 from core.runs.directory import Run
-from core.runs.record import RESUMABLE, State
+from core.runs.record import RESUMABLE, Record, State
 
 
 def check_resumable(run: Run, asked: Request = NOTHING, *, trust: bool = False, changed: bool = False) -> None:
@@ -29,7 +29,8 @@ def check_resumable(run: Run, asked: Request = NOTHING, *, trust: bool = False, 
     may_be_new = state == "starting" and run.attempt == 0  # its process may be dead: if not, one of the two trains it
     is_wanted_longer = state == "done" and asked.epochs is not None
     if state not in RESUMABLE and not may_be_dead and not may_be_new and not is_wanted_longer:
-        advice = N_("More epochs: mnist-tui resume {run} --epochs N") if state == "done" else ""
+        may_go_on = state == "done" and not _has_no_patience_left(run.tail())
+        advice = N_("More epochs: mnist-tui resume {run} --epochs N") if may_go_on else ""
         raise Problem(texts.get(state, N_("run {run} is already being trained")), advice=advice, run=run.id)
     config = run.config()
     check_trusted(run, config, trust=trust)
@@ -47,13 +48,20 @@ def _check_more_epochs(run: Run, epochs: int, state: State) -> None:
     if epochs < epoch or (epochs == epoch and step == record.started.steps_per_epoch):
         text = N_("run {run} has begun epoch {epoch} already: ask for more epochs")
         raise InvalidSetting("epochs", text, run=run.id, epoch=epoch)
-    if state == "done" and record.config.patience and epoch < record.config.epochs:
+    if state == "done" and _has_no_patience_left(record):
         raise Problem(
             "patience ended run {run} after epoch {epoch}: it would end there again",
             advice=N_("Start a new run with a greater --patience, or without."),
             run=run.id,
             epoch=epoch,
         )
+
+
+def _has_no_patience_left(record: Record) -> bool:
+    """Tell if a run would end again at once, however many epochs it was given."""
+    restored = record.restored
+    patience = record.config.patience if record.started is not None else 0
+    return bool(patience) and restored is not None and record.position[0] - restored.epoch >= patience
 
 
 def check_trusted(run: Run, config: RunConfig, *, trust: bool) -> None:

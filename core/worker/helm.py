@@ -35,6 +35,7 @@ class Helm:
         self._changed = past.settings_at(started.epoch, started.step)
         self._to_repeat = past.changes_after(started.epoch, started.step)
         self._is_repeating = False
+        self._looked_at = started.epoch, started.step
 
     def take(self) -> RunConfig:
         """Return the settings to begin with: as they were then, or as a resumption asks for them."""
@@ -47,8 +48,10 @@ class Helm:
         return msgspec.structs.replace(self._started.config, **self._changed)
 
     def look(self, epoch: int, step: int) -> Request:
-        """Return what is asked for after a batch. Raises `Lost`."""
-        self._give_up_threads(epoch, step)
+        """Return what is asked for after a batch, and again and again in a pause after it. Raises `Lost`."""
+        if self._looked_at != (epoch, step):  # in a pause others may have the cores
+            self._looked_at = epoch, step
+            self._give_up_threads(epoch, step)
         self._is_repeating = bool(self._to_repeat) and _position(self._to_repeat[0]) <= (epoch, step)
         if self._is_repeating:
             again = self._to_repeat.pop(0)

@@ -37,7 +37,7 @@ class RunInspector:
             progress=lambda _message, _share: None,
             should_stop=lambda: True,  # the data of the training are on disk: nothing is downloaded for this
         )
-        self._recognisers: dict[str, Recogniser] = {}
+        self._recognisers: dict[Path, Recogniser] = {}
 
     def browse(self, request: Browse) -> Browsed:
         """Return the requested images, the most confident predictions first. Raises `Problem`."""
@@ -80,9 +80,10 @@ class RunInspector:
         return Measured(request, found)
 
     def _recogniser(self, run: Run) -> Recogniser:
-        if run.id not in self._recognisers:
-            self._recognisers[run.id] = Recogniser(run)
-        return self._recognisers[run.id]
+        weights = run.result_paths("weights", ".safetensors")[0]  # others once the run was trained on
+        if weights not in self._recognisers:
+            self._recognisers[weights] = Recogniser(run)
+        return self._recognisers[weights]
 
     def _dataset(self, run: Run) -> Dataset:
         try:

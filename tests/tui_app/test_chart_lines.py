@@ -11,10 +11,22 @@ import pytest
 
 from core.config import RunConfig
 from core.runs.directory import Run
-from core.runs.events import EpochEnded, Evaluated, Event, Progress, RunEnded, Validated, encode
+from core.runs.events import (
+    EpochEnded,
+    Evaluated,
+    Event,
+    Progress,
+    RunEnded,
+    SettingsChanged,
+    Validated,
+    WeightsRestored,
+    encode,
+)
 from tests.recorded import started
 from tests.tui_app.driving import NARROW, WIDE, chart_lines, dashboard, dot, show_chart, shown, tick, until
 from tui_app.dashboard.app import MnistTui
+from tui_app.dashboard.chart_lines import series as chart_lines_of
+from tui_app.dashboard.run_book import RunBook
 from tui_app.dashboard.widgets.loss_chart import LossChart
 
 STEPS = 50
@@ -162,3 +174,28 @@ async def test_validation_of_every_run_in_the_chart_is_there(compared: Path) -> 
         app.screen.query_one(LossChart).log_scale = True
         await pilot.pause()
         assert sum(line.count("◆") for line in chart_lines(app)[3:]) >= 3
+
+
+def test_a_steered_run_is_no_seed_among_others_and_the_legend_names_other_data_and_devices(compared: Path) -> None:
+    with (compared / "rn1-0003" / "events.jsonl").open("ab") as file:
+        file.write(encode(SettingsChanged(epoch=3, step=1, lr=0.02)))
+    other = write(compared, 9, 6.0, model="RN_1", seed=0)
+    events = compared / other / "events.jsonl"
+    content = events.read_bytes().replace(b'"device":"cpu"', b'"device":"cuda:0"')
+    events.write_bytes(content.replace(b'"dataset":"sample"', b'"dataset":"mnist"'))
+    book = RunBook(compared)
+    book.overlaid = ["rn1-0001", "rn1-0003", "rn1-0005", other]
+    for run_id in book.overlaid:
+        book.follow(run_id).read()
+    assert [series.name for series in chart_lines_of(book)] == [
+        "RN_1 ×2 seeds (sample, cpu)",
+        "rn1-0003+lr=0.02 (sample, cpu)",
+        "rn1-0009 (mnist, cuda)",
+    ]
+
+
+async def test_the_result_says_which_epoch_s_weights_it_is_of(compared: Path) -> None:
+    with (compared / "rn1-0003" / "events.jsonl").open("ab") as file:
+        file.write(encode(WeightsRestored(epoch=2, loss=0.5)))
+    async with dashboard(compared, run_id="rn1-0003") as (app, pilot):
+        await until(pilot, lambda: "  weights of epoch 2  " in shown(app) and "MNIST · weig…" in shown(app))

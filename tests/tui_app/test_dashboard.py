@@ -17,8 +17,10 @@ from core.messages import Message, Problem
 from core.networks.layer_table import Layer, LayerTable
 from core.runs import control, directory
 from core.runs.control import Request
-from core.runs.events import Evaluated, Validated
+from core.runs.events import Evaluated, RunEnded, Validated
 from core.worker.protocol import Try
+from tests.core.runs.run_files import new_run, write
+from tests.recorded import started
 from tests.tui_app.driving import NARROW, WIDE, accuracy_on_show, dashboard, shown, until
 from tests.tui_app.fake_worker import FakeWorkers
 from tui_app import i18n
@@ -328,7 +330,7 @@ async def test_a_run_is_paused_and_changed(tmp_path: Path) -> None:
         await pilot.press("e")
         await until(pilot, lambda: "Resume rn1-0001 with other settings" in shown(app))
         await pilot.press("tab", *"2", "enter")
-        await until(pilot, lambda: "3 epochs have begun already" in shown(app))
+        await until(pilot, lambda: "ask for at least 3 epochs" in shown(app))
 
 
 async def test_a_run_is_followed_while_it_trains(tmp_path: Path) -> None:
@@ -404,3 +406,11 @@ async def test_validation_is_drawn_beside_the_running_loss_and_told_line_by_line
             assert event.loss is not None
             assert f"{event.loss:.4f}, {100 * event.accuracy:.2f}%" in text
         assert i18n._("pixels permuted") in text
+
+
+@pytest.mark.parametrize("name", ["[foo bar=.py", "[@click=app.quit]a.py"])
+async def test_a_network_s_file_may_have_brackets_in_its_name(name: str, tmp_path: Path) -> None:
+    run = new_run(tmp_path, model=f"/tmp/{name}:Net", dataset="sample")
+    write(run, started(run.config()), RunEnded(status="done"))
+    async with dashboard(tmp_path, run_id=run.id) as (app, pilot):
+        await until(pilot, lambda: f" {name}:Net · lr 0.001" in shown(app), 20)

@@ -7,13 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from core.messages import InvalidSetting
+from core.runs import control
+from core.runs.control import Request
 from core.runs.directory import Run
+from core.runs.events import SettingsChanged
 from core.runs.record import State
 from core.worker.at_end import AtEnd
 from core.worker.detach import StopSignals
 from tests.core.runs.run_files import ELSEWHERE, claim, new_run, write
 from tests.recorded import started
-from tui_app.console import job_commands, training_command
+from tui_app.console import job_commands, steering_commands, training_command
 
 
 def test_a_run_that_cannot_be_stopped_keeps_no_other_from_it(
@@ -62,3 +66,33 @@ def test_who_waits_for_a_silent_run_says_so_once_and_gives_up_in_the_end(
     assert capsys.readouterr().err.count("No sign of the process") == 1
     assert training_command.follow(run, json=False) == os.EX_TEMPFAIL
     assert capsys.readouterr().err.count("No sign of the process") == 1
+
+
+def test_a_run_of_another_user_is_not_the_one_that_is_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own, other = new_run(tmp_path), new_run(tmp_path)
+    for run in (own, other):
+        claim(run)
+    with pytest.raises(InvalidSetting, match="several runs"):
+        job_commands.stop(tmp_path, None, every=False, waits=False)
+    monkeypatch.setattr(Run, "is_own", property(lambda self: self.id == own.id))
+    assert job_commands.stop(tmp_path, None, every=False, waits=False) == 0
+    assert (own.stop_requested(), other.stop_requested()) == (True, False)
+
+
+def test_a_run_that_is_paused_already_is_not_the_one_to_pause(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(steering_commands, "_ANSWER_S", 0.0)
+    going, paused = new_run(tmp_path), new_run(tmp_path)
+    for run in (going, paused):
+        claim(run)
+        write(run, started(run.config()))
+    write(paused, SettingsChanged(epoch=1, step=1, paused=True))
+    assert steering_commands.pause(tmp_path, None, json=False) == 0
+    assert [request for _path, request in control.pending(going.path)] == [Request(paused=True)]
+    assert steering_commands.pause(tmp_path, paused.id, json=False) == 0
+    write(going, SettingsChanged(epoch=1, step=1, paused=True))
+    assert steering_commands.pause(tmp_path, None, json=False) == 0
+    assert capsys.readouterr().err.count("is paused already") == 2

@@ -62,3 +62,17 @@ async def test_the_dashboard_tells_of_the_end_of_a_long_run(
         else:
             await pilot.pause(0.3)
     assert any("\x1b]9;" in text for text in written) == notifies
+
+
+async def test_looking_at_a_run_that_ended_long_ago_tells_of_nothing(
+    finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notification, "LEAST_S", 0.0)
+    monkeypatch.setenv("TERM", "xterm")
+    written: list[str] = []
+    monkeypatch.setattr(HeadlessDriver, "write", lambda _self, text: written.append(text))
+    app = MnistTui(finished, QUICK, "rn1-0001", at_end=AtEnd(), launch=FakeWorkers())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: app.screen.query_one("#accuracy").value != "–")  # type: ignore[attr-defined]
+        await pilot.pause()
+    assert not any("\x1b]9;" in text for text in written)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from core.runs import directory, lease
+from core.runs.directory import Run
 from core.runs.events import Progress, RunEnded
 from tests.core.runs.run_files import claim, new_run, write
 from tests.json_checks import check_json
@@ -135,6 +136,15 @@ def test_deleting_names_what_goes_and_asks(
     assert kept["message"]["sentence"] == "run rn2-0004 is in progress, and stays"
     assert kept["message"]["sentence"] in said.err
     assert left(folder) == ["rn2-0002", "rn2-0004"]
+
+    def end_while_asked() -> str:
+        write(Run(folder / "rn2-0004"), RunEnded(status="done"))
+        return "y\n"
+
+    monkeypatch.setattr(_Terminal, "readline", lambda _self: end_while_asked())
+    assert cli.run(["runs", "delete", "rn2-0002", "rn2-0004"]) == 1
+    assert "rn2-0004" not in capsys.readouterr().out
+    assert left(folder) == ["rn2-0004"]
 
 
 class _Terminal:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
+import msgspec
 import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from core.runs import directory
+from core.runs import directory, labels
 from tests.core.runs.run_files import claim, new_run
-from tests.tui_app.driving import NARROW, WIDE, chart_lines, dashboard, shown, until
+from tests.tui_app.driving import NARROW, WIDE, accuracy_on_show, chart_lines, dashboard, shown, until
 from tests.tui_app.fake_worker import FakeWorkers
 from tui_app import run_selection
 from tui_app.dashboard import run_follower
@@ -65,16 +67,32 @@ async def test_runs_are_found_sorted_labelled_and_deleted(finished: Path, monkey
         await until(pilot, lambda: directory.find(finished, "base").summary().note == "why")
         await until(pilot, lambda: "base" in shown(app))
 
+        before = table.run_under_cursor
+        claim(new_run(finished, lr=0.5, epochs=7, seed=1, dataset="sample"))  # it has settings that no other has
+        await until(pilot, lambda: table.row_count == 4)
+        assert table.run_under_cursor == before
+
         await pilot.press("a", "d")
-        await until(pilot, lambda: "Delete 3 runs, " in shown(app) and getattr(app.focused, "id", "") == "cancel")
+        await until(pilot, lambda: "Delete 2 runs, " in shown(app) and getattr(app.focused, "id", "") == "cancel")
         await pilot.press("enter")
-        await until(pilot, lambda: "Delete 3 runs, " not in shown(app))
+        await until(pilot, lambda: "Delete 2 runs, " not in shown(app) and "stays. Stop it first" in shown(app))
         assert (finished / "rn1-0001").exists()
         await pilot.press("d")
-        await until(pilot, lambda: "Delete 3 runs, " in shown(app) and getattr(app.focused, "id", "") == "cancel")
+        await until(pilot, lambda: "Delete 2 runs, " in shown(app) and getattr(app.focused, "id", "") == "cancel")
         await pilot.press("right", "enter")
-        await until(pilot, lambda: table.ids == ["rn1-0003"])
-        assert [path.name for path in finished.iterdir() if path.name[0] != "."] == ["rn1-0003"]
+        await until(pilot, lambda: table.ids == ["rn1-0003", "rn1-0004"])
+        left = [path.name for path in finished.iterdir() if path.name[0] != "."]
+        assert sorted(left) == ["rn1-0003", "rn1-0004"]
+
+
+async def test_what_was_deleted_is_not_on_show_any_more(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_follower, "LISTING_INTERVAL_S", 0.05)
+    async with dashboard(finished, WIDE, "rn2-0002") as (app, pilot):
+        await until(pilot, lambda: accuracy_on_show(app) == "94.90")
+        shutil.rmtree(finished / "rn2-0002")
+        await until(pilot, lambda: "Progress of rn1-0001" in shown(app) and accuracy_on_show(app) == "91.00")
+        shutil.rmtree(finished / "rn1-0001")
+        await until(pilot, lambda: "No run yet" in shown(app) and accuracy_on_show(app) == "–")
 
 
 @pytest.mark.slow
@@ -107,3 +125,18 @@ def test_a_word_of_the_filter_line_is_replaced() -> None:
     both = run_selection.from_line('--state done,stopped tag=a --differing "two words" name=x')
     assert (both.states, both.tags, both.differing) == (frozenset({"done", "stopped"}), ("a",), True)
     assert (both.text, both.name) == (("two words",), "x")
+
+
+async def test_a_note_or_a_network_from_disk_steers_no_terminal(finished: Path) -> None:
+    hostile = new_run(finished, model="/tmp/\x1b]0;evil\x07.py:Net", dataset="sample")
+    labels.path(hostile.path).write_bytes(msgspec.json.encode({"note": "\x1b]0;evil\x07"}))
+    async with dashboard(finished, WIDE) as (app, pilot):
+        table = await opened(app, pilot, 3)
+        table.move_cursor(row=0)
+        await pilot.press("n")
+        await until(pilot, lambda: bool(app.screen.query("#dialog-text")) and "]0;evil" in shown(app))
+        assert "\x1b" not in shown(app)
+        await pilot.press("escape", "c")
+        await until(pilot, lambda: bool(app.screen.query("#models")))
+        await until(pilot, lambda: "]0;evil" in shown(app))
+        assert "\x1b" not in shown(app)

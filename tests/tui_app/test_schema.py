@@ -49,6 +49,10 @@ def test_the_schema_is_one(capsys: pytest.CaptureFixture[str]) -> None:
     validator.validate({**failure, "advice": None, "run": "", "attempt": 0, "format": 2})
     with pytest.raises(ValidationError):
         validator.validate(failure)
+    for name in ("event", "detached", "error", "predict"):  # what is printed line by line
+        output = schema["$defs"][name]
+        kinds = [schema["$defs"][each["$ref"].rpartition("/")[2]] for each in output.get("anyOf", [output])]
+        assert all({"run", "format"} <= set(kind["required"]) for kind in kinds), name
 
 
 def test_every_event_that_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,6 +32,13 @@ def said(ours: int) -> str:
     return text.decode().replace("\r\n", "\n")
 
 
+def test_a_terminal_that_was_given_no_size(terminal: tuple[int, TextIO], monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, stream = terminal
+    monkeypatch.setattr(os, "get_terminal_size", lambda _descriptor: os.terminal_size((0, 0)))
+    StatusLine(stream).note("Epoch 1")
+    assert said(ours) == "Epoch 1\n"
+
+
 def test_lines_are_wrapped_at_words_on_a_terminal(terminal: tuple[int, TextIO]) -> None:
     ours, stream = terminal
     StatusLine(stream).note("RN_2 is more accurate than RN_1 on these test images: by 2.32 to 4.82 points")

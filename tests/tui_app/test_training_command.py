@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 
 from core.messages import Message
+from core.runs import control
+from core.runs.control import Request
 from core.runs.directory import Run
 from core.runs.events import RunEnded
+from core.runs.lease import Held
 from core.worker import carry_out as worker
 from core.worker.at_end import AtEnd
 from core.worker.detach import StopSignals
@@ -32,3 +35,25 @@ def test_a_run_that_fails_at_its_start_leaves_nothing_behind_unless_another_proc
     run = new_run(tmp_path)
     assert training_command.carry_out(run, StopSignals(), AtEnd(), json=False) == 1
     assert run.path.exists() == is_taken_over
+
+
+def test_what_a_resumption_is_to_change_is_asked_of_its_own_process_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training_command, "redirect_output", lambda _path: None)
+    monkeypatch.setattr(training_command, "prepare_for_torch", lambda: None)
+    monkeypatch.setattr(StopSignals, "install", lambda _signals: None)
+    run, asked = new_run(tmp_path), Request(lr=0.1)
+    lock = claim(run)
+    assert training_command.resume(run, asked, AtEnd(), json=False) == 1
+    assert control.pending(run.path) == []
+    lock.unlink()
+    pending: list[Request] = []
+
+    def train(run: Run, _held: Held, _emit: object, _inbox: object) -> RunEnded:
+        pending.extend(request for _path, request in control.pending(run.path))
+        return RunEnded(status="done")
+
+    monkeypatch.setattr(worker, "_train_and_test", train)
+    assert training_command.resume(run, asked, AtEnd(), json=False) == 0
+    assert pending == [asked]

@@ -27,8 +27,11 @@ _CHUNK = 1 << 18
 MakeWriter = Callable[[Run, Path], RunWriter]
 
 
-def chosen(runs_dir: Path, ids: Iterable[str], *, every: bool) -> list[Run]:
-    """Return the runs of these ids, or each that has started; by default the newest. Raises `Problem`."""
+def chosen(runs_dir: Path, ids: Iterable[str], *, every: bool, live: bool) -> list[Run]:
+    """Return the runs of these ids, or each that has started; by default the newest. Raises `Problem`.
+
+    If `live`, runs that were named and are starting are waited for.
+    """
     if every and (typed := tuple(ids)):
         raise InvalidSetting("all", N_("--all stands for every run: leave out {value}"), value=", ".join(typed))
     if every:
@@ -39,8 +42,10 @@ def chosen(runs_dir: Path, ids: Iterable[str], *, every: bool) -> list[Run]:
         return found
     found = [directory.find(runs_dir, each) for each in dict.fromkeys(ids)] or [directory.find(runs_dir)]
     for run in found:
-        if why := _why_not(run):
-            raise why
+        while (why := _why_not(run)) is not None:
+            if not live or run.state() not in UNENDED:
+                raise why
+            time.sleep(_LOOK_S)
     return found
 
 

@@ -105,7 +105,7 @@ def wait(runs: Sequence[Run]) -> int:
 def stop(runs_dir: Path, run_id: str | None, *, every: bool, waits: bool) -> int:
     """Ask a run, or every run and comparison in progress, to stop; return the exit code.
 
-    Without an id it is the one in progress. Raises `Problem` if that is not one.
+    Without an id it is the one in progress, of the user's own if there are any. Raises `Problem` if that is not one.
     """
     comparisons = stored.in_progress(runs_dir) if every and run_id is None else []
     stopping = list(filter(_ask_to_stop, comparisons))  # first: they would start their next runs
@@ -117,6 +117,8 @@ def stop(runs_dir: Path, run_id: str | None, *, every: bool, waits: bool) -> int
     else:
         listed = [(Run(runs_dir / each.id), each.state) for each in directory.Listing(runs_dir).read()]
         runs = [run for run, state in listed if _is_in_progress(run, state)]
+        if not every:
+            runs = [run for run in runs if run.is_own] or runs
         if not runs and not comparisons:
             _note(_("No run is in progress."))
             return 0

@@ -39,7 +39,7 @@ def export(
 ) -> int:
     from tui_app.console import export_command
 
-    runs = export_command.chosen(folder_of(runs_dir or context.obj), run or (), every=every)
+    runs = export_command.chosen(folder_of(runs_dir or context.obj), run or (), every=every, live=live)
     return export_command.export(runs, to, paths.absolute(output), overwrites=overwrite, live=live)
 
 

@@ -16,6 +16,7 @@ from rich.text import Text
 from core import paths
 from core.messages import Message, Problem, reason
 from core.runs.directory import Run
+from core.runs.formats import FORMAT
 from core.worker.detach import StopSignals
 from tui_app import tables, terminal, wording
 from tui_app.charts import answer
@@ -52,14 +53,20 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", ta
     """Why the picture may not be what it is taken for."""
     pixels: list[list[int]]
     """Picture as the network sees it, 28 rows of 28 values from 0 to 255."""
+    format: int = FORMAT
+    """Version of the format of run directories that the program knows."""
 
 
 class UnreadPicture(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="unread_picture"):
     """A picture or folder that was left out."""
 
+    run: str
+    """Id of the run that was asked."""
     file: str
     message: Message
     advice: Message
+    format: int = FORMAT
+    """Version of the format of run directories that the program knows."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +97,8 @@ def predict(run: Run, typed: Sequence[str], *, names_run: bool, json: bool) -> i
         failed.append(problem)
         status.note(f"mnist-tui: {say(problem)}")
         if json:
-            json_output.print_line(UnreadPicture(file=str(path), message=problem.message, advice=problem.advice))
+            unread = UnreadPicture(run=run.id, file=str(path), message=problem.message, advice=problem.advice)
+            json_output.print_line(unread)
 
     try:
         found = list(_files(typed, complain))

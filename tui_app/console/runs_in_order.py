@@ -9,10 +9,10 @@ from pathlib import Path
 import msgspec
 
 from core.comparing import deletion
-from core.messages import InvalidSetting, Message
+from core.messages import InvalidSetting, Message, Problem
 from core.runs import directory, labels, names
 from core.runs.directory import Run, Summary
-from core.runs.record import UNENDED, State
+from core.runs.record import State
 from tui_app import terminal, wording
 from tui_app.console.json_output import print_document
 from tui_app.i18n import _, ngettext, number, printable, say
@@ -34,17 +34,22 @@ class Deletion(msgspec.Struct, frozen=True):
 
 
 def delete(runs_dir: Path, typed: Sequence[str], *, sure: bool, json: bool) -> int:
-    """Name runs with their sizes, and delete them once the user agrees; return the exit code. Raises `Problem`."""
+    """Name runs with their sizes, and delete them once the user agrees; return the exit code. Raises `Problem`.
+
+    What is in progress before the user is asked stays, even if it has ended by the answer: it was not named.
+    """
     found = {run.id: run for run in (directory.find(runs_dir, each) for each in typed)}
-    summaries = [run.summary() for run in found.values()]
-    sizes = _sizes(runs_dir, summaries)
-    ended = [summary for summary in summaries if summary.state not in UNENDED]
+    summaries = {run.id: run.summary() for run in found.values()}
+    whys = {run_id: deletion.why_it_stays(run, summaries[run_id].state) for run_id, run in found.items()}
+    staying = {run_id: why for run_id, why in whys.items() if why is not None}
+    sizes = _sizes(runs_dir, list(summaries.values()))
+    ended = [summary for summary in summaries.values() if summary.id not in staying]
     if not json:
         _name(ended, sizes)
     if ended and not sure and not _agrees(len(ended), json=json):
         print(_("Nothing was deleted."), file=sys.stderr)
         return 1
-    return _delete(runs_dir, summaries, sizes, json=json)  # also those in progress, which it refuses in a sentence
+    return _delete(runs_dir, list(summaries.values()), sizes, staying, json=json)
 
 
 def prune(
@@ -59,7 +64,7 @@ def prune(
     if not json:
         _name(found, sizes)
     if found and sure:
-        return _delete(runs_dir, found, sizes, json=json)
+        return _delete(runs_dir, found, sizes, {}, json=json)
     if json:
         print_document([Deletion(each.id, each.name, each.state, sizes[each.id], False) for each in found])
     else:
@@ -118,8 +123,12 @@ def _agrees(count: int, *, json: bool) -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes", _("y"), _("yes"))
 
 
-def _delete(runs_dir: Path, summaries: Sequence[Summary], sizes: dict[str, int], *, json: bool) -> int:
-    problems = deletion.delete(runs_dir, [Run(runs_dir / summary.id) for summary in summaries])
+def _delete(
+    runs_dir: Path, summaries: Sequence[Summary], sizes: dict[str, int], staying: dict[str, Problem], *, json: bool
+) -> int:
+    """Delete runs but those `staying`, say why some stay, and return the exit code."""
+    runs = [Run(runs_dir / summary.id) for summary in summaries if summary.id not in staying]
+    problems = staying | deletion.delete(runs_dir, runs)
     if json:
         why = {run_id: problem.message for run_id, problem in problems.items()}
         print_document(

@@ -12,6 +12,7 @@ from tui_app import i18n, wording
 
 _INTERVAL_S = 0.25
 _WIDTH = 24
+_NARROWEST = 20
 
 
 class Stopped(Exception):
@@ -65,9 +66,10 @@ class StatusLine:
 
     def _columns(self) -> int:
         try:
-            return os.get_terminal_size(self._stream.fileno()).columns if self._stream else 80
+            known = os.get_terminal_size(self._stream.fileno()).columns if self._stream else 0
         except OSError:
-            return 80
+            known = 0
+        return known if known >= _NARROWEST else 80  # a terminal that was given no size says 0
 
     def _write(self, text: str) -> None:
         try:

@@ -12,7 +12,7 @@ from core.runs import control, directory
 from core.runs.control import Request
 from core.runs.directory import Run
 from core.runs.events import SettingsChanged, last_events
-from core.runs.record import LIVE, RESUMABLE
+from core.runs.record import LIVE, RESUMABLE, State
 from tui_app import wording
 from tui_app.console.json_output import print_line
 from tui_app.i18n import _
@@ -24,7 +24,7 @@ _LOOK_S = 0.05
 
 def pause(runs_dir: Path, run_id: str | None, *, json: bool) -> int:
     """Hold a run after its next batch, and return the exit code. Raises `Problem`."""
-    run = _in_progress(runs_dir, run_id)
+    run = _in_progress(runs_dir, run_id, LIVE - {"paused"})
     if run.state() == "paused":
         print(_("Run {run} is paused already.").format(run=run.id), file=sys.stderr)
         return 0
@@ -67,9 +67,15 @@ def steer(run: Run, request: Request, *, json: bool) -> int:
     return 0
 
 
-def _in_progress(runs_dir: Path, run_id: str | None) -> Run:
-    """Return the run to steer; the newest in progress, which is said, if none is named. Raises `Problem`."""
-    run = directory.find(runs_dir, run_id, LIVE)
+def _in_progress(runs_dir: Path, run_id: str | None, rather: frozenset[State] = LIVE) -> Run:
+    """Return the run to steer; the newest in progress, `rather` in these states, and say which, if none is named.
+
+    Raises `Problem`.
+    """
+    try:
+        run = directory.find(runs_dir, run_id, rather)
+    except Problem:
+        run = directory.find(runs_dir, run_id, LIVE)
     if run_id is None:
         print(_("Run {run}.").format(run=run.id), file=sys.stderr)
     elif run.state() not in LIVE:

@@ -55,9 +55,7 @@ def resume(run: Run, asked: Request, at_end: AtEnd, *, json: bool) -> int:
     signals = StopSignals()
     signals.install()
     run.withdraw_requests()
-    if asked != NOTHING:
-        control.ask(run.path, asked)
-    return carry_out(run, signals, at_end, json=json)
+    return carry_out(run, signals, at_end, asked, json=json)
 
 
 def leaves_it_to_the_first() -> bool:
@@ -83,8 +81,8 @@ def prepare_for_torch() -> None:
         print(_("Loading torch…"), file=sys.stderr, flush=True)
 
 
-def carry_out(run: Run, signals: StopSignals, at_end: AtEnd, *, json: bool) -> int:
-    """Train a run in this process, print its lines, and return the exit code.
+def carry_out(run: Run, signals: StopSignals, at_end: AtEnd, asked: Request = NOTHING, *, json: bool) -> int:
+    """Train a run in this process, with what is `asked` to change, print its lines, and return the exit code.
 
     A run that fails before it has started leaves nothing behind if it is new.
     """
@@ -101,6 +99,8 @@ def carry_out(run: Run, signals: StopSignals, at_end: AtEnd, *, json: bool) -> i
         printer.note(i18n.say(doubt))
 
     def begin() -> None:
+        if asked != NOTHING:  # not before: a process that still lives would do it
+            control.ask(run.path, asked)
         redirect_output(run.log_path)  # what a network prints for every batch is not for the terminal
 
     try:

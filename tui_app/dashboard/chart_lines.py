@@ -35,11 +35,12 @@ def lines(book: RunBook) -> list[Line]:
     """Return the current run's line, then those of the ticked runs that have started.
 
     Ticked runs that differ only in their seed share one line; the current run joins it only if it is ticked itself.
+    One that was steered has a line of its own.
     """
     kinds: dict[str, dict[int, ShownRun]] = {}
     for followed in book.shown:
         started = followed.record.started
-        if started is not None and followed.run.id in book.overlaid:
+        if started is not None and not followed.record.is_steered and followed.run.id in book.overlaid:
             kinds.setdefault(repr(sameness.same_but_for_seed_key(started)), {}).setdefault(
                 started.config.seed, followed
             )
@@ -64,12 +65,13 @@ def colours(book: RunBook) -> dict[str, str]:
 
 
 def _names(shown: Sequence[Line]) -> list[str]:
-    """Return a name for each line with the settings that differ, and its threads if nothing else tells two apart."""
+    """Return a name for each line with what differs, and its threads if nothing else tells two apart."""
     begun = [line.started for line in shown if line.started is not None]
     threads = iter(sameness.threads_that_differ(begun))
     configs = [line.runs[0].record.config for line in shown if line.started is not None]
     settings = iter(sameness.distinct_settings(configs))
     networks = iter(sameness.distinct_names(configs))
+    num_datasets, num_devices = len({each.dataset for each in begun}), len({_device(each) for each in begun})
     names = []
     for line in shown:
         count = len(line.runs)
@@ -79,9 +81,21 @@ def _names(shown: Sequence[Line]) -> list[str]:
             names.append(text.format(network=printable(network), count=count))
         else:
             names.append(line.runs[0].run.id + differing)
-        if line.started is not None and (number := next(threads)) is not None:
-            names[-1] += f" ({wording.threads(number)})"
+        if line.started is None:
+            continue
+        number = next(threads)
+        others = [
+            line.started.dataset if num_datasets > 1 else "",
+            _device(line.started) if num_devices > 1 else "",
+            "" if number is None else wording.threads(number),
+        ]
+        if found := ", ".join(filter(None, others)):
+            names[-1] += f" ({printable(found)})"
     return names
+
+
+def _device(started: RunStarted) -> str:
+    return started.device.partition(":")[0]
 
 
 def _series(line: Line, name: str, colour: str) -> Series:
@@ -106,9 +120,8 @@ def _moments(record: Record) -> tuple[tuple[int, str], ...]:
     steps = record.started.steps_per_epoch
     found = [
         ((change.epoch - 1) * steps + change.step, "▼" + wording.changed_settings(change))
-        for changes in record.changes.values()
-        for change in changes[-_MOST_MOMENTS:]
+        for change in record.changes_after(0, 0)[-_MOST_MOMENTS:]
     ]
     if record.restored is not None:
         found.append((record.restored.epoch * steps, "★" + _("best epoch")))
-    return tuple(sorted(set(found)))
+    return tuple(sorted(found))

@@ -31,6 +31,8 @@ class ShownRun(FollowedRun):
         """Time of its latest news by the monotonic clock."""
         self.is_read = False
         """A task is already following this run."""
+        self.is_awaited = False
+        """True from the news that it is in progress until that of its end."""
         self._identity = run.identity
         self._handed_to: StandbyWorker | None = None
         self._worker_before: Lease | None = None
@@ -38,6 +40,7 @@ class ShownRun(FollowedRun):
     def was_handed_to(self, standby: StandbyWorker, worker_before: Lease | None) -> None:
         """Remember the process that will take the run on, and the worker that trained it before."""
         self._handed_to, self._worker_before, self.state = standby, worker_before, "starting"
+        self.is_awaited = True
 
     @property
     def is_ours(self) -> bool:
@@ -68,8 +71,8 @@ class ShownRun(FollowedRun):
 
     def current_state(self) -> State:
         """Return the state: `starting` until the process that was handed the run has taken it on."""
-        is_awaited = self._handed_to is not None and self._handed_to.is_alive
-        if is_awaited and lease.read(self.run.path) == self._worker_before:
+        will_take_it = self._handed_to is not None and self._handed_to.is_alive
+        if will_take_it and lease.read(self.run.path) == self._worker_before:
             return "starting"
         return self.run.state()
 
@@ -94,9 +97,21 @@ class RunBook:
         """True once the folder has been read."""
         return self._summaries is not None
 
-    def take_listing(self, summaries: Sequence[Summary], began_s: float) -> None:
-        """Keep the summaries that a reading of the folder found, which began at a time of the monotonic clock."""
+    def take_listing(self, summaries: Sequence[Summary], began_s: float) -> bool:
+        """Keep the summaries that a reading of the folder found, which began at a time of the monotonic clock.
+
+        Return True if runs of the chart were deleted, and are there no longer.
+        """
         self._summaries, self._listed_s = summaries, began_s
+        listed = {summary.id for summary in summaries}
+        gone = [run_id for run_id in self.followed if run_id not in listed and not self.run(run_id).path.exists()]
+        for run_id in gone:
+            del self.followed[run_id]
+        were_shown = any(run_id in gone for run_id in (self.current_id, *self.overlaid))
+        self.overlaid = [run_id for run_id in self.overlaid if run_id not in gone]
+        if self.current_id in gone:
+            self.current_id = ""
+        return were_shown
 
     @property
     def summaries(self) -> list[Summary]:

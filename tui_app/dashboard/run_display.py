@@ -10,7 +10,7 @@ from textual.screen import Screen
 from textual.timer import Timer
 
 from core.networks import kept_tables
-from core.runs.record import LIVE
+from core.runs.record import LIVE, UNENDED, Record
 from tui_app import notification, terminal, wording
 from tui_app.dashboard import chart_lines
 from tui_app.dashboard.run_book import BUSY_INTERVAL_S, RunBook, ShownRun
@@ -49,6 +49,17 @@ class RunDisplay:
         self._show_all()
         self.show_list()
 
+    def forget_deleted(self) -> None:
+        """Take deleted runs off the panels; the newest one left is shown in place of the current run."""
+        if self._book.current is not None:
+            self._show_chart()
+        elif (newest := self._book.newest_own()) is not None:
+            self.show_run(newest)
+        else:
+            self._screen.query_one(ProgressPanel).clear()
+            self._screen.query_one(ResultPanel).show_run("", Record())
+            self._show_chart()
+
     def toggle_overlay(self, run_id: str) -> None:
         """Overlay a run on the chart, or remove it."""
         if run_id in self._book.overlaid:
@@ -80,10 +91,10 @@ class RunDisplay:
                 self._show_chart()
             if (summary := self._book.summary(news.run_id)) is not None:
                 self._screen.query_one(RunsPanel).show_run(summary)
-        has_ended = was in LIVE and news.state not in LIVE
-        if has_ended:
+        if followed.is_awaited and news.state not in UNENDED:
             self._notify_of_end(followed)
-        return has_ended
+        followed.is_awaited = news.state in LIVE or (followed.is_awaited and news.state == "silent")
+        return was in LIVE and news.state not in LIVE
 
     def _notify_of_end(self, followed: ShownRun) -> None:
         """Have the terminal notify its user of the end of a run that took long."""

@@ -35,6 +35,8 @@ class ScreenOpener:
         self._link = link
         self._complain = complain
         self._accuracies: dict[Measure, float] = {}
+        self._runs_line = ""
+        """Filter line of the table of runs as it was left."""
 
     # Opening screens: raises `Problem` if there is nothing to show
 
@@ -69,6 +71,7 @@ class ScreenOpener:
         from tui_app.dashboard.screens.runs_screen import RunsScreen
 
         def act(chosen: Chosen | None) -> None:
+            self._runs_line = screen.line
             match chosen:
                 case "compare", run_ids:
                     try:
@@ -80,7 +83,8 @@ class ScreenOpener:
                 case "show", run_ids:
                     show(run_ids[0])
 
-        self._dashboard.app.push_screen(RunsScreen(self._book.runs_dir, lambda: self._book.summaries, list_again), act)
+        screen = RunsScreen(self._book.runs_dir, lambda: self._book.summaries, list_again, self._runs_line)
+        self._dashboard.app.push_screen(screen, act)
 
     def _open_comparison_of(self, run_ids: Sequence[str], then: Callable[[list[str] | None], None]) -> None:
         """Offer the configurations of runs for a comparison."""
@@ -97,8 +101,8 @@ class ScreenOpener:
         from tui_app.dashboard.screens.steer_screen import SteerScreen
 
         act = steer if current.state in LIVE else resume
-        begun = current.record.position[0] + (current.state == "done")
-        screen = SteerScreen(current.run.id, current.record.config, begun, resumes=current.state not in LIVE)
+        least = current.record.position[0] + (current.state == "done")
+        screen = SteerScreen(current.run.id, current.record.config, least, resumes=current.state not in LIVE)
         self._dashboard.app.push_screen(screen, lambda asked: None if asked is None else act(asked))
 
     def open_compare(self, config: RunConfig, then: Callable[[list[str] | None], None]) -> None:

@@ -16,7 +16,7 @@ from core.comparing.comparison import Comparison, Part, plan
 from core.messages import InvalidSetting, Message
 from core.runs import directory, sameness
 from core.runs.directory import Run
-from core.runs.events import Progress, RunEnded, encode
+from core.runs.events import Progress, RunEnded, SettingsChanged, encode
 from core.training import settle
 from tests.core.comparing.finished_runs import SETTINGS, config_of, finished, record, write
 from tests.core.runs import run_files
@@ -212,6 +212,23 @@ def test_a_run_that_another_program_went_on_with_before_there_was_room_is_not_st
     assert not made.advance()
     assert [part.state for part in made.parts] == ["done", "done"]
     assert len(launched) == 1
+
+
+@pytest.mark.parametrize("ended", ["done", "diverged"])
+def test_a_run_that_is_steered_meanwhile_does_not_count(ended: Any, tmp_path: Path, launched: list[Worked]) -> None:
+    parts = [Part(model, config_of(model, 0)) for model in ("RN_1", "RN_2")]
+    waiting = directory.create(tmp_path, parts[1].config)
+    run_files.write(waiting, started(waiting.config()), RunEnded(status="stopped"))
+    made = Comparison(tmp_path, parts, at_once=1)
+    assert made.advance()
+    steered = SettingsChanged(epoch=1, step=5, lr=0.01)
+    write(launched[0].run, started(parts[0].config), steered, RunEnded(status=ended))
+    run_files.write(waiting, steered, RunEnded(status=ended))
+    launched[0].code = 0
+    assert made.advance()
+    assert made.parts[0].state == "left_out"
+    assert str(made.parts[0].why) == "run rn1-0002 was changed while it trained"
+    assert [process.run.id for process in launched] == ["rn1-0002", "rn2-0003"]
 
 
 def test_no_more_at_once_than_there_is_room_for(tmp_path: Path, launched: list[Worked]) -> None:

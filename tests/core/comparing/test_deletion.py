@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from core import files
@@ -17,7 +18,8 @@ from core.messages import Problem
 from core.runs import labels, lease, names
 from core.runs.directory import Listing, Run, Summary
 from core.runs.events import RunEnded
-from tests.core.runs.run_files import ELSEWHERE, claim, new_run, write
+from tests.core.runs.run_files import ELSEWHERE, PROGRESS, claim, new_run, write
+from tests.recorded import started
 
 
 def ended_run(folder: Path, **end: Any) -> Run:
@@ -85,6 +87,7 @@ def test_nobody_can_start_a_run_that_is_being_deleted_and_one_that_cannot_be_is_
     problem = deletion.delete(tmp_path, [run])[run.id]
     assert "Permission denied" in str(problem)
     assert (run.state(), run.attempt) == ("done", 1)
+    assert lease.path(run.path).samefile(run.path / "attempt-0001.json")
     monkeypatch.undo()
     (left := tmp_path / ".rn1-0009.0123456789abcdef").mkdir()  # of a deletion that was killed
     assert deletion.delete(tmp_path, [run]) == {}
@@ -138,3 +141,14 @@ def test_a_deleted_run_frees_its_name(tmp_path: Path) -> None:
     assert deletion.delete(tmp_path, [run]) == {}
     assert names.find(tmp_path, "job") is None
     assert Listing(tmp_path).read() == []
+
+
+def test_a_crashed_run_is_as_old_as_its_last_progress(tmp_path: Path) -> None:
+    run = new_run(tmp_path)
+    claim(run, lives=False)
+    write(run, started(run.config()), msgspec.structs.replace(PROGRESS, time=time.time()))
+    os.utime(run.path / "config.json", (1, 1))
+    [crashed] = Listing(tmp_path).read()
+    assert crashed.state == "crashed"
+    assert deletion.prunable([crashed], older_than_s=3600) == []
+    assert deletion.prunable([crashed], older_than_s=0) == [crashed]

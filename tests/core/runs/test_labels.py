@@ -46,6 +46,9 @@ def test_tags_and_notes_are_listed_at_once_and_damage_is_none(tmp_path: Path) ->
         assert listing.read()[0].tags == ()
         with pytest.raises(Problem, match="is not overwritten"):
             labels.tag(run.path, ["new"])
+        with pytest.raises(Problem, match="is not overwritten"):
+            names.rename(tmp_path, run.id, "new")
+        assert names.find(tmp_path, "new") is None
         assert (run.path / "labels.json").read_bytes() == damaged
 
 

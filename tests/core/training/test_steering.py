@@ -6,6 +6,7 @@ import copy
 import math
 import random
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +21,19 @@ from core.data.split_and_permute import prepared
 from core.messages import InvalidSetting, Problem
 from core.networks.build import build_network
 from core.randomness import seed_all
-from core.runs import control, resumption
+from core.runs import control, lease, resumption
 from core.runs.control import Request
 from core.runs.directory import FollowedRun, Run, create
-from core.runs.events import Event, Notice, RunStarted, SettingsChanged, WeightsRestored
+from core.runs.events import Event, Notice, Progress, RunEnded, RunStarted, SettingsChanged, WeightsRestored
 from core.runs.record import Record
 from core.training import loop, meter
 from core.training.optimizer import FusedAdam, set_lr
 from core.worker import carry_out as worker
 from core.worker import inbox
+from core.worker.threads import CoreWatch
+from tests.core.runs.run_files import write
 from tests.core.training.sample_runs import batch_losses, carried_out, configuration, events_of, predictions_of
+from tests.recorded import started
 
 SETTINGS: dict[str, Any] = {"epochs": 3, "width": 0.1, "batch_size": 200}
 STEPS = 20  # batches of an epoch
@@ -105,6 +109,40 @@ def test_a_steered_run_killed_and_resumed_twenty_times_is_the_run_never_killed(t
     assert record_of(run).changes["lr"][1].lr == 0.0005
 
 
+def test_of_a_change_that_is_to_be_repeated_only_what_was_asked_anew_is_forgotten(tmp_path: Path) -> None:
+    """Also once the run was killed again before it got there."""
+    whole = steered(tmp_path, {STEPS: Request(lr=0.02), 25: Request(epochs=2)})
+    run = new(tmp_path)
+    steersman = Steersman(run, {25: Request(lr=0.0005, epochs=2)})
+    steersman.carry_out(killed_at=30)
+    control.ask(run.path, Request(lr=0.02))
+    steersman.carry_out(killed_at=22)
+    steersman.carry_out()
+    assert (batch_losses(run), predictions_of(run)) == (batch_losses(whole), predictions_of(whole))
+    assert [(each.step, each.lr, each.epochs) for each in record_of(run).changes_after(0, 0)] == [
+        (20, 0.02, None),
+        (5, None, 2),
+    ]
+
+
+def test_two_changes_after_one_batch_are_repeated_after_it() -> None:
+    """As in a pause whose checkpoint could not be saved."""
+    record = Record(keep_losses=False)
+    record.apply([SettingsChanged(epoch=1, step=5, epochs=2), SettingsChanged(epoch=1, step=5, lr=0.01)])
+    [both] = record.changes_after(1, 4)
+    assert (both.step, both.lr, both.epochs) == (5, 0.01, 2)
+
+
+def test_a_run_whose_changes_were_taken_back_is_still_steered() -> None:
+    config = RunConfig(seed=1)
+    changes: tuple[dict[str, Any], ...] = ({"lr": config.lr}, {"epochs": config.epochs})
+    for told in changes:
+        record = Record(keep_losses=False)  # of a start and a tail, without the changes between
+        progress = Progress(epoch=2, step=1, loss=1.0, losses=(1.0,), images_per_s=1.0, elapsed_s=1.0, **told)
+        record.apply([started(config), progress])
+        assert record.is_steered
+
+
 def test_a_change_takes_effect_at_the_next_batch_and_every_reader_knows(tmp_path: Path) -> None:
     run = steered(tmp_path, CHANGES)
     told = [event for event in events_of(run) if isinstance(event, SettingsChanged)]
@@ -127,7 +165,7 @@ def test_a_change_takes_effect_at_the_next_batch_and_every_reader_knows(tmp_path
     assert same == [(1, step) for step in range(1, 6)] + [(1, 6)]  # the loss after the last step of the same rate
 
 
-def test_a_pause_changes_nothing_else(tmp_path: Path) -> None:
+def test_a_pause_changes_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is held within an epoch and at an epoch's end; a change in it counts; killed in it, it goes on."""
     whole = steered(tmp_path, {10: Request(lr=0.01)})
     states: list[str] = []
@@ -146,10 +184,13 @@ def test_a_pause_changes_nothing_else(tmp_path: Path) -> None:
                 control.ask(self.run.path, Request(paused=False))
             return False
 
+    watched: list[int] = []
+    monkeypatch.setattr(CoreWatch, "after_batch", lambda _watch: watched.append(1))
     run = new(tmp_path)
     Pausing(run, {10: Request(paused=True), STEPS: Request(paused=True)}).carry_out()
     assert run.state() == "done"
     assert len(states) == 6
+    assert len(watched) == 3 * STEPS  # whoever takes the cores in a pause takes none of its threads
     assert (batch_losses(run), predictions_of(run)) == (batch_losses(whole), predictions_of(whole))
     killed = new(tmp_path)
     Pausing(killed, {15: Request(paused=True)}).carry_out()
@@ -293,3 +334,14 @@ def test_patience_that_is_not_used_up_keeps_the_best_epoch_too(tmp_path: Path) -
     assert not [event for event in events_of(run) if isinstance(event, Notice)]
     with pytest.raises(InvalidSetting, match="--validate"):
         configuration(patience=3)
+
+
+@pytest.mark.parametrize("best", [1, 2])
+def test_more_epochs_are_refused_where_patience_ended_with_the_last_one(best: int, tmp_path: Path) -> None:
+    run = new(tmp_path, epochs=3, validate=True, patience=2)
+    with lease.hold(run.path):
+        progress = Progress(epoch=3, step=63, loss=1.0, losses=(), images_per_s=1.0, elapsed_s=1.0)
+        end = WeightsRestored(epoch=best, loss=0.5), RunEnded(status="done")
+        write(run, started(run.config()), progress, *end)
+    with pytest.raises(Problem, match="patience ended") if best == 1 else nullcontext():
+        resumption.check_resumable(run, Request(epochs=9))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file, save_file
 
 from core.config import RunConfig
 from core.data.conditions import Condition
@@ -144,3 +145,12 @@ def test_damaged_predictions_are_named(damage: object, trained: list[Run]) -> No
             RunInspector().browse(Browse(str(trained[0].path)))
     finally:
         path.write_bytes(content)
+
+
+def test_a_run_that_was_trained_on_answers_with_its_new_weights(trained: list[Run], tmp_path: Path) -> None:
+    run = Run(Path(shutil.copytree(trained[0].path, tmp_path / trained[0].id)))
+    inspector, question = RunInspector(), Recognise((str(run.path),), bytes(range(256)) * 3 + bytes(16))
+    before = inspector.recognise(question).probabilities
+    weights = load_file(run.result_paths("weights", ".safetensors")[0])
+    save_file({name: -values for name, values in weights.items()}, run.path / "weights-0009.safetensors")
+    assert inspector.recognise(question).probabilities != before

@@ -86,7 +86,8 @@ class CompareScreen(AskingScreen[list[str]]):
         yield Header()
         with Horizontal(classes="field", id="field-models"):
             yield Label(_("Networks"))
-            yield Input(configurations.line(self._offered), id="models", compact=True, select_on_focus=False)
+            line = printable(configurations.line(self._offered))
+            yield Input(line, id="models", compact=True, select_on_focus=False)
         with Horizontal(classes="field", id="field-seeds"):
             yield Label(_("Seeds"))
             yield Input(str(_SEEDS), id="seeds", compact=True)
@@ -107,7 +108,7 @@ class CompareScreen(AskingScreen[list[str]]):
         if found is not None:
             plan, self._made = found
             self._settings = plan.settings
-            self.query_one("#models", Input).value = configurations.line(plan.configurations)
+            self.query_one("#models", Input).value = printable(configurations.line(plan.configurations))
             self.query_one("#seeds", Input).value = str(plan.seeds)
             self.query_one("#compare-settings", Static).update(Content(self._summary(plan.settings)))
             self._watch(self._made)

@@ -311,7 +311,8 @@ class Dashboard(PanelScreen):
     @on(Listed)
     def _take_listing(self, message: Listed) -> None:
         is_first = not self._book.is_listed
-        self._book.take_listing(message.summaries, message.began_s)
+        if self._book.take_listing(message.summaries, message.began_s):
+            self._display.forget_deleted()
         live = [summary.id for summary in message.summaries if summary.state in LIVE]
         for summary in message.summaries:
             if summary.state in LIVE or summary.id in self._book.followed:

@@ -22,7 +22,7 @@ from tui_app.dashboard.keys import runs_keys
 from tui_app.dashboard.screens.dialogs import ChoiceDialog, SureDialog, TextDialog
 from tui_app.dashboard.screens.side_screen import SideScreen
 from tui_app.dashboard.widgets.runs_table import Heading, RunsTable
-from tui_app.i18n import _, ngettext, number, say
+from tui_app.i18n import _, ngettext, number, printable, say
 from tui_app.run_selection import EVERYTHING, Selection
 
 _REFRESH_S = 2.0
@@ -40,8 +40,11 @@ class RunsScreen(SideScreen[Chosen | None]):
 
     AUTO_FOCUS = "RunsTable"
 
-    def __init__(self, runs_dir: Path, summaries: Callable[[], list[Summary]], list_again: Callable[[], None]) -> None:
+    def __init__(
+        self, runs_dir: Path, summaries: Callable[[], list[Summary]], list_again: Callable[[], None], line: str
+    ) -> None:
         super().__init__(runs_keys())
+        self._first_line = line
         self._runs_dir = runs_dir
         self._summaries = summaries
         self._list_again = list_again
@@ -52,7 +55,10 @@ class RunsScreen(SideScreen[Chosen | None]):
     def compose(self) -> ComposeResult:
         yield Header()
         yield Input(
-            placeholder=_("state=done model=RN_2 tag=… since=3d sort=-accuracy limit=20"), id="filter", compact=True
+            self._first_line,
+            placeholder=_("state=done model=RN_2 tag=… since=3d sort=-accuracy limit=20"),
+            id="filter",
+            compact=True,
         )
         yield RunsTable()
         yield Static(id="runs-line")
@@ -67,7 +73,7 @@ class RunsScreen(SideScreen[Chosen | None]):
     @on(Input.Changed, "#filter")
     def _filter(self) -> None:
         try:
-            self._selection, self._problem = run_selection.from_line(self._line), ""
+            self._selection, self._problem = run_selection.from_line(self.line), ""
         except InvalidSetting as invalid:
             self._problem = say(invalid)
         self._refresh()
@@ -88,7 +94,7 @@ class RunsScreen(SideScreen[Chosen | None]):
     def _say(self, shown: int, count: int) -> None:
         text = ngettext("{shown} of {count} run", "{shown} of {count} runs", count)
         text = text.format(shown=number(shown), count=number(count))
-        if self._table.max_scroll_x:
+        if shown and self._table.max_scroll_x:
             text += " · " + _("more columns: arrows, Home, End")
         if marked := len(self._table.marked):
             text += " · " + ngettext("{count} selected", "{count} selected", marked).format(count=number(marked))
@@ -99,11 +105,12 @@ class RunsScreen(SideScreen[Chosen | None]):
         return self.query_one(RunsTable)
 
     @property
-    def _line(self) -> str:
+    def line(self) -> str:
+        """Filter line as it was typed."""
         return self.query_one("#filter", Input).value
 
     def _write(self, word: str, value: str | None) -> None:
-        self.query_one("#filter", Input).value = run_selection.with_word(self._line, word, value)
+        self.query_one("#filter", Input).value = run_selection.with_word(self.line, word, value)
 
     # Keys
 
@@ -199,7 +206,7 @@ class RunsScreen(SideScreen[Chosen | None]):
     def _known(self, field: Literal["name", "note"]) -> str:
         """Return the name or the note of the run under the cursor."""
         run_id = self._table.run_under_cursor
-        return next((str(getattr(each, field)) for each in self._summaries() if each.id == run_id), "")
+        return next((printable(getattr(each, field)) for each in self._summaries() if each.id == run_id), "")
 
     def _ask(
         self, question: str, text: str, act: Callable[[Iterable[str], str], None], run_ids: Sequence[str] = ()
@@ -216,7 +223,11 @@ class RunsScreen(SideScreen[Chosen | None]):
     @work
     async def action_delete(self) -> None:
         """Delete the chosen runs, once the user has agreed to how many and how large they are."""
-        runs = [Run(self._runs_dir / run_id) for run_id in self._chosen()]
+        chosen = [Run(self._runs_dir / run_id) for run_id in self._chosen()]
+        whys = {run.id: deletion.why_it_stays(run, run.state()) for run in chosen}
+        for why in filter(None, whys.values()):
+            self._complain(why)
+        runs = [run for run in chosen if whys[run.id] is None]
         if not runs:
             return
         total = await asyncio.to_thread(lambda: sum(map(deletion.size_of, runs)))
@@ -248,7 +259,7 @@ def _laid_out(selection: Selection, summaries: list[Summary]) -> tuple[list[Head
     arrow = "▼" if selection.sort.startswith("-") else "▲"
     sorted_by = selection.sort.removeprefix("-")
     headings = [
-        Heading(column.word, column.heading + (arrow if column.word == sorted_by else ""), column.is_number)
+        Heading(column.word, column.heading, column.is_number, arrow if column.word == sorted_by else "")
         for column in columns
     ]
     return headings, [tuple(column.text(run) for column in columns) for run in runs]

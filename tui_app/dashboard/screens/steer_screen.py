@@ -6,6 +6,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
+from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label
 
@@ -19,15 +20,15 @@ _FIELDS = ("lr", "epochs")
 
 
 class SteerScreen(ModalScreen[Request | None]):
-    """A dialog dismissed with what is to change, or None. `done` is the number of epochs that cannot be taken back."""
+    """A dialog dismissed with what is to change, or None. `least` is the least number of epochs to ask for."""
 
     BINDINGS = [Binding("escape", "dismiss(None)", show=False)]  # noqa: RUF012
 
-    def __init__(self, run_id: str, config: RunConfig, done: int, *, resumes: bool) -> None:
+    def __init__(self, run_id: str, config: RunConfig, least: int, *, resumes: bool) -> None:
         super().__init__()
         self._run_id = run_id
         self._config = config
-        self._done = done
+        self._least = least
         self._resumes = resumes
 
     def compose(self) -> ComposeResult:
@@ -54,13 +55,18 @@ class SteerScreen(ModalScreen[Request | None]):
         try:
             request = self._request()
         except InvalidSetting as invalid:
-            self.query_one("#steer-error", Label).update(say(invalid))
+            self.query_one("#steer-error", Label).update(Content(say(invalid)))
             return
         self.dismiss(request if request != NOTHING or self._resumes else None)
 
     def _request(self) -> Request:
         """Return what was typed that is not as it was. Raises `InvalidSetting`."""
-        typed = {field: setting_from_text(field, self.query_one(f"#steer-{field}", Input).value) for field in _FIELDS}
-        if typed["epochs"] < self._done:
-            raise InvalidSetting("epochs", "{count} epochs have begun already: ask for more", count=self._done)
-        return Request(**{field: value for field, value in typed.items() if value != getattr(self._config, field)})
+        typed = {field: self.query_one(f"#steer-{field}", Input).value.strip() for field in _FIELDS}
+        changed = {  # what is shown may have fewer digits than the setting
+            field: setting_from_text(field, text)
+            for field, text in typed.items()
+            if text != written(getattr(self._config, field))
+        }
+        if changed.get("epochs", self._config.epochs) < self._least:
+            raise InvalidSetting("epochs", "ask for at least {count} epochs", count=self._least)
+        return Request(**changed)

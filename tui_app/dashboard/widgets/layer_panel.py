@@ -81,7 +81,8 @@ class LayerPanel(VerticalScroll):
             self.post_message(self.TableWanted(self._wanted))
 
     def _show_table(self, architecture: Architecture, table: LayerTable) -> None:
-        self.border_title = _("Layers of {model}").format(model=wording.network_name(architecture, folder=False))
+        title = _("Layers of {model}").format(model=wording.network_name(architecture, folder=False))
+        self.border_title = Content(title)  # no markup: a file's name may have brackets
         self.border_subtitle = _("{count} parameters").format(count=number(table.total))
         self.remove_class("has-problem")
         self.query_one("#layer-table", Static).update(tables.layers(table))

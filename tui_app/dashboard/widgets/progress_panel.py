@@ -27,21 +27,35 @@ class _Bar(Widget):
         return Content.assemble(("━" * done, colour), ("━" * (self.size.width - done), "$foreground 15%"))
 
 
+def _no_run() -> str:
+    return _("No run yet: choose a network and press Train.")
+
+
 class ProgressPanel(Horizontal):
     """A panel whose lines have their places before there is anything to show."""
 
     def compose(self) -> ComposeResult:
         self.border_title = _("Progress")
         with Vertical(id="progress-numbers"):
-            yield Static(_("No run yet: choose a network and press Train."), id="progress-state")
+            yield Static(_no_run(), id="progress-state")
             yield _Bar(id="progress-bar")
             yield Static(id="progress-speed")
             yield Static(id="progress-notice")
         yield LineLog(id="lines")
 
     def on_mount(self) -> None:
-        self._run_id = self._notice = ""
+        self._run_id = self._notice = self._settings = ""
         self._lines_are_of: object = None
+
+    def clear(self) -> None:
+        """Show that there is no run."""
+        self.on_mount()
+        self.border_title, self.border_subtitle = _("Progress"), ""
+        self.query_one("#progress-state", Static).update(_no_run())
+        self.query_one(_Bar).share = 0.0
+        for part in ("#progress-speed", "#progress-notice"):
+            self.query_one(part, Static).update("")
+        self.query_one(LineLog).show([], 0)
 
     def show_run(self, run_id: str, record: Record, state: State) -> None:
         """Show a run; called at each of its news, and when the current run changes."""
@@ -49,8 +63,9 @@ class ProgressPanel(Horizontal):
             self._run_id = run_id
             self.border_title = _("Progress of {run}").format(run=run_id)
         settings = _settings(record)
-        if settings != self.border_subtitle:
-            self.border_subtitle = settings
+        if settings != self._settings:
+            self._settings = settings
+            self.border_subtitle = Content(settings)  # no markup: a file's name may have brackets
         self._show_numbers(record, state)
         self._show_lines(record)
 
@@ -86,7 +101,8 @@ class ProgressPanel(Horizontal):
 
     def _show_lines(self, record: Record) -> None:
         last = [events[-1] if events else None for events in (record.epochs, record.validations)]
-        lines_are_of = self._run_id, record.started, last, record.evaluated, record.is_steered and record.config
+        result = record.restored, record.evaluated
+        lines_are_of = self._run_id, record.started, last, result, record.is_steered and record.config
         if lines_are_of != self._lines_are_of:
             self._lines_are_of = lines_are_of
             self.query_one(LineLog).show(_lines(record), _planned_lines(record))
@@ -98,8 +114,9 @@ def _lines(record: Record) -> list[str]:
         return []
     lines = {(event.epoch, 0): wording.epoch_line(event, record.config) for event in record.epochs}
     lines |= {(event.epoch, 1): _validation_line(event) for event in record.validations}
+    kept = [f"  {wording.kept_epoch(record.restored)}"] if record.restored is not None else []
     result = [wording.result_line(record.evaluated)] if record.evaluated is not None else []
-    return [lines[place] for place in sorted(lines)] + result
+    return [lines[place] for place in sorted(lines)] + kept + result
 
 
 def _planned_lines(record: Record) -> int:
@@ -107,7 +124,7 @@ def _planned_lines(record: Record) -> int:
     if record.started is None:
         return 0
     config = record.config
-    return min(config.epochs, MAX_LINES) * (2 if config.validate else 1) + 1
+    return min(config.epochs, MAX_LINES) * (2 if config.validate else 1) + bool(config.patience) + 1
 
 
 def _validation_line(event: Validated) -> str:

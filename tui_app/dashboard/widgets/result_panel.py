@@ -17,6 +17,7 @@ from core.catalogue import NUM_CLASSES
 from core.comparing.intervals import wilson_interval
 from core.runs.events import Evaluated
 from core.runs.record import Record
+from tui_app import wording
 from tui_app.dashboard.keys import ARROWS
 from tui_app.i18n import _, ngettext, number, percent, printable
 
@@ -39,7 +40,7 @@ class ResultPanel(Vertical):
 
     def show_run(self, run_id: str, record: Record) -> None:
         """Show a run's result; called at each of its news, most of which change nothing here."""
-        shown = run_id, record.started, record.evaluated
+        shown = run_id, record.started, record.evaluated, record.restored
         if shown == self._shown:
             return
         self._shown = shown
@@ -47,7 +48,8 @@ class ResultPanel(Vertical):
         self.border_title = title + (" · " + _("SAMPLE") if record.is_sample else "")
         sample = [_("5,000 images, not all of MNIST")] if record.is_sample else []
         permuted = [_("pixels permuted")] if record.started and record.started.config.permute else []
-        self.border_subtitle = " · ".join(sample + permuted)
+        best = [wording.kept_epoch(record.restored)] if record.restored else []
+        self.border_subtitle = " · ".join(sample + permuted + best)
         result = record.evaluated
         if result is None or result.total <= 0:
             self.query_one("#accuracy", Digits).update("–")

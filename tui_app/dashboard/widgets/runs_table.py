@@ -22,6 +22,8 @@ class Heading:
     word: str
     text: str
     is_number: bool
+    arrow: str = ""
+    """Sign of the order in which the rows are sorted by this column; empty if they are not."""
 
 
 class RunsTable(DataTable[Text]):
@@ -59,7 +61,7 @@ class RunsTable(DataTable[Text]):
         """Show these lines; the first cell of each is the run's id."""
         widths = [
             min(_WIDEST, max(map(cell_len, cells)))
-            for cells in zip(*([heading.text for heading in headings], *lines), strict=True)
+            for cells in zip(*([heading.text + heading.arrow for heading in headings], *lines), strict=True)
         ]
         known = set(ids := [line[0] for line in lines])
         self.marked = {run_id: None for run_id in self.marked if run_id in known}
@@ -86,15 +88,18 @@ class RunsTable(DataTable[Text]):
     def _fill(self, headings: list[Heading], widths: list[int], before: list[tuple[str, ...]]) -> None:
         row, word = self.cursor_row, self.word_under_cursor
         is_other = (headings, widths) != (self._headings, self._widths)
-        is_sorted_anew = [heading.text for heading in headings] != [heading.text for heading in self._headings]
+        is_sorted_anew = _order(headings) != _order(self._headings)
         under_cursor = before[row][0] if 0 <= row < len(before) and not is_sorted_anew else None
         row = 0 if is_sorted_anew else row
         self.clear(columns=is_other)
         self._headings, self._widths = headings, widths
         if is_other:
             self.add_column("", width=2)
-            for heading, width in zip(headings, widths, strict=True):
-                self.add_column(_aligned(heading.text, heading), width=width + 1)
+            for number, (heading, width) in enumerate(zip(headings, widths, strict=True)):
+                # The ids stay when the others are scrolled: a blank keeps these apart from them.
+                self.add_column(
+                    _aligned(heading.text + heading.arrow, heading), width=width + (2 if number == 0 else 1)
+                )
         for line in self._lines:
             self.add_row(self._mark(line[0]), *(self._cell(column, cell) for column, cell in enumerate(line)))
         ids, words = self.ids, [heading.word for heading in headings]
@@ -111,6 +116,11 @@ class RunsTable(DataTable[Text]):
         if cell_len(text) > _WIDEST:
             text = text[: _WIDEST - 1] + "…"
         return _aligned(text, self._headings[column])
+
+
+def _order(headings: Sequence[Heading]) -> list[str]:
+    """Return the columns that the rows are sorted by, with the direction."""
+    return [f"{heading.word}{heading.arrow}" for heading in headings if heading.arrow]
 
 
 def _aligned(text: str, heading: Heading) -> Text:
