@@ -13,8 +13,6 @@ from pathlib import Path, PurePosixPath
 
 import msgspec
 
-from core.messages import N_, Message
-
 
 class DeviceInfo(msgspec.Struct, frozen=True):
     """A device that can train. Memory is in bytes and use from 0 to 1; None if the device does not report them."""
@@ -48,14 +46,6 @@ def usable_cores() -> int:
     quota = cpu_quota()
     cores = cores_by_affinity()
     return cores if quota is None else max(1, min(cores, int(quota)))
-
-
-def too_many_threads(threads: int) -> Message | None:
-    """Return a warning if so many threads would only wait for each other here."""
-    cores = usable_cores()
-    if threads <= cores:
-        return None
-    return Message(N_("{threads} threads on {cores} cores slow a run down"), {"threads": threads, "cores": cores})
 
 
 def cores_by_affinity() -> int:

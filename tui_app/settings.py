@@ -10,7 +10,8 @@ import msgspec
 
 from core.catalogue import NETWORKS
 from core.config import DATASET_CHOICES, PRECISIONS, RunConfig
-from tui_app.i18n import _, short
+from core.machine import usable_cores
+from tui_app.i18n import _, number, short
 
 Kind = Literal["network", "typed", "chosen", "flag"]
 """Way to enter a setting: typed, chosen from a list, or ticked; `network` has rows of its own in the form."""
@@ -139,6 +140,14 @@ def option(field: str) -> str:
 def written(value: object) -> str:
     """Format a value as a person types it in the current language."""
     return short(value) if isinstance(value, float) else str(value)
+
+
+def threads_warning(threads: int) -> str:
+    """Return a warning if so many threads would only wait for each other on this machine; empty if not."""
+    cores = usable_cores()
+    if threads <= cores:
+        return ""
+    return _("{threads} threads on {cores} cores slow a run down").format(threads=number(threads), cores=number(cores))
 
 
 def changed_settings(config: RunConfig, without: Iterable[str]) -> list[tuple[str, str]]:

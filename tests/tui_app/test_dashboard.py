@@ -100,8 +100,8 @@ async def test_panels_are_tabs_in_a_small_terminal(language: str, finished: Path
             seen.append(shown(app))
             await pilot.press("f2")
             await pilot.pause()
-        assert i18n._("Epochs") in shown(app)
-        form, layers, chart, progress, result, listed = seen
+        assert re.search("[\u2801-\u28ff]", shown(app))  # all the way round
+        chart, progress, layers, result, form, listed = seen
         assert i18n._("Epochs") in form
         assert f"3136×128 + 128 = {i18n.number(401_536)}" in layers
         assert "64·7·7 = 3136" in layers
@@ -160,6 +160,10 @@ async def test_settings_fill_the_form(tmp_path: Path) -> None:
     }
     async with dashboard(tmp_path, **settings) as (app, pilot):
         await until(pilot, lambda: "421,642" in shown(app))
+        assert "More --batch-size 128" in shown(app)
+        app.screen.query_one("#more CollapsibleTitle").focus()
+        await pilot.press("enter")
+        await until(pilot, lambda: "Permuted pixels" in shown(app))
         text = shown(app)
         for part in ("128", "0.01", "bf16", "sample"):
             assert part in text

@@ -45,8 +45,9 @@ Open = Callable[[MnistTui, Pilot[int]], Awaitable[Opened]]
 
 
 async def open_dashboard(app: MnistTui, pilot: Pilot[int]) -> Opened:
-    if app.size == NARROW:
-        await pilot.press("f2")  # from the list of runs to the form
+    while "Epochs" not in shown(app):  # behind tabs: to the form
+        await pilot.press("f2")
+        await pilot.pause()
     return lambda: "Epochs" in shown(app) and accuracy_on_show(app) != "–"
 
 

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from core import machine
 from core.config import RunConfig
 from core.messages import N_, Message, Problem, reason
 from core.runs import control, directory
@@ -20,6 +19,7 @@ from core.worker.detach import StopSignals, redirect_output
 from tui_app import i18n, notification, terminal, wording
 from tui_app.console.printer import Printer
 from tui_app.i18n import _
+from tui_app.settings import threads_warning
 
 EXIT_CODES = {"done": 0, "failed": 1, "diverged": 3, "silent": os.EX_TEMPFAIL, "stopped": 130}
 """Exit code of one who watches a run, for the state in which it ended; any other is a failure."""
@@ -95,8 +95,8 @@ def carry_out(run: Run, signals: StopSignals, at_end: AtEnd, asked: Request = NO
     printer = Printer(run.id, terminal.output(), err, json=json)
     logged = _size(run.log_path)
 
-    if (doubt := machine.too_many_threads(run.config().threads)) is not None:
-        printer.note(i18n.say(doubt))
+    if warning := threads_warning(run.config().threads):
+        printer.note(warning)
 
     def begin() -> None:
         if asked != NOTHING:  # not before: a process that still lives would do it

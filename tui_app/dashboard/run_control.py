@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import time
+from typing import Protocol
+
+import msgspec
+
 from core.config import RunConfig
 from core.runs import control, directory, lease, resumption
 from core.runs.control import NOTHING, Request
 from core.runs.directory import Run
 from core.runs.record import LIVE, RESUMABLE, State
+from core.worker.protocol import Try
 from tui_app.dashboard.run_book import RunBook
-from tui_app.dashboard.worker_link import WorkerLink
+from tui_app.dashboard.worker_link import StandbyWorker, WorkerLink
+from tui_app.i18n import _, ngettext
+from tui_app.wording import network_name
+
+_SLIP_S = 3.0
+"""Seconds within which a run that is started a second time is taken for a slip."""
 
 APPLIES_TO: dict[str, frozenset[State]] = {
     "stop": LIVE,
@@ -19,16 +30,59 @@ APPLIES_TO: dict[str, frozenset[State]] = {
 """States in which a run can be controlled so."""
 
 
+class Tell(Protocol):
+    """A way to tell the user something."""
+
+    def __call__(self, message: str, *, markup: bool = True) -> None: ...
+
+
 class RunControl:
     """Control over the runs of a book, which it hands over to workers. Failures raise `Problem`."""
 
-    def __init__(self, book: RunBook, link: WorkerLink) -> None:
+    def __init__(self, book: RunBook, link: WorkerLink, tell: Tell) -> None:
         self._book = book
         self._link = link
+        self._tell = tell
+        self._started: tuple[str, RunConfig, float] | None = None
+        """Run that was started last, with its settings and the time by the monotonic clock."""
+        self.on_trial: tuple[StandbyWorker, RunConfig] | None = None
+        """Worker that is trying out a network, and the settings that it tries."""
 
-    def start(self, config: RunConfig) -> str:
-        """Create a run, hand it over for training, and return its id."""
-        return self._hand_over(directory.create(self._book.runs_dir, config))
+    def train(self, config: RunConfig) -> str | None:
+        """Start a run and return its id; None if its network has to be tried first, or another run is meant."""
+        if config.architecture.is_built_in and not config.batch_norm:
+            return self.start(config)
+        worker = self._link.start()
+        if self.on_trial is None or self.on_trial[0] is not worker:
+            self._link.ask(Try(config))
+            self.on_trial = worker, config
+        network = network_name(self.on_trial[1])
+        self._tell(_("{network} is on trial: one step…").format(network=network), markup=False)
+        return None
+
+    def start(self, config: RunConfig) -> str | None:
+        """Create a run, hand it over for training, and return its id; None if that was asked for by a slip."""
+        self.on_trial = None
+        others = self._book.live()
+        if (slip := self._slip(config)) is not None:
+            text = _("{run} has just been started with these settings. Press again to start another.")
+            self._tell(text.format(run=slip))
+            return None
+        run_id = self._hand_over(directory.create(self._book.runs_dir, config))
+        self._started = run_id, config, time.monotonic()
+        if others:
+            text = ngettext("{run} starts; {others} continues.", "{run} starts; {others} continue.", len(others))
+            self._tell(text.format(run=run_id, others=", ".join(others)))
+        return run_id
+
+    def _slip(self, config: RunConfig) -> str | None:
+        """Return the run of these settings that was started so shortly ago that a key was probably pressed twice."""
+        if self._started is None:
+            return None
+        run_id, before, started_s = self._started
+        self._started = None  # a third time, it is meant
+        is_same = msgspec.structs.replace(config, seed=before.seed) == before
+        return run_id if is_same and time.monotonic() - started_s < _SLIP_S else None
 
     def resume(self, run_id: str, asked: Request = NOTHING) -> str:
         """Hand a run over for training from its checkpoint, with what is `asked` to change, and return its id."""
@@ -46,6 +100,15 @@ class RunControl:
     def stop(self, run_id: str) -> None:
         """Ask a run to stop."""
         directory.find(self._book.runs_dir, run_id).request_stop()
+
+    def stop_and_tell(self, run_id: str) -> None:
+        """Ask a run to stop, and say which others do not."""
+        self.stop(run_id)
+        text = _("{run} will stop at its next batch.").format(run=run_id)
+        if others := [each for each in self._book.live() if each != run_id]:
+            going_on = ngettext("{others} continues.", "{others} continue.", len(others))
+            text += " " + going_on.format(others=", ".join(others))
+        self._tell(text)
 
     def _hand_over(self, run: Run) -> str:
         worker_before = lease.read(run.path)

@@ -138,7 +138,7 @@ class RunDisplay:
     def _show_start(self) -> None:
         """Show that a run is starting, for as long as nothing else is to be seen of it."""
         current = self._book.current
-        if current is None or current.state != "starting":
+        if current is None or current.state not in ("starting", "running") or current.record.progress is not None:
             if self._turning is not None:
                 self._turning.stop()
                 self._turning = None
@@ -148,9 +148,12 @@ class RunDisplay:
             self._turning = self._screen.set_interval(_TURN_S, self._show_start)
         self._turns += 1
         signs = _TURNING if terminal.has_utf8() else "|/-\\"
-        text = f"{signs[self._turns % len(signs)]} " + _("{run} is starting…").format(run=current.run.id)
+        is_starting = current.state == "starting"
+        text = _("{run} is starting…") if is_starting else _("{run}: no batch is done yet…")
+        text = f"{signs[self._turns % len(signs)]} " + text.format(run=current.run.id)
         self._screen.query_one(ChartPanel).waits_for(text)
-        self._screen.query_one(ProgressPanel).show_start(text)
+        if is_starting:
+            self._screen.query_one(ProgressPanel).show_start(text)
 
     def _show_chart(self) -> None:
         current = self._book.current

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import msgspec
 from textual import on
 from textual.app import ComposeResult
 from textual.events import Resize, ScreenResume
 from textual.widgets import Collapsible, Footer, Header, Static
 from textual.worker import Worker, WorkerState
 
-from core.config import RunConfig
 from core.messages import Problem
 from core.runs.control import NOTHING, Request
 from core.runs.record import LIVE
@@ -32,16 +29,11 @@ from tui_app.dashboard.widgets.progress_panel import ProgressPanel
 from tui_app.dashboard.widgets.result_panel import ConfusionMatrix, ResultPanel
 from tui_app.dashboard.widgets.run_form import RunForm
 from tui_app.dashboard.widgets.runs_panel import RunsPanel
-from tui_app.dashboard.worker_link import Launch, StandbyWorker, WorkerLink
+from tui_app.dashboard.worker_link import Launch, WorkerLink
 from tui_app.i18n import _, ngettext, printable, say
-from tui_app.wording import network_name
 
 if TYPE_CHECKING:
     from core.comparing.stored import StoredComparison
-
-
-_SLIP_S = 3.0
-"""Seconds within which a run that is started a second time is taken for a slip."""
 
 
 class Dashboard(PanelScreen):
@@ -70,17 +62,13 @@ class Dashboard(PanelScreen):
         self._book = RunBook(runs_dir)
         self._link = WorkerLink(launch, self)
         self._opener = ScreenOpener(self, self._book, self._link, self._complain)
-        self._control = RunControl(self._book, self._link)
+        self._control = RunControl(self._book, self._link, self.notify)
         self._follower = RunFollower(self._book, self)
         self._display = RunDisplay(self, self._book, self._follower, notifies=notifies)
         self._settings = settings
         self._open_first = run_id
         self._resume_first = resume
         self._disk_was_full = False
-        self._started: tuple[str, RunConfig, float] | None = None
-        """Run that was started last, with its settings and the time by the monotonic clock."""
-        self._on_trial: tuple[StandbyWorker, RunConfig] | None = None
-        """Worker that is trying out a network, and the settings that it tries."""
 
     def compose(self) -> ComposeResult:
         yield Header()
@@ -131,10 +119,9 @@ class Dashboard(PanelScreen):
                 self.query_one(RunForm).show_devices(devices)
                 self.query_one(LayerPanel).ask_again()
             case Tried(request=Try(config=config)):
-                self._on_trial = None
-                self._trying(partial(self._start, config))
+                self._trying(lambda: self._begin(self._control.start(config)))
             case Refused(request=Try()):
-                self._on_trial = None
+                self._control.on_trial = None
                 self._complain(Problem.of(answer.message, answer.advice), seconds=30)
             case Described(request=request, table=table):
                 self.query_one(LayerPanel).take(request.architecture, table)
@@ -161,42 +148,12 @@ class Dashboard(PanelScreen):
 
     @on(RunForm.Submitted)
     def _train(self, message: RunForm.Submitted) -> None:
-        config = message.config
-        is_sure = config.architecture.is_built_in and not config.batch_norm
-        self._trying(partial(self._start if is_sure else self._try_out, config))
+        self._trying(lambda: self._begin(self._control.train(message.config)))
 
-    def _try_out(self, config: RunConfig) -> None:
-        """Ask for a trial, unless one is in progress; the run is started once it has passed. Raises `Problem`."""
-        worker = self._link.start()
-        if self._on_trial is None or self._on_trial[0] is not worker:
-            self._link.ask(Try(config))
-            self._on_trial = worker, config
-        network = network_name(self._on_trial[1])
-        self.notify(_("{network} is on trial: one step…").format(network=network), markup=False)
-
-    def _start(self, config: RunConfig) -> None:
-        others = self.live_runs()
-        if self._is_slip(config):
-            text = _("{run} has just been started with these settings. Press again to start another.")
-            self.notify(text.format(run=self._book.current_id))
+    def _begin(self, run_id: str | None) -> None:
+        """Show a run that was started, if one was."""
+        if run_id is None:
             return
-        run_id = self._control.start(config)
-        self._started = run_id, config, time.monotonic()
-        if others:
-            text = ngettext("{run} starts; {others} continues.", "{run} starts; {others} continue.", len(others))
-            self.notify(text.format(run=run_id, others=", ".join(others)))
-        self._begin(run_id)
-
-    def _is_slip(self, config: RunConfig) -> bool:
-        """Tell if a run of these settings was started so shortly ago that the key was probably pressed twice."""
-        if self._started is None:
-            return False
-        _run_id, before, started_s = self._started
-        self._started = None  # a third time, it is meant
-        is_same = msgspec.structs.replace(config, seed=before.seed) == before
-        return is_same and time.monotonic() - started_s < _SLIP_S
-
-    def _begin(self, run_id: str) -> None:
         self._display.show_run(run_id)
         self._follower.list_runs()
         if self.panel_in_front in ("form", "runs-panel"):  # behind tabs, the new run is seen on another panel
@@ -229,13 +186,7 @@ class Dashboard(PanelScreen):
 
     @on(RunForm.StopPressed)
     def action_stop(self) -> None:
-        current = self._book.current_id
-        self.stop_runs([current])
-        text = _("{run} will stop at its next batch.").format(run=current)
-        if others := [run_id for run_id in self.live_runs() if run_id != current]:
-            going_on = ngettext("{others} continues.", "{others} continue.", len(others))
-            text += " " + going_on.format(others=", ".join(others))
-        self.notify(text)
+        self._trying(lambda: self._control.stop_and_tell(self._book.current_id))
 
     def action_take_settings(self) -> None:
         current = self._book.current
@@ -342,7 +293,7 @@ class Dashboard(PanelScreen):
         if run_id is None:
             return
         self._display.show_run(run_id)
-        if not self._settings:  # behind tabs, who has come to look sees the run first
+        if self._open_first is not None or not self._settings:  # behind tabs, who has come to look sees the run first
             self.turn_to("chart")
         if self._resume_first is not None:
             self.action_resume(self._resume_first)

@@ -9,7 +9,7 @@ from textual.widgets import Checkbox, RadioButton, RadioSet
 from tui_app import terminal
 
 
-class Choice(RadioButton):
+class RadioChoice(RadioButton):
     """A radio button: ● if it is on, ○ if not."""
 
     BUTTON_LEFT = BUTTON_RIGHT = ""

@@ -18,13 +18,12 @@ from textual.widgets import Button, Checkbox, Collapsible, Input, Label, RadioSe
 
 from core.catalogue import NETWORKS
 from core.config import Architecture, RunConfig, setting_from_text
-from core.machine import DeviceInfo, cpu_name, too_many_threads
+from core.machine import DeviceInfo, cpu_name
 from core.messages import InvalidSetting
-from core.messages import Message as Doubt
 from tui_app import wording
-from tui_app.dashboard.widgets.choices import Choice, ChoiceSet, Tick
+from tui_app.dashboard.widgets.choices import ChoiceSet, RadioChoice, Tick
 from tui_app.i18n import _, say
-from tui_app.settings import Setting, all_settings, changed_settings, default_of, written
+from tui_app.settings import Setting, all_settings, changed_settings, default_of, threads_warning, written
 
 _OF_THE_NETWORK = tuple(name for name in Architecture.__struct_fields__ if name != "model")
 """Settings beside `model` that the network is built from."""
@@ -121,9 +120,9 @@ class RunForm(Vertical):
     def _network_choice(self, model: str) -> ComposeResult:
         with ChoiceSet(id="network", compact=True):
             for name in NETWORKS:
-                yield Choice(name, value=model == name)
+                yield RadioChoice(name, value=model == name)
             is_own = model not in NETWORKS
-            yield Choice(_("custom"), value=is_own, tooltip=_("A network from your own Python file"))
+            yield RadioChoice(_("custom"), value=is_own, tooltip=_("A network from your own Python file"))
         own = model if is_own else ""
         yield _field("model", "", Input(own, placeholder=_("my_net.py:Net"), id="model", compact=True))
 
@@ -239,13 +238,11 @@ class RunForm(Vertical):
     def take(self, config: RunConfig) -> None:
         """Fill the form with a run's settings; the seed stays, as the next run is another one."""
         own = config.model not in NETWORKS
-        choices = self.query_one("#network", RadioSet).query(Choice)
+        choices = self.query_one("#network", RadioSet).query(RadioChoice)
         choices[len(NETWORKS) if own else list(NETWORKS).index(config.model)].value = True
         self.query_one("#model", Input).value = config.model if own else ""
-        for setting in self._table.values():
+        for setting in (each for each in self._table.values() if each.field not in ("model", "seed", "exact")):
             name, value = setting.field, getattr(config, setting.field)
-            if name in ("model", "seed", "exact"):
-                continue
             match self.query_one(f"#{name}"):
                 case Checkbox() as box:
                     box.value = value
@@ -302,17 +299,16 @@ class RunForm(Vertical):
             self._known_values = values
             self.post_message(self.Touched())
         problem: InvalidSetting | None = None
-        doubt: Doubt | None = None
+        warning = ""
         try:
             config = self.config()
-            doubt = too_many_threads(config.threads)
+            warning = threads_warning(config.threads)
             self.query_one("#more", Collapsible).title = self._more(config)
         except InvalidSetting as invalid:
             problem = invalid if self.model else None  # a file has yet to be named: no mistake so far
         for field in self.query(".field"):
             field.set_class(problem is not None and field.id == f"field-{problem.field}", "wrong")
-        about = problem or doubt
-        self.show_problem(say(about) if about is not None else "")
+        self.show_problem(say(problem) if problem is not None else warning)
         self._say_of_current()
         with suppress(InvalidSetting):
             network = self.architecture()

@@ -1,0 +1,130 @@
+"""The main screen at every size, and what is chosen in it, as its users see them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from textual.widgets import Input, RadioSet, Static
+
+from core.runs import directory
+from tests.core.runs.run_files import claim, new_run
+from tests.tui_app.driving import NARROW, WIDE, accuracy_on_show, dashboard, shown, until
+from tests.tui_app.fake_worker import FakeWorkers
+from tui_app.dashboard.widgets.loss_chart import LossChart
+from tui_app.dashboard.widgets.run_form import RunForm
+
+PANELS = ("form", "runs-panel", "chart", "progress", "layers", "result")
+
+
+async def test_the_panels_use_the_room_there_is(finished: Path) -> None:
+    async with dashboard(finished, WIDE, "rn2-0002") as (app, pilot):
+        await until(pilot, lambda: accuracy_on_show(app) != "–")
+        screen = app.screen
+
+        def visible() -> list[str]:
+            return [panel for panel in PANELS if screen.query_one(f"#{panel}").region.area]
+
+        async def resize(columns: int, rows: int) -> None:
+            await pilot.resize_terminal(columns, rows)
+            await until(pilot, lambda: screen.size == (columns, rows))
+            await pilot.pause()
+
+        height = screen.query_one("#chart").size.height
+        assert visible() == list(PANELS)
+        await resize(120, 60)
+        assert screen.query_one("#chart").size.height == height + 20
+        for columns, rows in ((160, 50), (200, 60)):
+            await resize(columns, rows)
+            assert visible() == list(PANELS)
+            regions = {panel: screen.query_one(f"#{panel}").region for panel in PANELS}
+            assert regions["form"].right <= regions["chart"].x < regions["chart"].right <= regions["layers"].x
+            assert regions["chart"].height > rows - 12
+            assert regions["progress"].height <= 8
+            assert "32×64×3×3 + 64 = 18,496" in shown(app)
+        for page in (("form", "runs-panel"), ("chart", "progress"), ("layers", "result")):
+            await resize(100, 30)
+            while screen.query_one("#tabs").query_one(f"#tab-{page[0]}").has_class("-active") is False:
+                await pilot.press("f2")
+                await pilot.pause()
+            await until(pilot, lambda page=page: visible() == list(page))  # type: ignore[misc]
+        await resize(80, 24)
+        await until(pilot, lambda: visible() == ["layers"])
+        await pilot.press("f2", "z")
+        await until(pilot, lambda: visible() == ["result"] and screen.query_one("#result").size.width > 70)
+        assert not screen.query_one("#tabs").region.area
+        await resize(120, 40)
+        await pilot.press("z")
+        await until(pilot, lambda: visible() == list(PANELS))
+
+
+async def test_all_settings_fit_and_make_way_again(tmp_path: Path) -> None:
+    async with dashboard(tmp_path) as (app, pilot):
+        await until(pilot, lambda: "567,434" in shown(app))
+        assert "test accuracy" in shown(app)
+        app.screen.query_one("#more CollapsibleTitle").focus()
+        await pilot.press("enter")
+        await until(pilot, lambda: "Data folder" in shown(app))
+        assert "Batch size" in shown(app)
+        assert app.screen.query_one("#fields").max_scroll_y == 0
+        await pilot.press("f5")
+        await until(pilot, lambda: "Data folder" not in shown(app) and accuracy_on_show(app) != "–")
+
+
+async def test_what_is_highlighted_is_what_trains(tmp_path: Path) -> None:
+    async with dashboard(tmp_path, batch_norm=True) as (app, pilot):
+        await until(pilot, lambda: "● RN_1  ○ RN_2  ○ custom" in shown(app))
+        app.screen.query_one("#network", RadioSet).focus()
+        await pilot.press("right")
+        await until(pilot, lambda: "○ RN_1  ● RN_2  ○ custom" in shown(app))
+        await pilot.press("right")
+        await until(pilot, lambda: "● custom" in shown(app))
+        assert "unknown network" not in shown(app)  # nothing was typed yet
+        await pilot.press("f5")
+        await until(pilot, lambda: "unknown network" in shown(app))
+        app.screen.query_one("#network", RadioSet).focus()
+        await pilot.press("left")
+        await until(pilot, lambda: "422,090" in shown(app))  # with batch normalisation
+        await pilot.press("f5")
+        await until(pilot, lambda: bool(directory.Listing(tmp_path).read()))
+        assert directory.find(tmp_path).config().model == "RN_2"
+        app.screen.query_one("#more CollapsibleTitle").focus()
+        await pilot.press("enter")
+        await until(pilot, lambda: "[x] Batch norm" in shown(app) and "[ ] Validation" in shown(app))
+        app.screen.query_one("#threads", Input).value = "999"
+        await until(pilot, lambda: "999 threads on" in shown(app))
+
+
+async def test_a_run_that_starts_is_never_silent_and_a_slip_starts_no_second_one(tmp_path: Path) -> None:
+    new_run(tmp_path)  # nobody has taken it up yet
+    workers = FakeWorkers(epochs=0)
+    async with dashboard(tmp_path, NARROW, "rn1-0001", workers=workers, notifications=True) as (app, pilot):
+
+        def said() -> str:
+            return " ".join(line.rpartition("▌")[2].strip() for line in shown(app).splitlines())
+
+        await until(pilot, lambda: re.search(r"[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] rn1-0001 is starting…", said()) is not None)
+        await pilot.press("f5")
+        await until(pilot, lambda: re.search(r"[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] rn1-0002: no batch is done yet", said()) is not None)
+        await pilot.press("f5")
+        await until(pilot, lambda: "rn1-0002 has just been started" in said())
+        assert len(directory.Listing(tmp_path).read()) == 2
+        await pilot.press("f5")
+        await until(pilot, lambda: "rn1-0003 starts; " in said())
+        await pilot.press("f6")
+        await until(pilot, lambda: "rn1-0003 will stop" in said())
+
+
+async def test_who_comes_back_sees_the_newest_run_and_can_take_its_settings(finished: Path) -> None:
+    async with dashboard(finished, NARROW, epochs=5) as (app, pilot):
+        form = app.screen.query_one(RunForm)
+        await until(pilot, lambda: accuracy_on_show(app) == "94.90")
+        assert form.border_subtitle == "u: as rn2-0002"
+        await pilot.press("u")
+        await until(pilot, lambda: form.border_subtitle == "as rn2-0002" and "● RN_2" in shown(app))
+        assert form.config().epochs == 2
+    claim(new_run(finished, seed=1, dataset="sample"))
+    async with dashboard(finished, NARROW, "rn1-0001") as (app, pilot):
+        await until(pilot, lambda: app.screen.query_one(LossChart).region.area > 0)  # not on the form
+        state = app.screen.query_one("#progress-state", Static)
+        await until(pilot, lambda: "done" in str(state.content))
