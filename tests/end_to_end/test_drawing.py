@@ -21,9 +21,9 @@ DIGITS: dict[int, Sequence[Sequence[Point]]] = {
 }
 
 
-def _drag(terminal: Terminal, origin: Point, points: Sequence[Point]) -> None:
-    """Drag the mouse in SGR encoding: press, move with the button held, release. A cell is two pixels high."""
-    cells = [(origin[0] + x, origin[1] + y // 2) for x, y in points]
+def _drag(terminal: Terminal, origin: Point, zoom: int, points: Sequence[Point]) -> None:
+    """Drag the mouse in SGR encoding: press, move with the button held, release. A pixel is `zoom` columns wide."""
+    cells = [(origin[0] + x * zoom, origin[1] + y * zoom // 2) for x, y in points]
     terminal.keys("\x1b[<0;{};{}M".format(*cells[0]))
     for (x0, y0), (x1, y1) in pairwise(cells):
         steps = max(abs(x1 - x0), abs(y1 - y0))
@@ -43,8 +43,7 @@ def test_a_digit_drawn_with_the_mouse_is_recognised_by_both_networks(place: Plac
     terminal.wait_for("━━ rn2-0002")
     _draw_the_digits(terminal)
     terminal.resize(80, 24)
-    terminal.wait_for("Layers  Loss  Progress")  # the panels are tabs now
-    terminal.keys("f2", "f2")
+    terminal.wait_for("Loss  Progress  Layers")  # the panels are tabs now
     terminal.wait_for("━━ rn2-0002")
     _draw_the_digits(terminal)
     terminal.keys("f10")
@@ -56,9 +55,10 @@ def _draw_the_digits(terminal: Terminal) -> None:
     screen = terminal.wait_for("Draw a digit").splitlines()
     row = next(number for number, line in enumerate(screen) if "Draw a digit" in line)
     origin = (screen[row].index("╭") + 3, row + 2)  # counted from 1, past the frame
+    zoom = (screen[row].index("╮") - screen[row].index("╭") - 3) // 28
     for digit, strokes in DIGITS.items():
         for stroke in strokes:
-            _drag(terminal, origin, stroke)
+            _drag(terminal, origin, zoom, stroke)
         _wait_for_both_answers(terminal, digit)
         terminal.keys("c")
         terminal.wait_for(lambda text: "██████" not in text)

@@ -18,6 +18,7 @@ from core.runs.directory import Run
 from core.worker.protocol import Recognise, Settle
 from tests.tui_app.driving import NARROW, QUICK, WIDE, accuracy_on_show, dashboard, shown, until
 from tests.tui_app.fake_worker import FakeWorkers, HeldProcess, compare_without_processes
+from tui_app.dashboard.screens.digits_screen import DigitCard
 from tui_app.dashboard.widgets.drawing_canvas import DrawingCanvas
 from tui_app.dashboard.widgets.result_panel import ConfusionMatrix
 
@@ -35,12 +36,20 @@ async def test_errors_are_looked_at_page_by_page(finished: Path, size: tuple[int
     async with dashboard(finished, size, "rn1-0001") as (app, pilot):
         await until(pilot, lambda: accuracy_on_show(app) != "–")
         await pilot.press("f3")
-        text = f"{known['label'][worst]}, taken for {known['predicted'][worst]}"
+        taken_for = ", taken for " if size == WIDE else " → "
+        text = f"{known['label'][worst]}{taken_for}{known['predicted'][worst]}"
         await until(pilot, lambda: text in shown(app))
-        assert f"{len(wrong)} images: showing 1 to " in shown(app)
-        assert shown(app).count("▀" * 28) >= 14
-        await pilot.press("down")
-        await until(pilot, lambda: f"{len(wrong)} images: showing 1 to " not in shown(app))
+        match = re.search(rf"{len(wrong)} images: showing 1 to (\d+)", shown(app))
+        assert match is not None
+        assert int(match[1]) >= 6
+        assert max(line.count("▀" * (28 if size == WIDE else 14)) for line in shown(app).splitlines()) >= 4
+        await pilot.press("enter")
+        await until(pilot, lambda: f"Test image {worst}" in shown(app))
+        await pilot.press("escape", "right", "down", "pagedown")
+        await until(pilot, lambda: f"showing {int(match[1]) + 1} to " in shown(app))
+        assert [card.number - int(match[1]) for card in app.screen.query(".-current").results(DigitCard)] == [
+            1 + (4 if size == WIDE else 5)
+        ]
         await pilot.press("escape")
         await until(pilot, lambda: "taken for" not in shown(app))
 
@@ -64,7 +73,7 @@ async def test_two_runs_are_compared_image_by_image(finished: Path) -> None:
         await until(pilot, lambda: "━━ rn2-0002" in shown(app))
         await pilot.press("f3")
         await until(pilot, lambda: "Both are wrong" in shown(app))
-        await pilot.press("right")
+        await pilot.press("tab", "right")
         await until(pilot, lambda: bool(re.search(r"rn2-0002 \d \(\d+%\)", shown(app))))
 
 
@@ -73,10 +82,11 @@ async def test_a_digit_drawn_with_the_mouse_is_recognised(finished: Path) -> Non
         await until(pilot, lambda: accuracy_on_show(app) != "–")
         await pilot.press("f12")
         await until(pilot, lambda: "Draw a digit" in shown(app))
-        await pilot.mouse_down(DrawingCanvas, offset=(14, 2))
+        await pilot.mouse_down(DrawingCanvas, offset=(28, 4))
         for row in range(3, 12):
-            await pilot.hover(DrawingCanvas, offset=(14, row))
-        await pilot.mouse_up(DrawingCanvas, offset=(14, 11))
+            await pilot.hover(DrawingCanvas, offset=(28, 2 * row))
+        await pilot.mouse_up(DrawingCanvas, offset=(28, 22))
+        assert not app.screen.selections  # a stroke selects no text
         await pilot.pause()
         if "1 ███" not in shown(app):  # a driver that reports no button while the mouse moves draws no line
             await pilot.press("space", *["up"] * 18)

@@ -43,6 +43,8 @@ def _name(key: str) -> str:
         "space": _("Space"),
         "up": _("Up"),
         "down": _("Down"),
+        "pageup": _("PgUp"),
+        "pagedown": _("PgDn"),
     }
     return "+".join(words.get(part, part.capitalize() if len(part) > 1 else part) for part in key.split("+"))
 
@@ -141,8 +143,13 @@ def runs_keys() -> tuple[Key, ...]:
 
 def digits_keys() -> tuple[Key, ...]:
     return (
-        Key("down,pagedown", "turn(1)", _("Next page"), _("Go to the next page")),
-        Key("up,pageup", "turn(-1)", _("Previous page"), _("Go to the previous page")),
+        Key("enter", "enlarge", _("Enlarge"), _("Show the image under the cursor as large as the screen allows")),
+        Key("pagedown", "turn(1)", _("Next page"), _("Go to the next page")),
+        Key("pageup", "turn(-1)", _("Previous page"), _("Go to the previous page")),
+        Key("left", "move(0, -1)", _("Left"), _("Go to the image before"), False),
+        Key("right", "move(0, 1)", _("Right"), _("Go to the image after"), False),
+        Key("up", "move(-1, 0)", _("Up"), _("Go to the image above"), False),
+        Key("down", "move(1, 0)", _("Down"), _("Go to the image below"), False),
         _back(),
     )
 

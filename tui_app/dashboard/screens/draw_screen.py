@@ -9,11 +9,13 @@ from itertools import starmap
 
 from textual import on
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical
+from textual.containers import Container, Horizontal, Vertical
 from textual.content import Content
+from textual.events import Resize
 from textual.widgets import Footer, Header, Input, Label, Static
 
 from core import paths
+from core.catalogue import SIDE
 from core.messages import Problem
 from core.worker.protocol import Recognise, Recognised
 from tui_app import terminal
@@ -26,6 +28,11 @@ from tui_app.i18n import _, say
 
 _BAR_WIDTH = 13
 """Columns of a class's name and its bar."""
+_FRAME = 4
+"""Columns of a panel's border and padding."""
+_ANSWER_COLUMNS = _BAR_WIDTH + 6 + _FRAME
+_OTHER_ROWS = 6
+"""Rows of the screen that are not the canvas, its border included."""
 
 
 @dataclass(frozen=True)
@@ -57,13 +64,15 @@ class DrawScreen(AskingScreen[None]):
             with Vertical(classes="panel") as canvas_panel:
                 canvas_panel.border_title = _("Draw a digit")
                 yield DrawingCanvas()
-            with Vertical(classes="panel", id="preview-panel") as preview_panel:
-                preview_panel.border_title = _("As the networks see it")
-                yield Pixels(plain=not terminal.has_grey(), id="preview")
-            for subject in self._subjects:
-                with Vertical(classes="panel") as panel:
-                    panel.border_title = f"{subject.run_id} {subject.network}"
-                    yield Static(_bars((), subject), id=f"answers-{subject.run_id}")
+            with Container(id="seen-and-said"):
+                with Vertical(classes="panel", id="preview-panel") as preview_panel:
+                    preview_panel.border_title = _("As the networks see it")
+                    yield Pixels(plain=not terminal.has_grey(), id="preview")
+                with Horizontal(id="all-answers"):
+                    for subject in self._subjects:
+                        with Vertical(classes="panel") as panel:
+                            panel.border_title = f"{subject.run_id} {subject.network}"
+                            yield Static(_bars((), subject), id=f"answers-{subject.run_id}")
         with Horizontal(id="picture-row"):
             yield Label(_("Picture"))
             yield Input(id="picture", compact=True, placeholder=_("a file with a photograph or scan of a digit; F3"))
@@ -72,6 +81,13 @@ class DrawScreen(AskingScreen[None]):
             classes="muted",
         )
         yield Footer(compact=True)
+
+    def on_resize(self, event: Resize) -> None:
+        """Draw as large as there is room for, beside the answers."""
+        columns = event.size.width - max(_ANSWER_COLUMNS * len(self._subjects), SIDE + _FRAME)
+        zoom = min((columns - _FRAME) // SIDE, (event.size.height - _OTHER_ROWS) // (SIDE // 2))
+        self.set_class(zoom > 1, "-large")
+        self.query_one(DrawingCanvas).zoom = max(1, zoom)
 
     def action_open(self) -> None:
         self.query_one("#picture").focus()

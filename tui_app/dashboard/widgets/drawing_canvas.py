@@ -37,9 +37,6 @@ class DrawingCanvas(Pixels):
         self._pen = (SIDE // 2, SIDE // 2)
         self._pen_is_down = False
 
-    def on_mount(self) -> None:
-        self._show()
-
     def on_focus(self) -> None:
         self._show()
 
@@ -71,15 +68,19 @@ class DrawingCanvas(Pixels):
     def on_mouse_down(self, event: events.MouseDown) -> None:
         self.capture_mouse()
         self._pen_is_down = False
-        self._move_to(2 * event.y, event.x, draw=False)
-        self._move_to(2 * event.y, event.x, draw=True)
+        self._move_to(*self._pixel_at(event), draw=False)
+        self._move_to(*self._pixel_at(event), draw=True)
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
         if event.button:
-            self._move_to(2 * event.y, event.x, draw=True)
+            self._move_to(*self._pixel_at(event), draw=True)
 
     def on_mouse_up(self) -> None:
         self.release_mouse()
+
+    def _pixel_at(self, event: events.MouseEvent) -> tuple[int, int]:
+        """Return the row and the column of the pixel under the mouse."""
+        return 2 * event.y // self.zoom, event.x // self.zoom
 
     def _move_to(self, row: int, column: int, *, draw: bool) -> None:
         """Move the pen in a straight line, since a fast mouse skips pixels."""
