@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import difflib
 import math
 import re
@@ -130,6 +131,18 @@ def _check_model(value: str) -> None:
         raise InvalidSetting("model", text, model=value, known=built_in_names())
 
 
+def _name_classes(path: str) -> None:
+    """Raise `InvalidSetting` with the classes that a file defines: one of them is meant. The file is not executed."""
+    try:
+        parsed = ast.parse(Path(path).expanduser().read_bytes())
+    except (OSError, SyntaxError, ValueError, RecursionError):
+        return
+    known = [f"{path}:{each.name}" for each in parsed.body if isinstance(each, ast.ClassDef)]
+    if known:
+        text = N_("{path} is a file: name a class in it, {known}")
+        raise InvalidSetting("model", text, path=path, known=", ".join(known[:9]))
+
+
 def _check_device(value: str) -> None:
     if not _DEVICE.fullmatch(value):
         raise InvalidSetting("device", "unknown device {device}: choose auto, cpu, cuda, cuda:N or mps", device=value)
@@ -249,6 +262,8 @@ def setting_from_text(field: str, text: str) -> Any:
             return str(paths.absolute(text))
         except Problem as problem:
             raise InvalidSetting(field, problem.message.text, **problem.message.values) from None
+    if field == "model" and text.endswith(".py"):
+        _name_classes(text)
     _CHECKS_OF_NEW[field](value)
     if field == "model" and value not in catalogue.NETWORKS:
         return _own_network(value)

@@ -43,3 +43,14 @@ def test_every_event_is_documented_as_it_is() -> None:
 def test_the_columns_of_exported_files_are_documented() -> None:
     rows = re.findall(r"^\| `(\w+\.csv)` \|[^|]*\| ([^|]*) \|$", (ROOT / "docs" / "EXPORT.md").read_text("utf-8"), re.M)
     assert {name: tuple(columns.split(", ")) for name, columns in rows} == COLUMNS
+
+
+def test_the_french_readme_has_the_same_commands() -> None:
+    """Their comments, and what they print, are translated."""
+
+    def blocks(name: str) -> list[list[str]]:
+        text = (ROOT / name).read_text(encoding="utf-8")
+        found = re.findall(r"```\w+\n(.*?)```", text, re.DOTALL)
+        return [[line.partition("    #")[0].rstrip() for line in block.splitlines()] for block in found]
+
+    assert blocks("README.fr.md") == blocks("README.md")

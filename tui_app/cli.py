@@ -34,6 +34,8 @@ _USAGE_TEXTS = {
 
 
 def main() -> None:
+    if sys.platform == "win32":
+        sys.exit(_("mnist-tui needs Linux or macOS. On Windows, install and run it in WSL: wsl --install"))
     is_terminal = os.isatty(1)
     code = run(sys.argv[1:])
     for output in (terminal.output(), sys.stdout, sys.stderr):
@@ -60,8 +62,9 @@ def _ignore_late_signals() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run a command line and return its exit code."""
     _open_standard_streams()
-    language = _language_of(arguments)
-    i18n.use(language if language in i18n.LANGUAGES else i18n.from_locale())
+    languages = _languages_of(arguments)
+    unknown = [each for each in languages if each not in i18n.LANGUAGES]
+    i18n.use(i18n.from_locale() if unknown or not languages else languages[-1])
     import typer
 
     from tui_app.console import completion
@@ -70,7 +73,7 @@ def run(arguments: Sequence[str]) -> int:
     completion.prepare()
     as_json = "--json" in arguments
     try:
-        if language not in (*i18n.LANGUAGES, None):
+        if unknown:
             text = N_("the language must be one of {languages}")
             return fail(Problem(text, languages=", ".join(i18n.LANGUAGES)), 2, as_json=as_json)
         result = app(list(arguments), prog_name="mnist-tui", standalone_mode=False)
@@ -130,14 +133,14 @@ def _in_our_words(text: str, names: dict[str, str]) -> Problem:
     return Problem(text, **names)
 
 
-def _language_of(arguments: Sequence[str]) -> str | None:
-    """Return the value of `--lang` before the command line is parsed: its own texts depend on it."""
-    for position, argument in enumerate(arguments):
-        if argument == "--lang":
-            return arguments[position + 1] if position + 1 < len(arguments) else ""
-        if argument.startswith("--lang="):
-            return argument.partition("=")[2]
-    return None
+def _languages_of(arguments: Sequence[str]) -> list[str]:
+    """Return the values of `--lang` before the command line is parsed: its own texts depend on the last one."""
+    after = zip(arguments, [*arguments[1:], ""], strict=True)
+    return [
+        value if argument == "--lang" else argument.partition("=")[2]
+        for argument, value in after
+        if argument == "--lang" or argument.startswith("--lang=")
+    ]
 
 
 def _open_standard_streams() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import decimal
 import gettext
 import os
+import re
 import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,8 +21,15 @@ LANGUAGES: tuple[str, ...] = ("en", *sorted(path.name for path in LOCALES.iterdi
 """English, the language of the source texts, then every language that has a catalogue."""
 
 _SYSTEM_REASONS = frozenset(
-    # The operating system's English reasons for a file that cannot be used.
+    # The operating system's English reasons for a file or a connection that cannot be used.
     {
+        N_("Connection refused"),
+        N_("Connection reset by peer"),
+        N_("Connection timed out"),
+        N_("Name or service not known"),
+        N_("Network is unreachable"),
+        N_("Temporary failure in name resolution"),
+        N_("timed out"),
         N_("Disk quota exceeded"),
         N_("File exists"),
         N_("File name too long"),
@@ -90,8 +98,9 @@ def _value(value: str | float) -> str:
 
 
 def system_reason(text: str) -> str:
-    """Translate a text if it is the operating system's reason for a failure, and make it safe to print."""
-    return printable(_(text) if text in _SYSTEM_REASONS else text)
+    """Translate the operating system's reasons for failures in a text, and make it safe to print."""
+    parts = re.split("(; |: )", text)
+    return printable("".join(_(part) if part in _SYSTEM_REASONS else part for part in parts))
 
 
 def printable(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from typing import Literal, NamedTuple, get_args
 
@@ -64,10 +65,15 @@ _RANGES: dict[Kind, _Range] = {
 
 
 def from_text(kind: Kind, text: str) -> list[Condition]:
-    """Parse the strengths of a kind as a user types them, such as `1,2,4`. Raises `InvalidSetting`."""
+    """Parse the strengths of a kind as a user types them, such as `1,2,4`. Raises `InvalidSetting`.
+
+    A comma may also be a decimal mark: after a zero, which is no strength, or where blanks or semicolons separate.
+    """
     allowed = _RANGES[kind]
     found: list[Condition] = []
-    for part in text.split(","):
+    text = re.sub(r"(?<![\d.])0,(?=\d)", "0.", text.strip())
+    separates = r"\s*[;\s]\s*" if re.search(r"[;\s]", re.sub(r",\s+", ",", text)) else ","
+    for part in re.split(separates, text if separates == "," else text.replace(",", ".")):
         try:
             value = float(part)
         except ValueError:

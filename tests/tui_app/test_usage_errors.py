@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -48,6 +49,29 @@ def test_usage_errors_in_english(typed: str, said: str, capsys: pytest.CaptureFi
 def test_usage_errors_in_french(typed: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
     said = said.replace("¦", "\u202f")
     assert _run("fr", typed, capsys) == f"mnist-tui: {said} (voir mnist-tui --help)\n"
+
+
+def test_every_language_given_is_one_and_the_last_one_counts(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run("fr", "--lang de", capsys).startswith("mnist-tui: the language must be one of en, fr")
+    assert "there is no option --zzz" in _run("fr", "--lang en --zzz", capsys)
+
+
+def test_a_file_without_a_class_names_its_classes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "net.py"
+    path.write_text("import sys\nclass First: ...\nclass Second(First): ...\nsys.exit(9)\n")
+    assert f"name a class in it, {path}:First, {path}:Second" in _run("en", f"layers {path}", capsys)
+
+
+def test_windows_is_told_of_wsl(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "win32")
+    with pytest.raises(SystemExit, match="WSL"):
+        cli.main()
+
+
+def test_help_has_no_types_of_python(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("layers", "export", "compare"):
+        assert cli.run([command, "--help"]) == 0
+        assert "<" not in capsys.readouterr().out
 
 
 def test_several_suggestions_are_joined(capsys: pytest.CaptureFixture[str]) -> None:

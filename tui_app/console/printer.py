@@ -128,8 +128,6 @@ class Printer:
         for message in (event.message, event.advice):
             if message is not None:
                 self.note(i18n.say(message))
-        if self.record.is_sample and event.status == "done":
-            self.note(wording.sample_warning())
 
     def _progress_bar(self, event: Progress) -> str:
         record = self.record

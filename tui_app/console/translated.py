@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import typer
@@ -50,3 +51,4 @@ def _translate(formatter: Any) -> None:
     }
     for english, ours in words.items():
         formatter.buffer[:] = [part.replace(english, ours) for part in formatter.buffer]
+    formatter.buffer[:] = [re.sub(r" <(?:str|list\[str\])>", "", part) for part in formatter.buffer]  # Python's types

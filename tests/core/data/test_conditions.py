@@ -11,7 +11,13 @@ from core.messages import InvalidSetting
 
 @pytest.mark.parametrize(
     ("kind", "text", "strengths"),
-    [("shift", "1,2,4", [1, 2, 4]), ("turn", " 5, 22.5 ", [5, 22.5]), ("noise", "0.1,1,0.1", [0.1, 1])],
+    [
+        ("shift", "1,2,4", [1, 2, 4]),
+        ("turn", " 5, 22.5 ", [5, 22.5]),
+        ("noise", "0.1,1,0.1", [0.1, 1]),
+        ("noise", "0,1,0,5", [0.1, 0.5]),
+        ("turn", "7,5; 10", [7.5, 10]),
+    ],
 )
 def test_strengths_that_can_be_typed(kind: conditions.Kind, text: str, strengths: list[float]) -> None:
     assert conditions.from_text(kind, text) == [Condition(kind, strength) for strength in strengths]
@@ -21,7 +27,7 @@ def test_strengths_that_can_be_typed(kind: conditions.Kind, text: str, strengths
     ("kind", "text"),
     [
         *(("shift", text) for text in ("", "0", "5", "-1", "1.5", "1,,2", "left", "nan")),
-        *(("turn", text) for text in ("", "4.9", "46", "-15", "5;15", "inf")),
+        *(("turn", text) for text in ("", "4.9", "46", "-15", "5:15", "inf")),
         *(("noise", text) for text in ("", "0", "1.1", "-0.1", "loud", "1e999")),
     ],
 )
