@@ -29,7 +29,7 @@ from core.worker.protocol import ProgressNote, Refused, Settle, Settled
 from tui_app import comparison_text, wording
 from tui_app.dashboard.keys import compare_keys
 from tui_app.dashboard.screens.side_screen import AskingScreen
-from tui_app.i18n import _, duration, percent, printable, say, short
+from tui_app.i18n import _, duration, ngettext, percent, printable, say, short
 from tui_app.settings import changed_settings
 
 _INTERVAL_S = 0.5
@@ -114,7 +114,11 @@ class CompareScreen(AskingScreen[list[str]]):
             self._watch(self._made)
 
     def _summary(self, settings: RunConfig) -> str:
-        text = _("Each run: {epochs} epochs, batches of {batch_size}, learning rate {lr}, data set {dataset}.").format(
+        text = ngettext(
+            "Each run: {epochs} epoch, batches of {batch_size}, learning rate {lr}, data set {dataset}.",
+            "Each run: {epochs} epochs, batches of {batch_size}, learning rate {lr}, data set {dataset}.",
+            settings.epochs,
+        ).format(
             epochs=settings.epochs,
             batch_size=settings.batch_size,
             lr=short(settings.lr),

@@ -39,7 +39,7 @@ class SteerScreen(ModalScreen[Request | None]):
                 with Horizontal(classes="steer-row"):
                     yield Label(label, classes="steer-label")
                     yield Input(written(getattr(self._config, field)), id=f"steer-{field}", compact=True)
-            yield Label(_("A run that was changed stands for no other in a comparison."), classes="muted")
+            yield Label(_("Comparisons do not reuse a run that was changed."), classes="muted")
             yield Label("", id="steer-error")
             with Horizontal(classes="buttons"):
                 yield Button(_("Resume") if self._resumes else _("Change"), id="do", variant="primary")
