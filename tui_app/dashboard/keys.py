@@ -35,8 +35,9 @@ class Key:
 
 
 def _name(key: str) -> str:
-    if key == "question_mark":
-        return "?"
+    signs = {"question_mark": "?", "plus": "+", "minus": "-", "less_than_sign": "<", "greater_than_sign": ">"}
+    if key in signs:
+        return signs[key]
     words = {
         "shift": _("Shift"),
         "escape": _("Esc"),
@@ -81,6 +82,7 @@ def key_table() -> tuple[Key, ...]:
             _("Plot losses by epoch, by seconds of training or by multiply–accumulates"),
             False,
         ),
+        *_chart_keys(),
         Key(
             "shift+f5,c", "screen.compare", _("Compare"), _("Train networks on the same seeds, and compare them"), False
         ),
@@ -99,6 +101,32 @@ def key_table() -> tuple[Key, ...]:
         Key("shift+f2", "screen.previous_panel", _("Previous panel"), _("Go to the previous panel"), False),
         Key("f1,question_mark", "app.help", _("Help"), _("This help")),
         Key("f10,q", "app.quit", _("Quit"), _("Quit; runs in progress can continue")),
+    )
+
+
+def _chart_keys() -> tuple[Key, ...]:
+    return (
+        Key("a", "screen.next_metric", _("Accuracy"), _("Plot accuracies by epoch, or losses"), False),
+        Key(
+            "m",
+            "screen.next_smoothing",
+            _("Smoothing"),
+            _("Smooth the batch losses: not, by 0.6, 0.9, 0.97 or 0.99 (exponential moving mean)"),
+            False,
+        ),
+        Key("b", "screen.next_band", _("Band"), _("Draw several seeds with min–max, or with the 95% interval"), False),
+        Key("plus,equals_sign", "screen.zoom(1)", _("Zoom in"), _("Show a part of the chart; or the wheel"), False),
+        Key("minus", "screen.zoom(-1)", _("Zoom out"), _("Show more of the chart"), False),
+        Key("0", "screen.show_whole", _("Whole chart"), _("Show all of the chart, without a cursor"), False),
+        Key("less_than_sign", "screen.pan(-1)", _("Earlier"), _("Move to an earlier part of the chart"), False),
+        Key("greater_than_sign", "screen.pan(1)", _("Later"), _("Move to a later part of the chart"), False),
+        Key(
+            "i",
+            "screen.read_chart",
+            _("Read off"),
+            _("Read values off the chart: the arrows move the cursor, with Shift ten times as far"),
+            False,
+        ),
     )
 
 
