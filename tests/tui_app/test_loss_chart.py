@@ -16,7 +16,9 @@ from textual.app import App, ComposeResult
 from textual.geometry import Region
 
 from core.runs.history import LossHistory
-from tui_app.charts.axes import UNITS, Unit, Window, x_ticks
+from tui_app.charts.axes import UNITS, Unit, XWindow, x_ticks
+from tui_app.charts.curves import BANDS, Reading
+from tui_app.charts.scale import METRICS
 from tui_app.charts.series import Series
 from tui_app.charts.view import Words
 from tui_app.dashboard.widgets.loss_chart import LossChart
@@ -258,18 +260,43 @@ async def test_no_losses_whatever_can_break_it(plain: bool, capfd: pytest.Captur
     async with app.run_test(size=(84, 11)):
 
         @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-        @given(LOSSES, LOSSES, st.booleans(), st.sampled_from([None, 1, 3, 1e9]), st.sampled_from([0, 1, 7, 1 << 62]))
-        def draw(losses: list[float], others: list[float], log: bool, total: float | None, steps: int) -> None:
+        @given(
+            LOSSES,
+            LOSSES,
+            st.sampled_from([None, True, False]),
+            st.sampled_from([None, 1, 3, 1e9]),
+            st.sampled_from([0, 1, 7, 1 << 62]),
+            st.sampled_from(UNITS),
+            st.builds(
+                Reading,
+                metric=st.sampled_from(METRICS),
+                smoothing=st.sampled_from([0.0, 0.9]),
+                band=st.sampled_from(BANDS),
+            ),
+        )
+        def draw(
+            losses: list[float],
+            others: list[float],
+            log: bool | None,
+            total: float | None,
+            steps: int,
+            unit: Unit,
+            reading: Reading,
+        ) -> None:
             app.chart.log_scale = log
+            app.chart.reading = reading
             group = finished(history_of(others), history_of(losses), key="c", macs_per_epoch=1e9, validates=True)
             for history in group.histories:
                 paced(history, 3.5).add_validation(3, (others or [1.0])[0], 0.5)
             on_show = replace(series(paced(history_of(losses), 2.0), steps=steps), macs_per_epoch=1e300)
-            for unit in UNITS:
-                app.chart.x_unit = unit
-                app.chart.show([on_show, series(history_of(others), "b"), group], planned_epochs=total)
-                assert app.words.failure not in "\n".join(lines(app.chart))
+            app.chart.x_unit = unit
+            app.chart.show([on_show, series(history_of(others), "b"), group], planned_epochs=total)
+            assert app.words.failure not in "\n".join(lines(app.chart))
+            app.chart.action_move_cursor(-3)
+            app.chart.zoom(3.0)
+            assert app.words.failure not in "\n".join(lines(app.chart))
             app.chart.x_unit = "epochs"
+            app.chart.reading = Reading()
             app.chart.show([on_show, series(history_of(others), "b")], planned_epochs=total)
             text = "\n".join(lines(app.chart))
             assert app.words.failure not in text
@@ -336,7 +363,7 @@ async def test_numbers_take_the_decimal_mark_of_the_language() -> None:
     ],
 )
 def test_ticks_are_at_round_numbers(unit: Unit, reach: float, labels: list[str]) -> None:
-    ticks = x_ticks(unit, Window(0, reach), 6)
+    ticks = x_ticks(unit, XWindow(0, reach), 6)
     assert [label for _place, label in ticks] == labels
     assert all(0 <= place < 1 for place, _label in ticks)
 

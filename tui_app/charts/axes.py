@@ -16,7 +16,7 @@ Unit = Literal["epochs", "seconds", "macs"]
 UNITS: tuple[Unit, ...] = get_args(Unit)
 
 
-class Window(NamedTuple):
+class XWindow(NamedTuple):
     """A part of the x axis, in its unit."""
 
     left: float
@@ -33,15 +33,15 @@ class Window(NamedTuple):
     def place(self, fraction: float) -> float:
         return self.left + fraction * self.width
 
-    def zoomed(self, factor: float, about: float, whole: float) -> Window:
+    def zoomed(self, factor: float, about: float, whole: float) -> XWindow:
         """Return the window `factor` times as close, within the `whole` axis; the place `about` stays where it is."""
         width = min(whole, max(whole / _CLOSEST, self.width / factor))
-        return Window(0.0, width).moved(about - self.fraction(about) * width, whole)
+        return XWindow(0.0, width).moved(about - self.fraction(about) * width, whole)
 
-    def moved(self, distance: float, whole: float) -> Window:
+    def moved(self, distance: float, whole: float) -> XWindow:
         """Return the window moved, as far as the `whole` axis goes."""
         left = max(0.0, min(self.left + distance, whole - self.width))
-        return Window(left, left + self.width)
+        return XWindow(left, left + self.width)
 
 
 def reach_in_epochs(end: float, planned: float | None, live: bool) -> float:
@@ -58,7 +58,7 @@ def jump_beyond(end: float) -> float:
     return next(power * digit for digit in (1, 2, 5, 10) if power * digit >= end * (1 - 1e-9))
 
 
-def x_ticks(unit: Unit, window: Window, most: float) -> list[tuple[float, str]]:
+def x_ticks(unit: Unit, window: XWindow, most: float) -> list[tuple[float, str]]:
     """Return the positions (0 to 1) and labels of the ticks in a window: roughly `most` at most, at round numbers."""
     least = window.width / max(1.0, most)
     if unit == "seconds":

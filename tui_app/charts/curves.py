@@ -68,10 +68,15 @@ class Curves:
 
     @cached_property
     def values(self) -> list[Column]:
-        """All drawn values, for the scale; the interval of few seeds is too wide to set it."""
+        """All drawn values, for the scale.
+
+        Not the interval of few seeds, which is too wide, nor the lowest losses of batches, decades below all others.
+        """
         points = (*self.line, *self.marks, *self.validation, *self.tested)
         columns = [Column(value, value, value) for _, value, _ in points]
-        return columns + [column for column in self.spread or self.band if column is not None]
+        if self.spread:
+            return columns + [column for column in self.spread if column is not None]
+        return columns + [Column(c.mean, c.high, c.mean) for c in self.band if c is not None]
 
 
 class _Kept(Generic[_Value]):

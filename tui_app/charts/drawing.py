@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 
-from tui_app.charts.axes import Window
+from tui_app.charts.axes import XWindow
 from tui_app.charts.canvas import BLANK, CURSOR, GRID, LABEL, SERIES, VALIDATION, Layout, Row
 from tui_app.charts.curves import Curves, Point, between
 from tui_app.charts.scale import Metric, Scale
@@ -19,7 +20,16 @@ ASCII_BANDS = ":'`,;^-"
 
 Signs = list[tuple[str, int]]
 """Characters with what each of them shows, before a name in the legend."""
-Entry = tuple[Signs, str]
+_SHORTEST = 10
+"""Width to which the legend cuts a name so that others have room."""
+
+
+class Entry(NamedTuple):
+    """An entry of the legend: what is drawn, whose, and words that are not cut."""
+
+    signs: Signs
+    name: str = ""
+    words: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,7 +82,7 @@ class Drawing:
 
     rows: list[Row]
     layout: Layout
-    window: Window
+    window: XWindow
     whole: float
     """End of the x axis."""
     drawn: Sequence[Drawn]
@@ -101,8 +111,7 @@ class Drawing:
             text = words.position.format(
                 epoch=words.number(f"{step / max(1, first.series.steps_per_epoch):.2f}"), step=round(step)
             )
-            entries: list[Entry] = [([], text), *(self._reading(each, cell, words) for each in self.drawn)]
-            rows[0] = legend(self.layout, words.y_labels[self.metric], entries)
+            rows[0] = legend(self.layout, f" {text}", [self._reading(each, cell, words) for each in self.drawn])
         return rows
 
     def _reading(self, each: Drawn, cell: int, words: Words) -> Entry:
@@ -117,7 +126,7 @@ class Drawing:
             heights = each.heights(cells)
             value = heights[cell] if cell < len(heights) else None
             shown = "" if value is None else f"{value:.4f}" if 1e-3 <= abs(value) < 1e4 else f"{value:.3g}"
-        return signs, f"{each.series.name} {words.number(shown) if value is not None else '–'}"
+        return Entry(signs, each.series.name, words.number(shown) if value is not None else "–")
 
 
 def is_free(row: Row, column: int, width: int) -> bool:
@@ -129,15 +138,30 @@ def is_free(row: Row, column: int, width: int) -> bool:
 def legend(layout: Layout, head: str, entries: Iterable[Entry]) -> Row:
     """Return the row above the canvas: the name of the y axis at the left, signs and names at the right."""
     head = head.rjust(layout.margin)
-    runs: Signs = []
     room = layout.size.width - cell_len(head)
-    for signs, name in entries:
-        name = "".join(c if c.isprintable() else "·" for c in name)
-        needed = 3 + sum(len(sign) for sign, _ in signs) + cell_len(name)
+    runs: Signs = []
+    for signs, text in _fitting(list(entries), room - 3):
+        needed = 3 + sum(len(sign) for sign, _ in signs) + cell_len(text)
         if needed > room - 3:
             runs.append(("  …", LABEL))
             room -= 3
             break
-        runs += [("  ", BLANK), *signs, (f" {name}", LABEL)]
+        runs += [("  ", BLANK), *signs, (f" {text}", LABEL)]
         room -= needed
     return Row.of([(head, LABEL), (" " * room, BLANK), *runs])
+
+
+def _fitting(entries: Sequence[Entry], room: int) -> list[tuple[Signs, str]]:
+    """Return the entries' signs and texts, with names cut where not all names have room."""
+    named = [entry for entry in entries if entry.name]
+    fixed = sum(4 + sum(len(sign) for sign, _ in entry.signs) + cell_len(entry.words) for entry in named)
+    names = [cell_len(entry.name) for entry in named]
+    most = max(names, default=0)
+    while most > _SHORTEST and fixed + sum(min(name, most) for name in names) > room:
+        most -= 1
+    return [(entry.signs, f"{_cut(entry.name, most)} {entry.words}".strip()) for entry in entries]
+
+
+def _cut(name: str, width: int) -> str:
+    name = "".join(c if c.isprintable() else "·" for c in name)
+    return name if cell_len(name) <= width else set_cell_size(name, width - 1).rstrip() + "…"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tui_app.charts.canvas import CellArea, Row
 from tui_app.charts.drawing import is_free
 
-_SHORT = 8
-"""Length to which a name is cut rather than cover a curve."""
+_ID = re.compile(r"[+ (]")
+"""Pattern of what ends the id in a name: without the settings after it, it may have room."""
 _ROWS_AWAY = (0, -1, 1, -2, 2)
 
 
@@ -27,8 +28,7 @@ def place(rows: list[Row], canvas: CellArea, labels: Sequence[Label]) -> None:
     """Write the labels, the most important first, each only where it covers nothing; cut where that helps."""
     for label in labels:
         if label.text.isprintable() and label.text.strip():
-            short = label.text[: _SHORT - 1] + "…"
-            for text in (label.text, *([short] if len(label.text) > _SHORT else [])):
+            for text in dict.fromkeys((label.text, _ID.split(label.text, maxsplit=1)[0] or label.text)):
                 found = _room(rows, canvas, label, len(text))
                 if found is not None:
                     x, y = found

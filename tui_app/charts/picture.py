@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from rich.cells import cell_len, set_cell_size
 
-from tui_app.charts.axes import Unit, Window, x_ticks
+from tui_app.charts.axes import Unit, XWindow, x_ticks
 from tui_app.charts.canvas import (
     ASCII,
     BAND,
@@ -59,7 +59,7 @@ class Picture:
         validating = [each for each in placed if each is not None and each.series.validates]
         layout = self._layout(view.size, len(validating) if view.reading.metric == "loss" else 0)
         whole = _reach(view, placed)
-        window = view.window or Window(0.0, whole)
+        window = view.window or XWindow(0.0, whole)
         drawn = self._reduce(placed, window, layout.canvas.width, view.reading)
         scale = self._settle_scale(view, layout, window, drawn)
         is_empty = not any(each.curves.values or each.curves.gaps for each in drawn)
@@ -83,7 +83,7 @@ class Picture:
         begun = any(series.end for series in view.series)
         return self.words.no_accuracy if begun and view.reading.metric == "accuracy" else view.placeholder
 
-    def _rows(self, view: View, layout: Layout, window: Window, drawn: Sequence[Drawn], scale: Scale) -> list[Row]:
+    def _rows(self, view: View, layout: Layout, window: XWindow, drawn: Sequence[Drawn], scale: Scale) -> list[Row]:
         canvas = None
         try:
             canvas = ChartCanvas(layout, self.plain)
@@ -110,7 +110,7 @@ class Picture:
             return layout
         return Layout(size, layout.margin, max(0, min(figures, layout.canvas.height - _ROWS_FOR_CURVES)))
 
-    def _reduce(self, placed: Sequence[Placed | None], window: Window, cells: int, reading: Reading) -> list[Drawn]:
+    def _reduce(self, placed: Sequence[Placed | None], window: XWindow, cells: int, reading: Reading) -> list[Drawn]:
         """Reduce the series to columns: two a cell, as in braille, for the first and for groups; one for other runs."""
         drawn = []
         for number, each in enumerate(placed):
@@ -130,7 +130,7 @@ class Picture:
             return None
         return Point(bisect_right(edges, turn[0]) - 1, turn[1], joined=False)
 
-    def _settle_scale(self, view: View, layout: Layout, window: Window, drawn: Sequence[Drawn]) -> Scale:
+    def _settle_scale(self, view: View, layout: Layout, window: XWindow, drawn: Sequence[Drawn]) -> Scale:
         canvas = layout.canvas
         wanted = Wanted(
             of=([series.key for series in view.series], view.unit, view.window, view.reading.smoothing),
@@ -148,7 +148,7 @@ class Picture:
         canvas: ChartCanvas,
         layout: Layout,
         unit: Unit,
-        window: Window,
+        window: XWindow,
         drawn: Sequence[Drawn],
         scale: Scale,
     ) -> list[Row]:
@@ -225,22 +225,23 @@ class Picture:
             band = ASCII_BANDS[number % len(ASCII_BANDS)] if self.plain else "⣿"
             signs = [(line, SERIES + number), (band, BAND + number) if series.is_group else (line, SERIES + number)]
             name = series.name if many or series.is_group else alone
-            yield signs, name if self._reductions.placed(series, view.unit) else f"{name} ({words.no_macs})"
+            is_known = self._reductions.placed(series, view.unit) is not None
+            yield Entry(signs, name, "" if is_known else f"({words.no_macs})")
         if not view.series:
             return
         first = view.series[0]
         validates, of_first = any(series.validates for series in view.series), first.validates and not first.is_group
         if metric == "accuracy":
             if any(each.curves.tested for each in drawn):
-                yield [("■", LABEL)], words.tested
+                yield Entry([("■", LABEL)], words=words.tested)
         elif validates:
-            yield ([("━◆", VALIDATION)] if of_first else [("┄◆", LABEL)]), words.validation[metric]
+            yield Entry([("━◆", VALIDATION) if of_first else ("┄◆", LABEL)], words=words.validation[metric])
         if turned := [each for each in drawn if each.turn is not None]:
-            yield [("▲", turned[0].validation_paint)], words.overfitting
+            yield Entry([("▲", turned[0].validation_paint)], words=words.overfitting)
         if any(series.is_group for series in view.series):
-            yield [("⣿⣿", LABEL)], words.bands[view.reading.band]
+            yield Entry([("⣿⣿", LABEL)], words=words.bands[view.reading.band])
         if not first.is_group and metric == "loss":
-            yield [("⣿⣿", BATCH)], words.batch
+            yield Entry([("⣿⣿", BATCH)], words=words.batch)
 
 
 def _reach(view: View, placed: Sequence[Placed | None]) -> float:
@@ -256,7 +257,7 @@ def _mark_gaps(rows: list[Row], canvas: CellArea, drawn: Sequence[Drawn]) -> Non
             rows[canvas.y] = rows[canvas.y].with_text(x, "×", GAP if each.is_on_show else each.paint)
 
 
-def _mark_moments(rows: list[Row], canvas: CellArea, placed: Placed, window: Window) -> None:
+def _mark_moments(rows: list[Row], canvas: CellArea, placed: Placed, window: XWindow) -> None:
     """Write what happened when at the top of the chart, as far as there is room."""
     free = canvas.x
     for step, text in placed.series.moments:

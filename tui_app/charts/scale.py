@@ -15,7 +15,8 @@ _CUT = 20
 """Multiple of the columns' 95th percentile beyond which a loss is an outlier: it does not set the scale, and is drawn
 at its edge.
 """
-_DECADES = (1, 2, 5)
+_LOWEST = 20
+"""One value in so many may lie below a logarithmic scale, at its edge."""
 _PARTS_OF_DECADES = ((1, 1.5, 2, 3, 4, 5, 6, 8), (1, 2, 3, 5), (1, 2, 5))
 """Ticks within a decade, from the densest to the sparsest."""
 _FEW_DECADES = 2.0
@@ -99,32 +100,31 @@ def linear_scale(columns: Sequence[Column]) -> Scale:
     return Scale(bottom, top if top > bottom else 1.0)
 
 
-def log_scale(columns: Sequence[Column]) -> Scale:
-    """Return a logarithmic scale with round bounds: whole decades it need not have."""
-    positive = sorted(min(value, LARGEST) for c in columns for value in (c.low, c.high) if value > SMALLEST)
-    if not positive:
-        return Scale(-2, 1, log=True)
-    low, high = positive[len(positive) // 20], positive[-1]
-    bottom = round_down(low, _DECADES) if high >= 10 * low else round_down(low)
-    top = round_up(high)
-    if top < 1.2 * bottom:  # a level line
-        bottom, top = bottom / 1.5, top * 1.5
-    return Scale(math.log10(max(bottom, SMALLEST)), math.log10(min(top, LARGEST)), log=True)
+def log_scale(columns: Sequence[Column], dots: int, dots_per_row: int) -> Scale:
+    """Return a logarithmic scale, for a canvas that is `dots` high, `dots_per_row` of them in a row.
 
-
-def with_even_decades(scale: Scale, dots: int, dots_per_row: int) -> Scale:
-    """Return a logarithmic scale in which decades are whole rows apart, by more room at its bottom.
-
-    The canvas is `dots` high, `dots_per_row` of them in a row.
+    Below two decades its bounds are round; from there on decades are whole rows apart, which leaves room at the bottom.
     """
-    span, height = scale.top - scale.bottom, (dots - 1) / dots_per_row
+    lows = sorted(c.low for c in columns if c.low > SMALLEST)
+    if not lows:
+        return Scale(-2, 1, log=True)
+    low = lows[len(lows) // _LOWEST]
+    high = min(max(low, *(c.high for c in columns)), LARGEST)
+    bottom, top = round_down(low), round_up(high)
+    if high < 1.1 * low:  # a level line
+        bottom, top = low / 1.2, high * 1.2
+    elif high < 2 * low:
+        step = tick_step((high - low) / 4)
+        bottom, top = math.floor(low / step) * step, math.ceil(high / step) * step
+    round_scale = Scale(math.log10(max(bottom, SMALLEST)), math.log10(min(top, LARGEST)), log=True)
+    span, height = round_scale.top - math.log10(low), (dots - 1) / dots_per_row
     if span < _FEW_DECADES or height < 2:
-        return scale
+        return round_scale
     apart = math.ceil(2 * span / (height - 1 / dots_per_row))
     rows = math.floor((height - 1 / dots_per_row) * apart / span)
     dot = apart / (dots_per_row * rows)
-    top = math.ceil(scale.top / dot - 1e-9) * dot
-    return Scale(top - height * apart / rows, top, log=True, decades_apart=apart)
+    highest = math.ceil(round_scale.top / dot - 1e-9) * dot
+    return Scale(highest - height * apart / rows, highest, log=True, decades_apart=apart)
 
 
 def percent_scale(columns: Sequence[Column]) -> Scale:
@@ -189,9 +189,8 @@ class ScaleKeeper:
 
     def __init__(self) -> None:
         self.scale = Scale(0, 2.5)
-        self._round: Scale | None = None
-        """The scale before its decades were evened out."""
         self._of: object = None
+        self._is_new = True
         self._epochs = -1
         self._hidden = False
         """True once the linear scale was found to hide a line. It stays so: a scale must not flip back and forth."""
@@ -200,21 +199,23 @@ class ScaleKeeper:
         """Return the scale to draw with; `lines` are asked for where it may become logarithmic by itself."""
         of = wanted.of, wanted.metric, wanted.rows, wanted.dots_per_row
         if of != self._of:
-            self._of, self._round, self._epochs, self._hidden = of, None, -1, False
+            self._of, self._is_new, self._epochs, self._hidden = of, True, -1, False
         if wanted.metric == "accuracy":
             return self._keep(wanted, percent_scale(wanted.columns))
+        dots = wanted.rows * wanted.dots_per_row
         if wanted.log is None and not self._hidden and wanted.epochs > self._epochs and wanted.columns:
             self._epochs = wanted.epochs
-            scales = linear_scale(wanted.columns), log_scale(wanted.columns)
+            scales = linear_scale(wanted.columns), log_scale(wanted.columns, dots, wanted.dots_per_row)
             self._hidden = hides_a_line(lines(), *scales, wanted.rows)
-        log = self._hidden if wanted.log is None else wanted.log
-        return self._keep(wanted, log_scale(wanted.columns) if log else linear_scale(wanted.columns))
+        is_log = self._hidden if wanted.log is None else wanted.log
+        if is_log:
+            return self._keep(wanted, log_scale(wanted.columns, dots, wanted.dots_per_row))
+        return self._keep(wanted, linear_scale(wanted.columns))
 
     def _keep(self, wanted: Wanted, new: Scale) -> Scale:
-        old = self._round
-        fits = old is not None and old.log == new.log and old.bottom <= new.bottom and new.top <= old.top
-        if old is None or not fits or not wanted.columns or new.top - new.bottom < 0.3 * (old.top - old.bottom):
-            self._round = new
-            dots = wanted.rows * wanted.dots_per_row
-            self.scale = with_even_decades(new, dots, wanted.dots_per_row) if new.log else new
+        old = self.scale
+        fits = old.log == new.log and old.bottom <= new.bottom + 1e-9 and new.top <= old.top + 1e-9
+        if self._is_new or not fits or not wanted.columns or new.top - new.bottom < 0.3 * (old.top - old.bottom):
+            self.scale = new
+        self._is_new = False
         return self.scale

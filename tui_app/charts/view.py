@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tui_app.charts.axes import Unit, Window
+from tui_app.charts.axes import Unit, XWindow
 from tui_app.charts.canvas import CellSize
 from tui_app.charts.curves import Band, Reading
 from tui_app.charts.scale import Metric
@@ -25,9 +25,7 @@ class Words:
     )
     tested: str = "test accuracy"
     overfitting: str = "overfitting begins"
-    bands: dict[Band, str] = field(
-        default_factory=lambda: {"range": "seeds, min–max", "interval": "mean of the seeds, 95 % interval"}
-    )
+    bands: dict[Band, str] = field(default_factory=lambda: {"range": "min–max", "interval": "95% interval of the mean"})
     no_macs: str = "MACs not known"
     no_accuracy: str = "no accuracy yet"
     failure: str = "The chart cannot be drawn."
@@ -55,5 +53,5 @@ class View:
     placeholder: str = ""
     """Text shown while the chart is empty."""
     reading: Reading = field(default_factory=Reading)
-    window: Window | None = None
+    window: XWindow | None = None
     """Part of the x axis that is shown; None: the whole."""

@@ -72,7 +72,10 @@ def key_table() -> tuple[Key, ...]:
             False,
         ),
         Key(
-            "f8,l", "screen.toggle_log_scale", _("Log scale"), _("Switch between a linear and a logarithmic loss scale")
+            "f8,l",
+            "screen.toggle_log_scale",
+            _("Log scale"),
+            _("Switch the loss scale: linear, logarithmic or automatic"),
         ),
         Key("f9,o", "screen.toggle_overlay", _("Overlay"), _("Overlay the selected run on the chart, or remove it")),
         Key(
@@ -106,25 +109,31 @@ def key_table() -> tuple[Key, ...]:
 
 def _chart_keys() -> tuple[Key, ...]:
     return (
-        Key("a", "screen.next_metric", _("Accuracy"), _("Plot accuracies by epoch, or losses"), False),
+        Key("a", "screen.next_metric", _("Accuracy"), _("Plot the accuracy after each epoch, or the losses"), False),
         Key(
             "m",
             "screen.next_smoothing",
             _("Smoothing"),
-            _("Smooth the batch losses: not, by 0.6, 0.9, 0.97 or 0.99 (exponential moving mean)"),
+            _("Smooth the batch losses by an exponential moving mean of weight 0.6, 0.9, 0.97, 0.99, or not"),
             False,
         ),
-        Key("b", "screen.next_band", _("Band"), _("Draw several seeds with min–max, or with the 95% interval"), False),
-        Key("plus,equals_sign", "screen.zoom(1)", _("Zoom in"), _("Show a part of the chart; or the wheel"), False),
-        Key("minus", "screen.zoom(-1)", _("Zoom out"), _("Show more of the chart"), False),
-        Key("0", "screen.show_whole", _("Whole chart"), _("Show all of the chart, without a cursor"), False),
-        Key("less_than_sign", "screen.pan(-1)", _("Earlier"), _("Move to an earlier part of the chart"), False),
-        Key("greater_than_sign", "screen.pan(1)", _("Later"), _("Move to a later part of the chart"), False),
+        Key(
+            "b",
+            "screen.next_band",
+            _("Band"),
+            _("Draw seeds with their range, or with the 95% interval of their mean"),
+            False,
+        ),
+        Key("plus,equals_sign", "screen.zoom(1)", _("Zoom in"), _("Zoom in on the cursor, as the wheel does"), False),
+        Key("minus", "screen.zoom(-1)", _("Zoom out"), _("Zoom out"), False),
+        Key("0", "screen.show_whole", _("Whole chart"), _("Show the whole chart, without its cursor"), False),
+        Key("less_than_sign", "screen.pan(-1)", _("Earlier"), _("Move a zoomed chart to earlier epochs"), False),
+        Key("greater_than_sign", "screen.pan(1)", _("Later"), _("Move a zoomed chart to later epochs"), False),
         Key(
             "i",
             "screen.read_chart",
             _("Read off"),
-            _("Read values off the chart: the arrows move the cursor, with Shift ten times as far"),
+            _("Read values off the chart: the arrows move a cursor, with Shift ten times as far"),
             False,
         ),
     )

@@ -117,7 +117,7 @@ class ChartPanel(Vertical):
         if reading.metric == "loss" and reading.smoothing:
             parts.append(_("smoothing {weight}").format(weight=short(reading.smoothing)))
         if reading.metric == "loss" and (scales.is_log or chart.log_scale is not None):
-            names = {None: _("log scale, by itself"), True: _("log scale"), False: _("linear scale")}
+            names = {None: _("log scale (automatic)"), True: _("log scale"), False: _("linear scale")}
             parts.append(names[chart.log_scale])
         if scales.zoom > 1:
             parts.append(_("zoom ×{factor}").format(factor=short(float(f"{scales.zoom:.2g}"))))
@@ -142,7 +142,7 @@ def _words() -> Words:
         validation={"loss": _("validation loss"), "accuracy": _("validation accuracy")},
         tested=_("test accuracy"),
         overfitting=_("overfitting begins"),
-        bands={"range": _("seeds, min–max"), "interval": _("mean of the seeds, 95% interval")},
+        bands={"range": _("min–max"), "interval": _("95% interval of the mean")},
         no_macs=_("multiply–accumulates unknown"),
         no_accuracy=_("No accuracy yet: it comes with validation, after each epoch, or at the end."),
         failure=_("The chart cannot be drawn."),

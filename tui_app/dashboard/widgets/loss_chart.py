@@ -19,7 +19,7 @@ from textual.reactive import reactive, var
 from textual.strip import Strip
 from textual.widget import Widget
 
-from tui_app.charts.axes import Unit, Window
+from tui_app.charts.axes import Unit, XWindow
 from tui_app.charts.canvas import (
     AXIS,
     BAND,
@@ -141,7 +141,7 @@ class LossChart(Widget):
     log_scale: reactive[bool | None] = reactive(None)
     """Whether the losses have a logarithmic scale; None: where a linear one would hide a line."""
     reading: reactive[Reading] = reactive(Reading())
-    window: var[Window | None] = var(None)
+    window: var[XWindow | None] = var(None)
     """Part of the x axis that is shown; None: the whole, which grows with a run."""
     cursor: var[float | None] = var(None)
     """Place on the x axis."""
@@ -168,6 +168,7 @@ class LossChart(Widget):
         self._cursor_shown: float | None = None
         self._cursor_set: float | None = None
         """Cursor to return to when the mouse has left."""
+        self._is_to_read = False
         self._rows: list[Row] = []
         self._strips: dict[int, Strip] = {}
         self._styles_by_paint: dict[str, Style] = {}
@@ -267,9 +268,11 @@ class LossChart(Widget):
         self.cursor = self._cursor_set = None
 
     def read_off(self) -> None:
-        """Show the cursor, and let the arrows move it."""
-        self.call_after_refresh(self.focus)
-        self.action_move_cursor(0)
+        """Show the cursor, and let the arrows move it, as soon as the chart is on the screen."""
+        self._is_to_read = not self.size
+        if self.size:
+            self.focus()
+            self.action_move_cursor(0)
 
     def action_move_cursor(self, cells: int) -> None:
         """Move the cursor, which begins at the end of the current line; the view follows it."""
@@ -336,6 +339,8 @@ class LossChart(Widget):
 
     def on_resize(self) -> None:
         self.refresh_data()
+        if self._is_to_read:
+            self.read_off()
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
