@@ -43,6 +43,11 @@ class Curve:
         self.version = 0
         """Counter that grows with every change to the curve."""
 
+    @property
+    def stride(self) -> int:
+        """Number of steps that share a bucket."""
+        return self._stride
+
     def __len__(self) -> int:
         """Return the number of buckets in use, never more than the capacity."""
         return len(self._low)
@@ -90,6 +95,37 @@ class Curve:
         if not any(self._not_finite):
             return []
         return [i for i, (begin, end) in enumerate(self._ranges(edges)) if any(self._not_finite[begin:end])]
+
+    @property
+    def points(self) -> list[tuple[int, float]]:
+        """The first step and the mean of each bucket with finite values."""
+        known = zip(self._mean, self._count, strict=True)
+        return [(i * self._stride, mean) for i, (mean, count) in enumerate(known) if count]
+
+    def around(self, step: float) -> tuple[tuple[int, float] | None, tuple[int, float] | None]:
+        """Return the nearest points before `step`, and from it on; None where there is none."""
+        middle = min(len(self), max(0, math.ceil(step / self._stride)))
+        sides = range(middle - 1, -1, -1), range(middle, len(self))
+        buckets = (next((i for i in side if self._count[i]), None) for side in sides)
+        before, after = (None if i is None else (i * self._stride, self._mean[i]) for i in buckets)
+        return before, after
+
+    def smoothed(self, weight: float) -> Curve:
+        """Return the exponential moving mean, in which a value counts `weight` times as much as the next one.
+
+        It is debiased as TensorBoard's: the first values are not drawn towards 0.
+        """
+        smooth = Curve(self._capacity)
+        smooth._stride, smooth.end = self._stride, self.end
+        decay, value, total = weight**self._stride, 0.0, 0.0
+        for mean, count in zip(self._mean, self._count, strict=True):
+            total = total * decay + count
+            smooth._append_empty(1)
+            if count:
+                value = value * (1 - count / total) + mean * (count / total)
+                smooth._low[-1] = smooth._high[-1] = smooth._mean[-1] = value
+                smooth._count[-1] = 1
+        return smooth
 
     def _ranges(self, edges: Sequence[float]) -> Iterable[tuple[int, int]]:
         last = len(self)

@@ -24,6 +24,7 @@ from core.runs.events import (
 )
 from tests.recorded import started
 from tests.tui_app.driving import NARROW, WIDE, chart_lines, dashboard, dot, show_chart, shown, tick, until
+from tui_app.charts import palette
 from tui_app.dashboard.app import MnistTui
 from tui_app.dashboard.chart_lines import series as chart_lines_of
 from tui_app.dashboard.run_book import RunBook
@@ -103,6 +104,44 @@ async def test_the_x_axis_is_changed_with_a_key_and_says_what_it_is(
                 await until(pilot, lambda before=axis: chart_lines(app)[-1] != before)  # type: ignore[misc]
 
 
+async def test_the_chart_is_read_and_changed_with_keys(language: str, compared: Path) -> None:
+    """What the keys do shows in the border, also where the panels are tabs."""
+    french = language == "fr"
+    async with dashboard(compared, NARROW, "rn2-0002") as (app, pilot):
+        app.set_focus(None)
+        await pilot.press("i")  # from another tab
+        await until(pilot, lambda: ("époque 2" if french else "epoch 2") in legend(app))
+        assert isinstance(app.focused, LossChart)
+        await pilot.press("shift+left", "shift+left", "plus")
+        await until(pilot, lambda: "zoom ×2" in shown(app))
+        await pilot.press("less_than_sign", "0")
+        await until(pilot, lambda: "zoom" not in shown(app) and "2" not in legend(app).split("rn2")[0])
+        await pilot.press("l")
+        assert ("échelle logarithmique" if french else "log scale") in shown(app)
+        await pilot.press("l")
+        assert ("échelle linéaire" if french else "linear scale") in shown(app)
+        await pilot.press("l")
+        await until(pilot, lambda: "linéaire" not in shown(app) and "linear" not in shown(app))
+        await pilot.press("m", "m")
+        await until(pilot, lambda: ("lissage 0,6" if french else "smoothing 0.6") not in shown(app))
+        assert ("lissage 0,9" if french else "smoothing 0.9") in shown(app)
+        await pilot.press("a")
+        await until(pilot, lambda: ("Exactitude" if french else "Accuracy after") in shown(app))
+        assert sum(line.count("■") for line in chart_lines(app)) == 2  # in the legend, and at its end
+        await pilot.press("a", "b")
+        await until(pilot, lambda: ("Perte courante" if french else "Running loss") in shown(app))
+
+
+async def test_a_line_keeps_its_colour_and_has_one_for_light_backgrounds(compared: Path) -> None:
+    async with dashboard(compared, run_id="rn2-0002") as (app, pilot):
+        await tick(app, pilot, "rn1-0007")
+        await until(pilot, lambda: bool(dot(app, "rn1-0007")))
+        dark = dot(app, "rn2-0002"), dot(app, "rn1-0007")
+        assert dark == palette.ON_DARK[:2]
+        app.theme = "textual-light"
+        await until(pilot, lambda: (dot(app, "rn2-0002"), dot(app, "rn1-0007")) == palette.ON_LIGHT[:2])
+
+
 async def test_multiply_accumulates_that_a_run_does_not_know_are_said(tmp_path: Path) -> None:
     run_id = write(tmp_path, 1, 6.0, model="RN_1", seed=0, macs=None)
     async with dashboard(tmp_path, run_id=run_id) as (app, pilot):
@@ -136,7 +175,7 @@ async def test_ticked_seeds_of_one_network_are_one_line_with_one_lasting_colour(
 
 
 async def test_the_run_on_show_is_one_of_the_seeds_where_it_is_ticked_itself(compared: Path) -> None:
-    async with dashboard(compared, run_id="rn1-0001") as (app, pilot):
+    async with dashboard(compared, (200, 60), run_id="rn1-0001") as (app, pilot):
         await tick(app, pilot, "rn1-0003", "rn1-0005")
         await until(pilot, lambda: "━━ rn1-0001  ━⣿ RN_1 ×2 seeds" in legend(app))
         assert "batch losses" in legend(app)

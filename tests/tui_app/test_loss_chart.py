@@ -16,9 +16,11 @@ from textual.app import App, ComposeResult
 from textual.geometry import Region
 
 from core.runs.history import LossHistory
-from tui_app.charts.axes import UNITS, Unit, x_ticks
-from tui_app.charts.curves import Series
-from tui_app.charts.picture import Words
+from tui_app.charts.axes import UNITS, Unit, XWindow, x_ticks
+from tui_app.charts.curves import BANDS, Reading
+from tui_app.charts.scale import METRICS
+from tui_app.charts.series import Series
+from tui_app.charts.view import Words
 from tui_app.dashboard.widgets.loss_chart import LossChart
 
 EXTREMES = [1e308, -1e308, 1.7976931348623157e308, 5e-324, -5e-324, 0.0, 1.0, 1e-300, math.nan, math.inf, -math.inf]
@@ -100,7 +102,12 @@ def band_color(chart: LossChart) -> str:
 
 
 async def test_an_empty_chart_has_its_axes_and_says_that_it_is_empty() -> None:
-    app = Charted(Words(x_labels={"epochs": "Époque", "seconds": "Temps", "macs": "MAC"}, y_label="Perte"))
+    app = Charted(
+        Words(
+            x_labels={"epochs": "Époque", "seconds": "Temps", "macs": "MAC"},
+            y_labels={"loss": "Perte", "accuracy": "Exactitude"},
+        )
+    )
     async with app.run_test(size=(84, 11)):
         app.chart.show([], planned_epochs=5)
         text = "\n".join(lines(app.chart))
@@ -192,6 +199,8 @@ async def test_the_log_scale_has_decades() -> None:
     app = Charted()
     async with app.run_test(size=(84, 12)) as pilot:
         app.chart.show([series(history_of(10 ** (-step / 100) for step in range(300)))], planned_epochs=3)
+        app.chart.log_scale = False
+        await pilot.pause()
         linear = lines(app.chart)
         app.chart.log_scale = True
         await pilot.pause()
@@ -251,18 +260,43 @@ async def test_no_losses_whatever_can_break_it(plain: bool, capfd: pytest.Captur
     async with app.run_test(size=(84, 11)):
 
         @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-        @given(LOSSES, LOSSES, st.booleans(), st.sampled_from([None, 1, 3, 1e9]), st.sampled_from([0, 1, 7, 1 << 62]))
-        def draw(losses: list[float], others: list[float], log: bool, total: float | None, steps: int) -> None:
+        @given(
+            LOSSES,
+            LOSSES,
+            st.sampled_from([None, True, False]),
+            st.sampled_from([None, 1, 3, 1e9]),
+            st.sampled_from([0, 1, 7, 1 << 62]),
+            st.sampled_from(UNITS),
+            st.builds(
+                Reading,
+                metric=st.sampled_from(METRICS),
+                smoothing=st.sampled_from([0.0, 0.9]),
+                band=st.sampled_from(BANDS),
+            ),
+        )
+        def draw(
+            losses: list[float],
+            others: list[float],
+            log: bool | None,
+            total: float | None,
+            steps: int,
+            unit: Unit,
+            reading: Reading,
+        ) -> None:
             app.chart.log_scale = log
+            app.chart.reading = reading
             group = finished(history_of(others), history_of(losses), key="c", macs_per_epoch=1e9, validates=True)
             for history in group.histories:
                 paced(history, 3.5).add_validation(3, (others or [1.0])[0], 0.5)
             on_show = replace(series(paced(history_of(losses), 2.0), steps=steps), macs_per_epoch=1e300)
-            for unit in UNITS:
-                app.chart.x_unit = unit
-                app.chart.show([on_show, series(history_of(others), "b"), group], planned_epochs=total)
-                assert app.words.failure not in "\n".join(lines(app.chart))
+            app.chart.x_unit = unit
+            app.chart.show([on_show, series(history_of(others), "b"), group], planned_epochs=total)
+            assert app.words.failure not in "\n".join(lines(app.chart))
+            app.chart.action_move_cursor(-3)
+            app.chart.zoom(3.0)
+            assert app.words.failure not in "\n".join(lines(app.chart))
             app.chart.x_unit = "epochs"
+            app.chart.reading = Reading()
             app.chart.show([on_show, series(history_of(others), "b")], planned_epochs=total)
             text = "\n".join(lines(app.chart))
             assert app.words.failure not in text
@@ -307,7 +341,7 @@ async def test_numbers_take_the_decimal_mark_of_the_language() -> None:
     app = Charted(Words(decimal_mark=","))
     async with app.run_test(size=(84, 14)):
         app.chart.show([series(history_of([1.0, 0.5]))], planned_epochs=1)
-        assert any(line.strip().startswith("0,5") for line in lines(app.chart))
+        assert any(line.strip().startswith("0,8") for line in lines(app.chart))
 
 
 # The x axis
@@ -329,7 +363,7 @@ async def test_numbers_take_the_decimal_mark_of_the_language() -> None:
     ],
 )
 def test_ticks_are_at_round_numbers(unit: Unit, reach: float, labels: list[str]) -> None:
-    ticks = x_ticks(unit, reach, 6)
+    ticks = x_ticks(unit, XWindow(0, reach), 6)
     assert [label for _place, label in ticks] == labels
     assert all(0 <= place < 1 for place, _label in ticks)
 

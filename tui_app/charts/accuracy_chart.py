@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
-from tui_app.charts.axes import Scale
 from tui_app.charts.canvas import ASCII, SERIES, CellSize, ChartCanvas, Layout, Row
 from tui_app.charts.curves import Point
+from tui_app.charts.scale import Scale
 from tui_app.i18n import _, percent
 
 COLOURS = ("cyan", "yellow", "green", "magenta", "red", "blue")

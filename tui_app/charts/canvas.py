@@ -15,18 +15,18 @@ from typing import Any, NamedTuple
 from rich.cells import cell_len
 
 from core.runs.history import Column
-from tui_app.charts.axes import Scale
 from tui_app.charts.curves import Point
+from tui_app.charts.scale import Scale
 
 # What a cell shows, as a number: plotext carries it in a colour's green and blue, and it later selects the style.
-BLANK, AXIS, LABEL, GRID, BATCH, GAP, EPOCH, VALIDATION, PLACEHOLDER = range(9)
+BLANK, AXIS, LABEL, GRID, BATCH, GAP, EPOCH, VALIDATION, PLACEHOLDER, CURSOR = range(10)
 SERIES = 256
 BAND = 512
 """Number of the first series' band; each further series has the next number."""
 MOST_SERIES = 200
 _COLOUR = "38;2;0;"
 _SGR = re.compile(r"\x1b\[([\d;]*)m")
-ASCII = str.maketrans("│┤├┊─┼┬┴└┘┌┐━⣿×…●◆┄▼★", "||||-+++++++=:x~ov.v*")
+ASCII = str.maketrans("│┤├┊─┼┬┴└┘┌┐━⣿×…●◆┄▼★▲■–", "||||-+++++++=:x~ov.v*^#-")
 
 
 class CellSize(NamedTuple):
@@ -105,6 +105,11 @@ class Layout:
         return CellArea(left, top, self.size.width - left, self.plot.height - 2 * self.has_axes)
 
 
+def dots_per_row(plain: bool) -> int:
+    """Return how many rows of dots a row of cells has."""
+    return 1 if plain else 4
+
+
 class ChartCanvas:
     """A plotext figure with coordinates from 0 to 1."""
 
@@ -122,7 +127,7 @@ class ChartCanvas:
         self._figure.theme("colorless").canvas("default")
         self._plain = plain
         self._layout = layout
-        self._dots = layout.canvas.height * (1 if plain else 4)
+        self._dots = layout.canvas.height * dots_per_row(plain)
 
     def axes(self, x_ticks: list[tuple[float, str]], y_ticks: list[tuple[float, str]]) -> None:
         figure, shown = self._figure, self._layout.has_axes
@@ -192,6 +197,11 @@ class ChartCanvas:
     def y(self, fraction: float) -> float:
         """Return the centre of the nearest row of dots; `fraction` is 0 for the lowest row and 1 for the highest."""
         return (0.5 + round(fraction * (self._dots - 1))) / self._dots
+
+    def row(self, fraction: float) -> int:
+        """Return the row of the chart that has the nearest row of dots."""
+        canvas = self._layout.canvas
+        return canvas.y + min(canvas.height - 1, int((1 - self.y(fraction)) * canvas.height))
 
 
 def _corners(points: list[Point]) -> list[Point]:

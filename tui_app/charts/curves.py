@@ -3,90 +3,36 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, Literal, NamedTuple, TypeVar, get_args
 from weakref import WeakKeyDictionary
 
 from core.runs.history import Clock, Column, Curve, LossHistory
-from tui_app.charts.axes import Unit, jump_beyond, reach_in_epochs
+from tui_app.charts.axes import Unit
+from tui_app.charts.overfitting import Turn, turning_point
+from tui_app.charts.rounding import LARGEST
+from tui_app.charts.scale import Metric
+from tui_app.charts.series import Edges, Placed, Series
 
-Edges = tuple[float, ...]
 _Value = TypeVar("_Value")
 
-
-@dataclass(frozen=True)
-class Series:
-    """A line in the chart: a run, or several that differ only in their seed."""
-
-    key: str
-    name: str
-    color: str
-    """Colour of the running loss: a plain colour, or a theme variable such as `$accent`."""
-    histories: tuple[LossHistory, ...]
-    """Losses of the runs; for several runs, their mean is drawn with a min–max band."""
-    steps_per_epoch: int
-    live: bool = False
-    macs_per_epoch: float | None = None
-    """Forward multiply–accumulates per epoch; None if unknown."""
-    validates: bool = False
-    """True if there are validation results, or will be."""
-    moments: tuple[tuple[int, str], ...] = ()
-    """Steps at which something happened, and what: a change of settings, the epoch whose weights were kept."""
-
-    @property
-    def is_group(self) -> bool:
-        return len(self.histories) > 1
-
-    @property
-    def end(self) -> int:
-        """Return the step after the last known one."""
-        return max(history.end for history in self.histories)
-
-    @property
-    def versions(self) -> tuple[tuple[int, int], ...]:
-        """Return a value that changes whenever a history changes or is replaced by another."""
-        return tuple((id(history), history.version) for history in self.histories)
+Band = Literal["range", "interval"]
+"""Band around the mean of several seeds: from the least to the greatest, or the 95 % interval of the mean."""
+BANDS: tuple[Band, ...] = get_args(Band)
 
 
 @dataclass(frozen=True)
-class Placed:
-    """A series on an x axis that counts `unit`."""
+class Reading:
+    """What is drawn of the runs."""
 
-    series: Series
-    unit: Unit
-    clock: Clock
-
-    def reach(self, planned_epochs: float | None) -> float:
-        """Return how far the axis must extend for the series, at least."""
-        series = self.series
-        if self.unit == "seconds":
-            end = self.clock.seconds_at(series.end)
-            return jump_beyond(max(1.0, end)) if series.live else end
-        end = series.end / max(1, series.steps_per_epoch)
-        return reach_in_epochs(end, planned_epochs, series.live and planned_epochs is not None) * self.epoch_width
-
-    def steps_at(self, places: Iterable[float]) -> Edges:
-        """Convert positions on the axis into steps."""
-        if self.unit == "seconds":
-            return tuple(map(self.clock.step_at, places))
-        factor = max(1, self.series.steps_per_epoch) / self.epoch_width
-        return tuple(place * factor for place in places)
-
-    def place_of(self, step: int) -> float:
-        """Convert a step into a position on the axis."""
-        if self.unit == "seconds":
-            return self.clock.seconds_at(step)
-        return step / max(1, self.series.steps_per_epoch) * self.epoch_width
-
-    @property
-    def epoch_width(self) -> float:
-        """Return the average width of an epoch on the axis."""
-        if self.unit == "seconds":
-            return self.clock.seconds_at(self.clock.end) / max(1, self.clock.end) * max(1, self.series.steps_per_epoch)
-        return (self.series.macs_per_epoch or 1.0) if self.unit == "macs" else 1.0
+    metric: Metric = "loss"
+    smoothing: float = 0.0
+    """Weight of the exponential moving mean of the batch losses; 0: the running loss is drawn instead."""
+    band: Band = "range"
 
 
 class Point(NamedTuple):
@@ -98,24 +44,39 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True)
 class Curves:
-    """The curves of a series, in `width` columns."""
+    """The curves of a series, in `width` columns. Accuracies are in %."""
 
     width: int
-    running: list[Point]
-    band: list[Column | None]
-    """Band around the running loss: the batch losses of a run, or the range of a group's seeds."""
-    epochs: list[Point]
-    validation: list[Point]
-    accuracy: list[Point]
-    """Accuracy on the validation images, 0 to 1."""
-    gaps: list[int]
+    line: list[Point] = field(default_factory=list)
+    """Running loss, smoothed batch losses or validation accuracy."""
+    band: list[Column | None] = field(default_factory=list)
+    """Band around the line: the batch losses of a run, or what the seeds of a group say of their mean."""
+    marks: list[Point] = field(default_factory=list)
+    """Loss of each epoch, or validation accuracy after it."""
+    validation: list[Point] = field(default_factory=list)
+    """Line of the validation loss."""
+    validated: list[Point] = field(default_factory=list)
+    """Validation loss after each epoch."""
+    accuracy: list[Point] = field(default_factory=list)
+    """Accuracy on the validation images after each epoch."""
+    tested: list[Point] = field(default_factory=list)
+    """Test accuracy: one point, if there is any."""
+    gaps: list[int] = field(default_factory=list)
     """Columns in which a batch's loss is not finite."""
+    spread: list[Column | None] = field(default_factory=list)
+    """Range of a group's seeds."""
 
     @cached_property
-    def losses(self) -> list[Column]:
-        """Return all drawn losses."""
-        points = [Column(value, value, value) for _, value, _ in (*self.running, *self.epochs, *self.validation)]
-        return points + [column for column in self.band if column is not None]
+    def values(self) -> list[Column]:
+        """All drawn values, for the scale.
+
+        Not the interval of few seeds, which is too wide, nor the lowest losses of batches, decades below all others.
+        """
+        points = (*self.line, *self.marks, *self.validation, *self.tested)
+        columns = [Column(value, value, value) for _, value, _ in points]
+        if self.spread:
+            return columns + [column for column in self.spread if column is not None]
+        return columns + [Column(c.mean, c.high, c.mean) for c in self.band if c is not None]
 
 
 class _Kept(Generic[_Value]):
@@ -139,8 +100,19 @@ class Reductions:
     def __init__(self) -> None:
         self._columns = _Kept(Curve.columns)
         self._gaps = _Kept(Curve.gaps)
+        self._smoothed = _Kept(lambda curve, weights: curve.smoothed(*weights))
         self._clocks: WeakKeyDictionary[LossHistory, tuple[object, Clock]] = WeakKeyDictionary()
         self._curves: WeakKeyDictionary[LossHistory, tuple[object, Curves]] = WeakKeyDictionary()
+        self._turns: WeakKeyDictionary[LossHistory, tuple[object, Turn]] = WeakKeyDictionary()
+
+    def turning_point(self, series: Series) -> Turn:
+        """Return where overfitting begins, as `overfitting.turning_point` does."""
+        state = [(id(history), history.epochs.version, history.validation.version) for history in series.histories]
+        known, turn = self._turns.get(series.histories[0], (None, None))
+        if known != state:
+            turn = turning_point(series)
+            self._turns[series.histories[0]] = state, turn
+        return turn
 
     def placed(self, series: Series, unit: Unit) -> Placed | None:
         """Place a series on an x axis; return None if that needs its multiply–accumulates and they are unknown."""
@@ -153,35 +125,87 @@ class Reductions:
             self._clocks[series.histories[0]] = state, clock
         return Placed(series, unit, clock)
 
-    def curves(self, series: Series, edges: Edges, *, apart: bool, in_full: bool) -> Curves:
+    def curves(self, series: Series, edges: Edges, reading: Reading, *, apart: bool, in_full: bool) -> Curves:
         """Return the curves of a series in the columns between `edges`, which are steps in ascending order.
 
         `apart`: break a run's line after each epoch, because the running loss starts anew. `in_full`: include what is
         drawn for the current run only.
         """
-        state = series.versions, series.steps_per_epoch, edges, apart, in_full
+        state = series.versions, series.steps_per_epoch, series.tested, edges, reading, apart, in_full
         known, curves = self._curves.get(series.histories[0], (None, None))
         if curves is None or known != state:
             if series.is_group:  # its runs may know their running loss at different steps: a mean needs whole lines
-                curves = _mean([self._of_run(history, edges, None, False) for history in series.histories])
+                runs = [self._of_run(history, edges, reading, 0, False) for history in series.histories]
+                curves = _mean(runs, reading)
             else:
-                steps = max(1, series.steps_per_epoch)
-                epochs = [math.ceil(edge) // steps for edge in edges] if apart else None
-                curves = self._of_run(series.histories[0], edges, epochs, in_full)
+                steps = max(1, series.steps_per_epoch) if apart and not reading.smoothing else 0
+                curves = self._of_run(series.histories[0], edges, reading, steps, in_full)
+            curves = replace(curves, tested=_tested(series, edges) if reading.metric == "accuracy" else [])
             self._curves[series.histories[0]] = state, curves
         return curves
 
-    def _of_run(self, history: LossHistory, edges: Edges, epochs: list[int] | None, in_full: bool) -> Curves:
-        running = _means(self._columns.get(history.running, edges))
-        return Curves(
-            width=len(running),
-            running=_line(running, self._gaps.get(history.running, edges), epochs),
-            band=self._columns.get(history.batches, edges) if in_full else [],
-            epochs=_line(_means(self._columns.get(history.epochs, edges))) if in_full else [],
-            validation=_line(_means(self._columns.get(history.validation, edges))),
-            accuracy=_line(_means(self._columns.get(history.accuracy, edges))),
+    def _of_run(self, history: LossHistory, edges: Edges, reading: Reading, steps: int, in_full: bool) -> Curves:
+        """Return the curves of a run, whose line starts anew every so many steps, if not 0."""
+        accuracy = _percent(_line(self._means(history.accuracy, edges)))
+        line = _percent(_line(self._whole(history.accuracy, edges)))
+        curves = Curves(width=len(edges) - 1, line=line, marks=accuracy, accuracy=accuracy)
+        if reading.metric == "accuracy":
+            return curves
+        gaps = self._gaps.get(history.running, edges)
+        running = history.running
+        if reading.smoothing:
+            gaps = self._gaps.get(history.batches, edges)
+            running = self._smoothed.get(history.batches, (reading.smoothing,))
+        epochs = [math.ceil(edge) // steps for edge in edges] if steps else None
+        return replace(
+            curves,
+            line=_line(self._whole(running, edges, steps), gaps, epochs),
+            band=_without_holes(self._columns.get(history.batches, edges), history.batches, edges) if in_full else [],
+            marks=_line(self._means(history.epochs, edges)) if in_full else [],
+            validation=_line(self._whole(history.validation, edges)),
+            validated=_line(self._means(history.validation, edges)),
             gaps=self._gaps.get(history.batches, edges),
         )
+
+    def _means(self, curve: Curve, edges: Edges) -> list[float | None]:
+        return _means(self._columns.get(curve, edges))
+
+    def _whole(self, curve: Curve, edges: Edges, steps: int = 0) -> list[float | None]:
+        """Return the means of a curve, interpolated at the first and the last edge where it goes on beyond them."""
+        values = self._means(curve, edges)
+        for column, edge in ((0, edges[0]), (-1, edges[-1])):
+            before, after = curve.around(edge) if 0 < edge < curve.end and values[column] is None else (None, None)
+            if before and after and (not steps or before[0] // steps == after[0] // steps):
+                share = (edge - before[0]) / (after[0] - before[0])
+                values[column] = before[1] * (1 - share) + after[1] * share
+        return values
+
+
+def _percent(points: Iterable[Point]) -> list[Point]:
+    return [point._replace(value=100 * point.value) for point in points]
+
+
+def _tested(series: Series, edges: Edges) -> list[Point]:
+    """Return the test accuracy as a point, the mean of a group's at the end of the longest run."""
+    if not series.tested:
+        return []
+    step = max(step for step, _ in series.tested)
+    mean = sum(accuracy for _, accuracy in series.tested) / len(series.tested)
+    column = min(bisect_right(edges, step), len(edges) - 1) - 1
+    return [Point(column, 100 * mean, False)] if edges[0] <= step <= edges[-1] else []
+
+
+def _without_holes(columns: Sequence[Column | None], curve: Curve, edges: Edges) -> list[Column | None]:
+    """Extend each column as far as the steps that it stands for reach, where columns are narrower than these."""
+    reach = math.ceil(curve.stride * (len(edges) - 1) / max(edges[-1] - edges[0], 1e-9))
+    found = list(columns)
+    last = -reach
+    for i, column in enumerate(columns):
+        if column is not None:
+            last = i
+        elif 0 < i - last < reach and last >= 0:
+            found[i] = columns[last]
+    return found
 
 
 def _means(columns: Sequence[Column | None]) -> list[float | None]:
@@ -211,34 +235,59 @@ def between(points: Sequence[Point], width: int) -> list[float | None]:
     return heights
 
 
-def _mean(runs: Sequence[Curves]) -> Curves:
-    """Average the runs that have reached each column, with a min–max band."""
+def _mean(runs: Sequence[Curves], reading: Reading) -> Curves:
+    """Average the runs that have reached each column, with a band."""
     width = runs[0].width
     gaps = sorted({gap for run in runs for gap in run.gaps})
-    lines = [
-        (run.running[0].column, run.running[-1].column, between(run.running, width)) for run in runs if run.running
-    ]
-    band: list[Column | None] = []
-    for i in range(width):
-        values = [heights[i] for first, last, heights in lines if first <= i <= last]
-        known = [value for value in values if value is not None]
-        band.append(_column(known) if known and len(known) == len(values) else None)
+    accuracy = _by_column([run.accuracy for run in runs], width)
+    values = accuracy if reading.metric == "accuracy" else _heights([run.line for run in runs], width)
+    spread = [_column(found) if found else None for found in values]
     return Curves(
         width=width,
-        running=_line(_means(band), gaps),
-        band=band,
-        epochs=[],
+        line=_line(_means(spread), gaps),
+        band=[_interval(found) for found in values] if reading.band == "interval" else spread,
+        marks=_mean_points([run.marks for run in runs], width),
         validation=_mean_points([run.validation for run in runs], width),
-        accuracy=_mean_points([run.accuracy for run in runs], width),
+        validated=_mean_points([run.validated for run in runs], width),
+        accuracy=_line([_column(found).mean if found else None for found in accuracy]),
         gaps=gaps,
+        spread=spread,
     )
 
 
-def _mean_points(lines: Sequence[Sequence[Point]], width: int) -> list[Point]:
+def _heights(lines: Sequence[Sequence[Point]], width: int) -> list[list[float]]:
+    """Return what the lines are in each column, without those that break off between two of their points."""
+    known = [(line[0].column, line[-1].column, between(line, width)) for line in lines if line]
+    found = []
+    for i in range(width):
+        values = [heights[i] for first, last, heights in known if first <= i <= last]
+        found.append([value for value in values if value is not None] if None not in values else [])
+    return found
+
+
+def _by_column(lines: Sequence[Sequence[Point]], width: int) -> list[list[float]]:
     found: list[list[float]] = [[] for _ in range(width)]
     for point in (point for line in lines for point in line):
         found[point.column].append(point.value)
-    return _line([_column(values).mean if values else None for values in found])
+    return found
+
+
+def _mean_points(lines: Sequence[Sequence[Point]], width: int) -> list[Point]:
+    return _line([_column(values).mean if values else None for values in _by_column(lines, width)])
+
+
+def _interval(values: Sequence[float]) -> Column | None:
+    """Return the 95 % interval of the mean by Student's t; None below two values."""
+    if len(values) < 2:
+        return None
+    from statistics import stdev  # here: the first painting need not wait for either
+
+    from core.comparing.intervals import student_factor
+
+    mean = _column(values).mean
+    scale = max(map(abs, values)) or 1.0
+    half_width = scale * (student_factor(len(values)) * stdev(v / scale for v in values) / math.sqrt(len(values)))
+    return Column(max(mean - half_width, -LARGEST), min(mean + half_width, LARGEST), mean)
 
 
 def _column(values: Sequence[float]) -> Column:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 
 from rich.cells import cell_len, set_cell_size
 
-from core.runs.history import Column
-from tui_app.charts.axes import Scale, Unit, fitting_scale, x_ticks
+from tui_app.charts.axes import Unit, XWindow, x_ticks
 from tui_app.charts.canvas import (
     ASCII,
     BAND,
@@ -25,121 +24,85 @@ from tui_app.charts.canvas import (
     ChartCanvas,
     Layout,
     Row,
+    dots_per_row,
 )
-from tui_app.charts.curves import Curves, Placed, Reductions, Series, between
+from tui_app.charts.curves import Point, Reading, Reductions, between
+from tui_app.charts.drawing import ASCII_BANDS, ASCII_LINES, Drawing, Drawn, Entry, legend
+from tui_app.charts.labels import Label, place
+from tui_app.charts.scale import Scale, ScaleKeeper, Wanted
+from tui_app.charts.series import Edges, Placed, Series
+from tui_app.charts.view import View, Words
 
 _LABEL_WIDTHS: dict[Unit, int] = {"epochs": 7, "seconds": 10, "macs": 10}
 """Minimum number of cells from one tick of the x axis to the next."""
 _EPOCH_WIDTH = 4
 """Number of columns that an epoch needs to be told apart from the next."""
 _ROWS_FOR_CURVES = 7
-_ASCII_LINES = "*o+#@%&"
-_ASCII_BANDS = ":'`,;^-"
-
-
-@dataclass(frozen=True)
-class Words:
-    """The texts of a chart, in one language."""
-
-    x_labels: dict[Unit, str] = field(default_factory=lambda: {"epochs": "Epoch", "seconds": "Time", "macs": "MACs"})
-    y_label: str = "Loss"
-    running: str = "running loss"
-    batch: str = "batch losses"
-    validation: str = "validation loss"
-    no_macs: str = "MACs not known"
-    failure: str = "The chart cannot be drawn."
-    decimal_mark: str = "."
-
-
-@dataclass(frozen=True)
-class View:
-    """The chart to draw: its size, its series and how to show them."""
-
-    size: CellSize
-    series: tuple[Series, ...] = ()
-    """Series to draw; the first is the current one and lies on top."""
-    planned_epochs: float | None = None
-    """Planned epochs of the first series."""
-    unit: Unit = "epochs"
-    """Quantity on the x axis."""
-    log_scale: bool = False
-    placeholder: str = ""
-    """Text shown while the chart is empty."""
-
-
-@dataclass(frozen=True)
-class _Drawn:
-    """A series that has a place on the x axis."""
-
-    number: int
-    """Position of the series, counted from 0."""
-    series: Series
-    curves: Curves
-    epoch_width: float
-    """Width of an epoch in cells."""
-
-    @property
-    def is_on_show(self) -> bool:
-        """Return whether this is the current run, on its own and shown in full."""
-        return self.number == 0 and not self.series.is_group
-
-    @property
-    def paint(self) -> int:
-        return SERIES + self.number
-
-    @property
-    def validation_paint(self) -> int:
-        return VALIDATION if self.is_on_show else self.paint
-
-    def signs(self, signs: str) -> str:
-        return signs[self.number % len(signs)]
 
 
 class Picture:
-    """A chart that keeps its scale of losses for as long as it fits, since a new one changes every cell."""
+    """A chart that keeps its scale for as long as it fits, since a new one changes every cell."""
 
     def __init__(self, words: Words, *, plain: bool) -> None:
         self.words = words
         self.plain = plain
         """True for a terminal without UTF-8: ASCII only."""
         self._reductions = Reductions()
-        self._scale = Scale(0, 2.5)
+        self._keeper = ScaleKeeper()
 
-    def forget_scale(self) -> None:
-        """Reset the scale, since other runs may need another."""
-        self._scale = fitting_scale([], self._scale.log)
-
-    def rows(self, view: View, *, may_draw: bool) -> list[Row]:
+    def draw(self, view: View, *, may_draw: bool) -> Drawing:
         """Draw the chart in rows as wide as the view, and as many as it is high.
 
         An empty chart is not drawn unless it `may_draw`, so that nothing slow is loaded for it.
         """
         placed = [self._reductions.placed(series, view.unit) for series in view.series]
-        layout = self._layout(view.size, sum(each is not None and each.series.validates for each in placed))
-        reach = _reach(view, placed)
-        drawn = self._reduce(placed, reach, layout.canvas.width)
-        self._settle_scale([loss for each in drawn for loss in each.curves.losses], view.log_scale)
-        is_empty = not any(each.curves.losses or each.curves.gaps for each in drawn)
+        validating = [each for each in placed if each is not None and each.series.validates]
+        layout = self._layout(view.size, len(validating) if view.reading.metric == "loss" else 0)
+        whole = _reach(view, placed)
+        window = view.window or XWindow(0.0, whole)
+        drawn = self._reduce(placed, window, layout.canvas.width, view.reading)
+        scale = self._settle_scale(view, layout, window, drawn)
+        is_empty = not any(each.curves.values or each.curves.gaps for each in drawn)
+        message = self._message(view, drawn) if is_empty else ""
         if is_empty and not may_draw:
-            return _with_message(_blank(view.size), view.placeholder)
+            rows = _with_message(_blank(view.size), message)
+        else:
+            rows = self._rows(view, layout, window, drawn, scale)
+            rows = _with_message(rows, message) if is_empty else rows
+        return Drawing(rows, layout, window, whole, drawn, scale, view.reading.metric)
+
+    def rows(self, drawing: Drawing, cursor: float | None) -> list[Row]:
+        """Return the rows of a drawing with a cursor at a place on its x axis."""
+        rows = drawing.with_cursor(cursor, self.words)
+        return [Row(row.text.translate(ASCII), row.paint) for row in rows] if self.plain else rows
+
+    def _message(self, view: View, drawn: Sequence[Drawn]) -> str:
+        """Return what an empty chart says."""
+        if view.series and not drawn:
+            return self.words.no_macs
+        begun = any(series.end for series in view.series)
+        return self.words.no_accuracy if begun and view.reading.metric == "accuracy" else view.placeholder
+
+    def _rows(self, view: View, layout: Layout, window: XWindow, drawn: Sequence[Drawn], scale: Scale) -> list[Row]:
+        canvas = None
         try:
-            rows = self._draw(layout, view.unit, reach, drawn)
+            canvas = ChartCanvas(layout, self.plain)
+            rows = self._draw(canvas, layout, view.unit, window, drawn, scale)
         except Exception:  # an error in a drawing library must not bring down the current run
             return _with_message(_blank(view.size), self.words.failure)
         if layout.has_axes:
-            label = self.words.x_labels[view.unit]
-            rows[-1] = rows[-1].with_text(layout.margin - cell_len(label), label, LABEL)
+            text = self.words.x_labels[view.unit]
+            rows[-1] = rows[-1].with_text(layout.margin - cell_len(text), text, LABEL)
         validating = [each for each in drawn if each.series.validates]
         rows[:0] = [self._figures(layout, each) for each in validating[: layout.figures]]
         if layout.has_legend:
-            rows.insert(0, self._legend(layout, view))
+            rows.insert(0, legend(layout, self.words.y_labels[view.reading.metric], self._entries(view, drawn)))
         rows += _blank(CellSize(view.size.width, view.size.height - len(rows)))
         _mark_gaps(rows, layout.canvas, drawn)
-        if drawn and drawn[0].is_on_show and placed[0] is not None:
-            _mark_moments(rows, layout.canvas, placed[0], reach)
-        if is_empty:
-            rows = _with_message(rows, self.words.no_macs if view.series and not drawn else view.placeholder)
-        return [Row(row.text.translate(ASCII), row.paint) for row in rows] if self.plain else rows
+        if drawn and drawn[0].is_on_show:
+            _mark_moments(rows, layout.canvas, drawn[0].placed, window)
+        place(rows, layout.canvas, self._labels(canvas, layout.canvas, drawn, scale))
+        return rows
 
     def _layout(self, size: CellSize, figures: int) -> Layout:
         layout = Layout(size, max(6, *map(cell_len, self.words.x_labels.values())))
@@ -147,103 +110,138 @@ class Picture:
             return layout
         return Layout(size, layout.margin, max(0, min(figures, layout.canvas.height - _ROWS_FOR_CURVES)))
 
-    def _reduce(self, placed: Sequence[Placed | None], reach: float, cells: int) -> list[_Drawn]:
+    def _reduce(self, placed: Sequence[Placed | None], window: XWindow, cells: int, reading: Reading) -> list[Drawn]:
         """Reduce the series to columns: two a cell, as in braille, for the first and for groups; one for other runs."""
         drawn = []
         for number, each in enumerate(placed):
             if each is not None:
                 width = 2 * cells if number == 0 or each.series.is_group else cells
-                edges = each.steps_at(reach * i / max(1, width) for i in range(width + 1))
-                apart = width * each.epoch_width >= _EPOCH_WIDTH * reach
-                curves = self._reductions.curves(each.series, edges, apart=apart, in_full=number == 0)
-                drawn.append(_Drawn(number, each.series, curves, cells * each.epoch_width / reach))
+                edges = each.steps_at(window.place(i / max(1, width)) for i in range(width + 1))
+                apart = width * each.epoch_width >= _EPOCH_WIDTH * window.width
+                curves = self._reductions.curves(each.series, edges, reading, apart=apart, in_full=number == 0)
+                turn = self._turn(each.series, edges) if reading.metric == "loss" else None
+                drawn.append(Drawn(number, each, curves, cells * each.epoch_width / window.width, turn))
         return drawn
 
-    def _settle_scale(self, losses: Sequence[Column], log: bool) -> None:
-        new, old = fitting_scale(losses, log), self._scale
-        if not losses or not old.includes(new) or new.top - new.bottom < 0.3 * (old.top - old.bottom):
-            self._scale = new
+    def _turn(self, series: Series, edges: Edges) -> Point | None:
+        """Return the column and the value of the lowest validation loss, if overfitting begins there."""
+        turn = self._reductions.turning_point(series) if series.validates else None
+        if turn is None or not edges[0] <= turn[0] < edges[-1]:
+            return None
+        return Point(bisect_right(edges, turn[0]) - 1, turn[1], joined=False)
 
-    def _draw(self, layout: Layout, unit: Unit, reach: float, drawn: Sequence[_Drawn]) -> list[Row]:
-        canvas, scale = ChartCanvas(layout, self.plain), self._scale
-        ticks = x_ticks(unit, reach, layout.canvas.width / _LABEL_WIDTHS[unit])
+    def _settle_scale(self, view: View, layout: Layout, window: XWindow, drawn: Sequence[Drawn]) -> Scale:
+        canvas = layout.canvas
+        wanted = Wanted(
+            of=([series.key for series in view.series], view.unit, view.window, view.reading.smoothing),
+            metric=view.reading.metric,
+            log=view.log_scale,
+            columns=[value for each in drawn for value in each.curves.values],
+            epochs=sum(history.epochs.version for each in drawn for history in each.series.histories),
+            rows=canvas.height,
+            dots_per_row=dots_per_row(self.plain),
+        )
+        return self._keeper.settle(wanted, lambda: [each.heights(canvas.width) for each in drawn])
+
+    def _draw(
+        self,
+        canvas: ChartCanvas,
+        layout: Layout,
+        unit: Unit,
+        window: XWindow,
+        drawn: Sequence[Drawn],
+        scale: Scale,
+    ) -> list[Row]:
+        ticks = x_ticks(unit, window, layout.canvas.width / _LABEL_WIDTHS[unit])
         canvas.axes(
-            [(place, self._number(label)) for place, label in ticks],
+            [(position, self.words.number(text)) for position, text in ticks],
             [
-                (canvas.y(fraction), self._number(label).rjust(layout.margin))
-                for fraction, label in scale.ticks(layout.canvas.height // 2)
+                (canvas.y(fraction), self.words.number(text).rjust(layout.margin))
+                for fraction, text in scale.ticks(layout.canvas.height // 2)
             ],
         )
-        canvas.grid(place for place, _ in ticks[1:])
+        canvas.grid(position for position, _ in ticks if position > 0)
         upwards = drawn[::-1]  # the first lies on top, and lines lie on top of bands and dots
         for each in upwards:
             paint = BATCH if each.is_on_show else BAND + each.number
-            canvas.band(each.curves.band, scale, paint, each.signs(_ASCII_BANDS))
+            canvas.band(each.curves.band, scale, paint, each.signs(ASCII_BANDS))
         for each in upwards:
             if not each.is_on_show:
                 heights = between(each.curves.validation, each.curves.width)
                 canvas.dots(heights[:: max(1, len(heights) // layout.canvas.width)], scale, each.paint, ".")
         for each in upwards:
-            canvas.line(each.curves.running, each.curves.width, scale, each.paint, each.signs(_ASCII_LINES))
+            canvas.line(each.curves.line, each.curves.width, scale, each.paint, each.signs(ASCII_LINES))
             if each.is_on_show:
                 canvas.line(each.curves.validation, each.curves.width, scale, VALIDATION, ".")
         for each in upwards:
-            if each.epoch_width >= _EPOCH_WIDTH:
-                canvas.marks(each.curves.epochs, each.curves.width, scale, EPOCH, "●")
-                canvas.marks(each.curves.validation, each.curves.width, scale, each.validation_paint, "◆")
+            self._draw_marks(canvas, each, scale)
         return canvas.rows()
 
-    def _number(self, text: str) -> str:
-        return text.replace(".", self.words.decimal_mark)
+    def _draw_marks(self, canvas: ChartCanvas, each: Drawn, scale: Scale) -> None:
+        curves = each.curves
+        if each.epoch_width >= _EPOCH_WIDTH:
+            canvas.marks(curves.marks, curves.width, scale, each.paint, "●")
+            canvas.marks(curves.validated, curves.width, scale, each.validation_paint, "◆")
+        if each.turn is not None:
+            canvas.marks([each.turn], curves.width, scale, each.validation_paint, "▲")
+        canvas.marks(curves.tested, curves.width, scale, each.paint, "■")
 
-    def _figures(self, layout: Layout, drawn: _Drawn) -> Row:
+    def _labels(self, canvas: ChartCanvas, area: CellArea, drawn: Sequence[Drawn], scale: Scale) -> list[Label]:
+        """Return the names of several lines at their ends, and the words where overfitting begins."""
+        found = []
+        for each in drawn:
+            ends = [*each.curves.line[-1:], *each.curves.tested] if len(drawn) > 1 else []
+            points = [(each.series.name, each.paint, point) for point in ends[-1:]]
+            if each.turn is not None and each.number == 0:
+                points.append((self.words.overfitting, each.validation_paint, each.turn))
+            for text, paint, point in points:
+                x = area.x + each.cell(point.column, area.width)
+                found.append(Label(text, x, canvas.row(scale.fraction(point.value)), paint))
+        return found
+
+    def _figures(self, layout: Layout, drawn: Drawn) -> Row:
         """Return a series' validation accuracies in %, each at its epoch; only the newest ones where room is short."""
         paint, right = drawn.validation_paint, layout.size.width
         row = Row.of([("◆ %".rjust(layout.margin), paint), (" " * (right - layout.margin), BLANK)])
         end = right
         for column, share, _ in reversed(drawn.curves.accuracy):
-            text = self._number(f"{100 * share:.1f}")
-            centre = layout.canvas.x + column * layout.canvas.width // drawn.curves.width
+            text = self.words.number(f"{share:.1f}")
+            centre = layout.canvas.x + drawn.cell(column, layout.canvas.width)
             begin = min(centre - len(text) // 2, right - len(text))
             if layout.canvas.x <= begin and begin + len(text) <= end:
                 row = row.with_text(begin, text, paint)
                 end = begin - 1
         return row
 
-    def _legend(self, layout: Layout, view: View) -> Row:
-        """Return the legend: the name of the y axis at the left, the names of the lines at the right."""
-        head = self.words.y_label.rjust(layout.margin)
-        runs: list[tuple[str, int]] = []
-        room = layout.size.width - cell_len(head)
-        for signs, name in self._entries(view):
-            name = "".join(c if c.isprintable() else "·" for c in name)
-            needed = 3 + sum(len(sign) for sign, _ in signs) + cell_len(name)
-            if needed > room - 3:
-                runs.append(("  …", LABEL))
-                room -= 3
-                break
-            runs += [("  ", BLANK), *signs, (f" {name}", LABEL)]
-            room -= needed
-        return Row.of([(head, LABEL), (" " * room, BLANK), *runs])
-
-    def _entries(self, view: View) -> Iterable[tuple[list[tuple[str, int]], str]]:
-        """Yield signs and names, the runs first."""
+    def _entries(self, view: View, drawn: Sequence[Drawn]) -> Iterable[Entry]:
+        """Yield signs and names for the legend, the runs first."""
+        words, metric = self.words, view.reading.metric
         many = len(view.series) > 1
+        alone = words.smoothed if view.reading.smoothing else words.running
+        if metric == "accuracy":
+            alone = words.validation[metric]
         for number, series in enumerate(view.series):
-            line = _ASCII_LINES[number % len(_ASCII_LINES)] if self.plain else "━"
-            band = _ASCII_BANDS[number % len(_ASCII_BANDS)] if self.plain else "⣿"
+            line = ASCII_LINES[number % len(ASCII_LINES)] if self.plain else "━"
+            band = ASCII_BANDS[number % len(ASCII_BANDS)] if self.plain else "⣿"
             signs = [(line, SERIES + number), (band, BAND + number) if series.is_group else (line, SERIES + number)]
-            name = series.name if many or series.is_group else self.words.running
-            yield signs, name if self._reductions.placed(series, view.unit) else f"{name} ({self.words.no_macs})"
+            name = series.name if many or series.is_group else alone
+            is_known = self._reductions.placed(series, view.unit) is not None
+            yield Entry(signs, name, "" if is_known else f"({words.no_macs})")
         if not view.series:
             return
         first = view.series[0]
-        if first.validates and not first.is_group:
-            yield [("━◆", VALIDATION)], self.words.validation
-        elif any(series.validates for series in view.series):
-            yield [("┄◆", LABEL)], self.words.validation
-        if not first.is_group:
-            yield [("⣿⣿", BATCH)], self.words.batch
+        validates, of_first = any(series.validates for series in view.series), first.validates and not first.is_group
+        if metric == "accuracy":
+            if any(each.curves.tested for each in drawn):
+                yield Entry([("■", LABEL)], words=words.tested)
+        elif validates:
+            yield Entry([("━◆", VALIDATION) if of_first else ("┄◆", LABEL)], words=words.validation[metric])
+        if turned := [each for each in drawn if each.turn is not None]:
+            yield Entry([("▲", turned[0].validation_paint)], words=words.overfitting)
+        if any(series.is_group for series in view.series):
+            yield Entry([("⣿⣿", LABEL)], words=words.bands[view.reading.band])
+        if not first.is_group and metric == "loss":
+            yield Entry([("⣿⣿", BATCH)], words=words.batch)
 
 
 def _reach(view: View, placed: Sequence[Placed | None]) -> float:
@@ -252,20 +250,21 @@ def _reach(view: View, placed: Sequence[Placed | None]) -> float:
     return max(ends, default=0.0) or (1.0 if placed or view.unit != "epochs" else max(1.0, view.planned_epochs or 1.0))
 
 
-def _mark_gaps(rows: list[Row], canvas: CellArea, drawn: Sequence[_Drawn]) -> None:
+def _mark_gaps(rows: list[Row], canvas: CellArea, drawn: Sequence[Drawn]) -> None:
     for each in reversed(drawn):
         for column in each.curves.gaps:
-            x = canvas.x + column * canvas.width // each.curves.width
+            x = canvas.x + each.cell(column, canvas.width)
             rows[canvas.y] = rows[canvas.y].with_text(x, "×", GAP if each.is_on_show else each.paint)
 
 
-def _mark_moments(rows: list[Row], canvas: CellArea, placed: Placed, reach: float) -> None:
+def _mark_moments(rows: list[Row], canvas: CellArea, placed: Placed, window: XWindow) -> None:
     """Write what happened when at the top of the chart, as far as there is room."""
     free = canvas.x
     for step, text in placed.series.moments:
-        x = canvas.x + min(canvas.width - 1, int(placed.place_of(step) / reach * canvas.width))
+        share = window.fraction(placed.place_of(step))
+        x = canvas.x + min(canvas.width - 1, int(share * canvas.width))
         text = text if x + cell_len(text) <= canvas.x + canvas.width else text[:1]
-        if x >= free and canvas.height:
+        if x >= free and canvas.height and 0 <= share <= 1:
             rows[canvas.y] = rows[canvas.y].with_text(x, text, EPOCH)
             free = x + cell_len(text) + 1
 

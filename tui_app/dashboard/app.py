@@ -24,6 +24,7 @@ from textual.screen import Screen
 from core.messages import Message, reason
 from core.runs.control import Request
 from core.worker.at_end import AtEnd
+from tui_app.charts import palette
 from tui_app.dashboard.keys import bind, key_table
 from tui_app.dashboard.screens.dashboard_screen import Dashboard
 from tui_app.dashboard.screens.side_screen import SideScreen
@@ -77,6 +78,9 @@ class MnistTui(App[int]):
                 tooltip=_("Open the command palette"),
             )
         ]
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return palette.variables(dark=self.current_theme.dark)
 
     def get_default_screen(self) -> Screen[Any]:
         return self._dashboard

@@ -10,7 +10,7 @@ from core.runs.events import RunStarted
 from core.runs.history import LossHistory
 from core.runs.record import LIVE, Record
 from tui_app import wording
-from tui_app.charts.curves import Series
+from tui_app.charts.series import Series
 from tui_app.dashboard.run_book import RunBook, ShownRun
 from tui_app.i18n import _, ngettext, printable
 
@@ -109,8 +109,18 @@ def _series(line: Line, name: str, colour: str) -> Series:
         live=any(followed.state in LIVE for followed in line.runs),
         macs_per_epoch=started.macs * started.train_size if started and started.macs else None,
         validates=started is not None and started.config.validate,
+        tested=tuple(test for followed in line.runs for test in _tested(followed.record)),
         moments=_moments(line.runs[0].record),
     )
+
+
+def _tested(record: Record) -> tuple[tuple[int, float], ...]:
+    """Return the step whose weights were tested with their accuracy, if they were."""
+    if record.started is None or record.evaluated is None:
+        return ()
+    epoch = record.restored.epoch if record.restored is not None else None
+    step = record.history.end if epoch is None else epoch * record.started.steps_per_epoch
+    return ((step - 1, record.evaluated.accuracy),)
 
 
 def _moments(record: Record) -> tuple[tuple[int, str], ...]:

@@ -35,8 +35,9 @@ class Key:
 
 
 def _name(key: str) -> str:
-    if key == "question_mark":
-        return "?"
+    signs = {"question_mark": "?", "plus": "+", "minus": "-", "less_than_sign": "<", "greater_than_sign": ">"}
+    if key in signs:
+        return signs[key]
     words = {
         "shift": _("Shift"),
         "escape": _("Esc"),
@@ -73,7 +74,10 @@ def key_table() -> tuple[Key, ...]:
             False,
         ),
         Key(
-            "f8,l", "screen.toggle_log_scale", _("Log scale"), _("Switch between a linear and a logarithmic loss scale")
+            "f8,l",
+            "screen.toggle_log_scale",
+            _("Log scale"),
+            _("Switch the loss scale: linear, logarithmic or automatic"),
         ),
         Key("f9,o", "screen.toggle_overlay", _("Overlay"), _("Overlay the selected run on the chart, or remove it")),
         Key(
@@ -83,6 +87,7 @@ def key_table() -> tuple[Key, ...]:
             _("Plot losses by epoch, by seconds of training or by multiply–accumulates"),
             False,
         ),
+        *_chart_keys(),
         Key(
             "shift+f5,c", "screen.compare", _("Compare"), _("Train networks on the same seeds, and compare them"), False
         ),
@@ -103,6 +108,38 @@ def key_table() -> tuple[Key, ...]:
         Key("shift+f2", "screen.previous_panel", _("Previous panel"), _("Go to the previous panel"), False),
         Key("f1,question_mark", "app.help", _("Help"), _("This help")),
         Key("f10,q", "app.quit", _("Quit"), _("Quit; runs in progress can continue")),
+    )
+
+
+def _chart_keys() -> tuple[Key, ...]:
+    return (
+        Key("a", "screen.next_metric", _("Accuracy"), _("Plot the accuracy after each epoch, or the losses"), False),
+        Key(
+            "m",
+            "screen.next_smoothing",
+            _("Smoothing"),
+            _("Smooth the batch losses by an exponential moving mean of weight 0.6, 0.9, 0.97, 0.99, or not"),
+            False,
+        ),
+        Key(
+            "b",
+            "screen.next_band",
+            _("Band"),
+            _("Draw seeds with their range, or with the 95% interval of their mean"),
+            False,
+        ),
+        Key("plus,equals_sign", "screen.zoom(1)", _("Zoom in"), _("Zoom in on the cursor, as the wheel does"), False),
+        Key("minus", "screen.zoom(-1)", _("Zoom out"), _("Zoom out"), False),
+        Key("0", "screen.show_whole", _("Whole chart"), _("Show the whole chart, without its cursor"), False),
+        Key("less_than_sign", "screen.pan(-1)", _("Earlier"), _("Move a zoomed chart to earlier epochs"), False),
+        Key("greater_than_sign", "screen.pan(1)", _("Later"), _("Move a zoomed chart to later epochs"), False),
+        Key(
+            "i",
+            "screen.read_chart",
+            _("Read off"),
+            _("Read values off the chart: the arrows move a cursor, with Shift ten times as far"),
+            False,
+        ),
     )
 
 

@@ -10,6 +10,7 @@ from core.runs import lease
 from core.runs.directory import FollowedRun, Run, Summary
 from core.runs.lease import Lease
 from core.runs.record import LIVE, State
+from tui_app.charts import palette
 from tui_app.dashboard.worker_link import StandbyWorker
 
 FIRST_INTERVAL_S = 0.25
@@ -17,8 +18,6 @@ FIRST_INTERVAL_S = 0.25
 INTERVAL_S = 0.5
 BUSY_INTERVAL_S = 3.0
 """Seconds between two reads of a run that needs every core: it has to wait whenever the dashboard takes one."""
-
-COLOURS = ("$accent", "$success", "$primary", "$error", "$secondary", "$foreground")
 
 
 class ShownRun(FollowedRun):
@@ -174,5 +173,5 @@ class RunBook:
         """Return a line's colour: always the same, and distinct from the others as long as colours remain."""
         if key not in self._colours:
             taken = list(self._colours.values())
-            self._colours[key] = min(COLOURS, key=taken.count)
+            self._colours[key] = min(palette.NAMES, key=taken.count)
         return self._colours[key]

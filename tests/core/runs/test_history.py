@@ -25,6 +25,36 @@ def test_a_short_run_is_kept_as_it_is() -> None:
     assert curve.end == 3
 
 
+@pytest.mark.parametrize("capacity", [4096, 64])
+def test_a_smoothed_curve_is_the_debiased_moving_mean(capacity: int) -> None:
+    values = [5.0 + math.sin(step / 20) + step % 2 for step in range(200)]
+    curve = Curve(capacity)
+    curve.extend(0, [*values[:100], None, *values[101:]])
+    smooth = curve.smoothed(0.9)
+    assert smooth.end == curve.end
+    weighted, weights = 0.0, 0.0
+    for step, value in enumerate(values):
+        weighted, weights = 0.9 * weighted, 0.9 * weights
+        if step != 100:
+            weighted, weights = weighted + value, weights + 1
+        (column,) = smooth.columns([step, step + 1])
+        if column is not None and capacity > 200:
+            assert column.mean == pytest.approx(weighted / weights)
+    (last,) = smooth.columns([196, 200])
+    assert last is not None
+    assert last.mean == pytest.approx(weighted / weights, rel=0.02)
+    assert smooth.smoothed(0.0).points == smooth.points
+
+
+def test_points_are_found_around_a_step() -> None:
+    curve = Curve()
+    for step in (99, 199):
+        curve.add(step, step / 100)
+    assert curve.around(150) == ((99, 0.99), (199, 1.99))
+    assert curve.around(99) == (None, (99, 0.99))
+    assert curve.around(500) == ((199, 1.99), None)
+
+
 def test_a_long_run_stays_within_the_capacity_and_keeps_its_shape() -> None:
     losses = [2.3 * math.exp(-step / 20_000) + (step % 7) / 100 for step in range(100_000)]
     losses[60_123], losses[70_456] = 9.0, -1.0

@@ -221,6 +221,28 @@ class Dashboard(PanelScreen):
     def action_next_x_unit(self) -> None:
         self.query_one(ChartPanel).next_x_unit()
 
+    def action_next_metric(self) -> None:
+        self.query_one(ChartPanel).next_metric()
+
+    def action_next_smoothing(self) -> None:
+        self.query_one(ChartPanel).next_smoothing()
+
+    def action_next_band(self) -> None:
+        self.query_one(ChartPanel).next_band()
+
+    def action_zoom(self, steps: int) -> None:
+        self.query_one(ChartPanel).zoom(steps)
+
+    def action_pan(self, steps: int) -> None:
+        self.query_one(ChartPanel).pan(steps)
+
+    def action_show_whole(self) -> None:
+        self.query_one(ChartPanel).chart.show_whole()
+
+    def action_read_chart(self) -> None:
+        self.turn_to("chart")
+        self.query_one(ChartPanel).chart.read_off()
+
     def action_show_log(self) -> None:
         self._opener.open_log()
 

@@ -48,10 +48,13 @@ class HelpScreen(ModalScreen[None]):
             )
             yield Static(
                 _(
-                    "Overlaid runs that differ only in their seed are drawn as one: their mean with a min–max band."
-                    " The current run joins them if it is overlaid too. ◆ is the validation loss; its figures are the"
-                    " validation accuracies in %. Multiply–accumulates count the forward passes only: the backward"
-                    " passes take about twice as many."
+                    "Overlaid runs that differ only in their seed are drawn as one: their mean with a band, from"
+                    " the lowest to the highest or the 95% interval of the mean. The current run joins them if it is"
+                    " overlaid too. ◆ is the validation loss; its figures are the validation accuracies in %. ▲ is the"
+                    " lowest validation loss, once two epochs in a row were two percent higher while the training loss"
+                    " fell: overfitting begins. Smoothed losses are debiased, and their weight counts batches."
+                    " Multiply–accumulates count the forward passes only: the backward passes take about twice"
+                    " as many."
                 )
             )
 

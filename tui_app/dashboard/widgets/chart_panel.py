@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
 
+from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.timer import Timer
 
 from tui_app import terminal
 from tui_app.charts.axes import UNITS, Unit
-from tui_app.charts.curves import Series
-from tui_app.charts.picture import Words
+from tui_app.charts.curves import BANDS
+from tui_app.charts.scale import METRICS, Metric
+from tui_app.charts.series import Series
+from tui_app.charts.view import Words
 from tui_app.dashboard.widgets.loss_chart import LossChart
-from tui_app.i18n import _
+from tui_app.i18n import _, short
+
+_Value = TypeVar("_Value")
+
+SMOOTHINGS = (0.0, 0.6, 0.9, 0.97, 0.99)
+"""Weights of the exponential moving mean."""
+_ZOOM = 2.0
+_SHIFT = 0.25
+"""Share of the view by which a key moves it."""
 
 
 class ChartPanel(Vertical):
@@ -24,9 +36,11 @@ class ChartPanel(Vertical):
         super().__init__(**arguments)
         self._shown: object = None
         self._soon: Timer | None = None
+        self._is_other = False
+        """True if the scale is the user's choice, and not the one that was chosen by itself."""
 
     def compose(self) -> ComposeResult:
-        self.border_title = _("Running loss")
+        self.border_title = _title("loss")
         self.border_subtitle = _unit_name("epochs")
         yield LossChart(
             _words(),
@@ -43,7 +57,7 @@ class ChartPanel(Vertical):
         if self._soon is not None:
             self._soon.stop()
             self._soon = None
-        chart = self.query_one(LossChart)
+        chart = self.chart
         if (series, planned_epochs) == self._shown:
             chart.refresh_data()
             return False
@@ -56,14 +70,70 @@ class ChartPanel(Vertical):
         if self._soon is None:
             self._soon = self.set_timer(seconds, draw)
 
+    @property
+    def chart(self) -> LossChart:
+        return self.query_one(LossChart)
+
     def toggle_log_scale(self) -> None:
-        chart = self.query_one(LossChart)
-        chart.log_scale = not chart.log_scale
+        """Go from the scale that is chosen by itself to the other one, to that one by choice, and back to itself."""
+        chart = self.chart
+        if chart.reading.metric == "accuracy":
+            self.notify(_("Accuracies have a linear scale only."))
+        elif chart.log_scale is None:
+            self._is_other = True
+            chart.log_scale = not chart.scales.is_log
+        else:
+            chart.log_scale = not chart.log_scale if self._is_other else None
+            self._is_other = False
+        self._say_view()
 
     def next_x_unit(self) -> None:
-        chart = self.query_one(LossChart)
-        chart.x_unit = UNITS[(UNITS.index(chart.x_unit) + 1) % len(UNITS)]
-        self.border_subtitle = _unit_name(chart.x_unit)
+        self.chart.x_unit = _next(UNITS, self.chart.x_unit)
+        self._say_view()
+
+    def next_metric(self) -> None:
+        """Show the losses or the accuracies."""
+        self._read(metric=_next(METRICS, self.chart.reading.metric))
+        self.border_title = _title(self.chart.reading.metric)
+
+    def next_smoothing(self) -> None:
+        self._read(smoothing=_next(SMOOTHINGS, self.chart.reading.smoothing))
+
+    def next_band(self) -> None:
+        self._read(band=_next(BANDS, self.chart.reading.band))
+
+    def zoom(self, steps: int) -> None:
+        self.chart.zoom(_ZOOM**steps)
+
+    def pan(self, steps: int) -> None:
+        self.chart.pan(_SHIFT * steps)
+
+    def _read(self, **changed: Any) -> None:
+        self.chart.reading = replace(self.chart.reading, **changed)
+        self._say_view()
+
+    @on(LossChart.Rescaled)
+    def _say_view(self) -> None:
+        """Say in the border what the axes are, and what was made of the losses."""
+        chart = self.chart
+        scales, reading = chart.scales, chart.reading
+        parts = [_unit_name(chart.x_unit)]
+        if reading.metric == "loss" and reading.smoothing:
+            parts.append(_("smoothing {weight}").format(weight=short(reading.smoothing)))
+        if reading.metric == "loss" and (scales.is_log or chart.log_scale is not None):
+            names = {None: _("log scale (automatic)"), True: _("log scale"), False: _("linear scale")}
+            parts.append(names[chart.log_scale])
+        if scales.zoom > 1:
+            parts.append(_("zoom ×{factor}").format(factor=short(float(f"{scales.zoom:.2g}"))))
+        self.border_subtitle = " · ".join(parts)
+
+
+def _next(values: Sequence[_Value], value: _Value) -> _Value:
+    return values[(values.index(value) + 1) % len(values)]
+
+
+def _title(metric: Metric) -> str:
+    return _("Running loss") if metric == "loss" else _("Accuracy after each epoch")
 
 
 def _empty() -> str:
@@ -73,12 +143,18 @@ def _empty() -> str:
 def _words() -> Words:
     return Words(
         x_labels={"epochs": _("Epoch"), "seconds": _("Time"), "macs": _("MACs")},
-        y_label=_("Loss"),
+        y_labels={"loss": _("Loss"), "accuracy": _("Accuracy, %")},
         running=_("running loss"),
+        smoothed=_("smoothed batch losses"),
         batch=_("batch losses"),
-        validation=_("validation loss"),
+        validation={"loss": _("validation loss"), "accuracy": _("validation accuracy")},
+        tested=_("test accuracy"),
+        overfitting=_("overfitting begins"),
+        bands={"range": _("min–max"), "interval": _("95% interval of the mean")},
         no_macs=_("multiply–accumulates unknown"),
+        no_accuracy=_("No accuracy yet: it comes with validation, after each epoch, or at the end."),
         failure=_("The chart cannot be drawn."),
+        position=_("epoch {epoch}, step {step}"),
         decimal_mark=_("."),
     )
 

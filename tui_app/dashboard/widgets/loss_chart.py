@@ -6,22 +6,26 @@ import asyncio
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from rich.segment import Segment
 from rich.style import Style
+from textual import events
+from textual.binding import Binding, BindingType
 from textual.color import Color, ColorParseError
 from textual.geometry import Region
-from textual.reactive import reactive
+from textual.message import Message
+from textual.reactive import reactive, var
 from textual.strip import Strip
 from textual.widget import Widget
 
-from tui_app.charts.axes import Unit
+from tui_app.charts.axes import Unit, XWindow
 from tui_app.charts.canvas import (
     AXIS,
     BAND,
     BATCH,
     BLANK,
+    CURSOR,
     EPOCH,
     GAP,
     GRID,
@@ -34,8 +38,11 @@ from tui_app.charts.canvas import (
     ChartCanvas,
     Row,
 )
-from tui_app.charts.curves import Series
-from tui_app.charts.picture import Picture, View, Words
+from tui_app.charts.curves import Reading
+from tui_app.charts.drawing import Drawing
+from tui_app.charts.picture import Picture
+from tui_app.charts.series import Series
+from tui_app.charts.view import View, Words
 
 _COMPONENTS = {
     AXIS: "axis",
@@ -45,19 +52,42 @@ _COMPONENTS = {
     GAP: "gap",
     VALIDATION: "validation",
     PLACEHOLDER: "placeholder",
+    CURSOR: "cursor",
 }
 _BAND_OPACITY = 0.4
+_WHEEL = 1.25
+"""Factor by which a turn of the mouse's wheel zooms."""
 _RUN = re.compile(r"(.)\1*", re.DOTALL)
 """Pattern of adjacent cells with the same paint."""
 
 
+class Scales(NamedTuple):
+    """The scales of a chart as it is drawn."""
+
+    is_log: bool
+    zoom: float
+    """How many times as close as the whole the view is."""
+
+
 class LossChart(Widget):
-    """A chart of losses.
+    """A chart of losses, or of accuracies.
 
     The current run has its batch losses as a band, its running loss as a line, a mark per epoch, its validation loss as
     a second line and its validation accuracies as figures; others have the running loss, a dotted validation loss and
-    the figures.
+    the figures. The mouse or the arrows move a cursor, which shows what the lines are at its place; the wheel zooms.
     """
+
+    can_focus = True
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left", "move_cursor(-1)", show=False),
+        Binding("right", "move_cursor(1)", show=False),
+        Binding("shift+left", "move_cursor(-10)", show=False),
+        Binding("shift+right", "move_cursor(10)", show=False),
+        Binding("escape", "hide_cursor", show=False),
+    ]
+
+    class Rescaled(Message):
+        """Sent when the chart is drawn with other scales than before."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "loss-chart--axis",
@@ -68,6 +98,7 @@ class LossChart(Widget):
         "loss-chart--validation",
         "loss-chart--gap",
         "loss-chart--placeholder",
+        "loss-chart--cursor",
     }
 
     DEFAULT_CSS = """
@@ -92,7 +123,7 @@ class LossChart(Widget):
         text-style: bold;
     }
     LossChart > .loss-chart--validation {
-        color: $warning;
+        color: $foreground;
         text-style: bold;
     }
     LossChart > .loss-chart--gap {
@@ -102,9 +133,18 @@ class LossChart(Widget):
     LossChart > .loss-chart--placeholder {
         color: $text-muted;
     }
+    LossChart > .loss-chart--cursor {
+        color: $foreground 70%;
+    }
     """
 
-    log_scale: reactive[bool] = reactive(False)
+    log_scale: reactive[bool | None] = reactive(None)
+    """Whether the losses have a logarithmic scale; None: where a linear one would hide a line."""
+    reading: reactive[Reading] = reactive(Reading())
+    window: var[XWindow | None] = var(None)
+    """Part of the x axis that is shown; None: the whole, which grows with a run."""
+    cursor: var[float | None] = var(None)
+    """Place on the x axis."""
     x_unit: reactive[Unit] = reactive[Unit]("epochs")
     placeholder: reactive[str] = reactive("")
     """Text shown while the chart is empty."""
@@ -124,6 +164,11 @@ class LossChart(Widget):
         self._series: tuple[Series, ...] = ()
         self._planned_epochs: float | None = None
         self._shown: object = None
+        self._drawing: Drawing | None = None
+        self._cursor_shown: float | None = None
+        self._cursor_set: float | None = None
+        """Cursor to return to when the mouse has left."""
+        self._is_to_read = False
         self._rows: list[Row] = []
         self._strips: dict[int, Strip] = {}
         self._styles_by_paint: dict[str, Style] = {}
@@ -146,22 +191,45 @@ class LossChart(Widget):
         self._may_draw = True
         old, self._series = self._series, tuple(series[:MOST_SERIES])
         self._planned_epochs = planned_epochs
-        if [s.key for s in old] != [s.key for s in self._series]:
-            self._picture.forget_scale()
+        if [s.key for s in old[:1]] != [s.key for s in self._series[:1]]:
+            self.show_whole()
         if [s.color for s in old] != [s.color for s in self._series]:
             self._styles_by_paint.clear()
             self._rows, self._shown = [], None
         self.refresh_data()
 
+    @property
+    def scales(self) -> Scales:
+        drawing = self._drawing
+        if drawing is None:
+            return Scales(False, 1.0)
+        return Scales(drawing.scale.log, drawing.whole / drawing.window.width if self.window else 1.0)
+
     def refresh_data(self) -> None:
         """Draw the new data, sending only changed cells to the terminal."""
-        size = CellSize(*self.size)
-        view = View(size, self._series, self._planned_epochs, self.x_unit, self.log_scale, self.placeholder)
-        state = view, [series.versions for series in self._series]
-        if state == self._shown or not self.size:
+        if not self.size:
             return
-        self._shown = state
-        old, self._rows = self._rows, self._picture.rows(view, may_draw=self._may_draw)
+        view = View(
+            CellSize(*self.size),
+            self._series,
+            self._planned_epochs,
+            self.x_unit,
+            self.log_scale,
+            self.placeholder,
+            self.reading,
+            self.window,
+        )
+        state = view, [series.versions for series in self._series]
+        if state != self._shown or self._drawing is None:
+            scales = self.scales
+            self._shown = state
+            self._drawing = self._picture.draw(view, may_draw=self._may_draw)
+            if scales != self.scales:
+                self.post_message(self.Rescaled())
+        elif self.cursor == self._cursor_shown:
+            return
+        self._cursor_shown = self.cursor
+        old, self._rows = self._rows, self._picture.rows(self._drawing, self.cursor)
         if len(old) != len(self._rows):
             self._strips.clear()
             self.refresh()
@@ -173,10 +241,97 @@ class LossChart(Widget):
         if regions:
             self.refresh(*regions)
 
+    # The view, and the cursor
+
+    def zoom(self, factor: float, about: float | None = None) -> None:
+        """Zoom on a place, or else on the cursor or the middle; a `factor` below 1 shows more."""
+        drawing = self._drawing
+        if drawing is None or not drawing.drawn:
+            return
+        window = drawing.window
+        about = self.cursor if about is None else about
+        if about is None or not window.left <= about <= window.right:
+            about = window.place(0.5)
+        new = window.zoomed(factor, about, drawing.whole)
+        self.window = new if new.width < drawing.whole * (1 - 1e-9) else None
+
+    def pan(self, share: float) -> None:
+        """Move the view by a share of its width, as far as the axis goes."""
+        if self._drawing is not None and self.window is not None:
+            self.window = self.window.moved(share * self.window.width, self._drawing.whole)
+
+    def show_whole(self) -> None:
+        """Show the whole x axis, without a cursor."""
+        self.window = self.cursor = self._cursor_set = None
+
+    def action_hide_cursor(self) -> None:
+        self.cursor = self._cursor_set = None
+
+    def read_off(self) -> None:
+        """Show the cursor, and let the arrows move it, as soon as the chart is on the screen."""
+        self._is_to_read = not self.size
+        if self.size:
+            self.focus()
+            self.action_move_cursor(0)
+
+    def action_move_cursor(self, cells: int) -> None:
+        """Move the cursor, which begins at the end of the current line; the view follows it."""
+        drawing = self._drawing
+        if drawing is None or not drawing.drawn or not drawing.layout.canvas.width:
+            return
+        window = drawing.window
+        if self.cursor is None or not window.left <= self.cursor <= window.right:
+            line = drawing.drawn[0].curves
+            end = [*line.line, *line.tested][-1:]
+            place = window.place((end[0].column + 0.5) / line.width if end else 0.5)
+        else:
+            place = self.cursor + cells * window.width / drawing.layout.canvas.width
+        place = min(max(place, 0.0), drawing.whole)
+        if self.window is not None:
+            self.window = window.moved(min(0.0, place - window.left) + max(0.0, place - window.right), drawing.whole)
+        self.cursor = self._cursor_set = place
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        self.cursor = self._place_under(event)
+
+    def on_leave(self) -> None:
+        self.cursor = self._cursor_set
+
+    def on_click(self, event: events.Click) -> None:
+        self.cursor = self._cursor_set = self._place_under(event)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        self._turn(event, _WHEEL)
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        self._turn(event, 1 / _WHEEL)
+
+    def _turn(self, event: events.MouseEvent, factor: float) -> None:
+        """Zoom with the wheel about the mouse's place, or with Shift move the view."""
+        event.stop()
+        event.prevent_default()
+        if event.shift:
+            self.pan(1 - factor)
+        else:
+            self.zoom(factor, self._place_under(event))
+
+    def _place_under(self, event: events.MouseEvent) -> float | None:
+        return self._drawing.place_at(event.x) if self._drawing is not None else None
+
+    def watch_window(self) -> None:
+        self.refresh_data()
+
+    def watch_cursor(self) -> None:
+        self.refresh_data()
+
+    def watch_reading(self) -> None:
+        self.refresh_data()
+
     def watch_log_scale(self) -> None:
         self.refresh_data()
 
     def watch_x_unit(self) -> None:
+        self.show_whole()
         self.refresh_data()
 
     def watch_placeholder(self) -> None:
@@ -184,6 +339,8 @@ class LossChart(Widget):
 
     def on_resize(self) -> None:
         self.refresh_data()
+        if self._is_to_read:
+            self.read_off()
 
     def notify_style_update(self) -> None:
         super().notify_style_update()

@@ -1,0 +1,324 @@
+"""What can be read off the loss chart and asked of it: cursor, zoom, smoothing, accuracies, bands, names and marks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from textual.events import MouseScrollDown, MouseScrollUp
+from textual.pilot import Pilot
+
+from core.comparing.intervals import student_estimate
+from core.runs.history import LossHistory
+from tests.tui_app.test_loss_chart import Charted, band_color, finished, history_of, lines, painted, x_axis
+from tui_app.charts.overfitting import turning_point
+from tui_app.charts.series import Series
+
+SIZE = (107, 14)
+"""Size of a chart whose canvas has 100 columns, from the seventh on."""
+
+
+@pytest.fixture
+async def charted() -> Any:
+    app = Charted()
+    async with app.run_test(size=SIZE) as pilot:
+        yield app, pilot
+
+
+def straight(steps: int = 300, first: float = 2.0, last: float = 0.5) -> list[float]:
+    return [first + (last - first) * step / steps for step in range(steps)]
+
+
+def validated(losses: Sequence[float], accuracies: Sequence[float] = (), training: Sequence[float] = ()) -> LossHistory:
+    """Return a run with epochs of 100 steps whose validation losses are given, and which goes on learning."""
+    history = history_of(straight(100 * len(losses), 2.0, 0.1))
+    for epoch, loss in enumerate(losses):
+        history.add_epoch(100 * epoch + 99, training[epoch] if training else 2.0 / (epoch + 1))
+        history.add_validation(100 * epoch + 99, loss, accuracies[epoch] if accuracies else 0.9)
+    return history
+
+
+def rows_of(app: Charted, color: str) -> set[int]:
+    return {y for _x, y in painted(app.chart, color)}
+
+
+# The cursor
+
+
+async def test_values_are_read_off_with_the_keyboard(charted: tuple[Charted, Pilot[None]]) -> None:
+    app, pilot = charted
+    other = finished(history_of([1.25] * 150), key="b", color="#00ff00")
+    app.chart.show([finished(history_of(straight())), other], planned_epochs=3)
+    app.chart.focus()
+    await pilot.press("left")
+    legend = lines(app.chart)[0]
+    assert legend.startswith(" epoch 2.9")
+    assert "step 299  " in legend
+    assert "━━ run a 0.51" in legend
+    assert "━━ run b –" in legend  # it has not come so far
+    assert sum(line[106] == "│" for line in lines(app.chart)[1:-2]) > 5
+    await pilot.press(*["shift+left"] * 6, "left")
+    legend = lines(app.chart)[0]
+    assert "epoch 1.1" in legend
+    assert "━━ run b 1.2500" in legend
+    (value,) = (float(word) for word in legend.split("run a ")[1].split()[:1])
+    assert value == pytest.approx(2.0 - 1.5 * 116 / 300, abs=0.01)
+    await pilot.press("escape")
+    assert "│" not in "".join(line[7:] for line in lines(app.chart))
+    assert "epoch" not in lines(app.chart)[0]
+
+
+async def test_values_are_read_off_with_the_mouse(charted: tuple[Charted, Pilot[None]]) -> None:
+    app, pilot = charted
+    app.chart.show([finished(history_of(straight()))], planned_epochs=3)
+    await pilot.hover(app.chart, offset=(57, 5))
+    assert "epoch 1.5" in lines(app.chart)[0]
+    assert {line[57] for line in lines(app.chart)[1:-2]} - {"│"} <= set(map(chr, range(0x2801, 0x2900)))
+    await pilot.hover(app.chart, offset=(2, 5))
+    assert "epoch" not in lines(app.chart)[0]
+    await pilot.click(app.chart, offset=(37, 5))
+    await pilot.hover(app.chart, offset=(77, 5))
+    assert "epoch 2.1" in lines(app.chart)[0]
+    app.chart.on_leave()
+    assert "epoch 0.9" in lines(app.chart)[0]  # where it was clicked
+
+
+# The view
+
+
+async def test_the_view_stays_where_it_was_put_while_the_run_goes_on(charted: tuple[Charted, Pilot[None]]) -> None:
+    app, _pilot = charted
+    history = history_of(straight(400, 2.0, 1.0))
+    app.chart.show([replace(finished(history), live=True)], planned_epochs=10)
+    whole = x_axis(app.chart)
+    app.chart.zoom(20, about=0.0)
+    assert [x_axis(app.chart)[0], x_axis(app.chart)[-1]] == ["Epoch 0", "0.50"]
+    app.chart.pan(4.0)
+    assert [x_axis(app.chart)[0], x_axis(app.chart)[-1]] == ["Epoch 2.00", "2.50"]
+    before = lines(app.chart)
+    assert max(float(line[:6]) for line in before[1:-2] if line[:6].strip()) < 2.0  # the y axis follows what is shown
+    assert len(painted(app.chart, "#ff0000")) >= 99
+    history.extend(400, [0.9] * 100)
+    history.add_running(499, 0.9)
+    app.chart.refresh_data()
+    assert lines(app.chart) == before
+    app.chart.show_whole()
+    assert x_axis(app.chart) == whole
+
+
+async def test_the_wheel_zooms_where_the_mouse_is(charted: tuple[Charted, Pilot[None]]) -> None:
+    app, _pilot = charted
+    app.chart.show([finished(history_of(straight()))], planned_epochs=3)
+
+    def turned(kind: Any, *, shift: bool = False) -> Any:
+        return kind(app.chart, 57, 5, 0, -1, 0, shift, False, False)
+
+    for _turn in range(4):
+        app.chart.on_mouse_scroll_up(turned(MouseScrollUp))
+    assert app.chart.window is not None
+    assert app.chart.scales.zoom == pytest.approx(1.25**4)
+    left, right = app.chart.window
+    assert (left + right) / 2 == pytest.approx(1.5, abs=0.02)
+    app.chart.on_mouse_scroll_up(turned(MouseScrollUp, shift=True))
+    assert app.chart.window.left == pytest.approx(left - 0.25 * (right - left))
+    for _turn in range(5):
+        app.chart.on_mouse_scroll_down(turned(MouseScrollDown))
+    assert app.chart.window is None
+
+
+async def test_a_view_between_two_points_is_not_empty(charted: tuple[Charted, Pilot[None]]) -> None:
+    app, _pilot = charted
+    history = validated([0.8, 0.6, 0.4])
+    history.extend(0, [])
+    app.chart.show([finished(history, validates=True), finished(history, key="b", color="#00ff00")], planned_epochs=3)
+    app.chart.zoom(20, about=1.5)
+    text = lines(app.chart)
+    assert not any("◆" in line for line in text[2:])
+    heights = [y for y in range(2, 12) if "⣀" in text[y] or "⠤" in text[y] or "⠒" in text[y] or "⠉" in text[y]]
+    assert heights
+    assert len(painted(app.chart, "#ff0000")) >= 95  # the batch of each column, although a step is wider than it
+
+
+async def test_smoothing_is_of_the_batches_and_says_so(charted: tuple[Charted, Pilot[None]]) -> None:
+    app, _pilot = charted
+    history = LossHistory()
+    history.extend(0, [1.0, 3.0] * 150)
+    history.add_running(299, 3.0)
+    app.chart.show([finished(history)], planned_epochs=3)
+    app.chart.reading = replace(app.chart.reading, smoothing=0.99)
+    assert "smoothed batch losses" in lines(app.chart)[0]
+    tick = next(y for y, line in enumerate(lines(app.chart)) if line.strip().startswith("2┤"))
+    late = {y for x, y in painted(app.chart, "#ff0000") if x > 30}
+    assert late <= {tick - 1, tick, tick + 1}  # of the values between 1 and 3, nothing is left but their mean
+    assert "⣿" in "".join(lines(app.chart)[1:-2])
+
+
+# Several lines
+
+
+async def test_names_stand_at_the_ends_of_lines_and_cover_none(charted: tuple[Charted, Pilot[None]]) -> None:
+    app, _pilot = charted
+    long = "third+lr=0.01" + " and so on" * 10
+    shown = [
+        finished(history_of([1.0] * 300), key="first", color="#ff0000"),
+        finished(history_of([2.0] * 200), key="second", color="#00ff00"),
+        finished(history_of([0.95] * 300), key=long, color="#0000ff"),
+    ]
+    app.chart.show([replace(series, name=series.key) for series in shown], planned_epochs=3)
+    text = lines(app.chart)
+    (row,) = rows_of(app, "#00ff00")
+    assert text[row].split("┊")[-2].split()[-1] == "second"
+    beside = next(line for line in text[1:] if "first" in line)
+    assert beside.rstrip().endswith("first")
+    assert abs(text.index(beside) - min(rows_of(app, "#ff0000"))) <= 2
+    assert any("third" in line and "lr" not in line for line in text[1:])  # without its settings it has room
+    cells = {color: len(painted(app.chart, color)) for color in ("#ff0000", "#00ff00", "#0000ff")}
+    app.chart.show([replace(series, name="") for series in shown], planned_epochs=3)
+    assert cells == {color: len(painted(app.chart, color)) for color in cells}
+
+
+async def test_the_band_of_seeds_is_their_range_or_the_interval_of_their_mean(
+    charted: tuple[Charted, Pilot[None]],
+) -> None:
+    app, pilot = charted
+    values = (2.0, 2.1, 2.2, 2.3, 3.9)
+    group = finished(*(history_of([loss] * 300) for loss in values), key="g")
+    app.chart.show([group], planned_epochs=3)
+    await pilot.resize_terminal(107, 60)
+    await pilot.pause()
+    assert "min–max" in lines(app.chart)[0]
+
+    def band() -> tuple[float, float]:
+        """Return the losses at the ends of the band, to a row of dots."""
+        ticks = {float(line[:6]): y for y, line in enumerate(lines(app.chart)) if "." in line[:6]}
+        low, high = min(ticks), max(ticks)
+        per_row = (high - low) / (ticks[low] - ticks[high])
+        rows = rows_of(app, band_color(app.chart))
+        return low + (ticks[low] - max(rows)) * per_row, low + (ticks[low] - min(rows)) * per_row
+
+    assert band() == pytest.approx((2.0, 3.9), abs=0.06)
+    app.chart.reading = replace(app.chart.reading, band="interval")
+    assert "95% interval of the mean" in lines(app.chart)[0]
+    expected = student_estimate(values)
+    assert band() == pytest.approx((expected.low, expected.high), abs=0.06)
+
+
+# Accuracies
+
+
+async def test_accuracies_are_drawn_by_epoch_and_a_test_at_the_end(charted: tuple[Charted, Pilot[None]]) -> None:
+    app, _pilot = charted
+    app.chart.reading = replace(app.chart.reading, metric="accuracy")
+    history = validated([0.5] * 3, [0.91, 0.92, 0.93])
+    app.chart.show([finished(history, validates=True)], planned_epochs=3)
+    text = lines(app.chart)
+    assert text[0].startswith("Accuracy, %")
+    assert "validation accuracy" in text[0]
+    assert "loss" not in text[0]
+    assert sum(line.count("●") for line in text) == 3
+    ticks = [float(line[:6]) for line in text[1:-2] if line[:6].strip()]
+    assert max(ticks) <= 94
+    assert min(ticks) >= 90
+    tested = finished(history_of(straight()), key="b", color="#00ff00", tested=((299, 0.925),))
+    app.chart.show([finished(history, validates=True), tested], planned_epochs=3)
+    (row,) = [y for y, line in enumerate(lines(app.chart)) if "■" in line and y]
+    assert lines(app.chart)[row].index("■") >= 105
+    assert "■ test accuracy" in lines(app.chart)[0]
+    app.chart.cursor = 2.5
+    assert "run a 92.00" in lines(app.chart)[0]
+    assert "run b –" in lines(app.chart)[0]
+    app.chart.show([finished(history_of(straight()))], planned_epochs=3)
+    assert "no accuracy yet" in "\n".join(lines(app.chart))
+
+
+# Overfitting
+
+
+@pytest.mark.parametrize(
+    ("losses", "training", "epoch"),
+    [
+        ([1.0, 0.5, 0.4, 0.5, 0.6], (), 2),
+        ([1.0, 0.5, 0.4, 0.5, 0.41, 0.5, 0.6], (), 2),  # what came between does not matter
+        ([1.0, 0.5, 0.4, 0.5], (), None),  # one epoch may be noise
+        ([1.0, 0.5, 0.4, 0.5, 0.39], (), None),
+        ([1.0, 0.5, 0.4, 0.5, 0.6, 0.39], (), None),  # a new lowest takes it back
+        ([1.0, 0.5, 0.4, 0.401, 0.402, 0.403, 0.402], (), None),  # level
+        ([1.0, 0.5, 0.4, 0.5, 0.6], [1.0, 0.9, 0.5, 0.6, 0.7], None),  # it unlearns altogether
+        ([0.4, 0.5, 0.6], (), 0),
+        ([], (), None),
+        ([0.0, 0.1, 0.2], (), None),
+    ],
+)
+def test_overfitting_begins_where_validation_turns_up_for_good(
+    losses: list[float], training: Sequence[float], epoch: int | None
+) -> None:
+    turn = turning_point(finished(validated(losses, training=training), validates=True))
+    assert (turn and turn[0] // 100) == epoch
+
+
+async def test_overfitting_is_marked_and_named(charted: tuple[Charted, Pilot[None]]) -> None:
+    app, _pilot = charted
+    history = validated([1.0, 0.5])
+    app.chart.show([finished(history, validates=True)], planned_epochs=5)
+    assert "overfitting" not in "\n".join(lines(app.chart))
+    for epoch, loss in enumerate([0.4, 0.5, 0.6], start=2):
+        history.extend(100 * epoch, [0.3] * 100)
+        history.add_running(100 * epoch + 99, 0.3)
+        history.add_epoch(100 * epoch + 99, 0.3 / epoch)
+        history.add_validation(100 * epoch + 99, loss, 0.9)
+    app.chart.refresh_data()
+    text = lines(app.chart)
+    assert "▲ overfitting begins" in text[0]
+    (row,) = [y for y, line in enumerate(text) if y and "▲" in line]
+    assert text[row].index("▲") == pytest.approx(7 + 60, abs=1)
+    assert any("overfitting begins" in line for line in text[2:])
+
+
+# The scale by itself
+
+
+def slow_and_quick() -> Iterator[Series]:
+    for key, least in (("slow", 0.3), ("quick", 0.04)):
+        losses = [least + 2.0 * math.exp(-step / 20) for step in range(500)]
+        yield finished(history_of(losses), key=key, color="#ff0000" if key == "slow" else "#00ff00")
+
+
+async def test_the_scale_is_logarithmic_where_a_linear_one_hides_a_run(charted: tuple[Charted, Pilot[None]]) -> None:
+    app, _pilot = charted
+    app.chart.show([finished(history_of(straight()))], planned_epochs=3)
+    assert not app.chart.scales.is_log
+    app.chart.show(list(slow_and_quick()), planned_epochs=5)
+    assert app.chart.scales.is_log
+    app.chart.log_scale = False
+    assert not app.chart.scales.is_log
+    app.chart.log_scale = None
+    close = [finished(history_of([value] * 300), key=str(value)) for value in (2.32, 2.35)]
+    high = finished(history_of([4.5] * 300), key="high")
+    app.chart.show([*close, high], planned_epochs=3)  # linearly on one another, logarithmically too
+    assert not app.chart.scales.is_log
+    app.chart.show([finished(history_of([-1.0, *[0.01] * 299]))], planned_epochs=3)
+    assert not app.chart.scales.is_log
+
+
+async def test_the_scale_does_not_flip_while_a_run_goes_on(charted: tuple[Charted, Pilot[None]]) -> None:
+    app, _pilot = charted
+    history = LossHistory()
+    app.chart.show([replace(finished(history), live=True)], planned_epochs=10)
+    found = []
+    for epoch in range(10):
+        level = 0.05 if epoch % 2 else 1.9
+        for first in range(100 * epoch, 100 * epoch + 100, 20):
+            history.extend(first, [level] * 20)
+            history.add_running(first + 19, level)
+            app.chart.refresh_data()
+            found.append(app.chart.scales.is_log)
+        history.add_epoch(100 * epoch + 99, level)
+    assert found == sorted(found)
+    history.truncate(0)
+    history.extend(0, [2.0] * 50)
+    history.add_running(49, 2.0)
+    app.chart.refresh_data()
+    assert app.chart.scales.is_log == found[-1]
