@@ -11,7 +11,8 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from core.runs import directory, labels
-from tests.core.runs.run_files import claim, new_run
+from core.runs.events import RunEnded
+from tests.core.runs.run_files import claim, new_run, write
 from tests.tui_app.driving import NARROW, WIDE, accuracy_on_show, chart_lines, dashboard, shown, until
 from tests.tui_app.fake_worker import FakeWorkers
 from tui_app import run_selection
@@ -71,6 +72,15 @@ async def test_runs_are_found_sorted_labelled_and_deleted(finished: Path, monkey
         claim(new_run(finished, lr=0.5, epochs=7, seed=1, dataset="sample"))  # it has settings that no other has
         await until(pilot, lambda: table.row_count == 4)
         assert table.run_under_cursor == before
+
+        failed = new_run(finished, dataset="sample")
+        claim(failed, lives=False)
+        write(failed, RunEnded(status="failed"))
+        await until(pilot, lambda: table.row_count == 5)
+        await pilot.press("p")
+        await until(pilot, lambda: f": {failed.id}?" in shown(app) and getattr(app.focused, "id", "") == "cancel")
+        await pilot.press("right", "enter")
+        await until(pilot, lambda: table.row_count == 4)
 
         await pilot.press("a", "d")
         await until(pilot, lambda: "Delete 2 runs, " in shown(app) and getattr(app.focused, "id", "") == "cancel")

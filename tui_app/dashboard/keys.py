@@ -174,6 +174,13 @@ def runs_keys() -> tuple[Key, ...]:
         Key("r", "rename", _("Rename"), _("Give the run under the cursor a name"), False),
         Key("n", "note", _("Note"), _("Write a note on the selected runs"), False),
         Key("d,delete", "delete", _("Delete"), _("Delete the selected runs; none in progress")),
+        Key(
+            "p",
+            "prune",
+            _("Prune"),
+            _("Delete the runs that failed, diverged or crashed before their first epoch was done, after a question"),
+            False,
+        ),
         _back(),
     )
 

@@ -99,7 +99,14 @@ class RunDisplay:
     def _notify_of_end(self, followed: ShownRun) -> None:
         """Have the terminal notify its user of the end of a run that took long."""
         progress, driver = followed.record.progress, self._screen.app._driver  # Textual's own way is for the bell only
-        if self._notifies and driver is not None and progress and progress.elapsed_s >= notification.LEAST_S:
+        is_watched = followed.is_ours or followed.run.id == self._book.current_id
+        if (
+            self._notifies
+            and is_watched
+            and driver is not None
+            and progress
+            and progress.elapsed_s >= notification.LEAST_S
+        ):
             evaluated = followed.record.evaluated
             line = wording.ended_line(followed.run.id, followed.state, evaluated.accuracy if evaluated else None)
             driver.write(notification.sequence(line))

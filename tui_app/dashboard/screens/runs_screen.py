@@ -227,7 +227,17 @@ class RunsScreen(SideScreen[Chosen | None]):
         whys = {run.id: deletion.why_it_stays(run, run.state()) for run in chosen}
         for why in filter(None, whys.values()):
             self._complain(why)
-        runs = [run for run in chosen if whys[run.id] is None]
+        await self._delete([run for run in chosen if whys[run.id] is None])
+
+    @work
+    async def action_prune(self) -> None:
+        """Delete, of the runs in the table, those that nobody seems to need, once the user has agreed."""
+        found = deletion.prunable(self._selection.runs(self._summaries()))
+        if not found:
+            self.notify(_("There is nothing to prune."))
+        await self._delete([Run(self._runs_dir / summary.id) for summary in found])
+
+    async def _delete(self, runs: Sequence[Run]) -> None:
         if not runs:
             return
         total = await asyncio.to_thread(lambda: sum(map(deletion.size_of, runs)))
