@@ -6,17 +6,8 @@ from core.config import RunConfig
 from core.runs import control, directory, lease, resumption
 from core.runs.control import NOTHING, Request
 from core.runs.directory import Run
-from core.runs.record import LIVE, RESUMABLE, State
 from tui_app.dashboard.run_book import RunBook
 from tui_app.dashboard.worker_link import WorkerLink
-
-APPLIES_TO: dict[str, frozenset[State]] = {
-    "stop": LIVE,
-    "resume": RESUMABLE | {"paused"},
-    "pause": LIVE,
-    "steer": LIVE | RESUMABLE | {"done"},
-}
-"""States in which a run can be controlled so."""
 
 
 class RunControl:

@@ -14,7 +14,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.message import Message
-from textual.widgets import Button, Footer, Header, Input, Label, ProgressBar, Static
+from textual.widgets import Button, Header, Input, Label, ProgressBar, Static
 from textual.worker import Worker, WorkerState
 
 from core import catalogue
@@ -23,12 +23,13 @@ from core.comparing.comparison import Part
 from core.comparing.statistics import Results
 from core.comparing.watching import WatchedComparison
 from core.config import Architecture, RunConfig
-from core.messages import InvalidSetting, Problem
+from core.messages import N_, InvalidSetting, Problem
 from core.runs import sameness
 from core.worker.protocol import ProgressNote, Refused, Settle, Settled
 from tui_app import comparison_text, wording
 from tui_app.dashboard.keys import compare_keys
 from tui_app.dashboard.screens.side_screen import AskingScreen
+from tui_app.dashboard.widgets.key_footer import KeyFooter
 from tui_app.i18n import _, duration, percent, printable, say, short
 from tui_app.settings import changed_settings
 
@@ -49,6 +50,10 @@ class CompareScreen(AskingScreen[list[str]]):
     ASKS = Settle
 
     AUTO_FOCUS = "#seeds"
+    HELP = N_(
+        "Which network or setting is better, and how surely: each is trained with the same seeds, and the results are"
+        " compared in pairs. Runs that exist already are used again. A comparison continues when this screen is left."
+    )
 
     class Advanced(Message):
         """Sent when the runs have advanced, or with the results."""
@@ -99,7 +104,7 @@ class CompareScreen(AskingScreen[list[str]]):
         yield Static(id="compare-state")
         with VerticalScroll(id="answer"):
             yield Static(Content(self._help()), id="answer-text")
-        yield Footer(compact=True)
+        yield KeyFooter(self.keys)
 
     def on_mount(self) -> None:
         """Show the comparison that is in progress, if there is one."""

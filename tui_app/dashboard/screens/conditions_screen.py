@@ -12,17 +12,18 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, ScrollableContainer, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widget import Widget
-from textual.widgets import Button, Footer, Header, Input, Label, ProgressBar, Static, Tab, Tabs
+from textual.widgets import Button, Header, Input, Label, ProgressBar, Static, Tab, Tabs
 
 from core.data import conditions
 from core.data.conditions import DEFAULTS, Condition, Kind
-from core.messages import InvalidSetting
+from core.messages import N_, InvalidSetting
 from core.worker.protocol import Measure, Measured, Refused
 from tui_app import comparison_text, terminal
 from tui_app.charts import accuracy_chart
 from tui_app.charts.accuracy_chart import AccuracyCurve
 from tui_app.dashboard.keys import conditions_keys
 from tui_app.dashboard.screens.side_screen import AskingScreen
+from tui_app.dashboard.widgets.key_footer import KeyFooter
 from tui_app.i18n import _, say
 
 
@@ -43,6 +44,10 @@ class ConditionsScreen(AskingScreen[None]):
 
     ASKS = Measure
     AUTO_FOCUS = "Tabs"
+    HELP = N_(
+        "How well the runs of the chart recognise digits that are shifted, rotated or noisy, without being trained for"
+        " it. Change the strengths and press Test; the tabs choose which condition is plotted."
+    )
 
     def __init__(
         self,
@@ -78,7 +83,7 @@ class ConditionsScreen(AskingScreen[None]):
             with Vertical():
                 yield Tabs(*(Tab(comparison_text.condition_kind(kind), id=f"kind-{kind}") for kind in conditions.KINDS))
                 yield CurveView()
-        yield Footer(compact=True)
+        yield KeyFooter(self.keys)
 
     def on_mount(self) -> None:
         self._ask_next()

@@ -10,21 +10,24 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.events import ScreenResume
-from textual.widgets import Footer, Header, Static
+from textual.widgets import Header, Static
 from textual.worker import Worker, WorkerState
 
 from core.config import RunConfig
-from core.messages import Problem
+from core.messages import N_, Problem
 from core.runs.control import NOTHING, Request
 from core.runs.record import LIVE
 from core.worker.protocol import Answer, Describe, Described, Ready, Refused, Tried, Try
+from tui_app.dashboard.keys import key_table
 from tui_app.dashboard.run_book import RunBook
-from tui_app.dashboard.run_control import APPLIES_TO, RunControl
+from tui_app.dashboard.run_control import RunControl
 from tui_app.dashboard.run_display import RunDisplay
 from tui_app.dashboard.run_follower import Listed, News, RunFollower
 from tui_app.dashboard.screen_opener import ScreenOpener
 from tui_app.dashboard.screens.panel_screen import PanelScreen
+from tui_app.dashboard.why_not import why_not
 from tui_app.dashboard.widgets.chart_panel import ChartPanel
+from tui_app.dashboard.widgets.key_footer import KeyFooter
 from tui_app.dashboard.widgets.layer_panel import LayerPanel
 from tui_app.dashboard.widgets.progress_panel import ProgressPanel
 from tui_app.dashboard.widgets.result_panel import ConfusionMatrix, ResultPanel
@@ -36,6 +39,7 @@ from tui_app.wording import network_name
 
 if TYPE_CHECKING:
     from core.comparing.stored import StoredComparison
+    from core.runs.directory import Summary
 
 
 class Dashboard(PanelScreen):
@@ -47,6 +51,11 @@ class Dashboard(PanelScreen):
 
     AUTO_FOCUS = ""
     TITLE = "mnist-tui"
+    HELP = N_(
+        "Choose a network, a device and the number of epochs, then press Train. The run has a process of its own: it"
+        " continues when this dashboard, its terminal or its connection closes, and is shown again next time."
+        " Tab and Shift+Tab move between fields, the arrows within one; Enter and Space choose."
+    )
     PANELS: ClassVar = ("form", "layers", "chart", "progress", "result", "runs-panel")
 
     def __init__(
@@ -59,7 +68,7 @@ class Dashboard(PanelScreen):
         resume: Request | None,
         notifies: bool,
     ) -> None:
-        super().__init__()
+        super().__init__(key_table())
         self._is_painted = False
         self._book = RunBook(runs_dir)
         self._link = WorkerLink(launch, self)
@@ -88,11 +97,12 @@ class Dashboard(PanelScreen):
             ),
         )
         yield Static(_("mnist-tui needs at least 80 columns and 24 rows."), id="too-small")
-        yield Footer(compact=True)  # 80 columns are too few otherwise
+        yield KeyFooter(self.keys)
 
     def on_mount(self) -> None:
         self.query_one("HeaderIcon").tooltip = _("Open the command palette")
         self.call_after_refresh(self.query_one("#network").focus)
+        self.app.theme_changed_signal.subscribe(self, lambda _theme: self._display.show_list())
         self._follower.list_runs()
 
     def on_screen_resume(self, event: ScreenResume) -> None:
@@ -244,19 +254,32 @@ class Dashboard(PanelScreen):
         self._trying(lambda: self._opener.open_compare(form.config(), self._show_together))
 
     def action_runs(self) -> None:
-        self._opener.open_runs(self._follower.list_runs, self._show_only, self._show_together)
+        self._opener.open_runs(self._follower.list_runs, self.show_run, self._show_together)
 
-    def _show_only(self, run_id: str) -> None:
+    def why_not(self, verb: str) -> str:
+        return why_not(verb, self._book)
+
+    # For the command palette
+
+    @property
+    def summaries(self) -> list[Summary]:
+        """Summaries of every run, the oldest first."""
+        return self._book.summaries
+
+    def show_run(self, run_id: str) -> None:
+        """Show a run, from any panel."""
         self._display.show_run(run_id)
         self.turn_to("chart")
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        current = self._book.current
-        if action in APPLIES_TO:
-            return True if current is not None and current.state in APPLIES_TO[action] else None
-        if action == "show_log":
-            return True if current is not None else None
-        return True
+    def toggle_overlay(self, run_id: str) -> None:
+        """Overlay a run on the chart, or remove it."""
+        self._display.toggle_overlay(run_id)
+        self.turn_to("chart")
+
+    def go_to_setting(self, field: str) -> None:
+        """Let a setting of the form be changed."""
+        self.turn_to("form")
+        self.call_after_refresh(self.query_one(RunForm).go_to, field)
 
     # The list of runs
 

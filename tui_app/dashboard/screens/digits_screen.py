@@ -9,12 +9,14 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Container, Vertical
 from textual.content import Content
-from textual.widgets import Footer, Header, Static, Tab, Tabs
+from textual.widgets import Header, Static, Tab, Tabs
 
+from core.messages import N_
 from core.worker.protocol import Browse, Browsed, Digit
 from tui_app import terminal
 from tui_app.dashboard.keys import digits_keys
 from tui_app.dashboard.screens.side_screen import AskingScreen
+from tui_app.dashboard.widgets.key_footer import KeyFooter
 from tui_app.dashboard.widgets.pixels import Pixels
 from tui_app.i18n import _, ngettext, number, percent
 
@@ -36,6 +38,11 @@ class DigitsScreen(AskingScreen[None]):
     """Pages of test images. `ask` sends a request, whose answer comes to `show`."""
 
     ASKS = Browse
+    HELP = N_(
+        "The test images behind the result, those first of which the network was most sure. The tabs choose which:"
+        " all errors, a cell of the confusion matrix (Enter there opens it), or those on which two runs of the chart"
+        " differ."
+    )
 
     def __init__(self, choices: Sequence[Choice], runs: Sequence[str], ask: Callable[[Browse], None]) -> None:
         super().__init__(digits_keys())
@@ -50,7 +57,7 @@ class DigitsScreen(AskingScreen[None]):
         yield Tabs(*(Tab(choice.name, id=f"choice-{i}") for i, choice in enumerate(self._choices)))
         yield Static(_("Fetching the images…"), id="digits-summary", classes="muted")
         yield Container(id="digits")
-        yield Footer(compact=True)
+        yield KeyFooter(self.keys)
 
     @on(Tabs.TabActivated)
     def _choose(self, event: Tabs.TabActivated) -> None:

@@ -11,16 +11,17 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.widgets import Footer, Header, Input, Label, Static
+from textual.widgets import Header, Input, Label, Static
 
 from core import paths
-from core.messages import Problem
+from core.messages import N_, Problem
 from core.worker.protocol import Recognise, Recognised
 from tui_app import terminal
 from tui_app.charts import answer as answers
-from tui_app.dashboard.keys import draw_keys
+from tui_app.dashboard.keys import canvas_keys, draw_keys
 from tui_app.dashboard.screens.side_screen import AskingScreen
 from tui_app.dashboard.widgets.drawing_canvas import DrawingCanvas
+from tui_app.dashboard.widgets.key_footer import KeyFooter
 from tui_app.dashboard.widgets.pixels import Pixels
 from tui_app.i18n import _, say
 
@@ -43,9 +44,14 @@ class DrawScreen(AskingScreen[None]):
 
     ASKS = Recognise
     AUTO_FOCUS = "DrawingCanvas"
+    HELP = N_(
+        "Draw a digit with the mouse or the keyboard, or open a picture of one: it is centred and scaled as MNIST's"
+        " digits are, and up to three runs of the chart say what they see."
+    )
 
     def __init__(self, subjects: Sequence[AskedRun], ask: Callable[[Recognise], None]) -> None:
         super().__init__(draw_keys())
+        self.keys = (*canvas_keys(), *self.keys)
         self._subjects = subjects
         self._ask = ask
         self._waiting = False
@@ -71,7 +77,7 @@ class DrawScreen(AskingScreen[None]):
             _("Mouse: press and drag. Keyboard: the arrows move the pen, Space lowers and lifts it."),
             classes="muted",
         )
-        yield Footer(compact=True)
+        yield KeyFooter(self.keys)
 
     def action_open(self) -> None:
         self.query_one("#picture").focus()

@@ -7,12 +7,13 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Container
-from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Tab, Tabs
 
+from tui_app.dashboard.screens.keyed_screen import KeyedScreen
 
-class PanelScreen(Screen[None]):
+
+class PanelScreen(KeyedScreen[None]):
     """A screen of panels. `PANELS` are their ids in tab order; the style sheet decides which are visible."""
 
     PANELS: ClassVar[tuple[str, ...]]
@@ -30,6 +31,12 @@ class PanelScreen(Screen[None]):
     def panel_in_front(self) -> str:
         """Id of the panel whose tab is active."""
         return (self.query_one("#tabs", Tabs).active or f"tab-{self.PANELS[0]}").removeprefix("tab-")
+
+    @property
+    def in_focus(self) -> Widget:
+        """Widget with the focus; where the panels are tabs, the panel in front if nothing in it has the focus."""
+        panel = self.query_one(f"#{self.panel_in_front}")
+        return super().in_focus if panel.has_focus_within or not self.query_one("#tabs").display else panel
 
     def action_next_panel(self) -> None:
         self._go_to_panel(1)

@@ -11,16 +11,17 @@ from typing import Literal
 from textual import on, work
 from textual.app import ComposeResult
 from textual.content import Content
-from textual.widgets import DataTable, Footer, Header, Input, Static
+from textual.widgets import DataTable, Header, Input, Static
 
 from core.comparing import deletion
-from core.messages import InvalidSetting, Problem
+from core.messages import N_, InvalidSetting, Problem
 from core.runs import labels, names
 from core.runs.directory import Run, Summary
 from tui_app import run_columns, run_selection, wording
 from tui_app.dashboard.keys import runs_keys
 from tui_app.dashboard.screens.dialogs import ChoiceDialog, SureDialog, TextDialog
 from tui_app.dashboard.screens.side_screen import SideScreen
+from tui_app.dashboard.widgets.key_footer import KeyFooter
 from tui_app.dashboard.widgets.runs_table import Heading, RunsTable
 from tui_app.i18n import _, ngettext, number, printable, say
 from tui_app.run_selection import EVERYTHING, Selection
@@ -39,6 +40,11 @@ class RunsScreen(SideScreen[Chosen | None]):
     """
 
     AUTO_FOCUS = "RunsTable"
+    HELP = N_(
+        "All runs, a row each. The line above says which are shown, in which order and with which columns: type in it,"
+        " or let the keys write it. The keys for several runs act on the selected ones, ●, else on the one under the"
+        " cursor. A click on a heading sorts, one on the first column selects; a second click on a row shows its run."
+    )
 
     def __init__(
         self, runs_dir: Path, summaries: Callable[[], list[Summary]], list_again: Callable[[], None], line: str
@@ -62,7 +68,7 @@ class RunsScreen(SideScreen[Chosen | None]):
         )
         yield RunsTable()
         yield Static(id="runs-line")
-        yield Footer(compact=True)
+        yield KeyFooter(self.keys)
 
     def on_mount(self) -> None:
         self._refresh()

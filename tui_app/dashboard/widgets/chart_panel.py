@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.timer import Timer
 
+from core.messages import N_
 from tui_app import terminal
 from tui_app.charts.axes import UNITS, Unit
 from tui_app.charts.curves import Series
@@ -19,6 +20,13 @@ from tui_app.i18n import _
 
 class ChartPanel(Vertical):
     """A panel with the loss chart, which may be drawn less often than its many runs have news."""
+
+    HELP = N_(
+        "The losses of the run on show, and of the runs overlaid with Space in the list. Runs that differ only in their"
+        " seed are drawn as one: their mean with a band; the current run joins them if it is overlaid too. ◆ is the"
+        " validation loss; its figures are the validation accuracies in %. Multiply–accumulates count the forward"
+        " passes only: the backward passes take about twice as many."
+    )
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)

@@ -9,6 +9,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Static
 
+from core.messages import N_
 from core.runs.events import Validated
 from core.runs.record import LIVE, MAX_LINES, Record, State
 from tui_app import wording
@@ -33,6 +34,11 @@ def _no_run() -> str:
 
 class ProgressPanel(Horizontal):
     """A panel whose lines have their places before there is anything to show."""
+
+    HELP = N_(
+        "How far the run on show is, how fast, and the lines that the exam's program prints: the loss of each epoch,"
+        " and the result. After the end, images/s is the mean over the run."
+    )
 
     def compose(self) -> ComposeResult:
         self.border_title = _("Progress")

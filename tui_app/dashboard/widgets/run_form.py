@@ -18,7 +18,7 @@ from textual.widgets import Button, Checkbox, Collapsible, Input, Label, RadioBu
 from core.catalogue import NETWORKS
 from core.config import Architecture, RunConfig, setting_from_text
 from core.machine import DeviceInfo, cpu_name
-from core.messages import InvalidSetting
+from core.messages import N_, InvalidSetting
 from tui_app import wording
 from tui_app.i18n import _, say
 from tui_app.settings import Setting, all_settings, default_of, written
@@ -33,6 +33,11 @@ _EDITING_KEYS = ("up", "down", "left", "right", "space", "enter", "backspace", "
 
 class RunForm(Vertical):
     """A form filled in from `settings`, the `RunConfig` fields already known."""
+
+    HELP = N_(
+        "The settings of the next run: F5 trains with them. A field turns red while its value cannot be used, and the"
+        " line below says why. More opens the rest. Stop and Compare… are for the mouse: F6 and Shift+F5 do the same."
+    )
 
     class NetworkChosen(Message):
         """Sent when another network is chosen."""
@@ -218,6 +223,15 @@ class RunForm(Vertical):
             text = _("the best device here")
         self.query_one("#device-name", Static).update(Content(text))
 
+    def go_to(self, field: str) -> None:
+        """Focus a field, which may be folded under *More*."""
+        widget = self.query_one(f"#{'precision' if field == 'exact' else field}")
+        if field == "model" and not widget.display:
+            widget = self.query_one("#network")
+        if any(isinstance(parent, Collapsible) for parent in widget.ancestors):
+            self.query_one("#more", Collapsible).collapsed = False
+        widget.focus()
+
     def show_problem(self, text: str) -> None:
         """Show a problem with the settings; an empty text clears it."""
         self.query_one("#form-message", Static).update(Content(text))
@@ -271,10 +285,7 @@ class RunForm(Vertical):
         try:
             config = self.config()
         except InvalidSetting as invalid:
-            field = self.query_one(f"#{invalid.field}")
-            if any(isinstance(parent, Collapsible) for parent in field.ancestors):
-                self.query_one("#more", Collapsible).collapsed = False
-            field.focus()
+            self.go_to(invalid.field)
             self.show_problem(say(invalid))
             self.app.bell()
         else:

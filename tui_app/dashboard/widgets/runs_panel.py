@@ -13,6 +13,7 @@ from textual.containers import Vertical
 from textual.message import Message
 from textual.widgets import DataTable
 
+from core.messages import N_
 from core.runs.directory import Summary
 from tui_app import wording
 from tui_app.i18n import _, ngettext, number, percent
@@ -21,6 +22,11 @@ from tui_app.i18n import _, ngettext, number, percent
 class RunsPanel(Vertical):
     """A list of runs, newest first."""
 
+    HELP = N_(
+        "All runs, the newest first. Enter or a click shows one; Space or a click on its mark overlays it on the chart,"
+        " or removes it. ▶ is the run on show, ● one in the chart. * is a result of the sample, not of MNIST; ≠ a run"
+        " that was changed while it trained. T opens a table to find, compare, tag and delete runs."
+    )
     BINDINGS: ClassVar[list[BindingType]] = [Binding("space", "tick", show=False)]
 
     class Picked(Message):
