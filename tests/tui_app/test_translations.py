@@ -316,8 +316,8 @@ def test_layer_table_fits_its_panel(language: str, model: str) -> None:
 @pytest.mark.parametrize("language", i18n.LANGUAGES)
 def test_keys_fit_the_footer(language: str) -> None:
     i18n.use(language)
-    keys = [Entry(key, min(key.each, key=len), True) for key in (*key_table(), *app_keys())]
-    shown = {entry.key.verb for entry in chosen(keys, NARROW[0] - 2) if entry.key.verb != "stop"}
+    keys = [Entry(key, min(key.each, key=len), key.verb != "stop") for key in (*key_table(), *app_keys())]
+    shown = {entry.key.verb for entry in chosen(keys, NARROW[0] - 2)}
     assert shown >= {"train", "show_digits", "draw", "test", "compare", "help", "quit"}
 
 

@@ -11,7 +11,7 @@ import platformdirs
 
 from core.messages import N_, Problem
 
-_FOLDERS: tuple[Callable[[], Path], ...] = (
+FOLDERS: tuple[Callable[[], Path], ...] = (
     platformdirs.user_downloads_path,
     platformdirs.user_pictures_path,
     Path.home,
@@ -23,7 +23,7 @@ _FOLDERS: tuple[Callable[[], Path], ...] = (
 def save(svg: str) -> Path:
     """Write a picture into the first folder that is there and can be written, and return its path. Raises `Problem`."""
     name = f"mnist-tui-{datetime.now():%Y-%m-%d-%H%M%S}.svg"
-    for folder in _FOLDERS:
+    for folder in FOLDERS:
         try:
             path = folder() / name
             path.write_text(svg, encoding="utf-8")

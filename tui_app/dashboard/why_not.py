@@ -28,13 +28,13 @@ def why_not(verb: str, book: RunBook) -> str:
     if verb in _NEED_A_RUN:
         return _no_run(book) if current is None else _why_not_with(current, verb)
     if verb in _NEED_A_RESULT and not any(each.record.evaluated for each in book.shown):
-        return _("No trained network is on show: pick a finished run in the list, or train one with F5.")
+        return _("No trained network yet: pick a finished run in the list, or train one with F5.")
     return ""
 
 
 def _no_run(book: RunBook) -> str:
     if book.summaries:
-        return _("No run is on show: pick one in the list with Enter or a click.")
+        return _("No run is shown: pick one in the list with Enter or a click.")
     return _("There is no run yet: F5 starts one.")
 
 
@@ -48,7 +48,7 @@ def _why_not_with(current: ShownRun, verb: str) -> str:
         return ""
     if verb == "resume":
         if current.state == "done":
-            return _("{run} is done: E resumes it with more epochs.").format(**values)
+            return _("{run} is done: press e to train it for more epochs.").format(**values)
         if current.state in LIVE:
             return _("{run} ({state}) is in progress already; F6 stops it.").format(**values)
         return _("{run} ({state}) cannot be resumed: pick another run.").format(**values)

@@ -29,17 +29,17 @@ from tui_app.i18n import _, say
 
 @dataclass(frozen=True)
 class Subject:
-    """A finished run to test, with the lines and the colour that represent it."""
+    """A finished run to test, with the lines that represent it, its id first."""
 
     run_dir: str
     lines: tuple[str, ...]
-    colour: str
 
 
 class ConditionsScreen(AskingScreen[None]):
     """Accuracies of runs under harder conditions. `ask` sends a request, whose answer comes to `show`.
 
-    `known` holds earlier measurements and receives the new ones; `notes` are remarks on the runs.
+    `known` holds earlier measurements and receives the new ones; `notes` are remarks on the runs; `colours` returns
+    those of the runs by id, as the theme has them now.
     """
 
     ASKS = Measure
@@ -53,12 +53,14 @@ class ConditionsScreen(AskingScreen[None]):
         self,
         subjects: Sequence[Subject],
         notes: Sequence[str],
+        colours: Callable[[], Mapping[str, str]],
         ask: Callable[[Measure], None],
         known: Mapping[Measure, float],
     ) -> None:
         super().__init__(conditions_keys())
         self._subjects = subjects
         self._notes = list(notes)
+        self._colours = colours
         self._ask = ask
         self._known = known
         self._conditions = conditions.default()
@@ -86,6 +88,7 @@ class ConditionsScreen(AskingScreen[None]):
         yield KeyFooter(self.keys)
 
     def on_mount(self) -> None:
+        self.app.theme_changed_signal.subscribe(self, lambda _theme: self._fill())
         self._ask_next()
 
     # Questions
@@ -200,10 +203,13 @@ class ConditionsScreen(AskingScreen[None]):
             for condition in (None, *self._conditions)
         ]
         grid = comparison_text.by_condition(headings, rows, "–")
-        table = comparison_text.as_table(grid, [subject.colour for subject in self._subjects])
+        table = comparison_text.as_table(grid, [self._colour(subject) for subject in self._subjects])
         self.query_one("#accuracies", Static).update(table)
         wide = self.app.console.options.update(width=1000)
         self.query_one("#conditions-table").styles.width = Measurement.get(self.app.console, wide, table).maximum + 1
+
+    def _colour(self, subject: Subject) -> str:
+        return self._colours().get(subject.lines[0], "")
 
     @on(Tabs.TabActivated)
     def _fill_curve(self) -> None:
@@ -214,7 +220,7 @@ class ConditionsScreen(AskingScreen[None]):
             values = [(condition, self._known.get(Measure(subject.run_dir, condition))) for condition in asked]
             points = comparison_text.curve_points(((one, value) for one, value in values if value is not None), kind)
             mark = accuracy_chart.marker(position, plain=not terminal.has_utf8())
-            drawn.append(AccuracyCurve(subject.lines[0], mark, subject.colour, points))
+            drawn.append(AccuracyCurve(subject.lines[0], mark, self._colour(subject), points))
         strengths = [0.0, *(condition.strength for condition in asked if condition is not None)]
         unit = comparison_text.strength_unit(kind)
         self.query_one(CurveView).show(drawn, strengths, unit)

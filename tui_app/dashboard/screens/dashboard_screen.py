@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -27,10 +27,11 @@ from tui_app.dashboard.screen_opener import ScreenOpener
 from tui_app.dashboard.screens.panel_screen import PanelScreen
 from tui_app.dashboard.why_not import why_not
 from tui_app.dashboard.widgets.chart_panel import ChartPanel
+from tui_app.dashboard.widgets.confusion_matrix import ConfusionMatrix
 from tui_app.dashboard.widgets.key_footer import KeyFooter
 from tui_app.dashboard.widgets.layer_panel import LayerPanel
 from tui_app.dashboard.widgets.progress_panel import ProgressPanel
-from tui_app.dashboard.widgets.result_panel import ConfusionMatrix, ResultPanel
+from tui_app.dashboard.widgets.result_panel import ResultPanel
 from tui_app.dashboard.widgets.run_form import RunForm
 from tui_app.dashboard.widgets.runs_panel import RunsPanel
 from tui_app.dashboard.worker_link import Launch, StandbyWorker, WorkerLink
@@ -39,7 +40,6 @@ from tui_app.wording import network_name
 
 if TYPE_CHECKING:
     from core.comparing.stored import StoredComparison
-    from core.runs.directory import Summary
 
 
 class Dashboard(PanelScreen):
@@ -246,7 +246,7 @@ class Dashboard(PanelScreen):
         self._trying(self._opener.open_draw)
 
     def action_test(self) -> None:
-        self._trying(lambda: self._opener.open_conditions(self._display.line_colours()))
+        self._trying(lambda: self._opener.open_conditions(self._display.line_colours))
 
     @on(RunForm.ComparePressed)
     def action_compare(self) -> None:
@@ -254,32 +254,14 @@ class Dashboard(PanelScreen):
         self._trying(lambda: self._opener.open_compare(form.config(), self._show_together))
 
     def action_runs(self) -> None:
-        self._opener.open_runs(self._follower.list_runs, self.show_run, self._show_together)
+        self._opener.open_runs(self._follower.list_runs, self._show_only, self._show_together)
 
-    def why_not(self, verb: str) -> str:
-        return why_not(verb, self._book)
-
-    # For the command palette
-
-    @property
-    def summaries(self) -> list[Summary]:
-        """Summaries of every run, the oldest first."""
-        return self._book.summaries
-
-    def show_run(self, run_id: str) -> None:
-        """Show a run, from any panel."""
+    def _show_only(self, run_id: str) -> None:
         self._display.show_run(run_id)
         self.turn_to("chart")
 
-    def toggle_overlay(self, run_id: str) -> None:
-        """Overlay a run on the chart, or remove it."""
-        self._display.toggle_overlay(run_id)
-        self.turn_to("chart")
-
-    def go_to_setting(self, field: str) -> None:
-        """Let a setting of the form be changed."""
-        self.turn_to("form")
-        self.call_after_refresh(self.query_one(RunForm).go_to, field)
+    def why_not(self, verb: str) -> str:
+        return why_not(verb, self._book)
 
     # The list of runs
 
@@ -361,13 +343,3 @@ class Dashboard(PanelScreen):
                 self._complain(error)
             else:
                 self.notify(printable(f"{type(error).__name__}: {error}"), severity="error", markup=False)
-
-    def _trying(self, act: Callable[[], object]) -> None:
-        """Do something, and notify the user of a problem."""
-        try:
-            act()
-        except Problem as problem:
-            self._complain(problem)
-
-    def _complain(self, problem: Problem, seconds: float = 10) -> None:
-        self.notify(say(problem), severity="error", timeout=seconds, markup=False)

@@ -72,6 +72,11 @@ class DigitsScreen(AskingScreen[None]):
         if self._answer is not None:
             self._fill()
 
+    def why_not(self, verb: str) -> str:
+        if verb == "turn" and self._answer is not None and len(self._answer.digits) <= self._per_page:
+            return _("All the images are on this page.")
+        return ""
+
     def action_turn(self, pages: int) -> None:
         if self._answer is not None:
             last = max(0, (len(self._answer.digits) - 1) // self._per_page)
@@ -94,7 +99,10 @@ class DigitsScreen(AskingScreen[None]):
         if digits:
             shown = _("{images}: showing {first} to {last}, most confident first")
             text = shown.format(images=text, first=number(first + 1), last=number(first + len(digits)))
+        else:
+            text = _("No image here: this network made no such error. The tabs above show others; Esc goes back.")
         self.query_one("#digits-summary", Static).update(Content(text))
+        self.refresh_bindings()
         container = self.query_one("#digits", Container)
         container.styles.grid_size_columns = self._columns
         container.remove_children()

@@ -89,7 +89,7 @@ class DrawScreen(AskingScreen[None]):
         try:
             self._ask_for(path=str(paths.absolute(_typed_path(event.value))))
         except Problem as problem:
-            self.notify(say(problem), severity="error", timeout=10, markup=False)
+            self._complain(problem)
 
     @on(DrawingCanvas.Changed)
     def _drawn(self, event: DrawingCanvas.Changed) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TypeVar
 
 from textual import events
 from textual.screen import Screen
 from textual.widget import Widget
 
+from core.messages import Problem
 from tui_app.dashboard.keys import Key, app_keys, bind
+from tui_app.i18n import say
 
 Result = TypeVar("Result")
 
@@ -36,6 +39,18 @@ class KeyedScreen(Screen[Result]):
         if self.why_not(action):
             return None
         return super().check_action(action, parameters)
+
+    def _trying(self, act: Callable[[], object]) -> None:
+        """Do something, and notify the user of a problem."""
+        try:
+            act()
+        except Problem as problem:
+            self._complain(problem)
+
+    def _complain(self, problem: Problem, seconds: float = 10) -> None:
+        self.notify(say(problem), severity="error", timeout=seconds, markup=False)
+
+    # Keys that can do nothing
 
     def on_key(self, event: events.Key) -> None:
         """Answer a key that no action has taken."""

@@ -27,6 +27,11 @@ from tui_app.i18n import _, ngettext, number, printable, say
 from tui_app.run_selection import EVERYTHING, Selection
 
 _REFRESH_S = 2.0
+_ON_RUNS = (
+    *("show", "select", "select_all", "sort", "overlay", "compare"),
+    *("tag", "rename", "note", "delete"),
+)
+"""Keys that need a run in the table."""
 
 
 Chosen = tuple[Literal["show", "overlay", "compare"], tuple[str, ...]]
@@ -104,7 +109,8 @@ class RunsScreen(SideScreen[Chosen | None]):
             text += " · " + _("more columns: arrows, Home, End")
         if marked := len(self._table.marked):
             text += " · " + ngettext("{count} selected", "{count} selected", marked).format(count=number(marked))
-        self.query_one("#runs-line", Static).update(Content(self._problem or text))
+        self.query_one("#runs-line", Static).update(Content(self._problem or self.why_not("show") or text))
+        self.refresh_bindings()
 
     @property
     def _table(self) -> RunsTable:
@@ -119,6 +125,13 @@ class RunsScreen(SideScreen[Chosen | None]):
         self.query_one("#filter", Input).value = run_selection.with_word(self.line, word, value)
 
     # Keys
+
+    def why_not(self, verb: str) -> str:
+        if verb not in _ON_RUNS or self._table.ids:
+            return ""
+        if self._summaries():
+            return _("No run fits the line above: change it, or empty it to see all runs.")
+        return _("There is no run yet: go back with Esc, and start one with F5.")
 
     def action_leave(self) -> None:
         if self.focused is not self._table:
@@ -251,9 +264,6 @@ class RunsScreen(SideScreen[Chosen | None]):
         except Problem as problem:
             self._complain(problem)
         self._list_again()
-
-    def _complain(self, problem: Problem) -> None:
-        self.notify(say(problem), severity="error", timeout=10, markup=False)
 
 
 def _laid_out(selection: Selection, summaries: list[Summary]) -> tuple[list[Heading], list[tuple[str, ...]]]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from core.messages import Problem
 from core.worker.protocol import Refused
 from tui_app.dashboard.screens.keyed_screen import KeyedScreen, Result
-from tui_app.i18n import say
 
 
 class SideScreen(KeyedScreen[Result]):
@@ -33,7 +33,7 @@ class AskingScreen(SideScreen[Result]):
 
     def refuse(self, refused: Refused) -> None:
         """Tell the user why the last question cannot be answered."""
-        self.notify(say(refused.message, refused.advice), severity="error", timeout=10, markup=False)
+        self._complain(Problem.of(refused.message, refused.advice))
         self.give_up()
 
     def give_up(self) -> None:

@@ -22,7 +22,7 @@ class ChartPanel(Vertical):
     """A panel with the loss chart, which may be drawn less often than its many runs have news."""
 
     HELP = N_(
-        "The losses of the run on show, and of the runs overlaid with Space in the list. Runs that differ only in their"
+        "The losses of the current run, and of the runs overlaid with Space in the list. Runs that differ only in their"
         " seed are drawn as one: their mean with a band; the current run joins them if it is overlaid too. ◆ is the"
         " validation loss; its figures are the validation accuracies in %. Multiply–accumulates count the forward"
         " passes only: the backward passes take about twice as many."

@@ -48,18 +48,21 @@ class KeyFooter(Widget):
         super().__init__()
         self._keys = keys
         self._places: list[tuple[range, Entry]] = []
-        self._shown: object = None
+        self._entries: list[Entry] = []
 
     def on_mount(self) -> None:
-        self.screen.bindings_updated_signal.subscribe(self, lambda _screen: self._refresh_if_changed())
+        self.screen.bindings_updated_signal.subscribe(self, lambda _screen: self._look())
+        self._look()
 
-    def _refresh_if_changed(self) -> None:
-        if self.is_attached and entries(self._keys, self.screen.active_bindings) != self._shown:
-            self.refresh()
+    def _look(self) -> None:
+        if self.screen.is_current:  # else a dialog is over it, and Textual asks that one what is enabled
+            found = entries(self._keys, self.screen.active_bindings)
+            if found != self._entries:
+                self._entries = found
+                self.refresh()
 
     def render(self) -> Text:
-        self._shown = found = entries(self._keys, self.screen.active_bindings)
-        shown = chosen(found, self.size.width - _GAP)
+        shown = chosen(self._entries, self.size.width - _GAP)
         left = [entry for entry in shown if not entry.key.is_everywhere]
         right = [entry for entry in shown if entry.key.is_everywhere]
         self._places = []

@@ -22,7 +22,7 @@ class LayerPanel(VerticalScroll):
     """A panel that shows a network's table and keeps those it was given; it scrolls if there are many layers."""
 
     HELP = N_(
-        "The layers of the network in the form, or of the run on show: what each is, the size of what it puts out and"
+        "The layers of the network in the form, or of the current run: what each is, the size of what it puts out and"
         " its number of parameters, with how each is worked out. The arrows scroll."
     )
 

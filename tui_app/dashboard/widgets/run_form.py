@@ -225,9 +225,9 @@ class RunForm(Vertical):
 
     def go_to(self, field: str) -> None:
         """Focus a field, which may be folded under *More*."""
+        if field == "model" and not self.query_one("#field-model").display:
+            field = "network"
         widget = self.query_one(f"#{'precision' if field == 'exact' else field}")
-        if field == "model" and not widget.display:
-            widget = self.query_one("#network")
         if any(isinstance(parent, Collapsible) for parent in widget.ancestors):
             self.query_one("#more", Collapsible).collapsed = False
         widget.focus()
