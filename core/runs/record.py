@@ -128,6 +128,13 @@ class Record:
         return min(1.0, self.done_steps / self.total_steps) if self.total_steps else 0.0
 
     @property
+    def mean_images_per_s(self) -> float:
+        """Images trained with per second so far, over all epochs; 0 before the first progress."""
+        if self.started is None or self.progress is None or self.progress.elapsed_s <= 0:
+            return 0.0
+        return self.done_steps / self.started.steps_per_epoch * self.started.train_size / self.progress.elapsed_s
+
+    @property
     def seconds_left(self) -> float | None:
         """Seconds until the last batch at the current speed; None before the first progress."""
         if self.started is None or self.progress is None:

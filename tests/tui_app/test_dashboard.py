@@ -65,7 +65,7 @@ async def test_an_old_run_shows_what_a_live_one_did(finished: Path) -> None:
         assert "SAMPLE" in text
         assert f"{result.total - result.correct} errors in 1,000" in text
         for digit in range(10):
-            assert f"{digit}" + "".join(f"{n or '·':>4}" for n in result.confusion[digit]) in text
+            assert f"{digit} " + " ".join(f"{n or '·':>3}" for n in result.confusion[digit]) in text
         assert len(re.findall("[\u2801-\u28ff]", text)) > 50
 
 

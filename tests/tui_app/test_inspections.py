@@ -19,8 +19,8 @@ from core.worker.protocol import Recognise, Settle
 from tests.tui_app.driving import NARROW, QUICK, WIDE, accuracy_on_show, dashboard, shown, until
 from tests.tui_app.fake_worker import FakeWorkers, HeldProcess, compare_without_processes
 from tui_app.dashboard.screens.digits_screen import DigitCard
+from tui_app.dashboard.widgets.confusion_matrix import ConfusionMatrix
 from tui_app.dashboard.widgets.drawing_canvas import DrawingCanvas
-from tui_app.dashboard.widgets.result_panel import ConfusionMatrix
 
 
 def predictions(finished: Path) -> dict[str, Any]:
@@ -61,7 +61,7 @@ async def test_a_cell_opens_its_images_by_keyboard_and_mouse(finished: Path) -> 
         await pilot.press("down", "right", "enter")
         await until(pilot, lambda: "1, taken for 1" in shown(app))
         await pilot.press("escape")
-        await pilot.click(ConfusionMatrix, offset=(2 + 4 * 7 + 2, 1 + 7))
+        await pilot.click(ConfusionMatrix, offset=(2 + 4 * 7 + 2, 2 + 7))
         await until(pilot, lambda: "7, taken for 7" in shown(app))
 
 

@@ -9,33 +9,38 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from textual import events, on
-from textual.app import App, SystemCommand
-from textual.binding import Binding
-from textual.command import CommandPalette
+from textual import events
+from textual.app import App
+from textual.command import CommandPalette, Provider
 from textual.geometry import Size
 from textual.screen import Screen
 
-from core.messages import Message, reason
+from core.messages import Problem
 from core.runs.control import Request
 from core.worker.at_end import AtEnd
 from tui_app.charts import palette
-from tui_app.dashboard.keys import bind, key_table
+from tui_app.dashboard.keys import app_keys, bind
 from tui_app.dashboard.screens.dashboard_screen import Dashboard
-from tui_app.dashboard.screens.side_screen import SideScreen
+from tui_app.dashboard.screens.keyed_screen import KeyedScreen
 from tui_app.dashboard.worker_link import Launch, StandbyProcess
-from tui_app.i18n import _, say
+from tui_app.i18n import _, printable, say
 
 TERMINAL_CHECK_S = 1.0
 GC_DELAY_S = 1.0
 SIZE_CHECK_S = 1.0
 EXIT_TIMEOUT_S = 2.0
 """Maximum seconds to wait on exit for a terminal that has stopped reading."""
+
+
+def commands() -> type[Provider]:
+    """Return the provider of the command palette, which the first painting need not wait for."""
+    from tui_app.dashboard.commands import Commands
+
+    return Commands
 
 
 def _leave_without_terminal() -> None:
@@ -47,6 +52,7 @@ def _leave_without_terminal() -> None:
 class MnistTui(App[int]):
     """The dashboard for a folder of runs; `settings` fill its form, `run_id` is opened at once."""
 
+    COMMANDS = {commands}  # noqa: RUF012
     CSS_PATH = "app.tcss"
     TITLE = "mnist-tui"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]  # noqa: RUF012
@@ -66,18 +72,8 @@ class MnistTui(App[int]):
         self._dashboard = Dashboard(runs_dir, settings, run_id, launch, resume=resume, notifies=at_end.notifies)
         # Arranging the panels up front saves painting the first screen twice: a tenth of a second.
         self._dashboard.arrange_for(Size(*shutil.get_terminal_size()))
-        bind(self._bindings, key_table())
-        # Textual offers no other way to translate the text of its own key.
-        self._bindings.key_to_bindings[self.COMMAND_PALETTE_BINDING] = [
-            Binding(
-                self.COMMAND_PALETTE_BINDING,
-                "command_palette",
-                _("palette"),
-                show=False,
-                priority=True,
-                tooltip=_("Open the command palette"),
-            )
-        ]
+        del self._bindings.key_to_bindings[self.COMMAND_PALETTE_BINDING]  # Textual's own, which is not translated
+        bind(self._bindings, app_keys())
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return palette.variables(dark=self.current_theme.dark)
@@ -137,18 +133,19 @@ class MnistTui(App[int]):
     def action_help(self) -> None:
         from tui_app.dashboard.screens.help_screen import HelpScreen
 
-        if not isinstance(self.screen, HelpScreen):
-            keys = self.screen.keys if isinstance(self.screen, SideScreen) else None
-            self.push_screen(HelpScreen(keys))
+        if isinstance(self.screen, KeyedScreen):
+            self.push_screen(HelpScreen(self.screen))
 
-    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        yield SystemCommand(_("Theme"), _("Change the colours"), self.action_change_theme)
-        for key in screen.keys if isinstance(screen, SideScreen) else key_table():
-            yield SystemCommand(key.text, key.help, lambda action=key.action: self.call_later(self._run, action))
-        yield SystemCommand(_("Screenshot"), _("Save a picture of the screen"), lambda: self.deliver_screenshot())
+    def action_screenshot(self, filename: str | None = None, path: str | None = None) -> None:
+        """Save a picture of the screen in the first folder that takes it, and say where."""
+        from tui_app.dashboard.screenshot import save
 
-    async def _run(self, action: str) -> None:
-        await self.run_action(action, self.screen)
+        try:
+            saved = save(self.export_screenshot())
+        except Problem as problem:
+            self.notify(say(problem), severity="error", markup=False)
+        else:
+            self.notify(_("Screenshot saved to {path}.").format(path=printable(str(saved))), timeout=10, markup=False)
 
     # Texts that Textual has only in English
 
@@ -162,19 +159,8 @@ class MnistTui(App[int]):
         self.push_screen(CommandPalette([ThemeProvider], placeholder=_("Search for themes…")))
 
     def action_help_quit(self) -> None:
-        quit_key = next(key for key in key_table() if key.action == "app.quit")
+        quit_key = next(key for key in app_keys() if key.action == "app.quit")
         self.notify(_("{key} quits the program.").format(key=quit_key.names[0]))
-
-    @on(events.DeliveryComplete)
-    def _screenshot_saved(self, event: events.DeliveryComplete) -> None:
-        event.prevent_default()
-        self.notify(_("Screenshot saved to {path}.").format(path=event.path), markup=False)
-
-    @on(events.DeliveryFailed)
-    def _screenshot_not_saved(self, event: events.DeliveryFailed) -> None:
-        event.prevent_default()
-        text = say(Message("the screenshot could not be saved: {reason}", {"reason": reason(event.exception)}))
-        self.notify(text, severity="error", markup=False)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Block other actions until an open question is answered."""

@@ -11,7 +11,6 @@ from core.config import RunConfig
 from core.runs import control, directory, lease, resumption
 from core.runs.control import NOTHING, Request
 from core.runs.directory import Run
-from core.runs.record import LIVE, RESUMABLE, State
 from core.worker.protocol import Try
 from tui_app.dashboard.run_book import RunBook
 from tui_app.dashboard.worker_link import StandbyWorker, WorkerLink
@@ -20,14 +19,6 @@ from tui_app.wording import network_name
 
 _SLIP_S = 3.0
 """Seconds within which a run that is started a second time is taken for a slip."""
-
-APPLIES_TO: dict[str, frozenset[State]] = {
-    "stop": LIVE,
-    "resume": RESUMABLE | {"paused"},
-    "pause": LIVE,
-    "steer": LIVE | RESUMABLE | {"done"},
-}
-"""States in which a run can be controlled so."""
 
 
 class Tell(Protocol):

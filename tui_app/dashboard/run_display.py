@@ -15,6 +15,7 @@ from tui_app import notification, terminal, wording
 from tui_app.dashboard import chart_lines
 from tui_app.dashboard.run_book import BUSY_INTERVAL_S, RunBook, ShownRun
 from tui_app.dashboard.run_follower import News, RunFollower
+from tui_app.dashboard.why_not import VERBS, why_not
 from tui_app.dashboard.widgets.chart_panel import ChartPanel
 from tui_app.dashboard.widgets.layer_panel import LayerPanel
 from tui_app.dashboard.widgets.progress_panel import ProgressPanel
@@ -36,7 +37,7 @@ class RunDisplay:
         self._book = book
         self._follower = follower
         self._notifies = notifies
-        self._bindings_are_of: object = None
+        self._possible: Sequence[bool] = ()
         self._turning: Timer | None = None
         self._turns = 0
         self._table_is_of: ShownRun | None = None
@@ -115,6 +116,7 @@ class RunDisplay:
         """Update the list of runs."""
         book = self._book
         self._screen.query_one(RunsPanel).show_runs(book.summaries, book.current_id, self.line_colours())
+        self._show_possible()
 
     def line_colours(self) -> dict[str, str]:
         """Map each charted run to its line's colour; empty until it starts."""
@@ -138,9 +140,6 @@ class RunDisplay:
             architecture = record.started.config.architecture
             screen.query_one(LayerPanel).show_of_run(architecture, kept_tables.of_run(followed.run.path, architecture))
         self._show_chart()
-        if (run_id, state) != self._bindings_are_of:
-            self._bindings_are_of = run_id, state
-            screen.refresh_bindings()
 
     def _show_start(self) -> None:
         """Show that a run is starting, for as long as nothing else is to be seen of it."""
@@ -168,3 +167,11 @@ class RunDisplay:
         planned_epochs = current.record.config.epochs if current is not None and started is not None else None
         if self._screen.query_one(ChartPanel).show(chart_lines.series(self._book), planned_epochs):
             self.show_list()  # its marks use the colours of the lines
+        self._show_possible()
+
+    def _show_possible(self) -> None:
+        """Have the footer dim the keys that can do nothing now."""
+        possible = [not why_not(verb, self._book) for verb in VERBS]
+        if possible != self._possible:
+            self._possible = possible
+            self._screen.refresh_bindings()

@@ -71,11 +71,11 @@ def draw_screen(runs: Sequence[FollowedRun], ask: Callable[[Recognise], None]) -
 
 def conditions_screen(
     runs: Sequence[FollowedRun],
-    colours: Mapping[str, str],
+    colours: Callable[[], Mapping[str, str]],
     ask: Callable[[Measure], None],
     known: Mapping[Measure, float],
 ) -> ConditionsScreen:
-    """Make the screen for the finished runs among `runs`, with `colours` by run id.
+    """Make the screen for the finished runs among `runs`; `colours` returns theirs by id.
 
     Raises `Problem` if no finished run has a built-in network: no custom network's file is executed for it.
     """
@@ -92,12 +92,12 @@ def conditions_screen(
             lines = [run.id, *wording.network_name(started.config).split(", ")]
             lines += [_("permuted")] if started.config.permute else []
             lines += [_("SAMPLE")] if started.dataset == "sample" else []
-            subjects.append(Subject(str(run.path), tuple(lines), colours.get(run.id, "")))
+            subjects.append(Subject(str(run.path), tuple(lines)))
     if not subjects:
         raise Problem("{reason}", reason=notes[0]) if notes else Problem(N_("no run to test yet: pick a finished one"))
     if any(each.record.is_sample for each in runs):
         notes.insert(0, _("SAMPLE: 5,000 images, not all of MNIST"))
-    return ConditionsScreen(subjects, notes, ask, known)
+    return ConditionsScreen(subjects, notes, colours, ask, known)
 
 
 def _is_built_in(record: Record) -> bool:

@@ -56,7 +56,7 @@ class ScreenOpener:
 
         self._open(draw_screen(self._book.shown, self._ask))
 
-    def open_conditions(self, colours: dict[str, str]) -> None:
+    def open_conditions(self, colours: Callable[[], dict[str, str]]) -> None:
         from tui_app.dashboard.screen_factories import conditions_screen
 
         self._open(conditions_screen(self._book.shown, colours, self._ask, self._accuracies))

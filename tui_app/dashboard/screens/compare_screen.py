@@ -14,7 +14,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.message import Message
-from textual.widgets import Button, Footer, Header, Input, Label, ProgressBar, Static
+from textual.widgets import Button, Header, Input, Label, ProgressBar, Static
 from textual.worker import Worker, WorkerState
 
 from core import catalogue
@@ -23,12 +23,13 @@ from core.comparing.comparison import Part
 from core.comparing.statistics import Results
 from core.comparing.watching import WatchedComparison
 from core.config import Architecture, RunConfig
-from core.messages import InvalidSetting, Problem
+from core.messages import N_, InvalidSetting, Problem
 from core.runs import sameness
 from core.worker.protocol import ProgressNote, Refused, Settle, Settled
 from tui_app import comparison_text, wording
 from tui_app.dashboard.keys import compare_keys
 from tui_app.dashboard.screens.side_screen import AskingScreen
+from tui_app.dashboard.widgets.key_footer import KeyFooter
 from tui_app.i18n import _, duration, ngettext, percent, printable, say, short
 from tui_app.settings import changed_settings
 
@@ -49,6 +50,10 @@ class CompareScreen(AskingScreen[list[str]]):
     ASKS = Settle
 
     AUTO_FOCUS = "#seeds"
+    HELP = N_(
+        "Which network or setting is better, and how confidently: each is trained with the same seeds, and the results"
+        " are compared in pairs. Runs that exist already are used again. A comparison continues when you leave it."
+    )
 
     class Advanced(Message):
         """Sent when the runs have advanced, or with the results."""
@@ -100,7 +105,7 @@ class CompareScreen(AskingScreen[list[str]]):
         yield Static(id="compare-state")
         with VerticalScroll(id="answer"):
             yield Static(Content(self._help()), id="answer-text")
-        yield Footer(compact=True)
+        yield KeyFooter(self.keys)
 
     def on_mount(self) -> None:
         """Show the comparison that is in progress, or the last one that was finished."""
@@ -130,6 +135,16 @@ class CompareScreen(AskingScreen[list[str]]):
         same = _("Every network is trained with the same seeds, and so sees the same images in the same order.")
         own = _("A network may have settings of its own, as in RN_2+dropout=0.3+lr=1e-4: {settings}.")
         return f"{same}\n\n{own.format(settings=', '.join(configurations.OWN))}"
+
+    def why_not(self, verb: str) -> str:
+        is_at_work = self._made is not None or self._asked is not None
+        if verb == "compare" and is_at_work:
+            return _("A comparison is in progress: F6 stops it.")
+        if verb == "stop" and not is_at_work:
+            return _("No comparison is in progress: F5 starts this one.")
+        if verb == "overlay" and not any(part.followed for part in self._parts):
+            return _("There are no curves yet: F5 trains the runs.")
+        return ""
 
     # Questions
 
@@ -169,8 +184,7 @@ class CompareScreen(AskingScreen[list[str]]):
         # The worker resolves `auto` and checks that the networks can be built: both need torch.
         configs = configurations.configurations(self._typed[0], self._settings)
         self._asked = Settle(self._settings, tuple(configs))
-        self.query_one("#stop-comparison", Button).disabled = False
-        self.query_one("#compare", Button).disabled = True
+        self._show_possible()
         self._say(_("Looking for the data and the device…"))
         self._ask(self._asked)
 
@@ -207,8 +221,7 @@ class CompareScreen(AskingScreen[list[str]]):
 
     def _stop_asking(self) -> None:
         self._asked = None
-        self.query_one("#stop-comparison", Button).disabled = True
-        self.query_one("#compare", Button).disabled = False
+        self._show_possible()
 
     @property
     def is_waiting(self) -> bool:
@@ -259,9 +272,7 @@ class CompareScreen(AskingScreen[list[str]]):
         made = message.made
         self.query_one("#compare-progress", ProgressBar).update(progress=made.share)
         self._parts = made.parts
-        self.query_one("#stop-comparison", Button).disabled = self._made is None
-        self.query_one("#overlay", Button).disabled = not any(part.followed for part in made.parts)
-        self.query_one("#compare", Button).disabled = self._made is not None
+        self._show_possible()
         ended = made.count("done", "left_out")
         text = _("{ended} of {runs} runs, {running} in progress")
         line = text.format(ended=ended, runs=len(made.parts), running=made.count("running"))
@@ -281,10 +292,17 @@ class CompareScreen(AskingScreen[list[str]]):
             error = event.worker.error
             self._complain(error if isinstance(error, Problem) else Problem("{reason}", reason=repr(error)))
 
+    def _show_possible(self) -> None:
+        """Disable the buttons of what cannot be done now, and dim its keys."""
+        for button, verb in (("#compare", "compare"), ("#stop-comparison", "stop"), ("#overlay", "overlay")):
+            self.query_one(button, Button).disabled = bool(self.why_not(verb))
+        self.refresh_bindings()
+
     def _say(self, text: str) -> None:
         self.query_one("#compare-state", Static).update(Content(text))
 
-    def _complain(self, problem: Problem) -> None:
+    def _complain(self, problem: Problem, seconds: float = 0) -> None:
+        """Say a problem below the buttons, where it stays."""
         self._say(say(problem))
         self.app.bell()
 

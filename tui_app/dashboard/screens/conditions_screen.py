@@ -12,48 +12,55 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, ScrollableContainer, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widget import Widget
-from textual.widgets import Button, Footer, Header, Input, Label, ProgressBar, Static, Tab, Tabs
+from textual.widgets import Button, Header, Input, Label, ProgressBar, Static, Tab, Tabs
 
 from core.data import conditions
 from core.data.conditions import DEFAULTS, Condition, Kind
-from core.messages import InvalidSetting
+from core.messages import N_, InvalidSetting
 from core.worker.protocol import Measure, Measured, Refused
 from tui_app import comparison_text, terminal
 from tui_app.charts import accuracy_chart
 from tui_app.charts.accuracy_chart import AccuracyCurve
 from tui_app.dashboard.keys import conditions_keys
 from tui_app.dashboard.screens.side_screen import AskingScreen
+from tui_app.dashboard.widgets.key_footer import KeyFooter
 from tui_app.i18n import _, say
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A finished run to test, with the lines and the colour that represent it."""
+    """A finished run to test, with the lines that represent it, its id first."""
 
     run_dir: str
     lines: tuple[str, ...]
-    colour: str
 
 
 class ConditionsScreen(AskingScreen[None]):
     """Accuracies of runs under harder conditions. `ask` sends a request, whose answer comes to `show`.
 
-    `known` holds earlier measurements and receives the new ones; `notes` are remarks on the runs.
+    `known` holds earlier measurements and receives the new ones; `notes` are remarks on the runs; `colours` returns
+    those of the runs by id, as the theme has them now.
     """
 
     ASKS = Measure
     AUTO_FOCUS = "Tabs"
+    HELP = N_(
+        "How well the runs of the chart recognise digits that are shifted, rotated or noisy, without being trained for"
+        " it. Change the strengths and press Test; the tabs choose which condition is plotted."
+    )
 
     def __init__(
         self,
         subjects: Sequence[Subject],
         notes: Sequence[str],
+        colours: Callable[[], Mapping[str, str]],
         ask: Callable[[Measure], None],
         known: Mapping[Measure, float],
     ) -> None:
         super().__init__(conditions_keys())
         self._subjects = subjects
         self._notes = list(notes)
+        self._colours = colours
         self._ask = ask
         self._known = known
         self._conditions = conditions.default()
@@ -78,9 +85,10 @@ class ConditionsScreen(AskingScreen[None]):
             with Vertical():
                 yield Tabs(*(Tab(comparison_text.condition_kind(kind), id=f"kind-{kind}") for kind in conditions.KINDS))
                 yield CurveView()
-        yield Footer(compact=True)
+        yield KeyFooter(self.keys)
 
     def on_mount(self) -> None:
+        self.app.theme_changed_signal.subscribe(self, lambda _theme: self._fill())
         self._ask_next()
 
     # Questions
@@ -195,10 +203,13 @@ class ConditionsScreen(AskingScreen[None]):
             for condition in (None, *self._conditions)
         ]
         grid = comparison_text.by_condition(headings, rows, "–")
-        table = comparison_text.as_table(grid, [subject.colour for subject in self._subjects])
+        table = comparison_text.as_table(grid, [self._colour(subject) for subject in self._subjects])
         self.query_one("#accuracies", Static).update(table)
         wide = self.app.console.options.update(width=1000)
         self.query_one("#conditions-table").styles.width = Measurement.get(self.app.console, wide, table).maximum + 1
+
+    def _colour(self, subject: Subject) -> str:
+        return self._colours().get(subject.lines[0], "")
 
     @on(Tabs.TabActivated)
     def _fill_curve(self) -> None:
@@ -209,7 +220,7 @@ class ConditionsScreen(AskingScreen[None]):
             values = [(condition, self._known.get(Measure(subject.run_dir, condition))) for condition in asked]
             points = comparison_text.curve_points(((one, value) for one, value in values if value is not None), kind)
             mark = accuracy_chart.marker(position, plain=not terminal.has_utf8())
-            drawn.append(AccuracyCurve(subject.lines[0], mark, subject.colour, points))
+            drawn.append(AccuracyCurve(subject.lines[0], mark, self._colour(subject), points))
         strengths = [0.0, *(condition.strength for condition in asked if condition is not None)]
         unit = comparison_text.strength_unit(kind)
         self.query_one(CurveView).show(drawn, strengths, unit)

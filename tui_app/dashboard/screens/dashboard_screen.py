@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -10,23 +10,27 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.events import Resize, ScreenResume
-from textual.widgets import Collapsible, Footer, Header, Static
+from textual.widgets import Collapsible, Header, Static
 from textual.worker import Worker, WorkerState
 
-from core.messages import Problem
+from core.messages import N_, Problem
 from core.runs.control import NOTHING, Request
 from core.runs.record import LIVE
 from core.worker.protocol import Answer, Describe, Described, Ready, Refused, Tried, Try
+from tui_app.dashboard.keys import key_table
 from tui_app.dashboard.run_book import RunBook
-from tui_app.dashboard.run_control import APPLIES_TO, RunControl
+from tui_app.dashboard.run_control import RunControl
 from tui_app.dashboard.run_display import RunDisplay
 from tui_app.dashboard.run_follower import Listed, News, RunFollower
 from tui_app.dashboard.screen_opener import ScreenOpener
 from tui_app.dashboard.screens.panel_screen import PanelScreen
+from tui_app.dashboard.why_not import why_not
 from tui_app.dashboard.widgets.chart_panel import ChartPanel
+from tui_app.dashboard.widgets.confusion_matrix import ConfusionMatrix
+from tui_app.dashboard.widgets.key_footer import KeyFooter
 from tui_app.dashboard.widgets.layer_panel import LayerPanel
 from tui_app.dashboard.widgets.progress_panel import ProgressPanel
-from tui_app.dashboard.widgets.result_panel import ConfusionMatrix, ResultPanel
+from tui_app.dashboard.widgets.result_panel import ResultPanel
 from tui_app.dashboard.widgets.run_form import RunForm
 from tui_app.dashboard.widgets.runs_panel import RunsPanel
 from tui_app.dashboard.worker_link import Launch, WorkerLink
@@ -45,6 +49,11 @@ class Dashboard(PanelScreen):
 
     AUTO_FOCUS = ""
     TITLE = "mnist-tui"
+    HELP = N_(
+        "Choose a network, a device and the number of epochs, then press Train. The run has a process of its own: it"
+        " continues when this dashboard, its terminal or its connection closes, and is shown again next time."
+        " Tab and Shift+Tab move between fields, the arrows within one; Enter and Space choose."
+    )
     PANELS: ClassVar = ("form", "runs-panel", "chart", "progress", "layers", "result")
 
     def __init__(
@@ -57,7 +66,7 @@ class Dashboard(PanelScreen):
         resume: Request | None,
         notifies: bool,
     ) -> None:
-        super().__init__()
+        super().__init__(key_table())
         self._is_painted = False
         self._book = RunBook(runs_dir)
         self._link = WorkerLink(launch, self)
@@ -84,11 +93,12 @@ class Dashboard(PanelScreen):
             },
         )
         yield Static(_("mnist-tui needs at least 80 columns and 24 rows."), id="too-small")
-        yield Footer(compact=True)  # 80 columns are too few otherwise
+        yield KeyFooter(self.keys)
 
     def on_mount(self) -> None:
         self.query_one("HeaderIcon").tooltip = _("Open the command palette")
         self.call_after_refresh(self.query_one("#network").focus)
+        self.app.theme_changed_signal.subscribe(self, lambda _theme: self._display.show_list())
         self._follower.list_runs()
 
     def on_resize(self, event: Resize) -> None:
@@ -257,7 +267,7 @@ class Dashboard(PanelScreen):
         self._trying(self._opener.open_draw)
 
     def action_test(self) -> None:
-        self._trying(lambda: self._opener.open_conditions(self._display.line_colours()))
+        self._trying(lambda: self._opener.open_conditions(self._display.line_colours))
 
     @on(RunForm.ComparePressed)
     def action_compare(self) -> None:
@@ -271,13 +281,8 @@ class Dashboard(PanelScreen):
         self._display.show_run(run_id)
         self.turn_to("chart")
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        current = self._book.current
-        if action in APPLIES_TO:
-            return True if current is not None and current.state in APPLIES_TO[action] else None
-        if action == "show_log":
-            return True if current is not None else None
-        return True
+    def why_not(self, verb: str) -> str:
+        return why_not(verb, self._book)
 
     # The list of runs
 
@@ -361,13 +366,3 @@ class Dashboard(PanelScreen):
                 self._complain(error)
             else:
                 self.notify(printable(f"{type(error).__name__}: {error}"), severity="error", markup=False)
-
-    def _trying(self, act: Callable[[], object]) -> None:
-        """Do something, and notify the user of a problem."""
-        try:
-            act()
-        except Problem as problem:
-            self._complain(problem)
-
-    def _complain(self, problem: Problem, seconds: float = 10) -> None:
-        self.notify(say(problem), severity="error", timeout=seconds, markup=False)

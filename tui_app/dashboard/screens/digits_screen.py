@@ -12,13 +12,15 @@ from textual.containers import Container, Vertical
 from textual.content import Content
 from textual.events import Click
 from textual.screen import ModalScreen
-from textual.widgets import Footer, Header, Static, Tab, Tabs
+from textual.widgets import Header, Static, Tab, Tabs
 
 from core.catalogue import SIDE
+from core.messages import N_
 from core.worker.protocol import Browse, Browsed, Digit
 from tui_app import terminal
 from tui_app.dashboard.keys import digits_keys
 from tui_app.dashboard.screens.side_screen import AskingScreen
+from tui_app.dashboard.widgets.key_footer import KeyFooter
 from tui_app.dashboard.widgets.pixels import Pixels
 from tui_app.i18n import _, ngettext, number, percent
 
@@ -73,6 +75,11 @@ class DigitsScreen(AskingScreen[None]):
 
     ASKS = Browse
     AUTO_FOCUS = "Page"
+    HELP = N_(
+        "The test images behind the result, those first of which the network was most sure. The tabs choose which:"
+        " all errors, a cell of the confusion matrix (Enter there opens it), or those on which two runs of the chart"
+        " differ."
+    )
 
     def __init__(self, choices: Sequence[Choice], runs: Sequence[str], ask: Callable[[Browse], None]) -> None:
         super().__init__(digits_keys())
@@ -90,7 +97,7 @@ class DigitsScreen(AskingScreen[None]):
         yield Tabs(*(Tab(choice.name, id=f"choice-{i}") for i, choice in enumerate(self._choices)))
         yield Static(_("Fetching the images…"), id="digits-summary", classes="muted")
         yield Page(id="digits")
-        yield Footer(compact=True)
+        yield KeyFooter(self.keys)
 
     @on(Tabs.TabActivated)
     def _choose(self, event: Tabs.TabActivated) -> None:
@@ -111,6 +118,12 @@ class DigitsScreen(AskingScreen[None]):
         """Move the cursor, to another page if need be."""
         across, _rows = self._per_page
         self._go_to(self._current + rows * across + columns)
+
+    def why_not(self, verb: str) -> str:
+        across, rows = self._per_page
+        if verb == "turn" and self._answer is not None and len(self._answer.digits) <= across * rows:
+            return _("All the images are on this page.")
+        return ""
 
     def action_turn(self, pages: int) -> None:
         across, rows = self._per_page
@@ -169,7 +182,10 @@ class DigitsScreen(AskingScreen[None]):
         if digits:
             shown = _("{images}: showing {first} to {last}, most confident first")
             text = shown.format(images=text, first=number(self._first + 1), last=number(self._first + len(digits)))
+        else:
+            text = _("No image here: this network made no such error. The tabs above show others; Esc goes back.")
         self.query_one("#digits-summary", Static).update(Content(text))
+        self.refresh_bindings()
         container, form = self.query_one("#digits", Container), self._format
         container.styles.grid_size_columns = across
         container.styles.grid_rows = f"{form.rows}"

@@ -12,17 +12,18 @@ from textual.app import ComposeResult
 from textual.containers import Container, Horizontal, Vertical
 from textual.content import Content
 from textual.events import Resize
-from textual.widgets import Footer, Header, Input, Label, Static
+from textual.widgets import Header, Input, Label, Static
 
 from core import paths
 from core.catalogue import SIDE
-from core.messages import Problem
+from core.messages import N_, Problem
 from core.worker.protocol import Recognise, Recognised
 from tui_app import terminal
 from tui_app.charts import answer as answers
-from tui_app.dashboard.keys import draw_keys
+from tui_app.dashboard.keys import canvas_keys, draw_keys
 from tui_app.dashboard.screens.side_screen import AskingScreen
 from tui_app.dashboard.widgets.drawing_canvas import DrawingCanvas
+from tui_app.dashboard.widgets.key_footer import KeyFooter
 from tui_app.dashboard.widgets.pixels import Pixels
 from tui_app.i18n import _, say
 
@@ -50,9 +51,14 @@ class DrawScreen(AskingScreen[None]):
 
     ASKS = Recognise
     AUTO_FOCUS = "DrawingCanvas"
+    HELP = N_(
+        "Draw a digit with the mouse or the keyboard, or open a picture of one: it is centred and scaled as MNIST's"
+        " digits are, and up to three runs of the chart say what they see."
+    )
 
     def __init__(self, subjects: Sequence[AskedRun], ask: Callable[[Recognise], None]) -> None:
         super().__init__(draw_keys())
+        self.keys = (*canvas_keys(), *self.keys)
         self._subjects = subjects
         self._ask = ask
         self._waiting = False
@@ -80,7 +86,7 @@ class DrawScreen(AskingScreen[None]):
             _("Mouse: press and drag. Keyboard: the arrows move the pen, Space lowers and lifts it."),
             classes="muted",
         )
-        yield Footer(compact=True)
+        yield KeyFooter(self.keys)
 
     def on_resize(self, event: Resize) -> None:
         """Draw as large as there is room for, beside the answers."""
@@ -99,7 +105,7 @@ class DrawScreen(AskingScreen[None]):
         try:
             self._ask_for(path=str(paths.absolute(_typed_path(event.value))))
         except Problem as problem:
-            self.notify(say(problem), severity="error", timeout=10, markup=False)
+            self._complain(problem)
 
     @on(DrawingCanvas.Changed)
     def _drawn(self, event: DrawingCanvas.Changed) -> None:

@@ -9,9 +9,10 @@ from textual.app import ComposeResult
 from textual.containers import Container, Vertical
 from textual.events import Resize
 from textual.geometry import Size
-from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Tab, Tabs
+
+from tui_app.dashboard.screens.keyed_screen import KeyedScreen
 
 Arrangement = Literal["too-small", "tabs", "pairs", "together", "columns"]
 """What a screen has room for: no panel, one, the two of a group, or all, then with the groups as columns."""
@@ -26,7 +27,7 @@ def arrangement(size: Size) -> Arrangement:
     return "pairs" if size.height >= 40 or (size.width >= 100 and size.height >= 28) else "tabs"
 
 
-class PanelScreen(Screen[None]):
+class PanelScreen(KeyedScreen[None]):
     """A screen of panels. `PANELS` are their ids in tab order; the style sheet decides which are visible."""
 
     PANELS: ClassVar[tuple[str, ...]]
@@ -57,6 +58,12 @@ class PanelScreen(Screen[None]):
     def panel_in_front(self) -> str:
         """Id of the panel whose tab is active."""
         return (self.query_one("#tabs", Tabs).active or f"tab-{self.PANELS[0]}").removeprefix("tab-")
+
+    @property
+    def in_focus(self) -> Widget:
+        """Widget with the focus; where the panels are tabs, the panel in front if nothing in it has the focus."""
+        panel = self.query_one(f"#{self.panel_in_front}")
+        return super().in_focus if panel.has_focus_within or not self.query_one("#tabs").display else panel
 
     def action_next_panel(self) -> None:
         self._go_to_panel(1)

@@ -11,21 +11,27 @@ from typing import Literal
 from textual import on, work
 from textual.app import ComposeResult
 from textual.content import Content
-from textual.widgets import DataTable, Footer, Header, Input, Static
+from textual.widgets import DataTable, Header, Input, Static
 
 from core.comparing import deletion
-from core.messages import InvalidSetting, Problem
+from core.messages import N_, InvalidSetting, Problem
 from core.runs import labels, names
 from core.runs.directory import Run, Summary
 from tui_app import run_columns, run_selection, wording
 from tui_app.dashboard.keys import runs_keys
 from tui_app.dashboard.screens.dialogs import ChoiceDialog, SureDialog, TextDialog
 from tui_app.dashboard.screens.side_screen import SideScreen
+from tui_app.dashboard.widgets.key_footer import KeyFooter
 from tui_app.dashboard.widgets.runs_table import Heading, RunsTable
 from tui_app.i18n import _, ngettext, number, printable, say
 from tui_app.run_selection import EVERYTHING, Selection
 
 _REFRESH_S = 2.0
+_ON_RUNS = (
+    *("show", "select", "select_all", "sort", "overlay", "compare"),
+    *("tag", "rename", "note", "delete"),
+)
+"""Keys that need a run in the table."""
 
 
 Chosen = tuple[Literal["show", "overlay", "compare"], tuple[str, ...]]
@@ -39,6 +45,11 @@ class RunsScreen(SideScreen[Chosen | None]):
     """
 
     AUTO_FOCUS = "RunsTable"
+    HELP = N_(
+        "All runs, a row each. The line above says which are shown, in which order and with which columns: type in it,"
+        " or let the keys write it. The keys for several runs act on the selected ones, ●, else on the one under the"
+        " cursor. A click on a heading sorts, one on the first column selects; a second click on a row shows its run."
+    )
 
     def __init__(
         self, runs_dir: Path, summaries: Callable[[], list[Summary]], list_again: Callable[[], None], line: str
@@ -62,7 +73,7 @@ class RunsScreen(SideScreen[Chosen | None]):
         )
         yield RunsTable()
         yield Static(id="runs-line")
-        yield Footer(compact=True)
+        yield KeyFooter(self.keys)
 
     def on_mount(self) -> None:
         self._refresh()
@@ -98,7 +109,8 @@ class RunsScreen(SideScreen[Chosen | None]):
             text += " · " + _("more columns: arrows, Home, End")
         if marked := len(self._table.marked):
             text += " · " + ngettext("{count} selected", "{count} selected", marked).format(count=number(marked))
-        self.query_one("#runs-line", Static).update(Content(self._problem or text))
+        self.query_one("#runs-line", Static).update(Content(self._problem or self.why_not("show") or text))
+        self.refresh_bindings()
 
     @property
     def _table(self) -> RunsTable:
@@ -113,6 +125,13 @@ class RunsScreen(SideScreen[Chosen | None]):
         self.query_one("#filter", Input).value = run_selection.with_word(self.line, word, value)
 
     # Keys
+
+    def why_not(self, verb: str) -> str:
+        if verb not in _ON_RUNS or self._table.ids:
+            return ""
+        if self._summaries():
+            return _("No run fits the line above: change it, or empty it to see all runs.")
+        return _("There is no run yet: go back with Esc, and start one with F5.")
 
     def action_leave(self) -> None:
         if self.focused is not self._table:
@@ -255,9 +274,6 @@ class RunsScreen(SideScreen[Chosen | None]):
         except Problem as problem:
             self._complain(problem)
         self._list_again()
-
-    def _complain(self, problem: Problem) -> None:
-        self.notify(say(problem), severity="error", timeout=10, markup=False)
 
 
 def _laid_out(selection: Selection, summaries: list[Summary]) -> tuple[list[Heading], list[tuple[str, ...]]]:

@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
-from textual.screen import Screen
-
+from core.messages import Problem
 from core.worker.protocol import Refused
-from tui_app.dashboard.keys import Key, bind, key_table
-from tui_app.i18n import say
-
-Result = TypeVar("Result")
+from tui_app.dashboard.screens.keyed_screen import KeyedScreen, Result
 
 
-class SideScreen(Screen[Result]):
-    """A screen whose footer, help and command palette list its own keys; Escape leaves it."""
-
-    def __init__(self, keys: tuple[Key, ...]) -> None:
-        super().__init__()
-        self.keys = (*keys, *(key for key in key_table() if key.action.startswith("app.")))
-        bind(self._bindings, keys)
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Disable the actions that only the dashboard has."""
-        return hasattr(self, f"action_{action}") and super().check_action(action, parameters)
+class SideScreen(KeyedScreen[Result]):
+    """A screen that Escape leaves."""
 
     def action_leave(self) -> None:
         self.dismiss()
@@ -46,7 +33,7 @@ class AskingScreen(SideScreen[Result]):
 
     def refuse(self, refused: Refused) -> None:
         """Tell the user why the last question cannot be answered."""
-        self.notify(say(refused.message, refused.advice), severity="error", timeout=10, markup=False)
+        self._complain(Problem.of(refused.message, refused.advice))
         self.give_up()
 
     def give_up(self) -> None:

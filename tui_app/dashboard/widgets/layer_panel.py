@@ -11,6 +11,7 @@ from textual.message import Message
 from textual.widgets import Static
 
 from core.config import Architecture
+from core.messages import N_
 from core.networks import kept_tables
 from core.networks.layer_table import LayerTable
 from tui_app import tables, wording
@@ -19,6 +20,11 @@ from tui_app.i18n import _, number, printable
 
 class LayerPanel(VerticalScroll):
     """A panel that shows a network's table and keeps those it was given; it scrolls if there are many layers."""
+
+    HELP = N_(
+        "The layers of the network in the form, or of the current run: what each is, the size of what it puts out and"
+        " its number of parameters, with how each is worked out. The arrows scroll."
+    )
 
     class TableWanted(Message):
         """Request for a table that the panel does not have yet."""

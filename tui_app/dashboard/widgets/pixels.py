@@ -54,6 +54,10 @@ class Pixels(Static):
     def on_mount(self) -> None:
         self.show(*self._shown)
 
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._styles.clear()  # the cursor has a colour of the theme
+
     def show(self, pixels: bytes, cursor: tuple[int, int] | None = None) -> None:
         """Show 784 pixels from 0 to 255, row by row, and mark the `cursor` (row, column)."""
         self._shown = pixels, cursor

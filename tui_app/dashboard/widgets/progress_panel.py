@@ -9,6 +9,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Static
 
+from core.messages import N_
 from core.runs.events import Validated
 from core.runs.record import LIVE, MAX_LINES, Record, State
 from tui_app import wording
@@ -33,6 +34,11 @@ def _no_run() -> str:
 
 class ProgressPanel(Horizontal):
     """A panel whose lines have their places before there is anything to show."""
+
+    HELP = N_(
+        "How far the current run is, how fast, and the lines that the exam's program prints: the loss of each epoch,"
+        " and the result. After the end, images/s is the mean over the run."
+    )
 
     def compose(self) -> ComposeResult:
         self.border_title = _("Progress")
@@ -84,9 +90,8 @@ class ProgressPanel(Horizontal):
             texts.append(_("batch {step}/{steps}").format(step=number(step), steps=number(started.steps_per_epoch)))
             texts.append(percent(share, 0))
         if started is not None and progress is not None:
-            speed = _("{speed} images/s · {elapsed}").format(
-                speed=number(progress.images_per_s), elapsed=duration(progress.elapsed_s)
-            )
+            pace = progress.images_per_s if state in LIVE else record.mean_images_per_s
+            speed = _("{speed} images/s · {elapsed}").format(speed=number(pace), elapsed=duration(progress.elapsed_s))
             left = record.seconds_left
             if state == "running" and left is not None:
                 speed += " · " + _("{left} left").format(left=duration(left))

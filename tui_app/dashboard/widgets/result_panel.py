@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
-
-from rich.text import Text
-from textual import events
+from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.message import Message
 from textual.widgets import Digits, Static
 
-from core.catalogue import NUM_CLASSES
 from core.comparing.intervals import wilson_interval
+from core.messages import N_
 from core.runs.events import Evaluated
 from core.runs.record import Record
 from tui_app import wording
-from tui_app.dashboard.keys import ARROWS
-from tui_app.i18n import _, ngettext, number, percent, printable
-
-_NARROWEST_CELL, _WIDEST_CELL = 4, 6
-_LABEL = 2
+from tui_app.dashboard.widgets.confusion_matrix import ConfusionMatrix
+from tui_app.i18n import _, ngettext, number, percent
 
 
 class ResultPanel(Vertical):
@@ -34,8 +26,16 @@ class ResultPanel(Vertical):
             yield Static(id="result-details")
         yield ConfusionMatrix(id="confusion")
 
+    HELP = N_(
+        "The accuracy of the current run on the test images, with its confidence interval, and its confusion matrix: a"
+        " row for each class, a column for each answer. The redder an error, the larger its share of the row; recall is"
+        " the share of a class that is recognised. The arrows move the cursor, Enter or a click shows the images."
+    )
+
     def on_mount(self) -> None:
         self._shown: object = None
+        self._notes = ""
+        """What has to be said of the result, in the border."""
         self.show_run("", Record())
 
     def show_run(self, run_id: str, record: Record) -> None:
@@ -49,17 +49,21 @@ class ResultPanel(Vertical):
         sample = [_("5,000 images, not all of MNIST")] if record.is_sample else []
         permuted = [_("pixels permuted")] if record.started and record.started.config.permute else []
         best = [wording.kept_epoch(record.restored)] if record.restored else []
-        self.border_subtitle = " · ".join(sample + permuted + best)
+        self._notes = self.border_subtitle = " · ".join(sample + permuted + best)
         result = record.evaluated
         if result is None or result.total <= 0:
             self.query_one("#accuracy", Digits).update("–")
-            self.query_one("#result-details", Static).update(_("The test accuracy, once training is over."))
+            self.query_one("#result-details", Static).update(_("The test accuracy, once a run is over: F5 starts one."))
             self.query_one(ConfusionMatrix).show((), ())
             return
         self.query_one("#accuracy", Digits).update(number(100 * result.accuracy, 2))
         self.query_one("#result-details", Static).update(Content(_details(result)))
         names = record.started.class_names if record.started else ()
         self.query_one(ConfusionMatrix).show(result.confusion, names)
+
+    @on(ConfusionMatrix.Pointed)
+    def _say(self, message: ConfusionMatrix.Pointed) -> None:
+        self.border_subtitle = Content(message.text or self._notes)
 
 
 def _details(result: Evaluated) -> str:
@@ -73,93 +77,3 @@ def _details(result: Evaluated) -> str:
             _("95%: {low} – {high}").format(low=number(100 * low, 2), high=percent(high)),
         )
     )
-
-
-class ConfusionMatrix(Static):
-    """A confusion matrix: rows are labels, columns are predictions. Choosing a cell opens its images."""
-
-    can_focus = True
-    BINDINGS: ClassVar[list[BindingType]] = [*ARROWS, Binding("enter,space", "pick", show=False)]
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "confusion--head",
-        "confusion--right",
-        "confusion--wrong",
-        "confusion--none",
-        "confusion--cursor",
-    }
-
-    class Picked(Message):
-        """Request to show the images of a cell."""
-
-        def __init__(self, label: int, predicted: int) -> None:
-            super().__init__()
-            self.label = label
-            self.predicted = predicted
-
-    def __init__(self, **arguments: Any) -> None:
-        super().__init__(**arguments)
-        self._confusion: tuple[tuple[int, ...], ...] = ()
-        self._class_names: tuple[str, ...] = ()
-        self._cursor = (0, 0)
-
-    def show(self, confusion: tuple[tuple[int, ...], ...], class_names: tuple[str, ...]) -> None:
-        self._confusion, self._class_names = confusion[:NUM_CLASSES], class_names
-        self._draw()
-
-    def on_resize(self) -> None:
-        self._draw()
-
-    def on_focus(self) -> None:
-        self._draw()
-
-    def on_blur(self) -> None:
-        self._draw()
-
-    def action_move(self, rows: int, columns: int) -> None:
-        last = max(0, len(self._confusion) - 1)
-        label, predicted = self._cursor
-        self._cursor = (min(max(0, label + rows), last), min(max(0, predicted + columns), last))
-        self._draw()
-
-    def action_pick(self) -> None:
-        if self._count(*self._cursor):
-            self.post_message(self.Picked(*self._cursor))
-
-    def on_click(self, event: events.Click) -> None:
-        label, predicted = event.y - 1, (event.x - _LABEL) // self._cell_width
-        if 0 <= label < len(self._confusion) and 0 <= predicted < len(self._confusion):
-            self._cursor = (label, predicted)
-            self._draw()
-            self.action_pick()
-
-    @property
-    def _cell_width(self) -> int:
-        """Width of a cell: with enough room, four digits do not touch the cell before."""
-        return min(max((self.size.width - _LABEL) // NUM_CLASSES, _NARROWEST_CELL), _WIDEST_CELL)
-
-    def _count(self, label: int, predicted: int) -> int:
-        row = self._confusion[label] if label < len(self._confusion) else ()
-        return row[predicted] if predicted < len(row) else 0
-
-    def _draw(self) -> None:
-        size, width = len(self._confusion) or NUM_CLASSES, self._cell_width
-        head = self.get_component_rich_style("confusion--head")
-        text = Text(no_wrap=True)
-        names = "".join(f"{_short(self._class_names, column):>{width}}" for column in range(size))
-        text.append(" " * _LABEL + names, head)
-        for label in range(size):
-            text.append(f"\n{_short(self._class_names, label):>{_LABEL}}", head)
-            for predicted in range(size):
-                count = self._count(label, predicted)
-                kind = "none" if not count else "right" if label == predicted else "wrong"
-                if self.has_focus and self._confusion and (label, predicted) == self._cursor:
-                    kind = "cursor"
-                style = self.get_component_rich_style(f"confusion--{kind}")
-                text.append(f"{count or '·':>{width}}", style)
-        self.update(text)
-
-
-def _short(class_names: tuple[str, ...], number: int) -> str:
-    """Name a class in two columns: by its name if that fits, else by its number."""
-    name = printable(class_names[number]) if number < len(class_names) else str(number)
-    return name if len(name) <= 2 else str(number)

@@ -19,7 +19,7 @@ from textual.widgets import Button, Checkbox, Collapsible, Input, Label, RadioSe
 from core.catalogue import NETWORKS
 from core.config import Architecture, RunConfig, setting_from_text
 from core.machine import DeviceInfo, cpu_name
-from core.messages import InvalidSetting
+from core.messages import N_, InvalidSetting
 from tui_app import wording
 from tui_app.dashboard.widgets.choices import ChoiceSet, RadioChoice, Tick
 from tui_app.i18n import _, say
@@ -35,6 +35,11 @@ _EDITING_KEYS = ("up", "down", "left", "right", "space", "enter", "backspace", "
 
 class RunForm(Vertical):
     """A form filled in from `settings`, the `RunConfig` fields already known."""
+
+    HELP = N_(
+        "The settings of the next run: F5 trains with them. A field turns red while its value cannot be used, and the"
+        " line below says why. More opens the rest. Stop and Compare… are for the mouse: F6 and Shift+F5 do the same."
+    )
 
     class NetworkChosen(Message):
         """Sent when another network is chosen."""
@@ -231,6 +236,15 @@ class RunForm(Vertical):
             text = _("the best device here")
         self.query_one("#device-name", Static).update(Content(text))
 
+    def go_to(self, field: str) -> None:
+        """Focus a field, which may be folded under *More*."""
+        if field == "model" and not self.query_one("#field-model").display:
+            field = "network"
+        widget = self.query_one(f"#{'precision' if field == 'exact' else field}")
+        if any(isinstance(parent, Collapsible) for parent in widget.ancestors):
+            self.query_one("#more", Collapsible).collapsed = False
+        widget.focus()
+
     def show_problem(self, text: str) -> None:
         """Show a problem with the settings; an empty text clears it."""
         self.query_one("#form-message", Static).update(Content(text))
@@ -323,10 +337,7 @@ class RunForm(Vertical):
         try:
             config = self.config()
         except InvalidSetting as invalid:
-            field = self.query_one(f"#{invalid.field}")
-            if any(isinstance(parent, Collapsible) for parent in field.ancestors):
-                self.query_one("#more", Collapsible).collapsed = False
-            field.focus()
+            self.go_to(invalid.field)
             self.show_problem(say(invalid))
             self.app.bell()
         else:

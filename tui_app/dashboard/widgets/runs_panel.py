@@ -2,25 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 from rich.text import Text
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.message import Message
-from textual.widgets import DataTable
+from textual.widgets import DataTable, Static
 
+from core.messages import N_
 from core.runs.directory import Summary
 from tui_app import wording
 from tui_app.i18n import _, ngettext, number, percent
 
 
+class RunList(DataTable[Text]):
+    """A list in which one click chooses a run, or its mark."""
+
+    class MarkClicked(Message):
+        """Sent when the mark of the run under the cursor was clicked."""
+
+    def on_click(self, event: events.Click) -> None:
+        row = event.style.meta.get("row", -1)
+        if row < 0:
+            return
+        event.prevent_default()  # Textual's own asks for a second click
+        self.move_cursor(row=row, animate=False)
+        if event.style.meta.get("column") == 0:
+            self.post_message(self.MarkClicked())
+        else:
+            self.action_select_cursor()
+
+
 class RunsPanel(Vertical):
     """A list of runs, newest first."""
 
+    HELP = N_(
+        "All runs, the newest first. Enter or a click shows one; Space or a click on its mark overlays it on the chart,"
+        " or removes it. ▶ is the current run, ● one in the chart. * is a result of the sample, not of MNIST; ≠ a run"
+        " that was changed while it trained. T opens a table to find, compare, tag and delete runs."
+    )
     BINDINGS: ClassVar[list[BindingType]] = [Binding("space", "tick", show=False)]
 
     class Picked(Message):
@@ -38,7 +62,8 @@ class RunsPanel(Vertical):
             self.run_id = run_id
 
     def compose(self) -> ComposeResult:
-        yield DataTable(id="runs", cursor_type="row", show_header=False, cell_padding=0)
+        yield RunList(id="runs", cursor_type="row", show_header=False, cell_padding=0)
+        yield Static(_("No run yet: F5 starts one with the settings of the form."), id="no-runs")
 
     def on_mount(self) -> None:
         self.border_title = _("Runs")
@@ -48,6 +73,8 @@ class RunsPanel(Vertical):
         table.add_column("", key="state", width=10)
         table.add_column("", key="accuracy", width=8)
         self._shown: list[tuple[str, ...]] = []
+        self.newest_first: Sequence[Summary] = ()
+        """Runs of the list as they were listed last."""
 
     @property
     def _table(self) -> DataTable[Text]:
@@ -60,7 +87,8 @@ class RunsPanel(Vertical):
 
     def show_runs(self, summaries: Iterable[Summary], on_show: str, ticked: dict[str, str]) -> None:
         """Show runs; `ticked` maps each run in the chart to its colour."""
-        newest_first = list(summaries)[::-1]
+        newest_first = self.newest_first = list(summaries)[::-1]
+        self.set_class(not newest_first, "is-empty")
         rows = [_row(summary, on_show, ticked) for summary in newest_first]
         if not self.border_subtitle or len(rows) != len(self._shown):  # setting it again would redraw the whole panel
             self.border_subtitle = ngettext("{count} run", "{count} runs", len(rows)).format(count=number(len(rows)))
@@ -98,6 +126,7 @@ class RunsPanel(Vertical):
         if self.under_cursor:
             self.post_message(self.Picked(self.under_cursor))
 
+    @on(RunList.MarkClicked)
     def action_tick(self) -> None:
         if self.under_cursor:
             self.post_message(self.Ticked(self.under_cursor))

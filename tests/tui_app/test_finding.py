@@ -1,0 +1,110 @@
+"""Finding what there is: the footer, the command palette, the help, the mouse, and keys that can do nothing now."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from textual.command import CommandInput
+from textual.pilot import Pilot
+
+from tests.tui_app.driving import WIDE, accuracy_on_show, dashboard, dot, shown, until
+from tui_app import i18n
+from tui_app.dashboard import screenshot
+from tui_app.dashboard.app import MnistTui
+from tui_app.dashboard.keys import app_keys, digits_keys, key_table, runs_keys
+from tui_app.dashboard.widgets.key_footer import Entry, chosen
+
+
+def footer(app: MnistTui) -> str:
+    return shown(app).splitlines()[-1]
+
+
+async def typed(app: MnistTui, pilot: Pilot[int], text: str) -> None:
+    """Open the command palette, and type into it."""
+    await pilot.press("ctrl+p")
+    await until(pilot, lambda: bool(app.screen.query(CommandInput)))
+    await pilot.press(*text)
+
+
+@pytest.mark.parametrize("language", ["en", "fr"], indirect=True)
+def test_the_footer_shows_whole_keys_the_important_ones_first(language: str) -> None:
+    for keys in (key_table(), runs_keys(), digits_keys()):
+        found = [Entry(key, key.each[0], key.verb not in ("stop", "pause")) for key in (*keys, *app_keys())]
+        for width in (40, 78, 118, 400):
+            fitting = chosen(found, width)
+            assert sum(entry.width for entry in fitting) <= width + 1
+            assert {"help", "quit"} <= {entry.key.verb for entry in fitting}
+            least = min(entry.key.importance for entry in fitting if entry.is_enabled)
+            left_out = [entry for entry in found if entry not in fitting and entry.is_enabled]
+            assert all(entry.key.importance <= least for entry in left_out)
+        assert chosen(found, 400) == found
+
+
+@pytest.mark.slow
+async def test_the_mouse_the_keys_and_the_palette_find_everything(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(screenshot, "FOLDERS", (lambda: tmp_path / "nowhere", _no_home, Path.cwd))
+    async with dashboard(finished, WIDE, "rn2-0002", notifications=True) as (app, pilot):
+        await until(pilot, lambda: accuracy_on_show(app) != "–")
+        app.screen.query_one("#runs").focus()
+        await until(pilot, lambda: "d Digits w Draw h Conditions c Compare" in footer(app))
+        assert footer(app).endswith("F1 Help F10 Quit ^p palette")
+        assert "Stop" not in footer(app)  # a finished run cannot be stopped
+
+        # One click shows a run, one on its mark overlays it
+        await pilot.click("#runs", offset=(5, 1))
+        await until(pilot, lambda: "Result of rn1-0001" in shown(app))
+        await pilot.click("#runs", offset=(1, 0))
+        await until(pilot, lambda: "━━ rn2-0002" in shown(app))
+        before = dot(app, "rn2-0002")
+        app.theme = "nord"
+        await until(pilot, lambda: dot(app, "rn2-0002") != before)
+
+        # Keys that can do nothing say why, in whatever way they are asked
+        await pilot.press("f6")
+        await until(pilot, lambda: "rn1-0001 (done) is not in progress" in shown(app))
+        await typed(app, pilot, "resume")
+        await until(pilot, lambda: "F7 · Resume" in shown(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: "press e to train it for more epochs" in shown(app))
+
+        # The palette
+        await typed(app, pilot, "rn2")
+        await until(pilot, lambda: "Show rn2-0002" in shown(app) and "Show rn1" not in shown(app))
+        assert "RN_2 · lr 0.001 · batch 64 · done · 94.90%" in shown(app)
+        await pilot.press("enter")
+        await until(pilot, lambda: "Result of rn2-0002" in shown(app))
+        await typed(app, pilot, "set dropout")
+        await until(pilot, lambda: "Set Dropout…" in shown(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: getattr(app.focused, "id", "") == "dropout")
+        await typed(app, pilot, "screenshot")
+        await until(pilot, lambda: "Save a picture" in shown(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: "Screenshot saved to" in shown(app))
+        (saved,) = tmp_path.glob("mnist-tui-*.svg")
+        assert "rn2-0002" in saved.read_text()
+
+        # The help begins with what has the focus
+        await pilot.click("KeyFooter", offset=(footer(app).index("F1 Help") + 1, 0))
+        await until(pilot, lambda: "The settings of the next run" in shown(app) and "Start a run" in shown(app))
+        assert "d Digits" not in footer(app)
+
+
+def _no_home() -> Path:
+    raise RuntimeError("Could not determine home directory.")
+
+
+async def test_an_empty_dashboard_says_the_next_step(tmp_path: Path, language: str) -> None:
+    async with dashboard(tmp_path, WIDE, notifications=True) as (app, pilot):
+        await until(pilot, lambda: bool(app.screen.query("#runs-panel.is-empty")))
+        for key, says in (
+            ("f3", "There is no run yet: F5 starts one."),
+            ("shift+f6", "No trained network yet: pick a finished run in the list, or train one with F5."),
+        ):
+            await pilot.press(key)
+            await until(pilot, lambda says=says: i18n._(says)[:30] in " ".join(shown(app).split()))  # type: ignore[misc]
+        assert i18n._("No run yet: F5 starts one with the settings of the form.")[:25] in shown(app)
