@@ -120,11 +120,9 @@ def log_scale(columns: Sequence[Column], dots: int, dots_per_row: int) -> Scale:
     span, height = round_scale.top - math.log10(low), (dots - 1) / dots_per_row
     if span < _FEW_DECADES or height < 2:
         return round_scale
-    apart = math.ceil(2 * span / (height - 1 / dots_per_row))
-    rows = math.floor((height - 1 / dots_per_row) * apart / span)
-    dot = apart / (dots_per_row * rows)
-    highest = math.ceil(round_scale.top / dot - 1e-9) * dot
-    return Scale(highest - height * apart / rows, highest, log=True, decades_apart=apart)
+    apart = math.ceil(2 * span / height)
+    rows = math.floor(height * apart / span)
+    return Scale(round_scale.top - height * apart / rows, round_scale.top, log=True, decades_apart=apart)
 
 
 def percent_scale(columns: Sequence[Column]) -> Scale:
