@@ -108,7 +108,7 @@ def log_scale(columns: Sequence[Column], dots: int, dots_per_row: int) -> Scale:
     lows = sorted(c.low for c in columns if c.low > SMALLEST)
     if not lows:
         return Scale(-2, 1, log=True)
-    low = lows[len(lows) // _LOWEST]
+    low = min(lows[len(lows) // _LOWEST], LARGEST)
     high = min(max(low, *(c.high for c in columns)), LARGEST)
     bottom, top = round_down(low), round_up(high)
     if high < 1.1 * low:  # a level line
