@@ -24,7 +24,7 @@ async def _picture(runs_dir: Path) -> str:
         await pilot.press("down", "space")
         while "rn1-0001" not in app.export_screenshot(simplify=True).partition("Progress")[0]:
             await pilot.pause(0.1)
-        await pilot.press("up", "f8")
+        await pilot.press("up")
         await pilot.pause(0.5)
         return app.export_screenshot()
 

@@ -297,6 +297,7 @@ async def test_no_losses_whatever_can_break_it(plain: bool, capfd: pytest.Captur
             assert app.words.failure not in "\n".join(lines(app.chart))
             app.chart.x_unit = "epochs"
             app.chart.reading = Reading()
+            app.chart.show_whole()
             app.chart.show([on_show, series(history_of(others), "b")], planned_epochs=total)
             text = "\n".join(lines(app.chart))
             assert app.words.failure not in text

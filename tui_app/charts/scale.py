@@ -108,7 +108,7 @@ def log_scale(columns: Sequence[Column], dots: int, dots_per_row: int) -> Scale:
     lows = sorted(c.low for c in columns if c.low > SMALLEST)
     if not lows:
         return Scale(-2, 1, log=True)
-    low = lows[len(lows) // _LOWEST]
+    low = min(lows[len(lows) // _LOWEST], LARGEST)
     high = min(max(low, *(c.high for c in columns)), LARGEST)
     bottom, top = round_down(low), round_up(high)
     if high < 1.1 * low:  # a level line
@@ -120,11 +120,9 @@ def log_scale(columns: Sequence[Column], dots: int, dots_per_row: int) -> Scale:
     span, height = round_scale.top - math.log10(low), (dots - 1) / dots_per_row
     if span < _FEW_DECADES or height < 2:
         return round_scale
-    apart = math.ceil(2 * span / (height - 1 / dots_per_row))
-    rows = math.floor((height - 1 / dots_per_row) * apart / span)
-    dot = apart / (dots_per_row * rows)
-    highest = math.ceil(round_scale.top / dot - 1e-9) * dot
-    return Scale(highest - height * apart / rows, highest, log=True, decades_apart=apart)
+    apart = math.ceil(2 * span / height)
+    rows = math.floor(height * apart / span)
+    return Scale(round_scale.top - height * apart / rows, round_scale.top, log=True, decades_apart=apart)
 
 
 def percent_scale(columns: Sequence[Column]) -> Scale:

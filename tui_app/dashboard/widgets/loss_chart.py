@@ -168,6 +168,7 @@ class LossChart(Widget):
         self._cursor_shown: float | None = None
         self._cursor_set: float | None = None
         """Cursor to return to when the mouse has left."""
+        self._scales_said = self.scales
         self._is_to_read = False
         self._rows: list[Row] = []
         self._strips: dict[int, Strip] = {}
@@ -221,10 +222,10 @@ class LossChart(Widget):
         )
         state = view, [series.versions for series in self._series]
         if state != self._shown or self._drawing is None:
-            scales = self.scales
             self._shown = state
             self._drawing = self._picture.draw(view, may_draw=self._may_draw)
-            if scales != self.scales:
+            if self._scales_said != self.scales:
+                self._scales_said = self.scales
                 self.post_message(self.Rescaled())
         elif self.cursor == self._cursor_shown:
             return
