@@ -34,12 +34,13 @@ class ChartPanel(Vertical):
     """A panel with the loss chart, which may be drawn less often than its many runs have news."""
 
     HELP = N_(
-        "The losses of the current run, and of the runs overlaid with Space in the list. Runs that differ only in their"
-        " seed are drawn as one: their mean with a band, from the lowest to the highest or the 95% interval of the"
-        " mean. The current run joins them if it is overlaid too. ◆ is the validation loss; its figures are the"
-        " validation accuracies in %. ▲ is the lowest validation loss, once two epochs in a row were two percent higher while"
-        " the training loss fell: overfitting begins. Smoothed losses are debiased, and their weight counts batches."
-        " Multiply–accumulates count the forward passes only: the backward passes take about twice as many."
+        "The losses of the current run, and of the runs overlaid with Space in the list. Runs that differ only in"
+        " their seed are drawn as one: their mean with a band, from the lowest to the highest or the 95% interval of"
+        " the mean. The current run joins them if it is overlaid too. ◆ is the validation loss; its figures are the"
+        " validation accuracies in %. ▲ is the lowest validation loss, once two epochs in a row were two percent"
+        " higher while the training loss fell: overfitting begins. Smoothed losses are debiased, and their weight"
+        " counts batches. Multiply–accumulates count the forward passes only: the backward passes take about twice as"
+        " many."
     )
 
     def __init__(self, **arguments: Any) -> None:
