@@ -142,7 +142,7 @@ async def test_runs_that_cannot_be_tested_get_one_line_each(finished: Path, tmp_
 async def test_without_a_finished_run_it_says_so(tmp_path: Path) -> None:
     async with dashboard(tmp_path, notifications=True) as (app, pilot):
         await pilot.press("shift+f6")
-        await until(pilot, lambda: "no run to test yet" in shown(app))
+        await until(pilot, lambda: "No trained network yet" in shown(app))
 
 
 async def test_leaving_ends_the_tests_and_a_run_starts_at_once(finished: Path) -> None:

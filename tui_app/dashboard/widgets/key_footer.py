@@ -18,7 +18,7 @@ _GAP = 2
 """Minimum columns between the keys of the screen and those of every screen."""
 
 
-class Entry(NamedTuple):
+class FooterKey(NamedTuple):
     """A key that can be pressed where the focus is."""
 
     key: Key
@@ -47,8 +47,8 @@ class KeyFooter(Widget):
     def __init__(self, keys: Sequence[Key]) -> None:
         super().__init__()
         self._keys = keys
-        self._places: list[tuple[range, Entry]] = []
-        self._entries: list[Entry] = []
+        self._places: list[tuple[range, FooterKey]] = []
+        self._entries: list[FooterKey] = []
 
     def on_mount(self) -> None:
         self.screen.bindings_updated_signal.subscribe(self, lambda _screen: self._look())
@@ -80,7 +80,7 @@ class KeyFooter(Widget):
     def _style(self, part: str) -> Style:
         return self.get_component_rich_style(f"key-footer--{part}")
 
-    def _entry_at(self, column: int) -> Entry | None:
+    def _entry_at(self, column: int) -> FooterKey | None:
         return next((entry for place, entry in self._places if column in place), None)
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
@@ -92,14 +92,14 @@ class KeyFooter(Widget):
             self.app.simulate_key(entry.press)
 
 
-def entries(keys: Sequence[Key], active: Mapping[str, ActiveBinding]) -> list[Entry]:
+def entries(keys: Sequence[Key], active: Mapping[str, ActiveBinding]) -> list[FooterKey]:
     """Return the keys that can be pressed now, each by its shortest name; those of every screen by their first."""
     found = []
     for key in keys:
         usable = [each for each in key.each if each in active and _is_for(active[each].binding.action, key)]
         if usable:
             press = usable[0] if key.importance == ALWAYS else min(usable, key=lambda each: len(key_name(each)))
-            found.append(Entry(key, press, active[press].enabled))
+            found.append(FooterKey(key, press, active[press].enabled))
     return found
 
 
@@ -107,10 +107,10 @@ def _is_for(action: str, key: Key) -> bool:
     return action.removeprefix("screen.") == key.action.removeprefix("screen.")
 
 
-def chosen(found: Sequence[Entry], width: int) -> list[Entry]:
+def chosen(found: Sequence[FooterKey], width: int) -> list[FooterKey]:
     """Return the entries that fit, in their order: the important ones, and those that can do something now."""
     wanted = sorted(found, key=lambda each: (each.key.importance != ALWAYS, not each.is_enabled, -each.key.importance))
-    fitting: list[Entry] = []
+    fitting: list[FooterKey] = []
     for entry in wanted:
         width -= entry.width
         if width < -1:  # the last one needs no blank after it
