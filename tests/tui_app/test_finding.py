@@ -13,7 +13,7 @@ from tui_app import i18n
 from tui_app.dashboard import screenshot
 from tui_app.dashboard.app import MnistTui
 from tui_app.dashboard.keys import app_keys, digits_keys, key_table, runs_keys
-from tui_app.dashboard.widgets.key_footer import Entry, chosen
+from tui_app.dashboard.widgets.key_footer import FooterKey, chosen
 
 
 def footer(app: MnistTui) -> str:
@@ -30,7 +30,7 @@ async def typed(app: MnistTui, pilot: Pilot[int], text: str) -> None:
 @pytest.mark.parametrize("language", ["en", "fr"], indirect=True)
 def test_the_footer_shows_whole_keys_the_important_ones_first(language: str) -> None:
     for keys in (key_table(), runs_keys(), digits_keys()):
-        found = [Entry(key, key.each[0], key.verb not in ("stop", "pause")) for key in (*keys, *app_keys())]
+        found = [FooterKey(key, key.each[0], key.verb not in ("stop", "pause")) for key in (*keys, *app_keys())]
         for width in (40, 78, 118, 400):
             fitting = chosen(found, width)
             assert sum(entry.width for entry in fitting) <= width + 1

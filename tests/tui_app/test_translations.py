@@ -26,7 +26,7 @@ from tests.tui_app import recorded
 from tests.tui_app.driving import NARROW
 from tui_app import i18n, tables
 from tui_app.dashboard.keys import app_keys, key_table
-from tui_app.dashboard.widgets.key_footer import Entry, chosen
+from tui_app.dashboard.widgets.key_footer import FooterKey, chosen
 
 PO = i18n.LOCALES / "fr" / "LC_MESSAGES" / "mnist_tui.po"
 KEYWORDS = {"_": None, "N_": None, "ngettext": (1, 2), "Message": None, "Problem": None, "InvalidSetting": (2,)}
@@ -316,7 +316,7 @@ def test_layer_table_fits_its_panel(language: str, model: str) -> None:
 @pytest.mark.parametrize("language", i18n.LANGUAGES)
 def test_keys_fit_the_footer(language: str) -> None:
     i18n.use(language)
-    keys = [Entry(key, min(key.each, key=len), key.verb != "stop") for key in (*key_table(), *app_keys())]
+    keys = [FooterKey(key, min(key.each, key=len), key.verb != "stop") for key in (*key_table(), *app_keys())]
     shown = {entry.key.verb for entry in chosen(keys, NARROW[0] - 2)}
     assert shown >= {"train", "show_digits", "draw", "test", "compare", "help", "quit"}
 
