@@ -139,12 +139,6 @@ async def test_runs_that_cannot_be_tested_get_one_line_each(finished: Path, tmp_
     assert asked == {"rn1-0001", "rn2-0002"}  # the file of net-0003 is not executed
 
 
-async def test_without_a_finished_run_it_says_so(tmp_path: Path) -> None:
-    async with dashboard(tmp_path, notifications=True) as (app, pilot):
-        await pilot.press("shift+f6")
-        await until(pilot, lambda: "No trained network yet" in shown(app))
-
-
 async def test_leaving_ends_the_tests_and_a_run_starts_at_once(finished: Path) -> None:
     workers = FakeWorkers(holds=(Measure,))
     async with dashboard(finished, run_id="rn2-0002", workers=workers) as (app, pilot):

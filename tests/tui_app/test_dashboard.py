@@ -82,14 +82,6 @@ async def test_runs_are_listed_picked_and_laid_over_the_chart(finished: Path) ->
         await until(pilot, lambda: "━━ rn2-0002" not in shown(app))
 
 
-async def test_the_mouse_does_it_too(finished: Path) -> None:
-    async with dashboard(finished) as (app, pilot):
-        await until(pilot, lambda: "rn1-0001" in shown(app))
-        await pilot.click("#runs", offset=(5, 1))
-        await pilot.click("#runs", offset=(5, 1))
-        await until(pilot, lambda: "Result of rn1-0001" in shown(app))
-
-
 async def test_panels_are_tabs_in_a_small_terminal(language: str, finished: Path) -> None:
     async with dashboard(finished, NARROW, "rn2-0002") as (app, pilot):
         await until(pilot, lambda: accuracy_on_show(app) != "–")

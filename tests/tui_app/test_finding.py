@@ -7,13 +7,28 @@ from pathlib import Path
 import pytest
 from textual.command import CommandInput
 from textual.pilot import Pilot
+from textual.widget import Widget
 
+from core.runs import directory
+from core.runs.events import Progress, RunStarted
 from tests.tui_app.driving import WIDE, accuracy_on_show, dashboard, dot, shown, until
 from tui_app import i18n
 from tui_app.dashboard import screenshot
 from tui_app.dashboard.app import MnistTui
 from tui_app.dashboard.keys import app_keys, digits_keys, key_table, runs_keys
+from tui_app.dashboard.screens.compare_screen import CompareScreen
+from tui_app.dashboard.screens.conditions_screen import ConditionsScreen
+from tui_app.dashboard.screens.dashboard_screen import Dashboard
+from tui_app.dashboard.screens.digits_screen import DigitsScreen
+from tui_app.dashboard.screens.draw_screen import DrawScreen
+from tui_app.dashboard.screens.runs_screen import RunsScreen
+from tui_app.dashboard.widgets.chart_panel import ChartPanel
 from tui_app.dashboard.widgets.key_footer import FooterKey, chosen
+from tui_app.dashboard.widgets.layer_panel import LayerPanel
+from tui_app.dashboard.widgets.progress_panel import ProgressPanel
+from tui_app.dashboard.widgets.result_panel import ResultPanel
+from tui_app.dashboard.widgets.run_form import RunForm
+from tui_app.dashboard.widgets.runs_panel import RunsPanel
 
 
 def footer(app: MnistTui) -> str:
@@ -35,9 +50,12 @@ def test_the_footer_shows_whole_keys_the_important_ones_first(language: str) -> 
             fitting = chosen(found, width)
             assert sum(entry.width for entry in fitting) <= width + 1
             assert {"help", "quit"} <= {entry.key.verb for entry in fitting}
-            least = min(entry.key.importance for entry in fitting if entry.is_enabled)
-            left_out = [entry for entry in found if entry not in fitting and entry.is_enabled]
-            assert all(entry.key.importance <= least for entry in left_out)
+            left_out = [entry for entry in found if entry not in fitting]
+            for enabled in (True, False):
+                least = min((each.key.importance for each in fitting if each.is_enabled is enabled), default=9)
+                assert all(each.key.importance <= least for each in left_out if each.is_enabled is enabled)
+            if any(each.is_enabled and each.key.importance > 1 for each in left_out):
+                assert all(each.is_enabled for each in fitting)
         assert chosen(found, 400) == found
 
 
@@ -54,6 +72,14 @@ async def test_the_mouse_the_keys_and_the_palette_find_everything(
         assert footer(app).endswith("F1 Help F10 Quit ^p palette")
         assert "Stop" not in footer(app)  # a finished run cannot be stopped
 
+        # The rate of a finished run is its mean
+        events = directory.find(finished, "rn2-0002").reader().read_new()
+        progress = [event for event in events if isinstance(event, Progress)][-1]
+        (started,) = [event for event in events if isinstance(event, RunStarted)]
+        mean = 2 * started.train_size / progress.elapsed_s
+        assert f"{mean:,.0f} images/s" in shown(app)
+        assert round(mean) != round(progress.images_per_s)
+
         # One click shows a run, one on its mark overlays it
         await pilot.click("#runs", offset=(5, 1))
         await until(pilot, lambda: "Result of rn1-0001" in shown(app))
@@ -66,6 +92,11 @@ async def test_the_mouse_the_keys_and_the_palette_find_everything(
         # Keys that can do nothing say why, in whatever way they are asked
         await pilot.press("f6")
         await until(pilot, lambda: "rn1-0001 (done) is not in progress" in shown(app))
+        await pilot.press("shift+f5")
+        await until(pilot, lambda: "Each run: 2 epochs" in shown(app) and footer(app).endswith("F10 Quit ^p palette"))
+        await pilot.press("f6")
+        await until(pilot, lambda: "No comparison is in progress: F5 starts this one." in shown(app))
+        await pilot.press("escape")
         await typed(app, pilot, "resume")
         await until(pilot, lambda: "F7 · Resume" in shown(app))
         await pilot.press("enter")
@@ -106,5 +137,14 @@ async def test_an_empty_dashboard_says_the_next_step(tmp_path: Path, language: s
             ("shift+f6", "No trained network yet: pick a finished run in the list, or train one with F5."),
         ):
             await pilot.press(key)
-            await until(pilot, lambda says=says: i18n._(says)[:30] in " ".join(shown(app).split()))  # type: ignore[misc]
+            await until(pilot, lambda says=says: i18n._(says)[:24] in " ".join(shown(app).split()))  # type: ignore[misc]
         assert i18n._("No run yet: F5 starts one with the settings of the form.")[:25] in shown(app)
+
+
+def test_every_panel_and_side_screen_has_a_help() -> None:
+    panels: list[type[Widget]] = [RunForm, LayerPanel, ChartPanel, ProgressPanel, ResultPanel, RunsPanel]
+    assert len(panels) == len(Dashboard.PANELS)
+    screens: list[type[Widget]] = [CompareScreen, ConditionsScreen, DigitsScreen, DrawScreen, RunsScreen, Dashboard]
+    texts = {each.HELP for each in [*panels, *screens]}
+    assert len(texts) == len(panels) + len(screens)
+    assert None not in texts

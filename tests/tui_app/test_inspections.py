@@ -123,12 +123,6 @@ async def test_a_picture_is_opened_where_digits_are_drawn(finished: Path, size: 
     assert asked[0] == "/some where/seven c.png"
 
 
-async def test_without_a_finished_run_there_is_nothing_to_look_at(tmp_path: Path) -> None:
-    async with dashboard(tmp_path, notifications=True) as (app, pilot):
-        await pilot.press("f12")
-        await until(pilot, lambda: "No trained network yet" in shown(app))
-
-
 async def test_a_comparison_is_stopped_while_it_prepares(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     compare_without_processes(monkeypatch)
     workers = FakeWorkers(holds=(Settle,))

@@ -80,7 +80,9 @@ class RunDisplay:
 
     def take(self, news: News) -> bool:
         """Show a run's news. Return True if it has just ended."""
-        followed = self._book.followed[news.run_id]
+        followed = self._book.followed.get(news.run_id)
+        if followed is None:  # deleted meanwhile
+            return False
         was, followed.state = followed.state, news.state
         followed.heard_s = time.monotonic()
         if news.has_events or was != news.state:

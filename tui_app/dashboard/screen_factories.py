@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from core.messages import N_, Problem
+from core.messages import Problem
 from core.runs.directory import FollowedRun
 from core.runs.record import Record
 from core.runs.resumption import check_trusted
@@ -22,11 +22,9 @@ MAX_DRAWN = 3
 def digits_screen(runs: Sequence[FollowedRun], cell: Cell | None, ask: Callable[[Browse], None]) -> DigitsScreen:
     """Make the screen of the first run's errors, of a cell (label, predicted), and of a second run's differences.
 
-    Raises `Problem` if the first run is not finished.
+    The first run has a result.
     """
     finished = [each.run for each in runs if each.record.evaluated is not None]
-    if not finished or finished[0] is not runs[0].run:
-        raise Problem(N_("there are no images to view until the run is finished"))
     first = finished[0]
     choices = []
     if cell is not None:
@@ -48,11 +46,13 @@ def digits_screen(runs: Sequence[FollowedRun], cell: Cell | None, ask: Callable[
 
 
 def draw_screen(runs: Sequence[FollowedRun], ask: Callable[[Recognise], None]) -> DrawScreen:
-    """Make the screen for the finished runs among `runs`. Raises `Problem` if there are none.
+    """Make the screen for the finished runs among `runs`, of which there is one.
 
-    A custom network's file will be executed, so it is not asked if its run is another user's.
+    A custom network's file will be executed, so it is not asked if its run is another user's. Raises `Problem` if there
+    is no other.
     """
-    subjects, refused = [], None
+    subjects: list[AskedRun] = []
+    refused: Problem | None = None
     for each in runs:
         started = each.record.started
         if started is None or each.record.evaluated is None:
@@ -64,8 +64,8 @@ def draw_screen(runs: Sequence[FollowedRun], ask: Callable[[Recognise], None]) -
         else:
             name = printable(started.config.model.rpartition(":")[2])
             subjects.append(AskedRun(each.run.id, str(each.run.path), name, started.class_names))
-    if not subjects:
-        raise refused or Problem(N_("no trained network yet: train one, or pick a finished run"))
+    if refused is not None and not subjects:
+        raise refused
     return DrawScreen(subjects[:MAX_DRAWN], ask)
 
 
@@ -94,7 +94,7 @@ def conditions_screen(
             lines += [_("SAMPLE")] if started.dataset == "sample" else []
             subjects.append(Subject(str(run.path), tuple(lines)))
     if not subjects:
-        raise Problem("{reason}", reason=notes[0]) if notes else Problem(N_("no run to test yet: pick a finished one"))
+        raise Problem("{reason}", reason=notes[0])
     if any(each.record.is_sample for each in runs):
         notes.insert(0, _("SAMPLE: 5,000 images, not all of MNIST"))
     return ConditionsScreen(subjects, notes, colours, ask, known)

@@ -52,6 +52,9 @@ class KeyedScreen(Screen[Result]):
 
     # Keys that can do nothing
 
+    def on_screen_resume(self, event: events.ScreenResume) -> None:
+        self.refresh_bindings()  # what is possible may have changed under a dialog
+
     def on_key(self, event: events.Key) -> None:
         """Answer a key that no action has taken."""
         for key in self.keys:

@@ -14,6 +14,8 @@ from textual.widget import Widget
 
 from tui_app.dashboard.keys import ALWAYS, Key, key_name
 
+_RARE = 1
+"""Importance up to which a key gives way even to those that can do nothing now."""
 _GAP = 2
 """Minimum columns between the keys of the screen and those of every screen."""
 
@@ -55,7 +57,7 @@ class KeyFooter(Widget):
         self._look()
 
     def _look(self) -> None:
-        if self.screen.is_current:  # else a dialog is over it, and Textual asks that one what is enabled
+        if self.screen.is_active:  # else a dialog is over it, and Textual asks that one what is enabled
             found = entries(self._keys, self.screen.active_bindings)
             if found != self._entries:
                 self._entries = found
@@ -109,7 +111,12 @@ def _is_for(action: str, key: Key) -> bool:
 
 def chosen(found: Sequence[FooterKey], width: int) -> list[FooterKey]:
     """Return the entries that fit, in their order: the important ones, and those that can do something now."""
-    wanted = sorted(found, key=lambda each: (each.key.importance != ALWAYS, not each.is_enabled, -each.key.importance))
+
+    def rank(entry: FooterKey) -> tuple[bool, bool, int]:
+        importance = entry.key.importance
+        return importance != ALWAYS, not entry.is_enabled or importance <= _RARE, -importance
+
+    wanted = sorted(found, key=rank)
     fitting: list[FooterKey] = []
     for entry in wanted:
         width -= entry.width
