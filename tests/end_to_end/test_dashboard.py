@@ -12,7 +12,7 @@ from tests.end_to_end.terminal import Place, all_events, batch_losses, wait_for_
 pytestmark = pytest.mark.slow
 
 OPTIONS = ("--dataset", "sample", "--threads", "1", "--lang", "en")
-TABS = re.compile(r"Settings\s+Layers\s+Loss\s+Progress\s+Result\s+Runs")
+TABS = re.compile(r"Settings\s+Runs\s+Loss\s+Progress\s+Layers\s+Result")
 BRAILLE = re.compile("[\u2801-\u28ff]")
 
 

@@ -174,7 +174,7 @@ async def test_ticked_seeds_of_one_network_are_one_line_with_one_lasting_colour(
 
 
 async def test_the_run_on_show_is_one_of_the_seeds_where_it_is_ticked_itself(compared: Path) -> None:
-    async with dashboard(compared, (200, 60), run_id="rn1-0001") as (app, pilot):
+    async with dashboard(compared, (280, 60), run_id="rn1-0001") as (app, pilot):
         await tick(app, pilot, "rn1-0003", "rn1-0005")
         await until(pilot, lambda: "━━ rn1-0001  ━⣿ RN_1 ×2 seeds" in legend(app))
         assert "batch losses" in legend(app)

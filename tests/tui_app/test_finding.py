@@ -86,7 +86,7 @@ async def test_the_mouse_the_keys_and_the_palette_find_everything(
         await pilot.click("#runs", offset=(1, 0))
         await until(pilot, lambda: "━━ rn2-0002" in shown(app))
         before = dot(app, "rn2-0002")
-        app.theme = "nord"
+        app.theme = "textual-light"
         await until(pilot, lambda: dot(app, "rn2-0002") != before)
 
         # Keys that can do nothing say why, in whatever way they are asked
