@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import zip_longest
 
 from core.messages import N_, InvalidSetting, Problem, fill, reason
 from tui_app import i18n, terminal
@@ -135,10 +136,9 @@ def _in_our_words(text: str, names: dict[str, str]) -> Problem:
 
 def _languages_of(arguments: Sequence[str]) -> list[str]:
     """Return the values of `--lang` before the command line is parsed: its own texts depend on the last one."""
-    after = zip(arguments, [*arguments[1:], ""], strict=True)
     return [
-        value if argument == "--lang" else argument.partition("=")[2]
-        for argument, value in after
+        following if argument == "--lang" else argument.partition("=")[2]
+        for argument, following in zip_longest(arguments, arguments[1:], fillvalue="")
         if argument == "--lang" or argument.startswith("--lang=")
     ]
 
