@@ -61,7 +61,7 @@ async def open_compare(app: MnistTui, pilot: Pilot[int]) -> Opened:
 
 async def open_digits(app: MnistTui, pilot: Pilot[int]) -> Opened:
     await pilot.press("f3")
-    return lambda: "1 to " in shown(app) and "▀" * 28 in shown(app)
+    return lambda: "1 to " in shown(app) and "▀" * 14 in shown(app)
 
 
 async def open_draw(app: MnistTui, pilot: Pilot[int]) -> Opened:
