@@ -54,7 +54,7 @@ def test_small_terminal_has_tabs_and_a_resize_loses_nothing(place: Place) -> Non
     terminal = place.terminal(columns=80, rows=24)
     terminal.wait_for(TABS.search)
     terminal.wait_for("Running loss")  # of the run in progress
-    for panel in (f"Progress of {run.id}", "Layers of RN_1", f"Result of {run.id}", "Device", run.id, "Running loss"):
+    for panel in (f"Progress of {run.id}", "─ Layers", f"Result of {run.id}", "─ Settings", "─ Runs", "─ Running loss"):
         terminal.keys("f2")
         terminal.wait_for(panel)
     terminal.resize(79, 24)
