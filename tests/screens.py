@@ -1,7 +1,9 @@
 """Pictures of the main screens: `python -m tests.screens FOLDER` draws each at five sizes, in two themes and languages.
 
-The runs are recorded ones, and fake workers answer. Words after the folder restrict what is drawn, for example
-`compare 80x24 fr textual-light`. Where there is a Chromium, each picture is drawn as a PNG file too.
+Besides, the dashboard is drawn before the first run and during one, and the table of runs with many. The runs are
+recorded ones, and fake workers answer. Words after the folder restrict what is drawn, for example
+`compare 80x24 fr textual-light`; any theme of Textual's can be named. Where there is a Chromium, each picture is drawn
+as a PNG file too.
 """
 
 from __future__ import annotations
@@ -13,10 +15,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
 from textual.pilot import Pilot
+from textual.theme import BUILTIN_THEMES
 from textual.widgets import DataTable, Digits, Input
 
 from tests.tui_app import recorded
@@ -50,6 +53,9 @@ SCREENS: dict[str, Callable[[Pilot[int]], Awaitable[object]]] = {
     "conditions": lambda pilot: pilot.press("shift+f6"),
     "help": lambda pilot: pilot.press("f1"),
 }
+EPOCHS = {"empty": 0.0, "running": 1.5}
+"""How far the first run of a folder gets on these pictures of the dashboard; none is started on the first."""
+MANY = 60
 
 
 async def _settle(pilot: Pilot[int]) -> str:
@@ -63,6 +69,36 @@ async def _settle(pilot: Pilot[int]) -> str:
         if same == 5:
             break
     return last
+
+
+async def first_run(runs_dir: Path, size: tuple[int, int], theme: str, name: str) -> dict[str, str]:
+    """Return a picture of the dashboard, as SVG, with its first run in progress, or before it."""
+    app = MnistTui(runs_dir, {"epochs": 2, "dataset": "sample", "seed": 1}, launch=FakeWorkers(epochs=EPOCHS[name]))
+    async with app.run_test(size=size) as pilot:
+        app.theme = theme
+        if EPOCHS[name]:
+            await pilot.press("f5")
+            while not app.screen.query_one("#runs", DataTable).row_count:
+                await pilot.pause(0.1)
+        return {name: await _settle(pilot)}
+
+
+async def many_runs(runs_dir: Path, size: tuple[int, int], theme: str) -> dict[str, str]:
+    """Return a picture of the table of runs, with many of them, some selected."""
+    recorded.copy_runs(runs_dir)
+    for number in range(3, MANY + 1):
+        model = 2 - number % 2
+        shutil.copytree(runs_dir / recorded.RUN_IDS[model - 1], runs_dir / f"rn{model}-{number:04}")
+    app = MnistTui(runs_dir, {}, launch=FakeWorkers())
+    async with app.run_test(size=size) as pilot:
+        app.theme = theme
+        while app.screen.query_one("#runs", DataTable).row_count < MANY:
+            await pilot.pause(0.1)
+        await pilot.press("t")
+        while not app.screen.query("#runs-table"):
+            await pilot.pause(0.1)
+        await pilot.press("space", "down", "space")
+        return {"many-runs": await _settle(pilot)}
 
 
 async def pictures(runs_dir: Path, size: tuple[int, int], theme: str, wanted: list[str]) -> dict[str, str]:
@@ -121,15 +157,22 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     os.environ["TEXTUAL_ANIMATIONS"] = "none"
 
-    def chosen(known: tuple[str, ...]) -> list[str]:
-        return [each for each in known if each in words] or list(known)
+    def chosen(known: Iterable[str], default: Iterable[str] = ()) -> list[str]:
+        return [each for each in known if each in words] or list(default or known)
 
     sizes = {f"{size[0]}x{size[1]}": size for size in SIZES}
-    for size, theme, language in itertools.product(chosen(tuple(sizes)), chosen(THEMES), chosen(LANGUAGES)):
+    wanted = set(chosen((*EPOCHS, "many-runs", *SCREENS)))
+    for size, theme, language in itertools.product(chosen(sizes), chosen(BUILTIN_THEMES, THEMES), chosen(LANGUAGES)):
         i18n.use(language)
         with tempfile.TemporaryDirectory() as place:
-            runs_dir = recorded.copy_runs(Path(place) / "runs")
-            found = asyncio.run(pictures(runs_dir, sizes[size], theme, chosen(tuple(SCREENS))))
+            found: dict[str, str] = {}
+            for name in wanted & EPOCHS.keys():
+                found |= asyncio.run(first_run(Path(place) / name, sizes[size], theme, name))
+            if "many-runs" in wanted:
+                found |= asyncio.run(many_runs(Path(place) / "many", sizes[size], theme))
+            if screens := [name for name in SCREENS if name in wanted]:
+                runs_dir = recorded.copy_runs(Path(place) / "runs")
+                found |= asyncio.run(pictures(runs_dir, sizes[size], theme, screens))
         for name, picture in found.items():
             path = folder / f"{name}-{size}-{theme}-{language}.svg"
             path.write_text(picture, encoding="utf-8")

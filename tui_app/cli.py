@@ -155,4 +155,4 @@ def _open_standard_streams() -> None:
             setattr(sys, name, stream)
             setattr(sys, f"__{name}__", stream)
     for output in (sys.stdout, sys.stderr):
-        output.reconfigure(errors=terminal.SIMPLIFY)  # type: ignore[union-attr]
+        terminal.simplify(output)

@@ -279,11 +279,12 @@ def kinds_of(runs: Sequence[Robustness]) -> list[str]:
 
 
 def as_table(grid: Grid, colours: Sequence[str] = ()) -> Table:
-    """Lay out a grid; `colours` are those of the headings after the first."""
+    """Lay out a grid; `colours` are those of the signs with which the headings after the first begin."""
     table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0), pad_edge=False)
     for heading, colour in zip_longest(grid.heading, ("", *colours), fillvalue=""):
         # A configuration's settings go on lines of their own, so that several fit; nothing is ever cut.
-        text = Text(heading.replace("+", "\n+"), style=colour)
+        text = Text(heading.replace("+", "\n+"))
+        text.stylize(colour, 0, 1)
         table.add_column(text, justify="right" if table.columns else "left", overflow="fold")
     for row in grid.rows:
         table.add_row(*(Text(cell) for cell in row))

@@ -14,6 +14,9 @@ from typing import TextIO
 SIMPLIFY = "mnist-tui-simplify"
 """Name of the way in which an output stream writes what it cannot encode: by a similar character of the same width."""
 
+_SIMPLIFY_BUT_LATIN = "mnist-tui-simplify-but-latin"
+"""The same, but Western European letters stay, in UTF-8."""
+
 # Consoles of the kernel and terminals of old have a font of a few hundred characters: `?` for every braille one.
 _FEW_CHARACTERS = re.compile(r"(screen\.)?(linux|vt\d|ansi|cons\d|sun|wy\d)")
 _SIMILAR = str.maketrans(
@@ -58,7 +61,28 @@ def _simplified(error: UnicodeError) -> tuple[str, int]:
     return "".join(map(_similar, error.object[error.start : error.end])), error.end
 
 
+def _simplified_but_latin(error: UnicodeError) -> tuple[bytes, int]:
+    simple, end = _simplified(error)
+    assert isinstance(error, UnicodeEncodeError)
+    written = error.object[error.start : end]
+    if len(simple) != len(written):  # a wide character has become two
+        return simple.encode(), end
+    kept = (char if char.isalpha() and char < "\u0100" else plain for char, plain in zip(written, simple, strict=True))
+    return "".join(kept).encode(), end
+
+
 codecs.register_error(SIMPLIFY, _simplified)
+codecs.register_error(_SIMPLIFY_BUT_LATIN, _simplified_but_latin)
+
+
+def simplify(stream: TextIO) -> None:
+    """Have a stream write what its terminal or its encoding lacks by similar characters."""
+    encoding, errors = stream.encoding, SIMPLIFY
+    if stream.isatty() and (found := _FEW_CHARACTERS.match(os.environ.get("TERM", ""))):
+        encoding = "ascii"
+        if found[2] == "linux" and _is_utf8(stream):
+            errors = _SIMPLIFY_BUT_LATIN
+    stream.reconfigure(encoding=encoding, errors=errors)  # type: ignore[attr-defined]
 
 
 def claim_stdout() -> None:
@@ -69,7 +93,7 @@ def claim_stdout() -> None:
     global _own_output
     if _own_output is None:
         sys.stdout.flush()
-        _own_output = os.fdopen(os.dup(1), "w", encoding=sys.stdout.encoding, errors=SIMPLIFY)
+        _own_output = os.fdopen(os.dup(1), "w", encoding=sys.stdout.encoding, errors=sys.stdout.errors)
         os.dup2(2, 1)
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
 
@@ -101,10 +125,13 @@ def has_utf8() -> bool:
 
 def takes_utf8(stream: TextIO | None) -> bool:
     """Tell if a stream takes more than ASCII, and is no terminal that has characters for little else."""
-    encoding = getattr(stream, "encoding", None) or ""
-    if stream is None or encoding.lower().replace("-", "") != "utf8":
+    if stream is None or not _is_utf8(stream):
         return False
     return not (stream.isatty() and _FEW_CHARACTERS.match(os.environ.get("TERM", "")))
+
+
+def _is_utf8(stream: TextIO) -> bool:
+    return (stream.encoding or "").lower().replace("-", "") == "utf8"
 
 
 def has_grey() -> bool:

@@ -132,7 +132,8 @@ class Record:
         """Images trained with per second so far, over all epochs; 0 before the first progress."""
         if self.started is None or self.progress is None or self.progress.elapsed_s <= 0:
             return 0.0
-        return self.done_steps / self.started.steps_per_epoch * self.started.train_size / self.progress.elapsed_s
+        images = self.done_steps * self.started.train_size / max(1, self.started.steps_per_epoch)
+        return images / self.progress.elapsed_s
 
     @property
     def seconds_left(self) -> float | None:

@@ -85,7 +85,7 @@ class Helm:
         text = N_("other processes take its cores, which slows it down: --threads {threads} would be faster")
         if self._may_change:
             text = N_(
-                "other processes take its cores: it goes on with {threads} threads, and no comparison will reuse it"
+                "other processes take its cores: it goes on with --threads {threads}; no comparison will reuse it"
             )
             torch.set_num_threads(fewer)
             self._emit(SettingsChanged(epoch=epoch, step=step, threads=fewer))

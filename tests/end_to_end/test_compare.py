@@ -235,7 +235,7 @@ def test_a_comparison_begun_in_the_dashboard_goes_on_without_it(place: Place) ->
     terminal = place.terminal(*OPTIONS[2:], *ONE_BY_ONE[2:], "--width", "0.1")
     terminal.wait_for("F5 Train")
     terminal.keys("c")
-    terminal.wait_for("Each run: 1 epochs")
+    terminal.wait_for("Each run: 1 epoch,")
     terminal.keys("1", "enter")
     terminal.wait_for("0 of 2 runs, 1 in progress")
     watching = place.fork("compare", "RN_1", "RN_1+width=0.1", *OPTIONS, *ONE_BY_ONE)

@@ -69,9 +69,9 @@ def test_small_terminal_has_tabs_and_a_resize_loses_nothing(place: Place) -> Non
     for epoch in range(1, 5):
         assert f"Epoch {epoch}/4, Loss: " in wide
     terminal.resize(80, 24)
-    terminal.wait_for(lambda text: TABS.search(text) and "╭─ Runs ─" + 60 * "─" in text)
-    for panel in (f"Result of {run.id}", result):
-        terminal.keys("\x1b[1;2Q")  # shift+f2, back to the progress
+    terminal.wait_for(lambda text: TABS.search(text) and "╭─ Running loss ─" + 50 * "─" in text)
+    for key, panel in (("f2", result), ("f2", "─ Layers"), ("f2", f"Result of {run.id}"), ("\x1b[1;2Q", "─ Layers")):
+        terminal.keys(key)  # at last shift+f2
         terminal.wait_for(panel)
     assert {epoch for epoch, _step in batch_losses(run)} == {1, 2, 3, 4}
     assert [event.status for event in all_events(run) if isinstance(event, RunEnded)] == ["done"]

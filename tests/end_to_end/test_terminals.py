@@ -84,15 +84,19 @@ def test_terminal_that_stops_reading(place: Place) -> None:
     assert len([event for event in all_events(run) if isinstance(event, Progress)]) >= 20
 
 
-@pytest.mark.parametrize(("lc_all", "lang"), [("C", "C.UTF-8"), ("POSIX", "")])
-def test_locale_without_utf8(place: Place, lc_all: str, lang: str) -> None:
+@pytest.mark.parametrize(("lc_all", "term"), [("C", "xterm-256color"), ("C.UTF-8", "linux")])
+def test_terminal_with_few_characters(place: Place, lc_all: str, term: str) -> None:
     """The dashboard and the tables are still there, drawn in ASCII."""
     assert place.train("--epochs", "1", "--seed", "1").wait() == 0
-    listed = place.command("runs", LC_ALL=lc_all, LANG=lang, PYTHONCOERCECLOCALE="0", PYTHONUTF8="0")
-    assert listed.code == 0
-    assert "slow-0001" in listed.out
-    assert listed.out.isascii()
-    terminal = place.terminal("attach", LC_ALL=lc_all, LANG=lang, PYTHONCOERCECLOCALE="0", PYTHONUTF8="0")
+
+    def started(command: str) -> Terminal:
+        return place.terminal(command, LC_ALL=lc_all, TERM=term, PYTHONCOERCECLOCALE="0", PYTHONUTF8="0")
+
+    listed = started("runs")
+    assert listed.wait_end() == 0
+    assert b"slow-0001" in listed.output
+    assert listed.output.isascii()
+    terminal = started("attach")
     terminal.wait_for("Result: ")
     terminal.wait_for(lambda text: "slow-0001" in text and "Running loss" in text)
     assert terminal.output.isascii()

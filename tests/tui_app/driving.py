@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,15 @@ import pytest
 from rich.style import Style
 from textual._context import visible_screen_stack
 from textual.app import App
+from textual.color import Color
 from textual.geometry import Region
 from textual.pilot import Pilot
+from textual.screen import ModalScreen
 from textual.strip import Strip
 from textual.widgets import DataTable, Digits
 
 from tests.tui_app.fake_worker import FakeWorkers
+from tui_app.dashboard import contrast
 from tui_app.dashboard.app import MnistTui
 from tui_app.dashboard.widgets.loss_chart import LossChart
 from tui_app.dashboard.worker_link import Launch
@@ -67,6 +70,24 @@ def strips(app: App[Any]) -> list[Strip]:
 def shown(app: App[Any]) -> str:
     """Return the text on the screen, row by row."""
     return "\n".join(strip.text.replace("\xa0", " ").rstrip() for strip in strips(app))
+
+
+def hard_to_read(app: App[Any]) -> Iterator[str]:
+    """Yield each text with too little contrast: 4.5:1 is asked of what is enabled, 3:1 of what is not."""
+    for y, strip in enumerate(strips(app)):
+        x = 0
+        for segment in strip:
+            style, at = segment.style, x
+            x += segment.cell_length
+            if not any(map(str.isalnum, segment.text)) or style is None or not (style.color and style.bgcolor):
+                continue
+            colours = [Color.from_rich_color(each) for each in (style.color, style.bgcolor)]
+            ratio = contrast.ratio(*colours)
+            widget, _region = app.screen.get_widget_at(at, y)
+            if isinstance(widget, ModalScreen):  # what is behind a dialog
+                continue
+            if ratio < (3 if widget.is_disabled or widget.has_class("-disabled") else 4.5):
+                yield f"{segment.text.strip()!r} in {widget}: {ratio:.2f}"
 
 
 # Parts of the dashboard

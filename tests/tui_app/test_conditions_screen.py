@@ -40,6 +40,12 @@ def rows(app: MnistTui) -> dict[str, list[str]]:
     return found
 
 
+def y_ticks(app: MnistTui) -> dict[str, int]:
+    """Return the row of each tick of the y axis."""
+    found = [(re.search(r"(\d+%)┤", line), row) for row, line in enumerate(shown(app).splitlines())]
+    return {tick[1]: row for tick, row in found if tick}
+
+
 async def open_screen(
     app: MnistTui, pilot: Pilot[int], *overlaid: str, ticked: tuple[str, ...] = ()
 ) -> ConditionsScreen:
@@ -153,14 +159,18 @@ async def test_leaving_ends_the_tests_and_a_run_starts_at_once(finished: Path) -
 
 
 async def test_a_worker_that_is_killed_is_replaced_when_asked(finished: Path) -> None:
+    """The axis of the curve stays where it was while it was empty."""
     workers = FakeWorkers(holds=(Measure,))
     async with dashboard(finished, run_id="rn1-0001", workers=workers) as (app, pilot):
         screen = await open_screen(app, pilot)
         workers.newest.kill()
         await until(pilot, lambda: "stopped; F5 continues" in shown(app))
         workers.holds = ()
+        ticks = y_ticks(app)
+        assert list(ticks) == ["100%", "80%", "60%", "40%", "20%", "0%"]
         await pilot.press("f5")
         await until(pilot, lambda: not screen.is_waiting and rows(app)["noise 0.5"] != ["–"])
+        assert y_ticks(app) == ticks
 
 
 async def test_a_worker_that_cannot_be_started_is_asked_again_by_the_same_key(finished: Path) -> None:

@@ -322,7 +322,7 @@ async def test_a_run_is_paused_and_changed(tmp_path: Path) -> None:
         asked = [request for _path, request in control.pending(run.path)]
         assert asked == [Request(paused=True), Request(lr=0.01, epochs=9)]
         workers.advance()
-        await until(pilot, lambda: "done" in shown(app))
+        await until(pilot, lambda: "done · epoch 2/2" in shown(app))
         await pilot.press("e")
         await until(pilot, lambda: "Resume rn1-0001 with other settings" in shown(app))
         await pilot.press("tab", *"2", "enter")

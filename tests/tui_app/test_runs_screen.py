@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -58,6 +59,10 @@ async def test_runs_are_found_sorted_labelled_and_deleted(finished: Path, monkey
         assert app.screen.query_one("#filter", Input).value == "sort=accuracy"
         await pilot.press("x")
         await until(pilot, lambda: "dataset" not in [table.word_at(column) for column in range(len(table.columns))])
+
+        await pilot.press("k")
+        await until(pilot, lambda: bool(re.search(r"▐X▌ Run \(run\).*▐ ▌ Name \(name\)", shown(app), re.DOTALL)))
+        await pilot.press("escape")
 
         table.move_cursor(row=0)
         await pilot.press("t", *"good", "enter")

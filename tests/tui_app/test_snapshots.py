@@ -1,5 +1,7 @@
 """The six main screens at two sizes, as text and colours: `pytest tests/tui_app/test_snapshots.py --renew-snapshots`.
 
+The same screens are looked at for their contrast, in the recommended themes.
+
 A file holds the rows of the screen, then the colours of every row as `column foreground/background attributes`, with
 the theme's names where it has them.
 """
@@ -7,8 +9,9 @@ the theme's names where it has them.
 from __future__ import annotations
 
 import difflib
+import itertools
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +20,23 @@ from rich.color import Color
 from rich.style import Style
 from textual.pilot import Pilot
 from textual.strip import Strip
-from textual.widgets import Input
+from textual.widgets import Button, Input
 
-from tests.tui_app.driving import NARROW, WIDE, accuracy_on_show, dashboard, dot, shown, strips, tick, until
+from tests.tui_app.driving import (
+    NARROW,
+    WIDE,
+    accuracy_on_show,
+    dashboard,
+    dot,
+    hard_to_read,
+    shown,
+    strips,
+    tick,
+    until,
+)
 from tests.tui_app.fake_worker import compare_without_processes
 from tui_app.dashboard.app import MnistTui
+from tui_app.dashboard.themes import RECOMMENDED, Themes
 
 FOLDER = Path(__file__).parent / "snapshots"
 BRAILLE = re.compile("[\u2801-\u28ff]")
@@ -68,7 +83,7 @@ async def open_draw(app: MnistTui, pilot: Pilot[int]) -> Opened:
     await pilot.press("f12")
     await until(pilot, lambda: "Draw a digit" in shown(app))
     await pilot.press(*["up"] * 9, "space", *["down"] * 18)
-    return lambda: shown(app).count("1 ███") == 2
+    return lambda: shown(app).count("1 ██") == 2
 
 
 async def open_conditions(app: MnistTui, pilot: Pilot[int]) -> Opened:
@@ -100,6 +115,8 @@ async def test_screens_are_as_they_were(
     monkeypatch.setenv("MNIST_TUI_DATA", "/data")
     renew = request.config.getoption("renew_snapshots", False)
     differences: list[str] = []
+    faults: list[str] = []
+    lights = itertools.cycle(RECOMMENDED[1:])
     async with dashboard(finished, size, "rn2-0002") as (app, pilot):
         await until(pilot, lambda: accuracy_on_show(app) != "–")
         await tick(app, pilot, "rn1-0001")
@@ -117,11 +134,26 @@ async def test_screens_are_as_they_were(
             differences += await changes(app, pilot, path.name, kept)
             if name in ("dashboard", "conditions"):
                 assert len(BRAILLE.findall(kept)) > 20  # a chart without curves does not count
+            if size == WIDE:
+                shown_in = RECOMMENDED if app.screen is main else (RECOMMENDED[0], next(lights))
+                faults += [fault for theme in shown_in async for fault in hard_to_read_in(app, pilot, theme)]
+                app.theme = RECOMMENDED[0]
             if app.screen is not main:
                 await pilot.press("escape")
                 await until(pilot, lambda: app.screen is main)
+        app.theme = "ansi-dark"  # Textual's buttons have borders there, which would hide other rows
+        await until(pilot, lambda: {button.outer_size.height for button in app.screen.query(Button)} <= {0, 1})
+        assert [name for name, _choose in Themes(app.screen).commands][: len(RECOMMENDED)] == list(RECOMMENDED)
+    assert not faults, "\n".join(faults)
     if differences:
         pytest.fail("\n".join(differences), pytrace=False)
+
+
+async def hard_to_read_in(app: MnistTui, pilot: Pilot[int], theme: str) -> AsyncIterator[str]:
+    app.theme = theme
+    await pilot.pause()
+    for fault in hard_to_read(app):
+        yield f"{theme}: {fault}"
 
 
 async def changes(app: MnistTui, pilot: Pilot[int], name: str, kept: str) -> list[str]:

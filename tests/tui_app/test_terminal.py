@@ -37,6 +37,30 @@ def test_what_an_encoding_has_stays() -> None:
 
 
 @pytest.mark.parametrize(
+    ("term", "expected"),
+    [
+        ("xterm", "╭ é ▼ ⣿ 中"),
+        ("linux", "+ é v : ??"),
+        ("vt100", "+ e v : ??"),
+    ],
+)
+def test_a_console_keeps_what_its_font_has(monkeypatch: pytest.MonkeyPatch, term: str, expected: str) -> None:
+    """A kernel's console has accents, in UTF-8; a terminal of old has not."""
+    monkeypatch.setenv("TERM", term)
+    stream = TerminalStream(io.BytesIO(), encoding="utf-8")
+    terminal.simplify(stream)
+    stream.write("╭ é ▼ ⣿ 中")
+    stream.flush()
+    assert isinstance(stream.buffer, io.BytesIO)
+    assert stream.buffer.getvalue().decode() == expected
+
+
+class TerminalStream(io.TextIOWrapper):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
     ("term", "is_terminal", "takes"),
     [
         ("xterm-256color", True, True),

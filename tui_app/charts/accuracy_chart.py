@@ -18,6 +18,9 @@ COLOURS = ("cyan", "yellow", "green", "magenta", "red", "blue")
 _MARKERS, _PLAIN_MARKERS = "●■▲◆▼○", "ox+*#@"
 _MARGIN = 6
 """Number of columns for the accuracies at the y axis."""
+_AXIS_ROWS = 2
+_INTERVALS = 5
+"""Number of intervals between the ticks of a y axis from zero."""
 _MOST_TICKS = 10
 """Maximum number of ticks on the y axis. It covers 10 points of accuracy or more, so most are whole percentages."""
 _RUN = re.compile(r"(.)\1*", re.DOTALL)
@@ -45,13 +48,26 @@ def legend(curves: Sequence[AccuracyCurve]) -> Text:
     return Text("  ").join(Text(f"{curve.marker} {curve.name}", style=curve.colour) for curve in curves)
 
 
-def draw(curves: Sequence[AccuracyCurve], strengths: Sequence[float], width: int, height: int, *, plain: bool) -> Text:
-    """Draw the curves in `width` columns and `height` rows, in ASCII if `plain`, or nothing if they do not fit."""
+def draw(
+    curves: Sequence[AccuracyCurve],
+    strengths: Sequence[float],
+    width: int,
+    height: int,
+    *,
+    plain: bool,
+    from_zero: bool = False,
+) -> Text:
+    """Draw the curves in `width` columns and `height` rows, in ASCII if `plain`, or nothing if they do not fit.
+
+    The y axis begins below the lowest accuracy or, so that it stays where it is while there are ever more, `from_zero`.
+    """
+    if from_zero:  # the same number of rows between ticks, each 20 points
+        height -= (height - _AXIS_ROWS - 1) % _INTERVALS
     layout = Layout(CellSize(width, height), _MARGIN, wants_legend=False)
     columns, rows = layout.canvas.width, layout.canvas.height
     if not layout.has_axes or columns < 2 * len(strengths) or rows < 3 or not strengths:
         return Text()
-    canvas, scale = ChartCanvas(layout, plain), _scale(curves)
+    canvas, scale = ChartCanvas(layout, plain), Scale(0, 100) if from_zero else _scale(curves)
     x_axis = _XAxis(max(strengths) or 1.0, columns, dots_per_column=1 if plain else 2)
     canvas.axes(
         x_axis.ticks(strengths),
@@ -60,7 +76,7 @@ def draw(curves: Sequence[AccuracyCurve], strengths: Sequence[float], width: int
                 canvas.y(fraction),
                 percent((scale.bottom + fraction * (scale.top - scale.bottom)) / 100, 0).rjust(_MARGIN),
             )
-            for fraction, _label in scale.ticks(min(rows // 2, _MOST_TICKS))
+            for fraction, _label in scale.ticks(_INTERVALS if from_zero else min(rows // 2, _MOST_TICKS))
         ],
     )
     places = [x_axis.points(curve) for curve in curves]

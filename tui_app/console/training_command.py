@@ -91,7 +91,7 @@ def carry_out(run: Run, signals: StopSignals, at_end: AtEnd, asked: Request = NO
     prepare_for_torch()
     begun = time.monotonic()
     is_new = not run.has_started() and not run.log_tail()
-    err = os.fdopen(os.dup(2), "w", encoding=sys.stderr.encoding, errors=terminal.SIMPLIFY)
+    err = os.fdopen(os.dup(2), "w", encoding=sys.stderr.encoding, errors=sys.stderr.errors)
     printer = Printer(run.id, terminal.output(), err, json=json)
     logged = _size(run.log_path)
 

@@ -23,6 +23,7 @@ from core.messages import Problem
 from core.runs.control import Request
 from core.worker.at_end import AtEnd
 from tui_app.charts import palette
+from tui_app.dashboard import contrast
 from tui_app.dashboard.keys import app_keys, bind
 from tui_app.dashboard.screens.dashboard_screen import Dashboard
 from tui_app.dashboard.screens.keyed_screen import KeyedScreen
@@ -77,6 +78,10 @@ class MnistTui(App[int]):
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return palette.variables(dark=self.current_theme.dark)
+
+    def get_css_variables(self) -> dict[str, str]:
+        self.theme_variables = contrast.legible(super().get_css_variables(), ansi=self.native_ansi_color)
+        return self.theme_variables
 
     def get_default_screen(self) -> Screen[Any]:
         return self._dashboard
@@ -154,9 +159,9 @@ class MnistTui(App[int]):
             self.push_screen(CommandPalette(placeholder=_("Search for commands…")))
 
     def search_themes(self) -> None:
-        from textual.theme import ThemeProvider
+        from tui_app.dashboard.themes import Themes
 
-        self.push_screen(CommandPalette([ThemeProvider], placeholder=_("Search for themes…")))
+        self.push_screen(CommandPalette([Themes], placeholder=_("Search for themes…")))
 
     def action_help_quit(self) -> None:
         quit_key = next(key for key in app_keys() if key.action == "app.quit")

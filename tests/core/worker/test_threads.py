@@ -103,7 +103,7 @@ def test_a_run_that_gave_up_threads_says_so_goes_on_so_and_stands_for_no_other(
     (changed,) = [event for event in events_of(run) if isinstance(event, SettingsChanged)]
     assert (changed.epoch, changed.step, changed.threads) == (2, 3, 1)
     assert started(run).threads == 2
-    assert "1 of its threads, and stands for no other" in notices(run)
+    assert "it goes on with --threads 1; no comparison will reuse it" in notices(run)
     assert carry_out(run, lambda _event: None, lambda: False).status == "done"
     assert started(run).threads == 1
     for number in (1, 2):

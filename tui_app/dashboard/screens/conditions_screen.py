@@ -243,5 +243,6 @@ class CurveView(Widget):
         if len(self._strengths) < 2:
             return Text(_("No strengths entered."), style="dim")
         width, height = self.content_size
-        drawn = accuracy_chart.draw(self._curves, self._strengths, width, height - 1, plain=not terminal.has_utf8())
+        plain = not terminal.has_utf8()
+        drawn = accuracy_chart.draw(self._curves, self._strengths, width, height - 1, plain=plain, from_zero=True)
         return Text.assemble(drawn, "\n", self._unit.rjust(width), no_wrap=True)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from rich.segment import Segment
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
+from textual.strip import Strip
 from textual.widgets import Button, Input, Label, SelectionList
 from textual.widgets.selection_list import Selection as Entry
 
@@ -64,6 +66,17 @@ class SureDialog(ModalScreen[bool]):
         self.dismiss(event.button.id == "yes")
 
 
+class Choices(SelectionList[str]):
+    """A list with a cross before what is chosen, and only there: Textual's own crosses differ in colour."""
+
+    def render_line(self, y: int) -> Strip:
+        strip, place = super().render_line(y), self.scroll_offset.y + y
+        if place >= self.option_count or self.get_option_at_index(place).value in self.selected:
+            return strip
+        left, cross, *others = strip
+        return Strip([left, Segment(" " * cross.cell_length, cross.style), *others])
+
+
 class ChoiceDialog(ModalScreen[list[str] | None]):
     """A dialog dismissed with the entries that were chosen, or None; `entries` are words with their names."""
 
@@ -78,7 +91,7 @@ class ChoiceDialog(ModalScreen[list[str] | None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
             yield Label(Content(self._question))
-            yield SelectionList[str](*self._entries, id="dialog-choice")
+            yield Choices(*self._entries, id="dialog-choice")
             with Horizontal(classes="buttons"):
                 yield Button(_("Show"), id="choose", variant="primary")
                 yield Button(_("Cancel"), id="cancel")

@@ -110,7 +110,7 @@ class LossChart(Widget):
         color: $foreground 40%;
     }
     LossChart > .loss-chart--label {
-        color: $foreground 70%;
+        color: $text-muted;
     }
     LossChart > .loss-chart--grid {
         color: $foreground 15%;

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from textual import on
-from textual.app import ComposeResult
+from textual.app import ComposeResult, RenderResult
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Digits, Static
@@ -12,7 +12,7 @@ from core.comparing.intervals import wilson_interval
 from core.messages import N_
 from core.runs.events import Evaluated
 from core.runs.record import Record
-from tui_app import wording
+from tui_app import terminal, wording
 from tui_app.dashboard.widgets.confusion_matrix import ConfusionMatrix
 from tui_app.i18n import _, ngettext, number, percent
 
@@ -22,7 +22,7 @@ class ResultPanel(Vertical):
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="result-head"):
-            yield Digits("", id="accuracy")
+            yield Accuracy("", id="accuracy")
             yield Static(id="result-details")
         yield ConfusionMatrix(id="confusion")
 
@@ -64,6 +64,13 @@ class ResultPanel(Vertical):
     @on(ConfusionMatrix.Pointed)
     def _say(self, message: ConfusionMatrix.Pointed) -> None:
         self.border_subtitle = Content(message.text or self._notes)
+
+
+class Accuracy(Digits):
+    """A number in large digits, or in plain ones where the terminal lacks the lines that those are made of."""
+
+    def render(self) -> RenderResult:
+        return super().render() if terminal.has_utf8() else self.value
 
 
 def _details(result: Evaluated) -> str:
