@@ -274,6 +274,17 @@ def test_core_knows_neither_the_dashboard_nor_its_libraries() -> None:
     assert not [name for name in loaded if name.split(".")[0] == "tui_app"]
 
 
+@pytest.mark.slow
+def test_a_run_does_not_load_torch_s_compiler(tmp_path: Path) -> None:
+    """It would add two seconds to every start. What looks at networks, and optimizers, tend to load it."""
+    settings = "--no-ui --model RN_2 --width 0.1 --dropout 0.5 --batch-norm --validate --epochs 1 --dataset sample"
+    command = [sys.executable, "-X", "importtime", "-m", "tui_app", *settings.split(), "--runs-dir", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
+    loaded = {line.split()[-1] for line in done.stderr.splitlines() if line.startswith("import time:")}
+    assert "torch.optim.adam" in loaded
+    assert "torch._dynamo" not in loaded
+
+
 def test_the_dashboard_never_loads_torch() -> None:
     loaded = loaded_by(of_package("tui_app"))
     assert "textual" in loaded

@@ -104,6 +104,11 @@ class _Counter(TorchDispatchMode):
         self._origins: dict[int, _Origin] = {}
         """Origin of each storage, which views share."""
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Keep torch's compiler, which nothing is asked of here, from being loaded at a run's start: it takes seconds."""
+        return False
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         output = func(*args, **(kwargs or {}))
         if func.is_view:

@@ -60,7 +60,7 @@ class ForkServer:
 def serve() -> None:
     """Serve requests until the client closes the connection."""
     import numpy  # noqa: F401
-    import torch._dynamo  # noqa: F401  # the first optimizer would load it
+    import torch  # noqa: F401
 
     import core.worker.carry_out  # noqa: F401
     import tui_app.cli
