@@ -196,9 +196,10 @@ class Run(JobFolder):
             events = last_events(self.events_path)
         except FileNotFoundError:
             return record
-        if any(isinstance(event, RunStarted) for event in events):
+        first = next((event for event in events if isinstance(event, RunStarted | Progress)), None)
+        if isinstance(first, RunStarted) and (first.epoch, first.step) == (1, 0):
             record.apply(events)
-        elif events and (self._is_long() or any(isinstance(event, Progress) for event in events)):
+        elif events and (any(isinstance(event, Progress) for event in events) or self._is_long()):
             started = self.first_start()
             record.apply([started, *events] if started else events)
         elif not self._is_long():  # the tail does not say how far the run is

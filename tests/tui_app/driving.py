@@ -40,7 +40,10 @@ async def dashboard(
     **settings: Any,
 ) -> AsyncIterator[tuple[MnistTui, Pilot[int]]]:
     """Start the dashboard in a terminal of this size; `settings` override those of a quick run in the form."""
-    app = MnistTui(runs_dir, QUICK | settings, run_id, launch=workers or FakeWorkers())
+    with pytest.MonkeyPatch.context() as patch:  # the program looks at its terminal before Textual tells it the size
+        patch.setenv("COLUMNS", str(size[0]))
+        patch.setenv("LINES", str(size[1]))
+        app = MnistTui(runs_dir, QUICK | settings, run_id, launch=workers or FakeWorkers())
     async with app.run_test(size=size, notifications=notifications) as pilot:
         await pilot.pause()
         yield app, pilot

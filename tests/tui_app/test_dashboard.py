@@ -178,31 +178,31 @@ async def test_a_device_is_described(tmp_path: Path) -> None:
             await until(pilot, lambda says=says: says in shown(app))  # type: ignore[misc]
 
 
-@pytest.mark.parametrize(
-    ("field", "text", "says"),
-    [
-        ("epochs", "0", "epochs must be a whole number"),
-        ("epochs", "1000000000", "epochs must be a whole number"),
-        ("lr", "abc", "learning rate must be"),
-        ("batch_size", "", "batch size must be"),
-        ("seed", "-1", "seed must be"),
-    ],
-)
-async def test_a_wrong_value_is_marked_while_it_is_typed(field: str, text: str, says: str, tmp_path: Path) -> None:
+WRONG = [
+    ("epochs", "0", "epochs must be a whole number"),
+    ("epochs", "1000000000", "epochs must be a whole number"),
+    ("lr", "abc", "learning rate must be"),
+    ("batch_size", "", "batch size must be"),
+    ("seed", "-1", "seed must be"),
+]
+
+
+async def test_a_wrong_value_is_marked_while_it_is_typed(tmp_path: Path) -> None:
     async with dashboard(tmp_path) as (app, pilot):
-        field_input = app.screen.query_one(f"#{field}", Input)
-        field_input.focus()
-        field_input.value = ""
-        await pilot.press(*text)
-        await pilot.pause()
-        assert app.screen.query_one(f"#field-{field}").has_class("wrong")
-        assert says in " ".join(shown(app).replace("│", " ").split())
-        await pilot.press("f5")
-        await pilot.pause()
-        assert directory.Listing(tmp_path).read() == []
-        field_input.value = "3"
-        await pilot.pause()
-        assert not app.screen.query(".wrong")
+        for field, text, says in WRONG:
+            field_input = app.screen.query_one(f"#{field}", Input)
+            field_input.focus()
+            field_input.value = ""
+            await pilot.press(*text)
+            await pilot.pause()
+            assert app.screen.query_one(f"#field-{field}").has_class("wrong")
+            assert says in " ".join(shown(app).replace("│", " ").split())
+            await pilot.press("f5")
+            await pilot.pause()
+            assert directory.Listing(tmp_path).read() == []
+            field_input.value = "3"
+            await pilot.pause()
+            assert not app.screen.query(".wrong")
 
 
 async def test_a_network_of_ones_own(tmp_path: Path) -> None:
@@ -370,19 +370,22 @@ async def test_remedies_change_the_layer_table_and_are_checked_while_they_are_ty
         assert not app.screen.query(".wrong")
 
 
-@pytest.mark.parametrize(("name", "also"), [("validate", {"exact": True}), ("batch_norm", {"batch_size": 1})])
-async def test_a_box_that_cannot_be_ticked_is_marked(name: str, also: dict[str, Any], tmp_path: Path) -> None:
-    async with dashboard(tmp_path, NARROW, **also) as (app, pilot):
+async def test_a_box_that_cannot_be_ticked_is_marked(tmp_path: Path) -> None:
+    async with dashboard(tmp_path, NARROW, exact=True, batch_size=1) as (app, pilot):
         assert not app.screen.query(".wrong")
-        box = app.screen.query_one(f"#{name}", Checkbox)
-        box.focus()
-        await pilot.press("space")
-        await pilot.pause()
-        assert app.screen.query_one(f"#field-{name}").has_class("wrong")
-        await pilot.press("f5")
-        await pilot.pause()
-        assert directory.Listing(tmp_path).read() == []
-        assert app.focused is box
+        for name in ("validate", "batch_norm"):
+            box = app.screen.query_one(f"#{name}", Checkbox)
+            box.focus()
+            await pilot.press("space")
+            await pilot.pause()
+            assert app.screen.query_one(f"#field-{name}").has_class("wrong")
+            await pilot.press("f5")
+            await pilot.pause()
+            assert directory.Listing(tmp_path).read() == []
+            assert app.focused is box
+            await pilot.press("space")
+            await pilot.pause()
+            assert not app.screen.query(".wrong")
 
 
 async def test_validation_is_drawn_beside_the_running_loss_and_told_line_by_line(language: str, tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ class PanelScreen(KeyedScreen[None]):
         """Arrange the panels for a terminal of this size."""
         new = arrangement(size)
         if new != self.arrangement:
-            self.remove_class(f"-{self.arrangement}")
+            self.remove_class(f"-{self.arrangement}", update=False)  # styling every widget once is enough
             self.add_class(f"-{new}")
             self.arrangement = new
 
