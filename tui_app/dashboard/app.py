@@ -56,7 +56,6 @@ class MnistTui(App[int]):
     COMMANDS = {commands}  # noqa: RUF012
     CSS_PATH = "app.tcss"
     TITLE = "mnist-tui"
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]  # noqa: RUF012
 
     def __init__(
         self,

@@ -51,6 +51,7 @@ class DrawScreen(AskingScreen[None]):
 
     ASKS = Recognise
     AUTO_FOCUS = "DrawingCanvas"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]  # noqa: RUF012
     HELP = N_(
         "Draw a digit with the mouse or the keyboard, or open a picture of one: it is centred and scaled as MNIST's"
         " digits are, and up to three runs of the chart say what they see."

@@ -37,8 +37,7 @@ class PanelScreen(KeyedScreen[None]):
         """Arrange the panels for a terminal of this size."""
         new = arrangement(size)
         if new != self.arrangement:
-            self.remove_class(f"-{self.arrangement}", update=False)  # styling every widget once is enough
-            self.add_class(f"-{new}")
+            self.update_classes({f"-{self.arrangement}": False, f"-{new}": True})
             self.arrangement = new
 
     def on_resize(self, event: Resize) -> None:
@@ -100,6 +99,4 @@ class PanelScreen(KeyedScreen[None]):
     @on(Tabs.TabActivated, "#tabs")
     def _show_panel(self, event: Tabs.TabActivated) -> None:
         chosen = (event.tab.id or "").removeprefix("tab-")
-        panels = self.query_one("#panels")
-        for panel in self.PANELS:
-            panels.set_class(panel == chosen, f"show-{panel}")
+        self.query_one("#panels").update_classes({f"show-{panel}": panel == chosen for panel in self.PANELS})
