@@ -85,7 +85,7 @@ async def test_the_x_axis_is_changed_with_a_key_and_says_what_it_is(
 ) -> None:
     async with dashboard(compared, size, "rn2-0002") as (app, pilot):
         await show_chart(app, pilot)
-        await until(pilot, lambda: bool(re.search("[\u2801-\u28ff]", "".join(chart_lines(app)[1:]))))
+        await until(pilot, lambda: chart_lines(app)[-1].rstrip().endswith("3"))
         french = language == "fr"
         expected = [
             ("Époque 0" if french else "Epoch 0", "x\u202f: époques" if french else "x: epochs", "3"),

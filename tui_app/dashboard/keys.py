@@ -106,14 +106,14 @@ def key_table() -> tuple[Key, ...]:
         Key("f9,o", "screen.toggle_overlay", _("Overlay"), _("Overlay the selected run on the chart, or remove it"), 5),
         Key(
             "f8,l",
-            "screen.toggle_log_scale",
+            "screen.chart('toggle_log_scale')",
             _("Log scale"),
             _("Switch the loss scale: linear, logarithmic or automatic"),
             4,
         ),
         Key(
             "f11,x",
-            "screen.next_x_unit",
+            "screen.chart('next_x_unit')",
             _("x axis"),
             _("Plot losses by epoch, by seconds of training or by multiply–accumulates"),
             1,
@@ -138,26 +138,34 @@ def app_keys() -> tuple[Key, ...]:
 
 def _chart_keys() -> tuple[Key, ...]:
     return (
-        Key("a", "screen.next_metric", _("Accuracy"), _("Plot the accuracy after each epoch, or the losses"), 4),
+        Key(
+            "a", "screen.chart('next_metric')", _("Accuracy"), _("Plot the accuracy after each epoch, or the losses"), 4
+        ),
         Key(
             "m",
-            "screen.next_smoothing",
+            "screen.chart('next_smoothing')",
             _("Smoothing"),
             _("Smooth the batch losses by an exponential moving mean of weight 0.6, 0.9, 0.97, 0.99, or not"),
             0,
         ),
         Key(
             "b",
-            "screen.next_band",
+            "screen.chart('next_band')",
             _("Band"),
             _("Draw seeds with their range, or with the 95% interval of their mean"),
             0,
         ),
-        Key("plus,equals_sign", "screen.zoom(1)", _("Zoom in"), _("Zoom in on the cursor, as the wheel does"), 0),
-        Key("minus", "screen.zoom(-1)", _("Zoom out"), _("Zoom out"), 0),
-        Key("0", "screen.show_whole", _("Whole chart"), _("Show the whole chart, without its cursor"), 0),
-        Key("less_than_sign", "screen.pan(-1)", _("Earlier"), _("Move a zoomed chart to earlier epochs"), 0),
-        Key("greater_than_sign", "screen.pan(1)", _("Later"), _("Move a zoomed chart to later epochs"), 0),
+        Key(
+            "plus,equals_sign",
+            "screen.chart('zoom', 1)",
+            _("Zoom in"),
+            _("Zoom in on the cursor, as the wheel does"),
+            0,
+        ),
+        Key("minus", "screen.chart('zoom', -1)", _("Zoom out"), _("Zoom out"), 0),
+        Key("0", "screen.chart('show_whole')", _("Whole chart"), _("Show the whole chart, without its cursor"), 0),
+        Key("less_than_sign", "screen.chart('pan', -1)", _("Earlier"), _("Move a zoomed chart to earlier epochs"), 0),
+        Key("greater_than_sign", "screen.chart('pan', 1)", _("Later"), _("Move a zoomed chart to later epochs"), 0),
         Key(
             "i",
             "screen.read_chart",

@@ -47,6 +47,11 @@ class ShownRun(FollowedRun):
         return self._handed_to is not None
 
     @property
+    def is_known(self) -> bool:
+        """True once something was read of it; what this dashboard has started is known to be starting."""
+        return self.heard_s > 0 or self.is_ours
+
+    @property
     def is_replaced(self) -> bool:
         """True if another run has taken the place of this one, under its id."""
         now = self.run.identity

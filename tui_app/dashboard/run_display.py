@@ -10,7 +10,7 @@ from textual.screen import Screen
 from textual.timer import Timer
 
 from core.networks import kept_tables
-from core.runs.record import LIVE, UNENDED, Record
+from core.runs.record import LIVE, UNENDED, Record, State
 from tui_app import notification, terminal, wording
 from tui_app.dashboard import chart_lines
 from tui_app.dashboard.run_book import BUSY_INTERVAL_S, RunBook, ShownRun
@@ -129,7 +129,7 @@ class RunDisplay:
     def _show_all(self) -> None:
         screen = self._screen
         followed = self._book.followed[self._book.current_id]
-        run_id, record, state = followed.run.id, followed.record, followed.state
+        run_id, record, state = followed.run.id, followed.record, self._state_of(followed)
         screen.query_one(ProgressPanel).show_run(run_id, record, state)
         screen.query_one(ResultPanel).show_run(run_id, record)
         form = screen.query_one(RunForm)
@@ -143,10 +143,17 @@ class RunDisplay:
             screen.query_one(LayerPanel).show_of_run(architecture, kept_tables.of_run(followed.run.path, architecture))
         self._show_chart()
 
+    def _state_of(self, followed: ShownRun) -> State:
+        """Return a run's state, as the list has it while the run itself has yet to be read."""
+        listed = None if followed.is_known else self._book.listed_state(followed.run.id)
+        return listed or followed.state
+
     def _show_start(self) -> None:
         """Show that a run is starting, for as long as nothing else is to be seen of it."""
         current = self._book.current
-        if current is None or current.state not in ("starting", "running") or current.record.progress is not None:
+        state = self._state_of(current) if current is not None else ""
+        has_begun = current is not None and (current.record.progress is not None or not current.is_known)
+        if current is None or has_begun or state not in ("starting", "running"):
             if self._turning is not None:
                 self._turning.stop()
                 self._turning = None
@@ -156,7 +163,7 @@ class RunDisplay:
             self._turning = self._screen.set_interval(_TURN_S, self._show_start)
         self._turns += 1
         signs = _TURNING if terminal.has_utf8() else "|/-\\"
-        is_starting = current.state == "starting"
+        is_starting = state == "starting"
         text = _("{run} is starting…") if is_starting else _("{run}: no batch is done yet…")
         text = f"{signs[self._turns % len(signs)]} " + text.format(run=current.run.id)
         self._screen.query_one(ChartPanel).waits_for(text)

@@ -98,9 +98,9 @@ class CompareScreen(AskingScreen[list[str]]):
             yield Input(str(_SEEDS), id="seeds", compact=True)
         yield Static(Content(self._summary(self._settings)), classes="muted", id="compare-settings")
         with Horizontal(classes="buttons"):
-            yield Button(_("Compare"), id="compare", variant="primary", compact=True)
-            yield Button(_("Stop"), id="stop-comparison", compact=True, disabled=True)
-            yield Button(_("Show the curves"), id="overlay", compact=True, disabled=True)
+            yield Button(_("Compare"), id="compare", variant="primary", compact=True, action="screen.compare")
+            yield Button(_("Stop"), id="stop-comparison", compact=True, disabled=True, action="screen.stop")
+            yield Button(_("Show the curves"), id="overlay", compact=True, disabled=True, action="screen.overlay")
         yield ProgressBar(total=1, show_eta=False, show_percentage=False, id="compare-progress")
         yield Static(id="compare-state")
         with VerticalScroll(id="answer"):
@@ -171,7 +171,6 @@ class CompareScreen(AskingScreen[list[str]]):
         if self._made is None and self._asked is None:
             self._say(say(next(iter(problems.values()))) if problems else "")
 
-    @on(Button.Pressed, "#compare")
     @on(Input.Submitted)
     def action_compare(self) -> None:
         if self._made is not None or self._asked is not None:
@@ -228,7 +227,6 @@ class CompareScreen(AskingScreen[list[str]]):
         """True while the worker is answering a question of this screen."""
         return self._asked is not None
 
-    @on(Button.Pressed, "#stop-comparison")
     def action_stop(self) -> None:
         if self._made is not None:
             try:
@@ -243,7 +241,6 @@ class CompareScreen(AskingScreen[list[str]]):
     def action_leave(self) -> None:
         self._leave([])
 
-    @on(Button.Pressed, "#overlay")
     def action_overlay(self) -> None:
         if run_ids := [part.followed.run.id for part in self._parts if part.followed is not None]:
             self._leave(run_ids)

@@ -194,7 +194,6 @@ class Dashboard(PanelScreen):
     def action_train(self) -> None:
         self.query_one(RunForm).submit()
 
-    @on(RunForm.StopPressed)
     def action_stop(self) -> None:
         self._trying(lambda: self._control.stop_and_tell(self._book.current_id))
 
@@ -225,29 +224,9 @@ class Dashboard(PanelScreen):
             current, lambda asked: self._trying(lambda: self._control.steer(current.run.id, asked)), self.action_resume
         )
 
-    def action_toggle_log_scale(self) -> None:
-        self.query_one(ChartPanel).toggle_log_scale()
-
-    def action_next_x_unit(self) -> None:
-        self.query_one(ChartPanel).next_x_unit()
-
-    def action_next_metric(self) -> None:
-        self.query_one(ChartPanel).next_metric()
-
-    def action_next_smoothing(self) -> None:
-        self.query_one(ChartPanel).next_smoothing()
-
-    def action_next_band(self) -> None:
-        self.query_one(ChartPanel).next_band()
-
-    def action_zoom(self, steps: int) -> None:
-        self.query_one(ChartPanel).zoom(steps)
-
-    def action_pan(self, steps: int) -> None:
-        self.query_one(ChartPanel).pan(steps)
-
-    def action_show_whole(self) -> None:
-        self.query_one(ChartPanel).chart.show_whole()
+    def action_chart(self, change: str, *steps: int) -> None:
+        """Change the chart's view: `change` is a method of its panel."""
+        getattr(self.query_one(ChartPanel), change)(*steps)
 
     def action_read_chart(self) -> None:
         self.turn_to("chart")
@@ -269,7 +248,6 @@ class Dashboard(PanelScreen):
     def action_test(self) -> None:
         self._trying(lambda: self._opener.open_conditions(self._display.line_colours))
 
-    @on(RunForm.ComparePressed)
     def action_compare(self) -> None:
         form = self.query_one(RunForm)
         self._trying(lambda: self._opener.open_compare(form.config(), self._show_together))

@@ -119,6 +119,9 @@ class ChartPanel(Vertical):
     def pan(self, steps: int) -> None:
         self.chart.pan(_SHIFT * steps)
 
+    def show_whole(self) -> None:
+        self.chart.show_whole()
+
     def _read(self, **changed: Any) -> None:
         self.chart.reading = replace(self.chart.reading, **changed)
         self._say_view()

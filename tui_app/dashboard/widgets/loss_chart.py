@@ -1,64 +1,30 @@
-"""A chart of a run's losses with others overlaid, which sends only changed cells to the terminal."""
+"""A chart of a run's losses with others overlaid: its view and its cursor."""
 
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import ClassVar, NamedTuple
 
-from rich.segment import Segment
-from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
-from textual.color import Color, ColorParseError
 from textual.geometry import Region
 from textual.message import Message
 from textual.reactive import reactive, var
 from textual.strip import Strip
-from textual.widget import Widget
 
 from tui_app.charts.axes import Unit, XWindow
-from tui_app.charts.canvas import (
-    AXIS,
-    BAND,
-    BATCH,
-    BLANK,
-    CURSOR,
-    EPOCH,
-    GAP,
-    GRID,
-    LABEL,
-    MOST_SERIES,
-    PLACEHOLDER,
-    SERIES,
-    VALIDATION,
-    CellSize,
-    ChartCanvas,
-    Row,
-)
+from tui_app.charts.canvas import MOST_SERIES, CellSize, ChartCanvas
 from tui_app.charts.curves import Reading
 from tui_app.charts.drawing import Drawing
 from tui_app.charts.picture import Picture
 from tui_app.charts.series import Series
 from tui_app.charts.view import View, Words
+from tui_app.dashboard.widgets.cell_rows import CellRows
 
-_COMPONENTS = {
-    AXIS: "axis",
-    LABEL: "label",
-    GRID: "grid",
-    BATCH: "batch",
-    GAP: "gap",
-    VALIDATION: "validation",
-    PLACEHOLDER: "placeholder",
-    CURSOR: "cursor",
-}
-_BAND_OPACITY = 0.4
 _WHEEL = 1.25
 """Factor by which a turn of the mouse's wheel zooms."""
-_RUN = re.compile(r"(.)\1*", re.DOTALL)
-"""Pattern of adjacent cells with the same paint."""
 
 
 class Scales(NamedTuple):
@@ -69,7 +35,7 @@ class Scales(NamedTuple):
     """How many times as close as the whole the view is."""
 
 
-class LossChart(Widget):
+class LossChart(CellRows):
     """A chart of losses, or of accuracies.
 
     The current run has its batch losses as a band, its running loss as a line, a mark per epoch, its validation loss as
@@ -86,57 +52,15 @@ class LossChart(Widget):
         Binding("escape", "hide_cursor", show=False),
     ]
 
-    class Rescaled(Message):
-        """Sent when the chart is drawn with other scales than before."""
-
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "loss-chart--axis",
-        "loss-chart--label",
-        "loss-chart--grid",
-        "loss-chart--batch",
-        "loss-chart--running",
-        "loss-chart--validation",
-        "loss-chart--gap",
-        "loss-chart--placeholder",
-        "loss-chart--cursor",
-    }
-
     DEFAULT_CSS = """
     LossChart {
         height: 1fr;
         min-height: 1;
     }
-    LossChart > .loss-chart--axis {
-        color: $foreground 40%;
-    }
-    LossChart > .loss-chart--label {
-        color: $text-muted;
-    }
-    LossChart > .loss-chart--grid {
-        color: $foreground 15%;
-    }
-    LossChart > .loss-chart--batch {
-        color: $foreground 30%;
-    }
-    LossChart > .loss-chart--running {
-        color: $accent;
-        text-style: bold;
-    }
-    LossChart > .loss-chart--validation {
-        color: $foreground;
-        text-style: bold;
-    }
-    LossChart > .loss-chart--gap {
-        color: $error;
-        text-style: bold;
-    }
-    LossChart > .loss-chart--placeholder {
-        color: $text-muted;
-    }
-    LossChart > .loss-chart--cursor {
-        color: $foreground 70%;
-    }
     """
+
+    class Rescaled(Message):
+        """Sent when the chart is drawn with other scales than before."""
 
     log_scale: reactive[bool | None] = reactive(None)
     """Whether the losses have a logarithmic scale; None: where a linear one would hide a line."""
@@ -170,10 +94,6 @@ class LossChart(Widget):
         """Cursor to return to when the mouse has left."""
         self._scales_said = self.scales
         self._is_to_read = False
-        self._rows: list[Row] = []
-        self._strips: dict[int, Strip] = {}
-        self._styles_by_paint: dict[str, Style] = {}
-        self._base_style: Style | None = None
         self._may_draw = False
 
     def on_mount(self) -> None:
@@ -194,9 +114,8 @@ class LossChart(Widget):
         self._planned_epochs = planned_epochs
         if [s.key for s in old[:1]] != [s.key for s in self._series[:1]]:
             self.show_whole()
-        if [s.color for s in old] != [s.color for s in self._series]:
-            self._styles_by_paint.clear()
-            self._rows, self._shown = [], None
+        if self.show_colours([s.color for s in self._series]):
+            self._shown = None
         self.refresh_data()
 
     @property
@@ -230,17 +149,11 @@ class LossChart(Widget):
         elif self.cursor == self._cursor_shown:
             return
         self._cursor_shown = self.cursor
-        old, self._rows = self._rows, self._picture.rows(self._drawing, self.cursor)
-        if len(old) != len(self._rows):
-            self._strips.clear()
-            self.refresh()
-            return
-        changes = [(y, row.changed_from(was)) for y, (row, was) in enumerate(zip(self._rows, old, strict=True))]
-        regions = [Region(span[0], y, span[1] - span[0], 1) for y, span in changes if span is not None]
-        for region in regions:
-            self._strips.pop(region.y, None)
-        if regions:
-            self.refresh(*regions)
+        self.show_rows(self._picture.rows(self._drawing, self.cursor))
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        self.refresh_data()
+        return super().render_lines(crop)
 
     # The view, and the cursor
 
@@ -342,53 +255,3 @@ class LossChart(Widget):
         self.refresh_data()
         if self._is_to_read:
             self.read_off()
-
-    def notify_style_update(self) -> None:
-        super().notify_style_update()
-        self._base_style = None
-
-    def render_lines(self, crop: Region) -> list[Strip]:
-        base = self.rich_style
-        if base != self._base_style:  # a new theme, or a new background behind the chart
-            self._base_style = base
-            self._styles_by_paint.clear()
-            self._strips.clear()
-        self.refresh_data()
-        return super().render_lines(crop)
-
-    def render_line(self, y: int) -> Strip:
-        width = self.size.width
-        if y >= len(self._rows):
-            return Strip.blank(width, self.rich_style)
-        strip = self._strips.get(y)
-        if strip is None or strip.cell_length != width:
-            strip = self._strips[y] = Strip(self._segments(self._rows[y])).adjust_cell_length(width, self.rich_style)
-        return strip
-
-    def _segments(self, row: Row) -> Iterator[Segment]:
-        for run in _RUN.finditer(row.paint):
-            yield Segment(row.text[run.start() : run.end()], self._style(run[1]))
-
-    def _style(self, paint: str) -> Style:
-        style = self._styles_by_paint.get(paint)
-        if style is None:
-            style = self._styles_by_paint[paint] = self._resolve(ord(paint))
-        return style
-
-    def _resolve(self, paint: int) -> Style:
-        if paint == BLANK:
-            return self.rich_style
-        if paint in _COMPONENTS:
-            return self.get_component_rich_style(f"loss-chart--{_COMPONENTS[paint]}")
-        style = self.get_component_rich_style("loss-chart--running")
-        number = 0 if paint == EPOCH else paint - (BAND if paint >= BAND else SERIES)
-        name = self._series[number].color if number < len(self._series) else ""
-        if name.startswith("$"):
-            name = self.app.theme_variables.get(name[1:], "")
-        try:
-            color = Color.parse(name)
-        except ColorParseError:
-            return style
-        if paint >= BAND:
-            return Style(color=self.background_colors[1].blend(color, _BAND_OPACITY).rich_color, bgcolor=style.bgcolor)
-        return style + Style(color=color.rich_color)

@@ -58,12 +58,6 @@ class RunForm(Vertical):
             super().__init__()
             self.config = config
 
-    class StopPressed(Message):
-        """Request to stop the current run."""
-
-    class ComparePressed(Message):
-        """Request to compare networks with these settings."""
-
     def __init__(self, settings: dict[str, Any], **arguments: Any) -> None:
         super().__init__(**arguments)
         self._given = settings
@@ -81,8 +75,8 @@ class RunForm(Vertical):
         yield Static(id="form-message")
         with Horizontal(classes="buttons"):
             yield Button(_("Train"), id="train", variant="primary", compact=True)
-            yield Button(_("Stop"), id="stop", compact=True, disabled=True)
-            yield Button(_("Compare…"), id="compare", compact=True)
+            yield Button(_("Stop"), id="stop", compact=True, disabled=True, action="screen.stop")
+            yield Button(_("Compare…"), id="compare", compact=True, action="screen.compare")
 
     def _fields(self) -> ComposeResult:
         for setting in self._table.values():
@@ -344,14 +338,6 @@ class RunForm(Vertical):
             if self.screen.has_class("-together"):  # the other panels are wanted now
                 self.query_one("#more", Collapsible).collapsed = True
             self.post_message(self.Submitted(config))
-
-    @on(Button.Pressed, "#stop")
-    def _stop(self) -> None:
-        self.post_message(self.StopPressed())
-
-    @on(Button.Pressed, "#compare")
-    def _compare(self) -> None:
-        self.post_message(self.ComparePressed())
 
 
 def _field(name: str, label: str, control: Widget) -> Widget:
