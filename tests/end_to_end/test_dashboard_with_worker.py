@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import re
-import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from textual.widgets import Input, RadioSet
 
-from core.config import RunConfig
 from core.data.conditions import Condition
 from core.runs import directory
 from core.runs.directory import Run
 from core.runs.events import Evaluated
 from core.training.load_trained import DatasetCache
 from core.training.robustness import robustness
-from core.worker.carry_out import carry_out
-from tests.tui_app.driving import NARROW, accuracy_on_show, dashboard, dot, shown, tick, until
+from tests.tui_app.driving import accuracy_on_show, dashboard, shown, until
 from tui_app import i18n
 from tui_app.dashboard.widgets.loss_chart import LossChart
 from tui_app.dashboard.worker_link import StandbyProcess
@@ -40,7 +36,7 @@ def _calm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 async def test_choose_train_read_the_result_test_it_and_compare(tmp_path: Path) -> None:
-    async with dashboard(tmp_path, workers=StandbyProcess) as (app, pilot):
+    async with dashboard(tmp_path, workers=StandbyProcess, epochs=1) as (app, pilot):
         await until(pilot, lambda: "567,434" in shown(app))
         app.screen.query_one("#network", RadioSet).focus()
         await pilot.press("right", "enter")
@@ -56,7 +52,7 @@ async def test_choose_train_read_the_result_test_it_and_compare(tmp_path: Path) 
         (result,) = [event for event in run.reader().read_new() if isinstance(event, Evaluated)]
         assert accuracy_on_show(app) == i18n.number(100 * result.accuracy, 2)
         config = run.config()
-        assert (run.state(), config.model, config.epochs, config.seed) == ("done", "RN_2", 2, 5)
+        assert (run.state(), config.model, config.epochs, config.seed) == ("done", "RN_2", 1, 5)
 
         await pilot.press("shift+f6")
         await until(pilot, lambda: "shifted by 2 px" in shown(app))
@@ -65,7 +61,7 @@ async def test_choose_train_read_the_result_test_it_and_compare(tmp_path: Path) 
             await until(pilot, lambda name=name, accuracy=accuracy: f"{name} {accuracy}" in squeezed(shown(app)), 60)  # type: ignore[misc]
 
         await pilot.press("escape", "shift+f5")
-        await until(pilot, lambda: "Each run: 2 epochs" in shown(app))
+        await until(pilot, lambda: "Each run: 1 epoch," in shown(app))
         app.screen.query_one("#seeds", Input).value = "1"
         await pilot.press("enter")
         await until(pilot, lambda: "2 of 2 runs" in shown(app) and "McNemar" in shown(app), 120)
@@ -97,24 +93,3 @@ async def test_a_network_of_ones_own_is_described(tmp_path: Path) -> None:
         await pilot.pause()
         model.value = f"{path}:Net"
         await until(pilot, lambda: "784×10 + 10 = 7,850" in shown(app))
-
-
-async def test_runs_that_cannot_be_tested_get_one_line_each(finished: Path, tmp_path: Path) -> None:
-    """A custom network's file is not executed."""
-    folder = Path(shutil.copytree(finished, tmp_path / "runs"))
-    net = tmp_path / "my_net.py"
-    net.write_text(NETWORK)
-    settings: dict[str, Any] = {"dataset": "sample", "epochs": 1, "threads": 1, "seed": 1}
-    carry_out(directory.create(folder, RunConfig(model=f"{net}:Net", **settings)), lambda _event: None, lambda: False)
-    net.write_text(f"open({str(tmp_path / 'sprung')!r}, 'w')")
-    Run(folder / "rn2-0002").result_paths("weights", ".safetensors")[0].write_bytes(b"\0" * 64)
-    async with dashboard(folder, NARROW, "rn1-0001", workers=StandbyProcess) as (app, pilot):
-        await until(pilot, lambda: accuracy_on_show(app) != "–")
-        await tick(app, pilot, "rn2-0002", "net-0003")
-        await until(pilot, lambda: bool(dot(app, "rn2-0002")) and bool(dot(app, "net-0003")))
-        await pilot.press("shift+f6")
-        await until(pilot, lambda: "the weights of run rn2-0002 cannot be read" in shown(app))
-        await until(pilot, lambda: bool(re.search(r"as they are +\d+\.\d+%", shown(app))))
-        assert shown(app).count("rn2-0002 cannot") == 1
-        assert "net-0003 has a custom network: mnist-tui conditions net-0003" in shown(app)
-    assert not (tmp_path / "sprung").exists()

@@ -79,7 +79,7 @@ def legend(app: MnistTui) -> str:
     return chart_lines(app)[0]
 
 
-@pytest.mark.parametrize("size", [WIDE, NARROW])
+@pytest.mark.parametrize(("language", "size"), [("en", WIDE), ("fr", NARROW)], indirect=["language"])
 async def test_the_x_axis_is_changed_with_a_key_and_says_what_it_is(
     language: str, size: tuple[int, int], compared: Path
 ) -> None:

@@ -194,9 +194,8 @@ async def test_a_worker_that_cannot_be_started_is_asked_again_by_the_same_key(fi
         await until(pilot, lambda: rows(app)["noise 0.5"] != ["–"])
 
 
-@pytest.mark.parametrize("size", [WIDE, NARROW])
-async def test_screens_beside_the_dashboard_offer_their_own_keys(size: tuple[int, int], finished: Path) -> None:
-    async with dashboard(finished, size, "rn1-0001") as (app, pilot):
+async def test_screens_beside_the_dashboard_offer_their_own_keys(finished: Path) -> None:
+    async with dashboard(finished, NARROW, "rn1-0001") as (app, pilot):
         await until(pilot, lambda: accuracy_on_show(app) != "–")
         for key in ("shift+f5", "shift+f6", "f3", "f12"):
             await until(pilot, lambda: "F5 Train" in shown(app).splitlines()[-1])

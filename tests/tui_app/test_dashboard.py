@@ -82,6 +82,7 @@ async def test_runs_are_listed_picked_and_laid_over_the_chart(finished: Path) ->
         await until(pilot, lambda: "━━ rn2-0002" not in shown(app))
 
 
+@pytest.mark.parametrize("language", ["fr"], indirect=True)
 async def test_panels_are_tabs_in_a_small_terminal(language: str, finished: Path) -> None:
     async with dashboard(finished, NARROW, "rn2-0002") as (app, pilot):
         await until(pilot, lambda: accuracy_on_show(app) != "–")
@@ -345,6 +346,7 @@ async def test_a_run_is_followed_while_it_trains(tmp_path: Path) -> None:
         await until(pilot, lambda: len(workers.started) == 2)  # the next run need not wait for its worker
 
 
+@pytest.mark.parametrize("language", ["fr"], indirect=True)
 async def test_remedies_change_the_layer_table_and_are_checked_while_they_are_typed(
     language: str, tmp_path: Path
 ) -> None:
@@ -388,6 +390,7 @@ async def test_a_box_that_cannot_be_ticked_is_marked(tmp_path: Path) -> None:
             assert not app.screen.query(".wrong")
 
 
+@pytest.mark.parametrize("language", ["fr"], indirect=True)
 async def test_validation_is_drawn_beside_the_running_loss_and_told_line_by_line(language: str, tmp_path: Path) -> None:
     settings: dict[str, Any] = {"model": "RN_1", "validate": True, "permute": True, "dropout": 0.25, "width": 0.25}
     async with dashboard(tmp_path, **settings) as (app, pilot):
