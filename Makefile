@@ -40,8 +40,8 @@ snapshots: ## draw the snapshots of the screens anew
 screens: ## draw each main screen at five sizes, in two themes and languages, into build/screens
 	$(PYTHON) -m tests.screens build/screens
 
-pictures: ## draw the README's pictures anew (trains both networks, then measures for minutes)
-	$(PYTHON) -m tests.picture .github/dashboard.svg
+pictures: ## draw the README's pictures anew (compares both networks, then measures for minutes)
+	$(PYTHON) -m tests.picture .github
 	$(PYTHON) -m tests.benchmarks training --picture .github/ratios.svg
 
 bench: ## measure everything (an hour and more); python -m tests.benchmarks NAME measures one part

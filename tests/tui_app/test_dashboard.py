@@ -412,7 +412,8 @@ async def test_validation_is_drawn_beside_the_running_loss_and_told_line_by_line
 
 @pytest.mark.parametrize("name", ["[foo bar=.py", "[@click=app.quit]a.py"])
 async def test_a_network_s_file_may_have_brackets_in_its_name(name: str, tmp_path: Path) -> None:
-    run = new_run(tmp_path, model=f"/tmp/{name}:Net", dataset="sample")
+    run = new_run(tmp_path, model=f"/tmp/{name}:Annexe1", dataset="sample")
     write(run, started(run.config()), RunEnded(status="done"))
     async with dashboard(tmp_path, run_id=run.id) as (app, pilot):
-        await until(pilot, lambda: f" {name}:Net · lr 0.001" in shown(app), 20)
+        await until(pilot, lambda: f" {name}:Annexe1 · lr 0.001" in shown(app), 20)
+        await until(pilot, lambda: "anne…-0001 done" in shown(app))  # apart, however long its id

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
+from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 from textual import events, on
 from textual.app import ComposeResult
@@ -17,6 +18,9 @@ from core.messages import N_
 from core.runs.directory import Summary
 from tui_app import wording
 from tui_app.i18n import _, ngettext, number, percent
+
+_ID = 10
+"""Columns for a run's id."""
 
 
 class RunList(DataTable[Text]):
@@ -69,7 +73,7 @@ class RunsPanel(Vertical):
         self.border_title = _("Runs")
         table = self._table
         table.add_column("", key="mark", width=2)
-        table.add_column("", key="id", width=11)
+        table.add_column("", key="id", width=_ID + 1)
         table.add_column("", key="state", width=10)
         table.add_column("", key="accuracy", width=8)
         self._shown: list[tuple[str, ...]] = []
@@ -151,4 +155,12 @@ def _state_and_accuracy(summary: Summary) -> tuple[str, str]:
 
 def _cells(row: tuple[str, ...]) -> list[Text]:
     mark, run_id, state, accuracy, colour = row
-    return [Text(mark, style=colour), Text(run_id), Text(state), Text(accuracy, justify="right")]
+    return [Text(mark, style=colour), Text(_shortened(run_id)), Text(state), Text(accuracy, justify="right")]
+
+
+def _shortened(run_id: str) -> str:
+    """Return a run's id with its number whole, so that it stays apart from the state beside it."""
+    if cell_len(run_id) <= _ID:
+        return run_id
+    name, _dash, number = run_id.rpartition("-")
+    return f"{set_cell_size(name, max(0, _ID - cell_len(number) - 2)).rstrip()}…-{number}"
