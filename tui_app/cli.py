@@ -17,12 +17,12 @@ from tui_app.i18n import _
 
 _REASON = N_("{what}: {reason}")
 _MISSING = N_("missing argument: {name}")
+_NO_COMMAND = N_("there is no command '{name}'")
+_OTHER_COMMANDS = N_("there is no command '{name}'; did you mean {others}?")
 _USAGE_TEXTS = {
     # The command line library's English errors, and our wording of each. A name with a quote in it is in double quotes.
-    r"""No such command (['"])(?P<name>.*)\1\. Did you mean (?P<others>.*)\?""": N_(
-        "there is no command '{name}'; did you mean {others}?"
-    ),
-    r"""No such command (['"])(?P<name>.*)\1\.?""": N_("there is no command '{name}'"),
+    r"""No such command (['"])(?P<name>.*)\1\. Did you mean (?P<others>.*)\?""": _OTHER_COMMANDS,
+    r"""No such command (['"])(?P<name>.*)\1\.?""": _NO_COMMAND,
     r"No such option: (?P<name>\S+) \(Possible options: (?P<others>.*)\)": N_(
         "there is no option {name}; did you mean {others}?"
     ),
@@ -126,12 +126,28 @@ def _usage_problem(text: str) -> Problem:
 
 
 def _in_our_words(text: str, names: dict[str, str]) -> Problem:
+    if text == _NO_COMMAND and (others := _commands_of_groups(names["name"])):
+        return Problem(_OTHER_COMMANDS, **names, others=_(" or ").join(others))
     if text == _MISSING and names["name"] in ("RUN", _("RUN")):
         return Problem("the id of a run is missing")
     if "others" in names:  # as in `'follow', 'stop'` or `--epochs, --seed`
         others = re.sub("'([^']*)'", lambda other: fill(_("'{name}'"), {"name": other[1]}), names["others"])
         names["others"] = others.replace(", ", _(" or "))
     return Problem(text, **names)
+
+
+def _commands_of_groups(name: str) -> list[str]:
+    """Return the commands of that name within others, such as 'runs delete', in quotes."""
+    from typer.main import get_command
+
+    from tui_app.console.all_commands import app
+
+    groups = getattr(get_command(app), "commands", {}).items()
+    return [
+        fill(_("'{name}'"), {"name": f"{group} {name}"})
+        for group, command in groups
+        if name in getattr(command, "commands", {})
+    ]
 
 
 def _languages_of(arguments: Sequence[str]) -> list[str]:

@@ -106,7 +106,7 @@ class _Counter(TorchDispatchMode):
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        """Keep torch's compiler, which nothing is asked of here, from being loaded at a run's start: it takes seconds."""
+        """Keep torch's compiler, which has nothing to do here, from being loaded: that takes seconds of every run."""
         return False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -66,7 +66,9 @@ def tag(run_dir: Path, tags: list[str], *, remove: bool = False) -> tuple[str, .
     for each in tags:
         if not _TAG.fullmatch(each):
             raise InvalidSetting(
-                "tag", "a tag has letters, digits and any of . _ + = @ : -, and at most 40 of them: {value}", value=each
+                "tag",
+                "a tag has up to 40 letters, digits and . _ + = @ : -, and begins with a letter, a digit or _: {value}",
+                value=each,
             )
     labels = _read(run_dir)
     kept = tuple(each for each in labels.tags if each not in tags)

@@ -51,7 +51,9 @@ def is_name(text: str) -> bool:
 def find(runs_dir: Path, name: str) -> str | None:
     """Return the id of the run that has a name; None if there is none, or it was deleted. Raises `Problem`."""
     if not is_name(name):
-        text = N_("a name has letters, digits and any of . _ + = @ : -, and at most 100 of them: {value}")
+        text = N_(
+            "a name has up to 100 letters, digits and . _ + = @ : -, and begins with a letter, a digit or _: {value}"
+        )
         raise InvalidSetting("name", text, value=name or "''")
     path = runs_dir / _NAMES / name
     try:

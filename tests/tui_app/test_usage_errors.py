@@ -18,6 +18,7 @@ def _english_afterwards() -> Iterator[None]:
 
 ENGLISH = {
     "folow": "there is no command 'folow'; did you mean 'follow'?",
+    "delete": "there is no command 'delete'; did you mean 'runs delete'?",
     "xyz": "there is no command 'xyz'",
     "it's": "there is no command 'it's'",
     "--epoch 3": "there is no option --epoch; did you mean --detach or --epochs?",
