@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from textual.pilot import Pilot
-from textual.widgets import DataTable, Input
+from textual.widgets import DataTable
 
 from tui_app import i18n
 from tui_app.dashboard.app import MnistTui
@@ -36,7 +36,7 @@ async def _pictures(runs_dir: Path, *, only_dashboard: bool = False) -> dict[str
     """Return pictures of the screens by their names."""
     app = MnistTui(runs_dir, {"epochs": int(EPOCHS)}, "rn2-0002")
     async with app.run_test(size=(120, 40)) as pilot:
-        await _until(pilot, lambda text: "10×10" not in text and "Test" in text)
+        await _until(pilot, lambda text: "421" in text)  # the layer table's sum
         runs = app.screen.query_one("#runs", DataTable)
         runs.focus()
         runs.move_cursor(row=runs.row_count - 1)
@@ -47,9 +47,10 @@ async def _pictures(runs_dir: Path, *, only_dashboard: bool = False) -> dict[str
             return found
         await pilot.press("f3")
         found["digits"] = await _until(pilot, lambda text: "▀" * 14 in text)
-        await pilot.press("escape", "shift+f5")
-        app.screen.query(Input).set(disabled=False)
-        found["comparison"] = await _until(pilot, lambda text: "McNemar" in text or "%" in text)
+        await pilot.press("escape")
+        await _until(pilot, lambda text: "F5" in text)
+        await pilot.press("shift+f5")
+        found["comparison"] = await _until(pilot, lambda text: "points" in text)
         return found
 
 

@@ -15,10 +15,13 @@ from core.runs.directory import FollowedRun, Run
 
 
 class WatchedComparison(PlannedRuns):
-    """A comparison that another process carries out. Call `look` a few times a second."""
+    """A comparison that another process carries out, or has carried out. Call `look` a few times a second."""
 
     def __init__(self, comparison: StoredComparison, plan: Plan, *, starts: bool) -> None:
-        """Find a process at work or, if `starts`, start one at the first look. Raises `InvalidSetting`."""
+        """Find the newest process or, if `starts` and none is at work, start one at the first look.
+
+        Raises `InvalidSetting`.
+        """
         super().__init__(plan.at_once)
         self.outcome: Outcome = "none"
         self._stored = comparison
@@ -26,8 +29,8 @@ class WatchedComparison(PlannedRuns):
         self._starts = starts
         self._process: subprocess.Popen[bytes] | None = None
         self._stopping = False
-        goes_on = comparison.is_in_progress and not (starts and comparison.stop_requested())
-        self._attempt_before = comparison.attempt - goes_on
+        is_there = not starts or (comparison.is_in_progress and not comparison.stop_requested())
+        self._attempt_before = comparison.attempt - is_there
         """Number of the newest attempt that is not the one to watch."""
         self._attempt = 0
         """Number of the attempt that is watched, 0 before it has said anything."""

@@ -64,6 +64,10 @@ def test_who_asks_for_the_same_watches_the_same(tmp_path: Path, monkeypatch: pyt
     assert [part.state for part in again.parts] == ["done"] * 4
     assert len(directory.Listing(tmp_path).read()) == 4
     assert to_end(watching.begin(tmp_path, PLAN)) == ["done"]
+    found = watching.newest(tmp_path)
+    assert found is not None
+    assert to_end(found[1]) == ["done"]
+    assert len(found[1].finished) == 4
 
 
 def test_one_that_is_asked_for_while_it_stops_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

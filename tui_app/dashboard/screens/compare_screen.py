@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
 from textual.widgets import Button, Header, Input, Label, ProgressBar, Static
@@ -89,22 +89,23 @@ class CompareScreen(AskingScreen[list[str]]):
 
     def compose(self) -> ComposeResult:
         yield Header()
-        with Horizontal(classes="field", id="field-models"):
-            yield Label(_("Networks"))
-            line = printable(configurations.line(self._offered))
-            yield Input(line, id="models", compact=True, select_on_focus=False)
-        with Horizontal(classes="field", id="field-seeds"):
-            yield Label(_("Seeds"))
-            yield Input(str(_SEEDS), id="seeds", compact=True)
-        yield Static(Content(self._summary(self._settings)), classes="muted", id="compare-settings")
-        with Horizontal(classes="buttons"):
-            yield Button(_("Compare"), id="compare", variant="primary", compact=True, action="screen.compare")
-            yield Button(_("Stop"), id="stop-comparison", compact=True, disabled=True, action="screen.stop")
-            yield Button(_("Show the curves"), id="overlay", compact=True, disabled=True, action="screen.overlay")
-        yield ProgressBar(total=1, show_eta=False, show_percentage=False, id="compare-progress")
-        yield Static(id="compare-state")
-        with VerticalScroll(id="answer"):
-            yield Static(Content(self._help()), id="answer-text")
+        with Vertical(classes="body"):
+            with Horizontal(classes="field", id="field-models"):
+                yield Label(_("Networks"))
+                line = printable(configurations.line(self._offered))
+                yield Input(line, id="models", compact=True, select_on_focus=False)
+            with Horizontal(classes="field", id="field-seeds"):
+                yield Label(_("Seeds"))
+                yield Input(str(_SEEDS), id="seeds", compact=True)
+            yield Static(Content(self._summary(self._settings)), classes="muted", id="compare-settings")
+            with Horizontal(classes="buttons"):
+                yield Button(_("Compare"), id="compare", variant="primary", compact=True, action="screen.compare")
+                yield Button(_("Stop"), id="stop-comparison", compact=True, disabled=True, action="screen.stop")
+                yield Button(_("Show the curves"), id="overlay", compact=True, disabled=True, action="screen.overlay")
+            yield ProgressBar(total=1, show_eta=False, show_percentage=False, id="compare-progress")
+            yield Static(id="compare-state")
+            with VerticalScroll(id="answer"):
+                yield Static(Content(self._help()), id="answer-text")
         yield KeyFooter(self.keys)
 
     def on_mount(self) -> None:

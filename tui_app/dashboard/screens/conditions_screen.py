@@ -69,22 +69,25 @@ class ConditionsScreen(AskingScreen[None]):
 
     def compose(self) -> ComposeResult:
         yield Header()
-        with Horizontal(classes="field"):
-            for kind, label in (("shift", _("Shift px")), ("turn", _("Rotation °")), ("noise", _("Noise 0–1"))):
-                strengths = ",".join(f"{strength:g}" for strength in DEFAULTS[kind])  # type: ignore[index]
-                yield Label(label)
-                yield Input(strengths, id=kind, compact=True, tooltip=_("Strengths, separated by commas"))
-            yield Button(_("Test"), id="start", variant="primary", compact=True)
-        yield ProgressBar(total=1, show_eta=False, show_percentage=False, id="conditions-progress")
-        yield Static(id="conditions-state")
-        with VerticalScroll(id="conditions-notes"):
-            yield Static(classes="muted")
-        with Horizontal(id="conditions"):
-            with ScrollableContainer(id="conditions-table"):
-                yield Static(id="accuracies")
-            with Vertical():
-                yield Tabs(*(Tab(comparison_text.condition_kind(kind), id=f"kind-{kind}") for kind in conditions.KINDS))
-                yield CurveView()
+        with Vertical(classes="body"):
+            with Horizontal(classes="field"):
+                for kind, label in (("shift", _("Shift px")), ("turn", _("Rotation °")), ("noise", _("Noise 0–1"))):
+                    strengths = ",".join(f"{strength:g}" for strength in DEFAULTS[kind])  # type: ignore[index]
+                    yield Label(label)
+                    yield Input(strengths, id=kind, compact=True, tooltip=_("Strengths, separated by commas"))
+                yield Button(_("Test"), id="start", variant="primary", compact=True)
+            yield ProgressBar(total=1, show_eta=False, show_percentage=False, id="conditions-progress")
+            yield Static(id="conditions-state")
+            with VerticalScroll(id="conditions-notes"):
+                yield Static(classes="muted")
+            with Horizontal(id="conditions"):
+                with ScrollableContainer(id="conditions-table"):
+                    yield Static(id="accuracies")
+                with Vertical():
+                    yield Tabs(
+                        *(Tab(comparison_text.condition_kind(kind), id=f"kind-{kind}") for kind in conditions.KINDS)
+                    )
+                    yield CurveView()
         yield KeyFooter(self.keys)
 
     def on_mount(self) -> None:

@@ -10,6 +10,7 @@ from typing import Literal
 
 from textual import on, work
 from textual.app import ComposeResult
+from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import DataTable, Header, Input, Static
 
@@ -65,14 +66,15 @@ class RunsScreen(SideScreen[Chosen | None]):
 
     def compose(self) -> ComposeResult:
         yield Header()
-        yield Input(
-            self._first_line,
-            placeholder=_("state=done model=RN_2 tag=… since=3d sort=-accuracy limit=20"),
-            id="filter",
-            compact=True,
-        )
-        yield RunsTable()
-        yield Static(id="runs-line")
+        with Vertical(classes="body"):
+            yield Input(
+                self._first_line,
+                placeholder=_("state=done model=RN_2 tag=… since=3d sort=-accuracy limit=20"),
+                id="filter",
+                compact=True,
+            )
+            yield RunsTable()
+            yield Static(id="runs-line")
         yield KeyFooter(self.keys)
 
     def on_mount(self) -> None:
