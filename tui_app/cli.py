@@ -126,8 +126,8 @@ def _usage_problem(text: str) -> Problem:
 
 
 def _in_our_words(text: str, names: dict[str, str]) -> Problem:
-    if text == _NO_COMMAND and (others := _commands_of_groups(names["name"])):
-        return Problem(_OTHER_COMMANDS, **names, others=_(" or ").join(others))
+    if text == _NO_COMMAND and (known := _commands_of_groups(names["name"])):
+        return Problem(_OTHER_COMMANDS, **names, others=_(" or ").join(known))
     if text == _MISSING and names["name"] in ("RUN", _("RUN")):
         return Problem("the id of a run is missing")
     if "others" in names:  # as in `'follow', 'stop'` or `--epochs, --seed`

@@ -67,7 +67,9 @@ async def test_runs_are_found_sorted_labelled_and_deleted(finished: Path, monkey
         table.move_cursor(row=0)
         await pilot.press("t", *"good", "enter")
         await until(pilot, lambda: directory.find(finished, "rn1-0001").summary().tags == ("good",))
-        await pilot.press("r", *"base", "enter")
+        await pilot.press("r", *"-", "enter")
+        await until(pilot, lambda: "begins with a letter" in shown(app) and "Name of" in shown(app))
+        await pilot.press("backspace", *"base", "enter")
         await until(pilot, lambda: directory.find(finished, "base").id == "rn1-0001")
         await pilot.press("n", *"why", "enter")
         await until(pilot, lambda: directory.find(finished, "base").summary().note == "why")
@@ -108,6 +110,7 @@ async def test_what_was_deleted_is_not_on_show_any_more(finished: Path, monkeypa
         await until(pilot, lambda: "Progress of rn1-0001" in shown(app) and accuracy_on_show(app) == "91.00")
         shutil.rmtree(finished / "rn1-0001")
         await until(pilot, lambda: "No run yet" in shown(app) and accuracy_on_show(app) == "–")
+        assert "rn1-0001" not in shown(app)
 
 
 @pytest.mark.slow

@@ -58,6 +58,7 @@ class RunDisplay:
             self.show_run(newest)
         else:
             self._screen.query_one(ProgressPanel).clear()
+            self._screen.query_one(RunForm).forget_current()
             self._screen.query_one(ResultPanel).show_run("", Record())
             self._show_chart()
 

@@ -236,7 +236,7 @@ class RunsScreen(SideScreen[Chosen | None]):
 
         def answer(typed: str | None) -> None:
             if typed is not None:
-                self._do(partial(act, chosen, typed))
+                self._do(partial(act, chosen, typed), partial(self._ask, question, typed, act, chosen))
 
         if chosen:
             self.app.push_screen(TextDialog(question.format(runs=_named(chosen)), text), answer)
@@ -270,11 +270,14 @@ class RunsScreen(SideScreen[Chosen | None]):
             self._list_again()
 
     @work
-    async def _do(self, act: Callable[[], None]) -> None:
+    async def _do(self, act: Callable[[], None], ask_again: Callable[[], None]) -> None:
+        """Do what was typed; if that is refused, say why and let it be changed."""
         try:
             await asyncio.to_thread(act)
         except Problem as problem:
             self._complain(problem)
+            if isinstance(problem, InvalidSetting):
+                ask_again()
         self._list_again()
 
 

@@ -266,6 +266,12 @@ class RunForm(Vertical):
         self._current = run_id, config
         self._say_of_current()
 
+    def forget_current(self) -> None:
+        """Show that there is no current run any more."""
+        self._current = None
+        self.show_stoppable(False)
+        self._say_of_current()
+
     def _say_of_current(self) -> None:
         text = ""
         if self._current is not None:
