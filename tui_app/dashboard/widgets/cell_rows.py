@@ -92,8 +92,8 @@ class CellRows(Widget):
     }
     """
 
-    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
-        super().__init__(id=id, classes=classes)
+    def __init__(self) -> None:
+        super().__init__()
         self._rows: list[Row] = []
         self._colours: Sequence[str] = ()
         self._strips: dict[int, Strip] = {}

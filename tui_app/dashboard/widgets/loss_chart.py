@@ -79,10 +79,8 @@ class LossChart(CellRows):
         *,
         plain: bool = False,
         placeholder: str = "",
-        id: str | None = None,
-        classes: str | None = None,
     ) -> None:
-        super().__init__(id=id, classes=classes)
+        super().__init__()
         self.set_reactive(LossChart.placeholder, placeholder)
         self._picture = Picture(words or Words(), plain=plain)
         self._series: tuple[Series, ...] = ()
