@@ -168,6 +168,8 @@ class Dashboard(PanelScreen):
         self._follower.list_runs()
         if self.panel_in_front in ("form", "runs-panel"):  # behind tabs, the new run is seen on another panel
             self.turn_to("chart")
+        if self.maximized is not None and self.maximized.id in ("form", "runs-panel"):
+            self.minimize()
 
     def stop_runs(self, run_ids: Sequence[str]) -> None:
         """Ask runs to stop."""
@@ -226,7 +228,13 @@ class Dashboard(PanelScreen):
 
     def action_chart(self, change: str, *steps: int) -> None:
         """Change the chart's view: `change` is a method of its panel."""
-        getattr(self.query_one(ChartPanel), change)(*steps)
+        panel = self.query_one(ChartPanel)
+        if not panel.chart.size:  # behind a tab, or another panel that fills the screen
+            self.turn_to("chart")
+        if why := panel.why_not(change):
+            self.notify(why, severity="warning", markup=False)
+        else:
+            getattr(panel, change)(*steps)
 
     def action_read_chart(self) -> None:
         self.turn_to("chart")
@@ -260,6 +268,8 @@ class Dashboard(PanelScreen):
         self.turn_to("chart")
 
     def why_not(self, verb: str) -> str:
+        if self.arrangement == "too-small":
+            return _("mnist-tui needs at least 80 columns and 24 rows.")
         return why_not(verb, self._book)
 
     # The list of runs

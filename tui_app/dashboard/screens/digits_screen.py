@@ -89,8 +89,9 @@ class DigitsScreen(AskingScreen[None]):
         self._answer: Browsed | None = None
         self._current = 0
         """Number of the image under the cursor, among all that there are."""
-        self._first = -1
-        """Number of the first image on the page; -1 before there is one."""
+        self._asked: Browse | None = None
+        self._page: object = None
+        """What the page was filled with: the answer, the first image, and the size of the images."""
 
     def compose(self) -> ComposeResult:
         yield Header()
@@ -101,15 +102,16 @@ class DigitsScreen(AskingScreen[None]):
 
     @on(Tabs.TabActivated)
     def _choose(self, event: Tabs.TabActivated) -> None:
-        self._answer, self._current, self._first = None, 0, -1
-        self._ask(self._choices[int((event.tab.id or "choice-0").removeprefix("choice-"))].request)
+        self._answer, self._current = None, 0
+        self._asked = self._choices[int((event.tab.id or "choice-0").removeprefix("choice-"))].request
+        self._ask(self._asked)
 
     def show(self, answer: Browsed) -> None:
-        self._answer = answer
-        self._fill()
+        if answer.request == self._asked:  # and not that of a tab that was left
+            self._answer = answer
+            self._fill()
 
     def on_resize(self) -> None:
-        self._first = -1
         self._fill()
 
     # The cursor
@@ -170,18 +172,17 @@ class DigitsScreen(AskingScreen[None]):
         across, rows = self._per_page
         page = across * rows
         first = self._current // page * page
-        if first != self._first:
-            self._first = first
-            self._fill_page(self._answer, page, across)
+        if self._page != (self._page := (self._answer, first, across, rows, self._format)):
+            self._fill_page(self._answer, first, page, across)
         for card in self.query(DigitCard):
             card.set_class(card.number == self._current, "-current")
 
-    def _fill_page(self, answer: Browsed, page: int, across: int) -> None:
-        digits = answer.digits[self._first : self._first + page]
+    def _fill_page(self, answer: Browsed, first: int, page: int, across: int) -> None:
+        digits = answer.digits[first : first + page]
         text = ngettext("{total} image", "{total} images", answer.total).format(total=number(answer.total))
         if digits:
             shown = _("{images}: showing {first} to {last}, most confident first")
-            text = shown.format(images=text, first=number(self._first + 1), last=number(self._first + len(digits)))
+            text = shown.format(images=text, first=number(first + 1), last=number(first + len(digits)))
         else:
             text = _("No image here: this network made no such error. The tabs above show others; Esc goes back.")
         self.query_one("#digits-summary", Static).update(Content(text))
@@ -192,7 +193,7 @@ class DigitsScreen(AskingScreen[None]):
         container.styles.grid_columns = f"{form.columns}"
         container.remove_children()
         container.mount_all(
-            DigitCard(self._first + at, digit, form, _captions(digit, self._runs, short=form.rows_of_text == 1))
+            DigitCard(first + at, digit, form, _captions(digit, self._runs, short=form.rows_of_text == 1))
             for at, digit in enumerate(digits)
         )
 
@@ -212,11 +213,10 @@ class DigitCard(Vertical):
         self._captions = captions
 
     def compose(self) -> ComposeResult:
-        yield Pixels(plain=not terminal.has_grey(), border=self._format.border, halved=self._format.is_half)
+        pixels = Pixels(plain=not terminal.has_grey(), border=self._format.border, halved=self._format.is_half)
+        pixels.show(self._digit.pixels)
+        yield pixels
         yield Static(Content(self._captions), classes="caption")
-
-    def on_mount(self) -> None:
-        self.query_one(Pixels).show(self._digit.pixels)
 
 
 class EnlargedDigit(ModalScreen[None]):
@@ -237,9 +237,11 @@ class EnlargedDigit(ModalScreen[None]):
             yield Static(Content(self._captions))
 
     def on_mount(self) -> None:
-        pixels = self.query_one(Pixels)
-        pixels.zoom = max(1, min((self.app.size.width - 8) // SIDE, (self.app.size.height - 8) // (SIDE // 2)))
-        pixels.show(self._digit.pixels)
+        self.query_one(Pixels).show(self._digit.pixels)
+
+    def on_resize(self) -> None:
+        size = self.app.size
+        self.query_one(Pixels).zoom = max(1, min((size.width - 8) // SIDE, (size.height - 8) // (SIDE // 2)))
 
 
 def _captions(digit: Digit, runs: Sequence[str], *, short: bool = False) -> str:

@@ -42,6 +42,11 @@ class PanelScreen(KeyedScreen[None]):
 
     def on_resize(self, event: Resize) -> None:
         self.arrange_for(event.size)
+        if self.maximized is not None:
+            if self.arrangement == "too-small":
+                self.minimize()
+            elif self.maximized.id:  # it fills the new size, too
+                self.turn_to(self.maximized.id)
 
     def compose_panels(self, names: tuple[str, ...], groups: dict[str, tuple[Widget, Widget]]) -> ComposeResult:
         """Yield the tabs, titled by `names`, and the groups of panels by their ids."""
@@ -50,8 +55,10 @@ class PanelScreen(KeyedScreen[None]):
         yield Container(*containers, id="panels", classes=f"show-{self.PANELS[0]}")
 
     def turn_to(self, panel: str) -> None:
-        """Switch to a panel's tab."""
+        """Switch to a panel's tab; a panel that fills the screen makes way for another."""
         self.query_one("#tabs", Tabs).active = f"tab-{panel}"
+        if self.maximized is not None and self.maximized.id != panel:
+            self.minimize()
 
     @property
     def panel_in_front(self) -> str:
@@ -71,6 +78,8 @@ class PanelScreen(KeyedScreen[None]):
         self._go_to_panel(-1)
 
     def _go_to_panel(self, offset: int) -> None:
+        if self.maximized is not None:
+            self.minimize()
         if self.query_one("#tabs", Tabs).display:
             here = self.PANELS.index(self.panel_in_front)
             self.turn_to(self.PANELS[(here + offset) % len(self.PANELS)])
