@@ -36,11 +36,11 @@ _FLAGS = frozenset(field.name for field in msgspec.structs.fields(RunConfig) if 
 
 _PLUS = re.compile(r"\+(?=\s*[^\W\d])")
 """A plus before a name; the one in `lr=1e+3` is none."""
-_WORD = re.compile(r'(?:"[^"]*"|[^\s,])+')
+_WORD = re.compile(r'(?:"[^"]*"|[^\s,]|(?<=\d),(?=\d))+')
 
 
 def words(line: str) -> list[str]:
-    """Split a line into configurations, at blanks and commas that are not in double quotes."""
+    """Split a line into configurations, at blanks and commas that are not in double quotes nor in a number."""
     return [word.replace('"', "") for word in _WORD.findall(line)]
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 from textual.widgets import Input, RadioSet, Static
 
 from core.runs import directory
 from tests.core.runs.run_files import claim, new_run
 from tests.tui_app.driving import NARROW, WIDE, accuracy_on_show, dashboard, shown, until
 from tests.tui_app.fake_worker import FakeWorkers
+from tui_app.dashboard import run_control
 from tui_app.dashboard.widgets.loss_chart import LossChart
 from tui_app.dashboard.widgets.run_form import RunForm
 
@@ -39,8 +41,9 @@ async def test_the_panels_use_the_room_there_is(finished: Path) -> None:
             assert visible() == list(PANELS)
             regions = {panel: screen.query_one(f"#{panel}").region for panel in PANELS}
             assert regions["form"].right <= regions["chart"].x < regions["chart"].right <= regions["layers"].x
-            assert regions["chart"].height > rows - 12
-            assert regions["progress"].height <= 8
+            assert regions["chart"].height > rows - 18
+            assert regions["progress"].height <= 13
+            assert "done · epoch 2/2 · batch 63/63" in shown(app)
             assert "32×64×3×3 + 64 = 18,496" in shown(app)
         for page in (("form", "runs-panel"), ("chart", "progress"), ("layers", "result")):
             await resize(100, 30)
@@ -54,8 +57,16 @@ async def test_the_panels_use_the_room_there_is(finished: Path) -> None:
         await until(pilot, lambda: visible() == ["result"] and screen.query_one("#result").size.width > 70)
         assert not screen.query_one("#tabs").region.area
         await resize(120, 40)
-        await pilot.press("z")
-        await until(pilot, lambda: visible() == list(PANELS))
+        assert visible() == ["result"]
+        await resize(80, 24)
+        await until(pilot, lambda: visible() == ["result"] and screen.query_one("#result").size.width > 70)
+        await pilot.press("i")  # what another panel is needed for makes way for it
+        await until(pilot, lambda: visible() == ["chart"] and screen.query_one("#tabs").region.area > 0)
+        await resize(79, 24)
+        await pilot.press("f5", "c")  # unseen
+        await resize(120, 40)
+        await until(pilot, lambda: visible() == list(PANELS) and app.screen is screen)
+        assert len(directory.Listing(finished).read()) == 2
 
 
 async def test_all_settings_fit_and_make_way_again(tmp_path: Path) -> None:
@@ -95,7 +106,9 @@ async def test_what_is_highlighted_is_what_trains(tmp_path: Path) -> None:
         await until(pilot, lambda: "999 threads on" in shown(app))
 
 
-async def test_a_run_that_starts_is_never_silent_and_a_slip_starts_no_second_one(tmp_path: Path) -> None:
+async def test_a_run_that_starts_is_never_silent_and_a_slip_starts_no_second_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     new_run(tmp_path)  # nobody has taken it up yet
     workers = FakeWorkers(epochs=0)
     async with dashboard(tmp_path, NARROW, "rn1-0001", workers=workers, notifications=True) as (app, pilot):
@@ -108,7 +121,10 @@ async def test_a_run_that_starts_is_never_silent_and_a_slip_starts_no_second_one
         await until(pilot, lambda: re.search(r"[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] rn1-0002: no batch is done yet", said()) is not None)
         await pilot.press("f5")
         await until(pilot, lambda: "rn1-0002 has just been started" in said())
+        await pilot.press("f5", "f5")  # the key is held
+        await pilot.pause()
         assert len(directory.Listing(tmp_path).read()) == 2
+        monkeypatch.setattr(run_control, "_HELD_S", 0.0)
         await pilot.press("f5")
         await until(pilot, lambda: "rn1-0003 starts; " in said())
         await pilot.press("f6")

@@ -12,7 +12,8 @@ from textual.app import App, ComposeResult
 from textual.color import Color
 
 from tui_app import i18n
-from tui_app.dashboard.widgets.confusion_matrix import ConfusionMatrix, contrast
+from tui_app.dashboard import contrast
+from tui_app.dashboard.widgets.confusion_matrix import ConfusionMatrix
 
 DIGITS = tuple(map(str, range(10)))
 CLOTHES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
@@ -104,12 +105,12 @@ async def test_the_colours_follow_the_theme_and_can_be_read() -> None:
             grounds = [Color.from_rich_color(style.bgcolor) for style in styles]
             assert (
                 min(
-                    contrast(Color.from_rich_color(style.color), ground)
+                    contrast.ratio(Color.from_rich_color(style.color), ground)
                     for style, ground in zip(styles, grounds, strict=True)
                 )
                 >= 4.5
             )
-            strengths = [contrast(grounds[column], matrix.background_colors[1]) for column in (0, 2, 4, 6, 8)]
+            strengths = [contrast.ratio(grounds[column], matrix.background_colors[1]) for column in (0, 2, 4, 6, 8)]
             assert all(one < other for one, other in pairwise(strengths)), theme
             seen.add(tuple(grounds))
         assert len(seen) == 5

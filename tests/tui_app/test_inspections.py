@@ -15,10 +15,10 @@ from core.comparing.stored import make_plan
 from core.config import RunConfig
 from core.runs import directory
 from core.runs.directory import Run
-from core.worker.protocol import Recognise, Settle
+from core.worker.protocol import Browse, Browsed, Recognise, Settle
 from tests.tui_app.driving import NARROW, QUICK, WIDE, accuracy_on_show, dashboard, shown, until
 from tests.tui_app.fake_worker import FakeWorkers, HeldProcess, compare_without_processes
-from tui_app.dashboard.screens.digits_screen import DigitCard
+from tui_app.dashboard.screens.digits_screen import DigitCard, DigitsScreen
 from tui_app.dashboard.widgets.confusion_matrix import ConfusionMatrix
 from tui_app.dashboard.widgets.drawing_canvas import DrawingCanvas
 
@@ -50,6 +50,9 @@ async def test_errors_are_looked_at_page_by_page(finished: Path, size: tuple[int
         assert [card.number - int(match[1]) for card in app.screen.query(".-current").results(DigitCard)] == [
             1 + (4 if size == WIDE else 5)
         ]
+        for columns in range(size[0], size[0] + 40, 4):  # the window is dragged
+            await pilot.resize_terminal(columns, size[1])
+        await until(pilot, lambda: f"{len(wrong)} images: showing " in shown(app) and app.screen.size.width == columns)
         await pilot.press("escape")
         await until(pilot, lambda: "taken for" not in shown(app))
 
@@ -75,6 +78,12 @@ async def test_two_runs_are_compared_image_by_image(finished: Path) -> None:
         await until(pilot, lambda: "Both are wrong" in shown(app))
         await pilot.press("tab", "right")
         await until(pilot, lambda: bool(re.search(r"rn2-0002 \d \(\d+%\)", shown(app))))
+        screen = app.screen
+        assert isinstance(screen, DigitsScreen)
+        before = shown(app)
+        screen.show(Browsed(Browse(str(finished / "rn1-0001")), (), 0))  # an answer to a tab that was left
+        await pilot.pause()
+        assert shown(app) == before
 
 
 async def test_a_digit_drawn_with_the_mouse_is_recognised(finished: Path) -> None:

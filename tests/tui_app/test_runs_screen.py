@@ -68,7 +68,7 @@ async def test_runs_are_found_sorted_labelled_and_deleted(finished: Path, monkey
         await pilot.press("t", *"good", "enter")
         await until(pilot, lambda: directory.find(finished, "rn1-0001").summary().tags == ("good",))
         await pilot.press("r", *"-", "enter")
-        await until(pilot, lambda: "begins with a letter" in shown(app) and "Name of" in shown(app))
+        await until(pilot, lambda: "a name has" in shown(app) and "Name of" in shown(app))
         await pilot.press("backspace", *"base", "enter")
         await until(pilot, lambda: directory.find(finished, "base").id == "rn1-0001")
         await pilot.press("n", *"why", "enter")

@@ -19,6 +19,8 @@ from tui_app.wording import network_name
 
 _SLIP_S = 3.0
 """Seconds within which a run that is started a second time is taken for a slip."""
+_HELD_S = 1.0
+"""Seconds within which another request comes from a key that is held, and confirms nothing."""
 
 
 class Tell(Protocol):
@@ -34,13 +36,22 @@ class RunControl:
         self._book = book
         self._link = link
         self._tell = tell
-        self._started: tuple[str, RunConfig, float] | None = None
-        """Run that was started last, with its settings and the time by the monotonic clock."""
+        self._started: tuple[str, RunConfig] | None = None
+        """Run that was started last, with its settings."""
+        self._pressed_s = 0.0
+        """Time of the last request to start a run, by the monotonic clock."""
+        self._draws_seed = True
+        self._was_told = False
+        """True if the user knows that the last request was taken for a slip."""
         self.on_trial: tuple[StandbyWorker, RunConfig] | None = None
         """Worker that is trying out a network, and the settings that it tries."""
 
-    def train(self, config: RunConfig) -> str | None:
-        """Start a run and return its id; None if its network has to be tried first, or another run is meant."""
+    def train(self, config: RunConfig, *, draws_seed: bool) -> str | None:
+        """Start a run and return its id; None if its network has to be tried first, or if it was asked for by a slip.
+
+        `draws_seed`: its seed was not asked for, and differs from that of other runs with the same settings.
+        """
+        self._draws_seed = draws_seed
         if config.architecture.is_built_in and not config.batch_norm:
             return self.start(config)
         worker = self._link.start()
@@ -56,11 +67,13 @@ class RunControl:
         self.on_trial = None
         others = self._book.live()
         if (slip := self._slip(config)) is not None:
-            text = _("{run} has just been started with these settings. Press again to start another.")
-            self._tell(text.format(run=slip))
+            if not self._was_told:
+                text = _("{run} has just been started with these settings. Press again to start another.")
+                self._tell(text.format(run=slip))
+            self._was_told = True
             return None
         run_id = self._hand_over(directory.create(self._book.runs_dir, config))
-        self._started = run_id, config, time.monotonic()
+        self._started, self._was_told = (run_id, config), False
         if others:
             text = ngettext("{run} starts; {others} continues.", "{run} starts; {others} continue.", len(others))
             self._tell(text.format(run=run_id, others=", ".join(others)))
@@ -68,12 +81,15 @@ class RunControl:
 
     def _slip(self, config: RunConfig) -> str | None:
         """Return the run of these settings that was started so shortly ago that a key was probably pressed twice."""
+        before_s, self._pressed_s = self._pressed_s, time.monotonic()
         if self._started is None:
             return None
-        run_id, before, started_s = self._started
-        self._started = None  # a third time, it is meant
-        is_same = msgspec.structs.replace(config, seed=before.seed) == before
-        return run_id if is_same and time.monotonic() - started_s < _SLIP_S else None
+        run_id, before = self._started
+        seed = before.seed if self._draws_seed else config.seed
+        if msgspec.structs.replace(config, seed=seed) != before:
+            return None
+        waited_s = self._pressed_s - before_s
+        return run_id if waited_s < (_HELD_S if self._was_told else _SLIP_S) else None
 
     def resume(self, run_id: str, asked: Request = NOTHING) -> str:
         """Hand a run over for training from its checkpoint, with what is `asked` to change, and return its id."""

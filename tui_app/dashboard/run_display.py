@@ -27,6 +27,7 @@ from tui_app.i18n import _
 _TURNING = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _TURN_S = 0.2
 """Seconds between two signs, one after the other, that a run is starting."""
+_BAD_ENDS: tuple[State, ...] = ("failed", "diverged", "crashed")
 
 
 class RunDisplay:
@@ -58,7 +59,9 @@ class RunDisplay:
             self.show_run(newest)
         else:
             self._screen.query_one(ProgressPanel).clear()
-            self._screen.query_one(RunForm).forget_current()
+            form = self._screen.query_one(RunForm)
+            form.show_current()
+            form.show_stoppable(False)
             self._screen.query_one(ResultPanel).show_run("", Record())
             self._show_chart()
 
@@ -98,7 +101,16 @@ class RunDisplay:
         if followed.is_awaited and news.state not in UNENDED:
             self._notify_of_end(followed)
         followed.is_awaited = news.state in LIVE or (followed.is_awaited and news.state == "silent")
-        return was in LIVE and news.state not in LIVE
+        has_ended = was in LIVE and news.state not in LIVE
+        if has_ended and news.run_id == self._book.current_id and news.state in _BAD_ENDS:
+            self._tell_of_bad_end(news.run_id, news.state)
+        return has_ended
+
+    def _tell_of_bad_end(self, run_id: str, state: State) -> None:
+        """Say what the progress says, where that is not seen."""
+        if not self._screen.query_one(ProgressPanel).size:
+            text = _("{run}: {state}. Its progress says more.").format(run=run_id, state=wording.state_name(state))
+            self._screen.notify(text, severity="error", timeout=15, markup=False)
 
     def _notify_of_end(self, followed: ShownRun) -> None:
         """Have the terminal notify its user of the end of a run that took long."""
@@ -158,9 +170,11 @@ class RunDisplay:
             if self._turning is not None:
                 self._turning.stop()
                 self._turning = None
+            if self._turns:
+                self._turns = 0
                 self._screen.query_one(ChartPanel).waits_for("")
             return
-        if self._turning is None:
+        if self._turning is None and self._screen.app.animation_level != "none":
             self._turning = self._screen.set_interval(_TURN_S, self._show_start)
         self._turns += 1
         signs = _TURNING if terminal.has_utf8() else "|/-\\"

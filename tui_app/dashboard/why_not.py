@@ -14,7 +14,7 @@ _APPLIES_TO: dict[str, frozenset[State]] = {
     "steer": LIVE | RESUMABLE | {"done"},
 }
 """States in which a run can be controlled so."""
-_NEED_A_RUN = (*_APPLIES_TO, "show_log", "show_digits")
+_NEED_A_RUN = (*_APPLIES_TO, "show_log", "show_digits", "take_settings")
 _NEED_A_RESULT = ("draw", "test")
 VERBS = (*_NEED_A_RUN, *_NEED_A_RESULT, "toggle_overlay")
 """Actions that are not always possible."""

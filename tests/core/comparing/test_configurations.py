@@ -136,3 +136,4 @@ def test_a_line_is_split_at_blanks_and_commas_that_are_not_quoted() -> None:
     typed = ' RN_1,RN_2  RN_2+dropout=0.3 , "/my nets, old/n.py:Net"+lr=1 '
     assert words(typed) == ["RN_1", "RN_2", "RN_2+dropout=0.3", "/my nets, old/n.py:Net+lr=1"]
     assert words(" , ") == []
+    assert words("RN_1+lr=0,002,RN_2+width=1,5") == ["RN_1+lr=0,002", "RN_2+width=1,5"]

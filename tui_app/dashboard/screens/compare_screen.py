@@ -176,6 +176,8 @@ class CompareScreen(AskingScreen[list[str]]):
     def action_compare(self) -> None:
         if self._made is not None or self._asked is not None:
             return
+        self._parts = ()
+        self.query_one("#answer-text", Static).update(Content(self._help()))
         try:
             self._typed = self._configurations(), self._seeds()
         except Problem as problem:

@@ -158,7 +158,7 @@ class Dashboard(PanelScreen):
 
     @on(RunForm.Submitted)
     def _train(self, message: RunForm.Submitted) -> None:
-        self._trying(lambda: self._begin(self._control.train(message.config)))
+        self._trying(lambda: self._begin(self._control.train(message.config, draws_seed=message.draws_seed)))
 
     def _begin(self, run_id: str | None) -> None:
         """Show a run that was started, if one was."""
@@ -258,7 +258,7 @@ class Dashboard(PanelScreen):
 
     def action_compare(self) -> None:
         form = self.query_one(RunForm)
-        self._trying(lambda: self._opener.open_compare(form.config(), self._show_together))
+        self._trying(lambda: self._opener.open_compare(form.config_for_others(), self._show_together))
 
     def action_runs(self) -> None:
         self._opener.open_runs(self._follower.list_runs, self._show_only, self._show_together)
@@ -285,6 +285,8 @@ class Dashboard(PanelScreen):
                 self._follower.follow(summary.id)
         if is_first:
             self._open_at_start(live)
+        elif self._book.current is None and (newest := self._book.newest_own()) is not None:
+            self._display.show_run(newest)
         text = ngettext("{count} run in progress", "{count} runs in progress", len(live))
         self.sub_title = text.format(count=len(live)) if live else ""
         self._display.show_list()

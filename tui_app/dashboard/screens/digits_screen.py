@@ -90,7 +90,7 @@ class DigitsScreen(AskingScreen[None]):
         self._current = 0
         """Number of the image under the cursor, among all that there are."""
         self._asked: Browse | None = None
-        self._page: object = None
+        self._filled: object = None
         """What the page was filled with: the answer, the first image, and the size of the images."""
 
     def compose(self) -> ComposeResult:
@@ -172,7 +172,9 @@ class DigitsScreen(AskingScreen[None]):
         across, rows = self._per_page
         page = across * rows
         first = self._current // page * page
-        if self._page != (self._page := (self._answer, first, across, rows, self._format)):
+        filled = self._answer, first, across, rows, self._format
+        if filled != self._filled:
+            self._filled = filled
             self._fill_page(self._answer, first, page, across)
         for card in self.query(DigitCard):
             card.set_class(card.number == self._current, "-current")

@@ -16,6 +16,7 @@ from textual.widget import Widget
 
 from core.catalogue import NUM_CLASSES
 from tui_app import terminal
+from tui_app.dashboard import contrast
 from tui_app.dashboard.keys import ARROWS
 from tui_app.i18n import _, ngettext, number, printable
 
@@ -254,17 +255,6 @@ def _in_cell(text: str, width: int) -> str:
 
 def _readable(background: Color, preferred: Color) -> Color:
     """Return a colour for text that can be read on a background: the preferred one, if it can."""
-    if contrast(background, preferred) >= _READABLE:
+    if contrast.ratio(background, preferred) >= _READABLE:
         return preferred
-    return max(WHITE, BLACK, key=lambda colour: contrast(background, colour))
-
-
-def contrast(one: Color, other: Color) -> float:
-    """Return the contrast ratio of two colours, from 1 to 21 (WCAG 2.2)."""
-    lower, higher = sorted((_luminance(one), _luminance(other)))
-    return (higher + 0.05) / (lower + 0.05)
-
-
-def _luminance(colour: Color) -> float:
-    parts = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in colour.normalized)
-    return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), parts, strict=True))
+    return max(WHITE, BLACK, key=lambda colour: contrast.ratio(background, colour))

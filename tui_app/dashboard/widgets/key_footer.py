@@ -116,11 +116,12 @@ def chosen(found: Sequence[FooterKey], width: int) -> list[FooterKey]:
         importance = entry.key.importance
         return importance != ALWAYS, not entry.is_enabled or importance <= _RARE, -importance
 
-    wanted = sorted(found, key=rank)
     fitting: list[FooterKey] = []
-    for entry in wanted:
-        width -= entry.width
-        if width < -1:  # the last one needs no blank after it
-            break
-        fitting.append(entry)
+    left_out: list[tuple[bool, bool, int]] = []
+    for entry in sorted(found, key=rank):
+        if width - entry.width < -1:  # the last one needs no blank after it
+            left_out.append(rank(entry))
+        elif not left_out or rank(entry) == left_out[0]:  # a shorter one that is as important
+            width -= entry.width
+            fitting.append(entry)
     return [entry for entry in found if entry in fitting]

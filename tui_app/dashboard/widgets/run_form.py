@@ -16,7 +16,7 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Button, Checkbox, Collapsible, Input, Label, RadioSet, Select, Static
 
-from core.catalogue import NETWORKS
+from core.catalogue import EXAM_PAIR, NETWORKS
 from core.config import Architecture, RunConfig, setting_from_text
 from core.machine import DeviceInfo, cpu_name
 from core.messages import N_, InvalidSetting
@@ -52,11 +52,12 @@ class RunForm(Vertical):
         """Sent when the form is used, and no longer only stands there."""
 
     class Submitted(Message):
-        """Request to train with these settings."""
+        """Request to train with these settings; `draws_seed` if none was entered."""
 
-        def __init__(self, config: RunConfig) -> None:
+        def __init__(self, config: RunConfig, *, draws_seed: bool) -> None:
             super().__init__()
             self.config = config
+            self.draws_seed = draws_seed
 
     def __init__(self, settings: dict[str, Any], **arguments: Any) -> None:
         super().__init__(**arguments)
@@ -153,8 +154,8 @@ class RunForm(Vertical):
         chosen = self.query_one("#network", RadioSet).pressed_index
         return list(NETWORKS)[chosen] if 0 <= chosen < len(NETWORKS) else self._text("model")
 
-    def config(self) -> RunConfig:
-        """Return the settings entered. Raises `InvalidSetting`."""
+    def config(self, model: str | None = None) -> RunConfig:
+        """Return the settings entered, or those of another network. Raises `InvalidSetting`."""
         device = str(self.query_one("#device", Select).value)
         if self._devices and device not in ("auto", *self._device_ids()):
             known = ", ".join(info.id for info in self._devices)
@@ -167,16 +168,25 @@ class RunForm(Vertical):
             exact=precision == "exact",
             precision="fp32" if precision == "exact" else precision,
             data_dir=self._text("data_dir") or default_of("data_dir"),
-            **self._network_settings(),
+            **self._network_settings(model),
             **self._values(name for name in self._table if name not in (*_BY_THEMSELVES, *_OF_THE_NETWORK)),
         )
+
+    def config_for_others(self) -> RunConfig:
+        """Return the settings for other networks, whatever was entered for one. Raises `InvalidSetting`."""
+        try:
+            return self.config()
+        except InvalidSetting as invalid:
+            if invalid.field != "model":
+                raise
+            return self.config(EXAM_PAIR[0])
 
     def architecture(self) -> Architecture:
         """Return the architecture entered, even if other settings are invalid. Raises `InvalidSetting`."""
         return RunConfig(**self._network_settings()).architecture
 
-    def _network_settings(self) -> dict[str, Any]:
-        return {"model": setting_from_text("model", self.model), **self._values(_OF_THE_NETWORK)}
+    def _network_settings(self, model: str | None = None) -> dict[str, Any]:
+        return {"model": model or setting_from_text("model", self.model), **self._values(_OF_THE_NETWORK)}
 
     def _values(self, names: Iterable[str]) -> dict[str, Any]:
         """Return the values of fields, without the empty ones. Raises `InvalidSetting`."""
@@ -261,15 +271,9 @@ class RunForm(Vertical):
                 case Select() as select:
                     select.value = "exact" if name == "precision" and config.exact else value
 
-    def show_current(self, run_id: str, config: RunConfig) -> None:
-        """Say whether the current run has the settings of the form."""
-        self._current = run_id, config
-        self._say_of_current()
-
-    def forget_current(self) -> None:
-        """Show that there is no current run any more."""
-        self._current = None
-        self.show_stoppable(False)
+    def show_current(self, run_id: str = "", config: RunConfig | None = None) -> None:
+        """Say whether the current run, if there is one, has the settings of the form."""
+        self._current = (run_id, config) if config is not None else None
         self._say_of_current()
 
     def _say_of_current(self) -> None:
@@ -343,7 +347,7 @@ class RunForm(Vertical):
         else:
             if self.screen.has_class("-together"):  # the other panels are wanted now
                 self.query_one("#more", Collapsible).collapsed = True
-            self.post_message(self.Submitted(config))
+            self.post_message(self.Submitted(config, draws_seed=not self._text("seed")))
 
 
 def _field(name: str, label: str, control: Widget) -> Widget:
