@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from textual.app import App, ComposeResult
 from textual.events import MouseScrollDown, MouseScrollUp
 from textual.pilot import Pilot
 
@@ -16,6 +17,7 @@ from core.runs.history import LossHistory
 from tests.tui_app.test_loss_chart import Charted, band_color, braille, finished, history_of, lines, painted, x_axis
 from tui_app.charts.overfitting import turning_point
 from tui_app.charts.series import Series
+from tui_app.dashboard.widgets.chart_panel import ChartPanel
 
 SIZE = (107, 14)
 """Size of a chart whose canvas has 100 columns, from the seventh on."""
@@ -326,3 +328,32 @@ async def test_the_scale_does_not_flip_while_a_run_goes_on(charted: tuple[Charte
     history.add_running(49, 2.0)
     app.chart.refresh_data()
     assert app.chart.scales.is_log == found[-1]
+
+
+# The panel
+
+
+async def test_a_change_of_the_view_that_does_nothing_says_why() -> None:
+    panel = ChartPanel()
+
+    class Panelled(App[None]):
+        def compose(self) -> ComposeResult:
+            yield panel
+
+    changes = ("zoom", "pan", "show_whole", "next_band", "next_smoothing", "next_metric")
+    async with Panelled().run_test(size=(110, 18)):
+        assert all("is empty" in panel.why_not(change) for change in changes)
+        run = finished(history_of(straight()))
+        panel.show((run,), 3)
+        assert "whole chart" in panel.why_not("pan")
+        assert "whole chart" in panel.why_not("show_whole")
+        assert "seeds" in panel.why_not("next_band")
+        assert not any(map(panel.why_not, ("zoom", "next_smoothing", "next_metric", "next_x_unit", "toggle_log_scale")))
+        panel.zoom(1)
+        assert not panel.why_not("pan")
+        assert not panel.why_not("show_whole")
+        panel.next_metric()
+        assert "not smoothed" in panel.why_not("next_smoothing")
+        assert "linear scale only" in panel.why_not("toggle_log_scale")
+        panel.show((finished(*run.histories, history_of(straight()), key="g"),), 3)
+        assert not panel.why_not("next_band")

@@ -117,6 +117,15 @@ class LossChart(CellRows):
         self.refresh_data()
 
     @property
+    def series(self) -> tuple[Series, ...]:
+        return self._series
+
+    @property
+    def is_whole(self) -> bool:
+        """Return whether the whole x axis is shown."""
+        return self.scales.zoom <= 1
+
+    @property
     def scales(self) -> Scales:
         drawing = self._drawing
         if drawing is None:
