@@ -96,7 +96,7 @@ class ChartPanel(Vertical):
             return ""
         if not any(series.end for series in chart.series):
             return _("The chart is empty: pick a run in the list, or start one with F5.")
-        if change == "pan" and chart.is_whole or change == "show_whole" and chart.is_whole and chart.cursor is None:
+        if chart.is_whole and (change == "pan" or (change == "show_whole" and chart.cursor is None)):
             return _("The whole chart is shown: + zooms in.")
         if change == "next_band" and not any(series.is_group for series in chart.series):
             return _("A band needs seeds of one network in the chart: overlay them with o.")
