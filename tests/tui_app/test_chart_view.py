@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from textual.app import App, ComposeResult
 from textual.events import MouseScrollDown, MouseScrollUp
 from textual.pilot import Pilot
 
@@ -16,6 +17,7 @@ from core.runs.history import LossHistory
 from tests.tui_app.test_loss_chart import Charted, band_color, braille, finished, history_of, lines, painted, x_axis
 from tui_app.charts.overfitting import turning_point
 from tui_app.charts.series import Series
+from tui_app.dashboard.widgets.chart_panel import ChartPanel
 
 SIZE = (107, 14)
 """Size of a chart whose canvas has 100 columns, from the seventh on."""
@@ -41,6 +43,15 @@ def validated(losses: Sequence[float], accuracies: Sequence[float] = (), trainin
     return history
 
 
+def value_said(app: Charted, name: str) -> float:
+    """Return the value that the legend gives a line at the cursor."""
+    return float(lines(app.chart)[0].split(f"{name} ")[1].split()[0])
+
+
+def step_said(app: Charted) -> int:
+    return int(lines(app.chart)[0].split("step ")[1].split()[0])
+
+
 def rows_of(app: Charted, color: str) -> set[int]:
     return {y for _x, y in painted(app.chart, color)}
 
@@ -57,18 +68,42 @@ async def test_values_are_read_off_with_the_keyboard(charted: tuple[Charted, Pil
     legend = lines(app.chart)[0]
     assert legend.startswith(" epoch 2.9")
     assert "step 299  " in legend
-    assert "━━ run a 0.51" in legend
+    assert "━━ run a 0.5050" in legend
     assert "━━ run b –" in legend  # it has not come so far
     assert sum(line[106] == "│" for line in lines(app.chart)[1:-2]) > 5
     await pilot.press(*["shift+left"] * 6, "left")
     legend = lines(app.chart)[0]
     assert "epoch 1.1" in legend
     assert "━━ run b 1.2500" in legend
-    (value,) = (float(word) for word in legend.split("run a ")[1].split()[:1])
-    assert value == pytest.approx(2.0 - 1.5 * 116 / 300, abs=0.01)
+    assert value_said(app, "run a") == pytest.approx(2.0 - 1.5 * step_said(app) / 300, abs=5e-5)
     await pilot.press("escape")
     assert "│" not in "".join(line[7:] for line in lines(app.chart))
     assert "epoch" not in lines(app.chart)[0]
+
+
+async def test_a_value_is_that_of_the_step_however_close_the_view(charted: tuple[Charted, Pilot[None]]) -> None:
+    app, _pilot = charted
+    first, second = LossHistory(), history_of([2.0] * 3000)
+    first.extend(0, [float(step % 7) for step in range(3000)])
+    for step in range(0, 3000, 10):  # as a worker tells it
+        first.add_running(step, 1.0 + step / 1000)
+    group = finished(first, second, key="g", color="#00ff00")
+    app.chart.show([finished(first), group], planned_epochs=30)
+    app.chart.cursor = 12.345
+    for smoothing in (0.0, 0.9):
+        app.chart.reading = replace(app.chart.reading, smoothing=smoothing)
+        smooth = first.batches.smoothed(0.9).around(1235)[0]
+        assert smooth is not None
+        expected = smooth[1] if smoothing else 2.23
+        for _zoom in range(9):
+            assert lines(app.chart)[0].startswith(" epoch 12.34, step 1234 ")
+            assert value_said(app, "run a") == pytest.approx(expected, abs=5e-5)
+            assert value_said(app, "run g") == pytest.approx((expected + 2.0) / 2, abs=1e-4)
+            app.chart.zoom(2)
+        app.chart.window = None
+    app.chart.show([Series("new", "new", "red", (LossHistory(),), 1)])
+    app.chart.cursor = 0.3
+    assert "epoch 0.3" not in lines(app.chart)[0]  # nothing to read off yet
 
 
 async def test_values_are_read_off_with_the_mouse(charted: tuple[Charted, Pilot[None]]) -> None:
@@ -234,6 +269,15 @@ async def test_accuracies_are_drawn_by_epoch_and_a_test_at_the_end(charted: tupl
     app.chart.cursor = 2.5
     assert "run a 92.00" in lines(app.chart)[0]
     assert "run b –" in lines(app.chart)[0]
+    kept = finished(validated([0.5] * 3, [0.91, 0.92, 0.93]), key="kept", validates=True, tested=((199, 0.81),))
+    app.chart.show([kept, tested], planned_epochs=3)
+    app.chart.cursor = 2.5
+    assert value_said(app, "run kept") == 92.0  # of validation, though a test came later
+    app.chart.cursor = None
+    app.chart.action_move_cursor(0)
+    assert step_said(app) == 299
+    assert value_said(app, "run kept") == 93.0
+    assert value_said(app, "run b") == 92.5
     app.chart.show([finished(history_of(straight()))], planned_epochs=3)
     assert "no accuracy yet" in "\n".join(lines(app.chart))
 
@@ -326,3 +370,32 @@ async def test_the_scale_does_not_flip_while_a_run_goes_on(charted: tuple[Charte
     history.add_running(49, 2.0)
     app.chart.refresh_data()
     assert app.chart.scales.is_log == found[-1]
+
+
+# The panel
+
+
+async def test_a_change_of_the_view_that_does_nothing_says_why() -> None:
+    panel = ChartPanel()
+
+    class Panelled(App[None]):
+        def compose(self) -> ComposeResult:
+            yield panel
+
+    changes = ("zoom", "pan", "show_whole", "next_band", "next_smoothing", "next_metric")
+    async with Panelled().run_test(size=(110, 18)):
+        assert all("is empty" in panel.why_not(change) for change in changes)
+        run = finished(history_of(straight()))
+        panel.show((run,), 3)
+        assert "whole chart" in panel.why_not("pan")
+        assert "whole chart" in panel.why_not("show_whole")
+        assert "seeds" in panel.why_not("next_band")
+        assert not any(map(panel.why_not, ("zoom", "next_smoothing", "next_metric", "next_x_unit", "toggle_log_scale")))
+        panel.zoom(1)
+        assert not panel.why_not("pan")
+        assert not panel.why_not("show_whole")
+        panel.next_metric()
+        assert "not smoothed" in panel.why_not("next_smoothing")
+        assert "linear scale only" in panel.why_not("toggle_log_scale")
+        panel.show((finished(*run.histories, history_of(straight()), key="g"),), 3)
+        assert not panel.why_not("next_band")

@@ -35,6 +35,27 @@ class Reading:
     band: Band = "range"
 
 
+class Source(NamedTuple):
+    """What a run's line is drawn from and its values are read from."""
+
+    curve: Curve
+    end: int
+    """One past the last step of the run."""
+
+    @property
+    def last_step(self) -> int | None:
+        """Return the last step that the last known value stands for."""
+        last, _after = self.curve.around(self.curve.end)
+        return None if last is None else min(last[0] + self.curve.stride, self.end) - 1
+
+    def at(self, step: int) -> float | None:
+        """Return the last value known at a step; None where there is none, or one that is not finite."""
+        before, _after = self.curve.around(step + 1)
+        if before is None or step >= self.end or self.curve.gaps((before[0] + self.curve.stride, step + 1)):
+            return None
+        return before[1]
+
+
 class Point(NamedTuple):
     column: int
     value: float
@@ -125,6 +146,21 @@ class Reductions:
             self._clocks[series.histories[0]] = state, clock
         return Placed(series, unit, clock)
 
+    def sources(self, series: Series, reading: Reading) -> tuple[Source, ...]:
+        """Return what the line of each run is drawn from; the test accuracy stands in for one without validation."""
+        sources = tuple(Source(self._source(history, reading), history.end) for history in series.histories)
+        test = _test(series)
+        if reading.metric == "loss" or any(len(source.curve) for source in sources) or test is None:
+            return sources
+        tested = Curve()
+        tested.add(*test)
+        return (Source(tested, series.end),)
+
+    def _source(self, history: LossHistory, reading: Reading) -> Curve:
+        if reading.metric == "accuracy":
+            return history.accuracy
+        return self._smoothed.get(history.batches, (reading.smoothing,)) if reading.smoothing else history.running
+
     def curves(self, series: Series, edges: Edges, reading: Reading, *, apart: bool, in_full: bool) -> Curves:
         """Return the curves of a series in the columns between `edges`, which are steps in ascending order.
 
@@ -151,15 +187,11 @@ class Reductions:
         curves = Curves(width=len(edges) - 1, line=line, marks=accuracy, accuracy=accuracy)
         if reading.metric == "accuracy":
             return curves
-        gaps = self._gaps.get(history.running, edges)
-        running = history.running
-        if reading.smoothing:
-            gaps = self._gaps.get(history.batches, edges)
-            running = self._smoothed.get(history.batches, (reading.smoothing,))
+        gaps = self._gaps.get(history.batches if reading.smoothing else history.running, edges)
         epochs = [math.ceil(edge) // steps for edge in edges] if steps else None
         return replace(
             curves,
-            line=_line(self._whole(running, edges, steps), gaps, epochs),
+            line=_line(self._whole(self._source(history, reading), edges, steps), gaps, epochs),
             band=_without_holes(self._columns.get(history.batches, edges), history.batches, edges) if in_full else [],
             marks=_line(self._means(history.epochs, edges)) if in_full else [],
             validation=_line(self._whole(history.validation, edges)),
@@ -185,12 +217,19 @@ def _percent(points: Iterable[Point]) -> list[Point]:
     return [point._replace(value=100 * point.value) for point in points]
 
 
-def _tested(series: Series, edges: Edges) -> list[Point]:
-    """Return the test accuracy as a point, the mean of a group's at the end of the longest run."""
+def _test(series: Series) -> tuple[int, float] | None:
+    """Return the step and the test accuracy, the mean of a group's at the end of the longest run."""
     if not series.tested:
-        return []
-    step = max(step for step, _ in series.tested)
+        return None
     mean = sum(accuracy for _, accuracy in series.tested) / len(series.tested)
+    return max(step for step, _ in series.tested), mean
+
+
+def _tested(series: Series, edges: Edges) -> list[Point]:
+    test = _test(series)
+    if test is None:
+        return []
+    step, mean = test
     column = min(bisect_right(edges, step), len(edges) - 1) - 1
     return [Point(column, 100 * mean, False)] if edges[0] <= step <= edges[-1] else []
 

@@ -10,7 +10,7 @@ from rich.cells import cell_len, set_cell_size
 
 from tui_app.charts.axes import XWindow
 from tui_app.charts.canvas import BLANK, CURSOR, GRID, LABEL, SERIES, VALIDATION, Layout, Row
-from tui_app.charts.curves import Curves, Point, between
+from tui_app.charts.curves import Curves, Point, Source, between
 from tui_app.charts.scale import Metric, Scale
 from tui_app.charts.series import Placed, Series
 from tui_app.charts.view import Words
@@ -40,6 +40,8 @@ class Drawn:
     """Position of the series, counted from 0."""
     placed: Placed
     curves: Curves
+    sources: Sequence[Source]
+    """What its values are read from."""
     epoch_width: float
     """Width of an epoch in cells."""
     turn: Point | None
@@ -61,6 +63,25 @@ class Drawn:
     @property
     def validation_paint(self) -> int:
         return VALIDATION if self.is_on_show else self.paint
+
+    @property
+    def line(self) -> list[Point]:
+        """Return the points of its line or, without one, its test accuracy."""
+        return self.curves.line or self.curves.tested
+
+    @property
+    def last_place(self) -> float | None:
+        """Return the place on the x axis of the last value that can be read off."""
+        steps = [step for source in self.sources if (step := source.last_step) is not None]
+        return self.placed.place_of(max(steps) + 0.5) if steps else None
+
+    def value_at(self, place: float, reach: float = 0.0) -> float | None:
+        """Return the last value until `reach` beyond a place on the x axis, the mean of the runs that have one."""
+        if place - reach > self.placed.place_of(self.series.end) * (1 + 1e-9):
+            return None
+        step = min(self.placed.step_at(place + reach), self.series.end - 1)
+        values = [value for source in self.sources if (value := source.at(step)) is not None]
+        return sum(value / len(values) for value in values) if values else None
 
     def signs(self, signs: str) -> str:
         return signs[self.number % len(signs)]
@@ -89,44 +110,45 @@ class Drawing:
     scale: Scale
     metric: Metric
 
+    @property
+    def has_begun(self) -> bool:
+        """Return whether there are values to read off."""
+        return any(each.series.end for each in self.drawn)
+
     def place_at(self, cell: int) -> float | None:
         """Return the place on the x axis of a cell of the chart; None beside the canvas."""
         canvas = self.layout.canvas
-        inside = 0 <= cell - canvas.x < canvas.width and self.drawn
+        inside = 0 <= cell - canvas.x < canvas.width and self.has_begun
         return self.window.place((cell - canvas.x + 0.5) / canvas.width) if inside else None
 
     def with_cursor(self, place: float | None, words: Words) -> list[Row]:
         """Return the rows with a mark at a place on the x axis, and in the legend's row what the series are there."""
-        canvas = self.layout.canvas
-        if place is None or not self.drawn or not self.window.left <= place <= self.window.right or not canvas.width:
+        canvas, window = self.layout.canvas, self.window
+        if place is None or not self.has_begun or not window.left <= place <= window.right or not canvas.width:
             return self.rows
-        cell = min(canvas.width - 1, int(self.window.fraction(place) * canvas.width))
+        cell = min(canvas.width - 1, int(window.fraction(place) * canvas.width))
         rows = list(self.rows)
         for y in range(canvas.y, canvas.y + canvas.height):
             if is_free(rows[y], canvas.x + cell, 1):
                 rows[y] = rows[y].with_text(canvas.x + cell, "│", CURSOR)
         if self.layout.has_legend:
             first = self.drawn[0].placed
-            step = first.steps_at((place,))[0]
+            step = first.step_at(place)
             text = words.position.format(
-                epoch=words.number(f"{step / max(1, first.series.steps_per_epoch):.2f}"), step=round(step)
+                epoch=words.number(f"{step / max(1, first.series.steps_per_epoch):.2f}"), step=step
             )
-            rows[0] = legend(self.layout, f" {text}", [self._reading(each, cell, words) for each in self.drawn])
+            rows[0] = legend(self.layout, f" {text}", [self._reading(each, place, words) for each in self.drawn])
         return rows
 
-    def _reading(self, each: Drawn, cell: int, words: Words) -> Entry:
-        """Return the name of a series with its value in a cell: that of its line, or of the last epoch before."""
-        cells = self.layout.canvas.width
-        signs: Signs = [("━━", each.paint)]
+    def _reading(self, each: Drawn, place: float, words: Words) -> Entry:
+        """Return the name of a series with its value at a place."""
         if self.metric == "accuracy":
-            points = [*each.curves.marks, *each.curves.tested]
-            known = [point.value for point in points if each.cell(point.column, cells) <= cell]
-            value, shown = (known[-1], f"{known[-1]:.2f}") if known else (None, "")
+            value = each.value_at(place, self.window.width / self.layout.canvas.width / 2)  # a mark fills its cell
+            shown = "" if value is None else f"{100 * value:.2f}"
         else:
-            heights = each.heights(cells)
-            value = heights[cell] if cell < len(heights) else None
+            value = each.value_at(place)
             shown = "" if value is None else f"{value:.4f}" if 1e-3 <= abs(value) < 1e4 else f"{value:.3g}"
-        return Entry(signs, each.series.name, words.number(shown) if value is not None else "–")
+        return Entry([("━━", each.paint)], each.series.name, words.number(shown) if value is not None else "–")
 
 
 def is_free(row: Row, column: int, width: int) -> bool:

@@ -120,7 +120,8 @@ class Picture:
                 apart = width * each.epoch_width >= _EPOCH_WIDTH * window.width
                 curves = self._reductions.curves(each.series, edges, reading, apart=apart, in_full=number == 0)
                 turn = self._turn(each.series, edges) if reading.metric == "loss" else None
-                drawn.append(Drawn(number, each, curves, cells * each.epoch_width / window.width, turn))
+                sources = self._reductions.sources(each.series, reading)
+                drawn.append(Drawn(number, each, curves, sources, cells * each.epoch_width / window.width, turn))
         return drawn
 
     def _turn(self, series: Series, edges: Edges) -> Point | None:
@@ -190,8 +191,8 @@ class Picture:
         """Return the names of several lines at their ends, and the words where overfitting begins."""
         found = []
         for each in drawn:
-            ends = [*each.curves.line[-1:], *each.curves.tested] if len(drawn) > 1 else []
-            points = [(each.series.name, each.paint, point) for point in ends[-1:]]
+            ends = each.line[-1:] if len(drawn) > 1 else []
+            points = [(each.series.name, each.paint, point) for point in ends]
             if each.turn is not None and each.number == 0:
                 points.append((self.words.overfitting, each.validation_paint, each.turn))
             for text, paint, point in points:

@@ -72,7 +72,11 @@ class Placed:
         factor = max(1, self.series.steps_per_epoch) / self.epoch_width
         return tuple(place * factor for place in places)
 
-    def place_of(self, step: int) -> float:
+    def step_at(self, place: float) -> int:
+        """Convert a position on the axis into the step that is taken there."""
+        return int(self.steps_at((place,))[0] + 1e-9)
+
+    def place_of(self, step: float) -> float:
         """Convert a step into a position on the axis."""
         if self.unit == "seconds":
             return self.clock.seconds_at(step)

@@ -28,6 +28,8 @@ SMOOTHINGS = (0.0, 0.6, 0.9, 0.97, 0.99)
 _ZOOM = 2.0
 _SHIFT = 0.25
 """Share of the view by which a key moves it."""
+_ON_LINES = ("zoom", "pan", "show_whole", "next_band", "next_smoothing", "next_metric")
+"""Changes of the view that have an effect on lines only."""
 
 
 class ChartPanel(Vertical):
@@ -85,12 +87,27 @@ class ChartPanel(Vertical):
     def chart(self) -> LossChart:
         return self.query_one(LossChart)
 
+    def why_not(self, change: str) -> str:
+        """Return why a change of the view, a method's name, has no effect now, or an empty text."""
+        chart = self.chart
+        if change == "toggle_log_scale":
+            return _("Accuracies have a linear scale only.") if chart.reading.metric == "accuracy" else ""
+        if change not in _ON_LINES:
+            return ""
+        if not any(series.end for series in chart.series):
+            return _("The chart is empty: pick a run in the list, or start one with F5.")
+        if chart.is_whole and (change == "pan" or (change == "show_whole" and chart.cursor is None)):
+            return _("The whole chart is shown: + zooms in.")
+        if change == "next_band" and not any(series.is_group for series in chart.series):
+            return _("A band needs seeds of one network in the chart: overlay them with o.")
+        if change == "next_smoothing" and chart.reading.metric == "accuracy":
+            return _("Accuracies are not smoothed: a shows the losses.")
+        return ""
+
     def toggle_log_scale(self) -> None:
         """Go from the scale that is chosen by itself to the other one, to that one by choice, and back to itself."""
         chart = self.chart
-        if chart.reading.metric == "accuracy":
-            self.notify(_("Accuracies have a linear scale only."))
-        elif chart.log_scale is None:
+        if chart.log_scale is None:
             self._is_other = True
             chart.log_scale = not chart.scales.is_log
         else:

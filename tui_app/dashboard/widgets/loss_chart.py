@@ -117,6 +117,15 @@ class LossChart(CellRows):
         self.refresh_data()
 
     @property
+    def series(self) -> tuple[Series, ...]:
+        return self._series
+
+    @property
+    def is_whole(self) -> bool:
+        """Return whether the whole x axis is shown."""
+        return self.scales.zoom <= 1
+
+    @property
     def scales(self) -> Scales:
         drawing = self._drawing
         if drawing is None:
@@ -189,13 +198,12 @@ class LossChart(CellRows):
     def action_move_cursor(self, cells: int) -> None:
         """Move the cursor, which begins at the end of the current line; the view follows it."""
         drawing = self._drawing
-        if drawing is None or not drawing.drawn or not drawing.layout.canvas.width:
+        if drawing is None or not drawing.has_begun or not drawing.layout.canvas.width:
             return
         window = drawing.window
         if self.cursor is None or not window.left <= self.cursor <= window.right:
-            line = drawing.drawn[0].curves
-            end = [*line.line, *line.tested][-1:]
-            place = window.place((end[0].column + 0.5) / line.width if end else 0.5)
+            end = drawing.drawn[0].last_place
+            place = window.place(0.5) if end is None or end < window.left else min(end, window.right)
         else:
             place = self.cursor + cells * window.width / drawing.layout.canvas.width
         place = min(max(place, 0.0), drawing.whole)
