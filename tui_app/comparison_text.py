@@ -8,6 +8,7 @@ from itertools import zip_longest
 from statistics import fmean
 from typing import NamedTuple
 
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -15,7 +16,7 @@ from core.comparing.intervals import Estimate
 from core.comparing.statistics import LeftOut, NetworkResult, Pair, Results
 from core.data.conditions import KINDS, Condition, Robustness
 from core.messages import Message, fill
-from tui_app import i18n
+from tui_app import i18n, wording
 from tui_app.i18n import _, number, percent, printable, say
 
 
@@ -289,3 +290,22 @@ def as_table(grid: Grid, colours: Sequence[str] = ()) -> Table:
     for row in grid.rows:
         table.add_row(*(Text(cell) for cell in row))
     return table
+
+
+def answer(results: Results) -> RenderableType:
+    """Lay out the whole answer of a comparison."""
+    parts: list[RenderableType] = []
+    if results.started.dataset == "sample":
+        parts += [Text(wording.sample_warning(), style="bold"), Text("")]
+    for pair in results.pairs:
+        parts += [Text(verdict(pair), style="bold"), Text("")]
+    parts += [as_table(networks(results)), Text("")]
+    parts += [Text(note) for note in notes(results)]
+    for pair in results.pairs:
+        parts += [
+            Text(""),
+            Text(pair_title(pair)),
+            *([Text(variance(pair))] if pair.parts else []),
+            as_table(mcnemar(pair)),
+        ]
+    return Group(*parts)

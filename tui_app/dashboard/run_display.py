@@ -22,7 +22,7 @@ from tui_app.dashboard.widgets.progress_panel import ProgressPanel
 from tui_app.dashboard.widgets.result_panel import ResultPanel
 from tui_app.dashboard.widgets.run_form import RunForm
 from tui_app.dashboard.widgets.runs_panel import RunsPanel
-from tui_app.i18n import _
+from tui_app.i18n import _, printable
 
 _TURNING = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _TURN_S = 0.2
@@ -39,6 +39,7 @@ class RunDisplay:
         self._follower = follower
         self._notifies = notifies
         self._possible: Sequence[bool] = ()
+        self._disk_was_full = False
         self._turning: Timer | None = None
         self._turns = 0
         self._table_is_of: ShownRun | None = None
@@ -105,6 +106,14 @@ class RunDisplay:
         if has_ended and news.run_id == self._book.current_id and news.state in _BAD_ENDS:
             self._tell_of_bad_end(news.run_id, news.state)
         return has_ended
+
+    def say_when_disk_is_full(self, is_full: bool) -> None:
+        """Warn once that the disk is full, which the runs themselves cannot record."""
+        if is_full and not self._disk_was_full:
+            text = _("The disk of {path} is full: runs continue, but their events are not saved until there is space.")
+            path = printable(str(self._book.runs_dir))
+            self._screen.notify(text.format(path=path), severity="error", timeout=30, markup=False)
+        self._disk_was_full = is_full
 
     def _tell_of_bad_end(self, run_id: str, state: State) -> None:
         """Say what the progress says, where that is not seen."""

@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
-from rich.console import Group, RenderableType
-from rich.text import Text
+from rich.console import RenderableType
 from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -26,7 +25,7 @@ from core.config import Architecture, RunConfig
 from core.messages import N_, InvalidSetting, Problem
 from core.runs import sameness
 from core.worker.protocol import ProgressNote, Refused, Settle, Settled
-from tui_app import comparison_text, wording
+from tui_app import comparison_text
 from tui_app.dashboard.keys import compare_keys
 from tui_app.dashboard.screens.side_screen import AskingScreen
 from tui_app.dashboard.widgets.key_footer import KeyFooter
@@ -241,6 +240,9 @@ class CompareScreen(AskingScreen[list[str]]):
             self._interrupt()
             self._say(_("stopped; Compare continues from here"))
 
+    def action_turn(self, pages: int) -> None:
+        self.query_one("#answer").scroll_relative(y=pages * self.query_one("#answer").size.height, animate=False)
+
     def action_leave(self) -> None:
         self._leave([])
 
@@ -250,7 +252,7 @@ class CompareScreen(AskingScreen[list[str]]):
 
     def _leave(self, run_ids: list[str]) -> None:
         if self._made is not None:
-            self.app.notify(_("The comparison goes on to its end; this screen shows it again, and can stop it."))
+            self.app.notify(_("The comparison goes on to its end. Compare shows it again, and can stop it."))
         self.dismiss(run_ids)
 
     # Progress
@@ -283,7 +285,7 @@ class CompareScreen(AskingScreen[list[str]]):
             line += " · " + _("stopped; Compare continues from here")
         self._say(line)
         answer = self.query_one("#answer-text", Static)
-        answer.update(_runs_table(made.parts) if message.results is None else _answer(message.results))
+        answer.update(_runs_table(made.parts) if message.results is None else comparison_text.answer(message.results))
 
     @on(Worker.StateChanged)
     def _failed(self, event: Worker.StateChanged) -> None:
@@ -332,21 +334,3 @@ def _runs_table(parts: Sequence[Part]) -> RenderableType:
     return comparison_text.as_table(
         comparison_text.Grid((_("Run"), _("Network"), _("Seed"), _("State"), ""), tuple(rows))
     )
-
-
-def _answer(results: Results) -> RenderableType:
-    parts: list[RenderableType] = []
-    if results.started.dataset == "sample":
-        parts += [Text(wording.sample_warning(), style="bold"), Text("")]
-    for pair in results.pairs:
-        parts += [Text(comparison_text.verdict(pair), style="bold"), Text("")]
-    parts += [comparison_text.as_table(comparison_text.networks(results)), Text("")]
-    parts += [Text(note) for note in comparison_text.notes(results)]
-    for pair in results.pairs:
-        parts += [
-            Text(""),
-            Text(comparison_text.pair_title(pair)),
-            *([Text(comparison_text.variance(pair))] if pair.parts else []),
-            comparison_text.as_table(comparison_text.mcnemar(pair)),
-        ]
-    return Group(*parts)

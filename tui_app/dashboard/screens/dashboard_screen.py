@@ -77,7 +77,6 @@ class Dashboard(PanelScreen):
         self._settings = settings
         self._open_first = run_id
         self._resume_first = resume
-        self._disk_was_full = False
 
     def compose(self) -> ComposeResult:
         yield Header()
@@ -290,15 +289,7 @@ class Dashboard(PanelScreen):
         text = ngettext("{count} run in progress", "{count} runs in progress", len(live))
         self.sub_title = text.format(count=len(live)) if live else ""
         self._display.show_list()
-        self._say_when_disk_is_full(message.disk_is_full)
-
-    def _say_when_disk_is_full(self, is_full: bool) -> None:
-        """Warn once that the disk is full, which the runs themselves cannot record."""
-        if is_full and not self._disk_was_full:
-            text = _("The disk of {path} is full: runs continue, but their events are not saved until there is space.")
-            path = printable(str(self._book.runs_dir))
-            self.notify(text.format(path=path), severity="error", timeout=30, markup=False)
-        self._disk_was_full = is_full
+        self._display.say_when_disk_is_full(message.disk_is_full)
 
     def _open_at_start(self, live: Sequence[str]) -> None:
         if not self._book.summaries:  # there is nothing to look at: a run will be started

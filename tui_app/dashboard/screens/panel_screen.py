@@ -50,7 +50,9 @@ class PanelScreen(KeyedScreen[None]):
 
     def compose_panels(self, names: tuple[str, ...], groups: dict[str, tuple[Widget, Widget]]) -> ComposeResult:
         """Yield the tabs, titled by `names`, and the groups of panels by their ids."""
-        yield Tabs(*(Tab(name, id=f"tab-{panel}") for name, panel in zip(names, self.PANELS, strict=True)), id="tabs")
+        tabs = Tabs(*(Tab(name, id=f"tab-{panel}") for name, panel in zip(names, self.PANELS, strict=True)), id="tabs")
+        tabs.can_focus = False  # the arrows are for the panel in front
+        yield tabs
         containers = (Vertical(*panels, id=group, classes="group") for group, panels in groups.items())
         yield Container(*containers, id="panels", classes=f"show-{self.PANELS[0]}")
 
@@ -109,3 +111,11 @@ class PanelScreen(KeyedScreen[None]):
     def _show_panel(self, event: Tabs.TabActivated) -> None:
         chosen = (event.tab.id or "").removeprefix("tab-")
         self.query_one("#panels").update_classes({f"show-{panel}": panel == chosen for panel in self.PANELS})
+        if self.query_one("#tabs").display:
+            self.call_after_refresh(self._focus_in, chosen)
+
+    def _focus_in(self, panel: str) -> None:
+        """Let the keys go to a panel that has come to the front."""
+        first = None if self.query_one(f"#{panel}").has_focus_within else self._first_focusable(panel)
+        if first is not None:
+            first.focus()

@@ -85,8 +85,8 @@ class RunForm(Vertical):
                 yield from self._widgets(setting)
         # Where all panels stand close together, unfolded settings would hide other panels.
         collapsed = not self._has_more() or self.screen.has_class("-together")
-        # Setting the class from the start saves styling the content twice.
-        with Collapsible(title=self._more(), id="more", collapsed=collapsed, classes="-collapsed" if collapsed else ""):
+        classes = "-collapsed" if collapsed else ""  # from the start: it saves styling the content twice
+        with Collapsible(title=self._more(), id="more", collapsed=collapsed, classes=classes):
             for setting in self._table.values():
                 if not setting.in_front:
                     yield from self._widgets(setting)
@@ -176,9 +176,7 @@ class RunForm(Vertical):
         """Return the settings for other networks, whatever was entered for one. Raises `InvalidSetting`."""
         try:
             return self.config()
-        except InvalidSetting as invalid:
-            if invalid.field != "model":
-                raise
+        except InvalidSetting:
             return self.config(EXAM_PAIR[0])
 
     def architecture(self) -> Architecture:
@@ -285,8 +283,7 @@ class RunForm(Vertical):
             except InvalidSetting:
                 is_same = False
             text = (_("as {run}") if is_same else _("u: as {run}")).format(run=run_id)
-        if text != self.border_subtitle:
-            self.border_subtitle = text
+        self.border_subtitle = text
 
     def show_stoppable(self, stoppable: bool) -> None:
         self.query_one("#stop", Button).disabled = not stoppable
