@@ -15,7 +15,9 @@ from textual.pilot import Pilot
 from core.comparing.intervals import student_estimate
 from core.runs.history import LossHistory
 from tests.tui_app.test_loss_chart import Charted, band_color, braille, finished, history_of, lines, painted, x_axis
+from tui_app.charts.curves import Reading
 from tui_app.charts.overfitting import turning_point
+from tui_app.charts.scale import METRICS
 from tui_app.charts.series import Series
 from tui_app.dashboard.widgets.chart_panel import ChartPanel
 
@@ -179,6 +181,52 @@ async def test_a_view_between_two_points_is_not_empty(charted: tuple[Charted, Pi
     assert len(painted(app.chart, "#00ff00")) >= 95  # the line between two validations
     assert len(painted(app.chart, "#ff0000")) >= 95
     assert braille(app.chart) >= 3 * 95  # each batch for as long as it took
+
+
+async def test_a_view_of_nothing_says_so_and_ends_at_two_batches(charted: tuple[Charted, Pilot[None]]) -> None:
+    app, _pilot = charted
+    live = replace(finished(validated([0.5] * 2, [0.91, 0.92]), validates=True), live=True)
+    app.chart.show([live], planned_epochs=10)
+    for metric in METRICS:
+        app.chart.reading = replace(app.chart.reading, metric=metric)
+        app.chart.zoom(8, about=9.0)
+        text = "\n".join(lines(app.chart))
+        assert "0 shows the whole" in text
+        assert "nothing yet" not in text
+        app.chart.show_whole()
+        assert "0 shows the whole" not in "\n".join(lines(app.chart))
+    app.chart.reading = Reading()
+    app.chart.zoom(1e9, about=1.005)
+    assert app.chart.window is not None
+    assert app.chart.window.width == pytest.approx(0.02)
+    assert len(painted(app.chart, "#ff0000")) >= 95
+    app.chart.reading = Reading(metric="accuracy")
+    groups = [validated([0.5] * 3, [0.91, 0.92, last]) for last in (0.93, 0.97)]
+    app.chart.show([finished(*groups, validates=True)], planned_epochs=3)
+    app.chart.zoom(20, about=2.5)
+    assert len(painted(app.chart, "#ff0000")) >= 95  # between the means of two epochs
+
+
+async def test_the_view_stays_with_the_run_and_within_the_axis(charted: tuple[Charted, Pilot[None]]) -> None:
+    app, _pilot = charted
+    run, long = history_of(straight()), finished(history_of(straight(1000)), key="long", color="#00ff00")
+    app.chart.show([finished(run), long], planned_epochs=3)
+    app.chart.zoom(5, about=9.0)
+    app.chart.show([finished(run)], planned_epochs=3)  # whose axis is shorter
+    assert [x_axis(app.chart)[0], x_axis(app.chart)[-1]] == ["Epoch 1.0", "3.0"]
+    app.chart.show([finished(run, history_of(straight()), key="group")], planned_epochs=3)
+    assert app.chart.window is not None  # the run has become one of several seeds
+    app.chart.x_unit = "macs"
+    app.chart.show([finished(run, key="group", macs_per_epoch=1e9)], planned_epochs=3)
+    app.chart.x_unit = "epochs"
+    app.chart.zoom(2, about=3.0)
+    before = x_axis(app.chart)
+    app.chart.x_unit = "macs"
+    assert app.chart.window == pytest.approx((1.5e9, 3e9))
+    app.chart.x_unit = "epochs"
+    assert x_axis(app.chart) == before
+    app.chart.show([finished(history_of(straight()), key="other")], planned_epochs=3)
+    assert app.chart.window is None
 
 
 async def test_smoothing_is_of_the_batches_and_says_so(charted: tuple[Charted, Pilot[None]]) -> None:

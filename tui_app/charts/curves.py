@@ -279,7 +279,7 @@ def _mean(runs: Sequence[Curves], reading: Reading) -> Curves:
     width = runs[0].width
     gaps = sorted({gap for run in runs for gap in run.gaps})
     accuracy = _by_column([run.accuracy for run in runs], width)
-    values = accuracy if reading.metric == "accuracy" else _heights([run.line for run in runs], width)
+    values = _heights([run.line for run in runs], width)
     spread = [_column(found) if found else None for found in values]
     return Curves(
         width=width,

@@ -59,7 +59,7 @@ class Picture:
         validating = [each for each in placed if each is not None and each.series.validates]
         layout = self._layout(view.size, len(validating) if view.reading.metric == "loss" else 0)
         whole = _reach(view, placed)
-        window = view.window or XWindow(0.0, whole)
+        window = view.window.within(whole) if view.window else XWindow(0.0, whole)
         drawn = self._reduce(placed, window, layout.canvas.width, view.reading)
         scale = self._settle_scale(view, layout, window, drawn)
         is_empty = not any(each.curves.values or each.curves.gaps for each in drawn)
@@ -81,7 +81,9 @@ class Picture:
         if view.series and not drawn:
             return self.words.no_macs
         begun = any(series.end for series in view.series)
-        return self.words.no_accuracy if begun and view.reading.metric == "accuracy" else view.placeholder
+        if view.reading.metric == "accuracy" and not any(each.last_place is not None for each in drawn):
+            return self.words.no_accuracy if begun else view.placeholder
+        return self.words.nothing_here if begun and view.window else view.placeholder
 
     def _rows(self, view: View, layout: Layout, window: XWindow, drawn: Sequence[Drawn], scale: Scale) -> list[Row]:
         canvas = None

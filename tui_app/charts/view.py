@@ -28,6 +28,7 @@ class Words:
     bands: dict[Band, str] = field(default_factory=lambda: {"range": "min–max", "interval": "95% interval of the mean"})
     no_macs: str = "MACs not known"
     no_accuracy: str = "no accuracy yet"
+    nothing_here: str = "Nothing here: 0 shows the whole chart."
     failure: str = "The chart cannot be drawn."
     position: str = "epoch {epoch}, step {step}"
     decimal_mark: str = "."

@@ -184,6 +184,7 @@ def _words() -> Words:
         bands={"range": _("min–max"), "interval": _("95% interval of the mean")},
         no_macs=_("multiply–accumulates unknown"),
         no_accuracy=_("No accuracy yet: it comes with validation, after each epoch, or at the end."),
+        nothing_here=_("Nothing in this part of the chart: 0 shows the whole."),
         failure=_("The chart cannot be drawn."),
         position=_("epoch {epoch}, step {step}"),
         decimal_mark=_("."),
