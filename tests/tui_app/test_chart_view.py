@@ -395,14 +395,37 @@ async def test_the_scale_is_logarithmic_where_a_linear_one_hides_a_run(charted: 
     high = finished(history_of([4.5] * 300), key="high")
     app.chart.show([*close, high], planned_epochs=3)  # linearly on one another, logarithmically too
     assert not app.chart.scales.is_log
-    app.chart.show([finished(history_of([-1.0, *[0.01] * 299]))], planned_epochs=3)
+    negative = finished(history_of([-1.0, *[0.01] * 299]), key="negative")
+    app.chart.show([negative, *close], planned_epochs=3)
+    assert not app.chart.scales.is_log
+    app.chart.show(list(slow_and_quick())[1:], planned_epochs=5)  # alone it hides nothing
+    assert not app.chart.scales.is_log
+    levels = [*(0.1 + number / 20 for number in range(11)), 0.0, 1e30]
+    app.chart.show([finished(history_of([loss] * 300), key=str(loss)) for loss in levels], planned_epochs=3)
+    assert app.chart.scales.is_log
+
+
+async def test_the_scale_is_chosen_for_the_whole_axis_not_for_the_view(charted: tuple[Charted, Pilot[None]]) -> None:
+    app, _pilot = charted
+    app.chart.show(list(slow_and_quick()), planned_epochs=5)
+    app.chart.zoom(20, about=0.0)  # where the lines are on one another
+    for _step in range(3):
+        assert app.chart.scales.is_log
+        app.chart.pan(1.0)
+    alike = [history_of([2.0] * 400 + [last] * 100) for last in (0.1, 2.1)]
+    app.chart.show([finished(each, key=str(number)) for number, each in enumerate(alike)], planned_epochs=5)
+    app.chart.zoom(20, about=4.5)  # where they are far apart
+    for history in alike:
+        history.add_epoch(499, 2.0)
+    app.chart.refresh_data()
     assert not app.chart.scales.is_log
 
 
 async def test_the_scale_does_not_flip_while_a_run_goes_on(charted: tuple[Charted, Pilot[None]]) -> None:
     app, _pilot = charted
     history = LossHistory()
-    app.chart.show([replace(finished(history), live=True)], planned_epochs=10)
+    level_one = finished(history_of([2.5] * 1000), key="b")
+    app.chart.show([replace(finished(history), live=True), level_one], planned_epochs=10)
     found = []
     for epoch, level in enumerate([2.0, *[0.05] * 5, *[1.9] * 4]):  # first hidden for most of its length, then not
         for first in range(100 * epoch, 100 * epoch + 100, 20):

@@ -46,7 +46,7 @@ class Source(NamedTuple):
     def last_step(self) -> int | None:
         """Return the last step that the last known value stands for."""
         last, _after = self.curve.around(self.curve.end)
-        return None if last is None else min(last[0] + self.curve.stride, self.end) - 1
+        return None if last is None or last[0] >= self.end else min(last[0] + self.curve.stride, self.end) - 1
 
     def at(self, step: int) -> float | None:
         """Return the last value known at a step; None where there is none, or one that is not finite."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from rich.cells import cell_len, set_cell_size
 
+from core.runs.history import Column
 from tui_app.charts.axes import Unit, XWindow, x_ticks
 from tui_app.charts.canvas import (
     ASCII,
@@ -29,7 +30,7 @@ from tui_app.charts.canvas import (
 from tui_app.charts.curves import Point, Reading, Reductions, between
 from tui_app.charts.drawing import ASCII_BANDS, ASCII_LINES, Drawing, Drawn, Entry, legend
 from tui_app.charts.labels import Label, place
-from tui_app.charts.scale import Scale, ScaleKeeper, Wanted
+from tui_app.charts.scale import Heights, Scale, ScaleKeeper, Wanted
 from tui_app.charts.series import Edges, Placed, Series
 from tui_app.charts.view import View, Words
 
@@ -61,7 +62,7 @@ class Picture:
         whole = _reach(view, placed)
         window = view.window.within(whole) if view.window else XWindow(0.0, whole)
         drawn = self._reduce(placed, window, layout.canvas.width, view.reading)
-        scale = self._settle_scale(view, layout, window, drawn)
+        scale = self._settle_scale(view, layout.canvas, whole, drawn)
         is_empty = not any(each.curves.values or each.curves.gaps for each in drawn)
         message = self._message(view, drawn) if is_empty else ""
         if is_empty and not may_draw:
@@ -133,18 +134,24 @@ class Picture:
             return None
         return Point(bisect_right(edges, turn[0]) - 1, turn[1], joined=False)
 
-    def _settle_scale(self, view: View, layout: Layout, window: XWindow, drawn: Sequence[Drawn]) -> Scale:
-        canvas = layout.canvas
+    def _settle_scale(self, view: View, canvas: CellArea, whole: float, drawn: Sequence[Drawn]) -> Scale:
         wanted = Wanted(
-            of=([series.key for series in view.series], view.unit, view.window, view.reading.smoothing),
+            of=([series.key for series in view.series], view.unit, view.reading.smoothing),
+            part=view.window,
             metric=view.reading.metric,
             log=view.log_scale,
-            columns=[value for each in drawn for value in each.curves.values],
+            columns=_values(drawn),
             epochs=sum(history.epochs.version for each in drawn for history in each.series.histories),
             rows=canvas.height,
             dots_per_row=dots_per_row(self.plain),
         )
-        return self._keeper.settle(wanted, lambda: [each.heights(canvas.width) for each in drawn])
+
+        def of_whole() -> tuple[list[Column], list[Heights]]:
+            placed = [each.placed for each in drawn]
+            found = self._reduce(placed, XWindow(0.0, whole), canvas.width, view.reading) if view.window else drawn
+            return _values(found), [each.heights(canvas.width) for each in found]
+
+        return self._keeper.settle(wanted, of_whole)
 
     def _draw(
         self,
@@ -245,6 +252,10 @@ class Picture:
             yield Entry([("⣿⣿", LABEL)], words=words.bands[view.reading.band])
         if not first.is_group and metric == "loss":
             yield Entry([("⣿⣿", BATCH)], words=words.batch)
+
+
+def _values(drawn: Sequence[Drawn]) -> list[Column]:
+    return [value for each in drawn for value in each.curves.values]
 
 
 def _reach(view: View, placed: Sequence[Placed | None]) -> float:
