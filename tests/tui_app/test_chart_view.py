@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from rich.cells import cell_len
 from textual.app import App, ComposeResult
 from textual.events import MouseScrollDown, MouseScrollUp
 from textual.pilot import Pilot
@@ -328,6 +330,21 @@ async def test_accuracies_are_drawn_by_epoch_and_a_test_at_the_end(charted: tupl
     assert value_said(app, "run b") == 92.5
     app.chart.show([finished(history_of(straight()))], planned_epochs=3)
     assert "no accuracy yet" in "\n".join(lines(app.chart))
+    assert "validation" not in lines(app.chart)[0]
+
+
+async def test_a_message_longer_than_the_chart_is_wrapped_on_blank_ground() -> None:
+    app = Charted()
+    app.chart.placeholder = " ".join(f"word{number}" for number in range(20))
+    async with app.run_test(size=(60, 12)):
+        app.chart.show([], planned_epochs=5)
+        found = [line for line in lines(app.chart) if "word" in line]
+        assert " ".join(word for line in found for word in line.split() if "word" in word) == app.chart.placeholder
+        assert len(found) == 3
+        (left,) = {line.index("word") for line in found[:2]}
+        for line in found:  # no grid beside the words
+            assert re.fullmatch("[ word0-9]+", line[left - 1 : line.rindex("word") + 7])
+        assert all(cell_len(line) == 60 for line in lines(app.chart))
 
 
 # Overfitting
@@ -462,6 +479,9 @@ async def test_a_change_of_the_view_that_does_nothing_says_why() -> None:
         assert "whole chart" in panel.why_not("show_whole")
         assert "seeds" in panel.why_not("next_band")
         assert not any(map(panel.why_not, ("zoom", "next_smoothing", "next_metric", "next_x_unit", "toggle_log_scale")))
+        assert str(panel.border_title) == "Running loss of run a"
+        panel.next_smoothing()
+        assert str(panel.border_title) == "Smoothed batch losses of run a"
         panel.zoom(1)
         assert not panel.why_not("pan")
         assert not panel.why_not("show_whole")
@@ -470,3 +490,4 @@ async def test_a_change_of_the_view_that_does_nothing_says_why() -> None:
         assert "linear scale only" in panel.why_not("toggle_log_scale")
         panel.show((finished(*run.histories, history_of(straight()), key="g"),), 3)
         assert not panel.why_not("next_band")
+        assert str(panel.border_title) == "Accuracy after each epoch"

@@ -508,15 +508,11 @@ async def test_validation_of_overlaid_runs_is_told_apart_by_their_colours() -> N
         await pilot.pause()
         text = lines(app.chart)
         assert re.search("━━ run 0  ━━ run 1  ━━ run 2  ━◆ validation loss", text[0])
-        assert [text[y].split() for y in (1, 2, 3)] == [
-            ["◆", "%", "91,0", "92,0", "93,0"],
-            ["◆", "%", "91,1", "92,1", "93,1"],
-            ["◆", "%", "91,2", "92,2", "93,2"],
-        ]
-        dotted = [line for line in text[4:] if "◆" in line]
+        assert text[1].split() == ["◆", "%", "91,0", "92,0", "93,0"]  # nobody could tell whose the others are
+        dotted = [line for line in text[2:] if "◆" in line]
         assert [line.count("◆") for line in dotted] == [3, 3, 3]
         for color, expected in (("#00ff00", dotted[1]), ("#0000ff", dotted[2])):
-            diamonds = [(x, y) for x, y in painted(app.chart, color) if y > 3 and text[y][x] == "◆"]
+            diamonds = [(x, y) for x, y in painted(app.chart, color) if y > 1 and text[y][x] == "◆"]
             assert {text[y] for _x, y in diamonds} == {expected}
             assert len(diamonds) == 3
         assert all(cell_len(line) == 107 for line in text)
