@@ -369,6 +369,14 @@ def test_ticks_are_at_round_numbers(unit: Unit, reach: float, labels: list[str])
     assert all(0 <= place < 1 for place, _label in ticks)
 
 
+@pytest.mark.parametrize(
+    ("unit", "left", "width"), [("epochs", 2.0, 2e-4), ("seconds", 1e5, 0.05), ("macs", 1e12, 1e6), ("macs", 3e6, 2.0)]
+)
+def test_ticks_of_the_closest_view_are_told_apart(unit: Unit, left: float, width: float) -> None:
+    labels = [label for _place, label in x_ticks(unit, XWindow(left, left + width), 6)]
+    assert len(set(labels)) == len(labels) > 2
+
+
 async def test_the_same_runs_by_epoch_by_seconds_and_by_multiply_accumulates() -> None:
     """One run takes twice as long as the other for the same epochs, and ten times the multiply–accumulates."""
     app = Charted()

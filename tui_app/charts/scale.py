@@ -9,7 +9,7 @@ from itertools import combinations, pairwise
 from typing import Literal, get_args
 
 from core.runs.history import Column
-from tui_app.charts.rounding import LARGEST, SMALLEST, label, round_down, round_up, tick_step
+from tui_app.charts.rounding import LARGEST, SMALLEST, label, round_down, round_up, short, tick_step
 
 _CUT = 20
 """Multiple of the columns' 95th percentile beyond which a loss is an outlier: it does not set the scale, and is drawn
@@ -58,7 +58,7 @@ class Scale:
             lowest, highest = max(self.bottom, -_MOST_DECADES), min(self.top, _MOST_DECADES)
             exponents = range(math.ceil(lowest - 1e-9), math.floor(highest + 1e-9) + 1)
             values = [10.0**e for e in exponents if e % self.decades_apart == 0]
-            return [(self.fraction(value), f"{value:g}") for value in values]
+            return [(self.fraction(value), short(value)) for value in values]
         if self.log:
             return self._ticks_within_decades(most)
         step = tick_step((self.top - self.bottom) / max(1, most))
@@ -72,7 +72,7 @@ class Scale:
             shown = [value for value in values if self.bottom - 1e-9 <= math.log10(value) <= self.top + 1e-9]
             places = [self.fraction(value) for value in shown]
             if len(shown) >= 3 and all(after - before >= least for before, after in pairwise(places)):
-                return [(place, f"{value:g}") for place, value in zip(places, shown, strict=True)]
+                return [(place, short(value)) for place, value in zip(places, shown, strict=True)]
         low, high = 10.0**self.bottom, 10.0**self.top
         step = tick_step((high - low) / max(1, most))
         return [(self.fraction(value), label(value, step)) for value in _multiples(low, high, step) if value > 0]
@@ -131,7 +131,7 @@ def percent_scale(columns: Sequence[Column]) -> Scale:
         return Scale(0, 100)
     low, high = min(c.low for c in columns), max(c.high for c in columns)
     step = tick_step(max(high - low, 0.5) / 4)
-    top = min(100.0, math.ceil(high / step) * step)
+    top = min(100.0, max(2, math.ceil(high / step)) * step)
     return Scale(max(0.0, min(math.floor(low / step) * step, top - 2 * step)), top)
 
 
