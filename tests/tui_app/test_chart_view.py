@@ -329,7 +329,7 @@ async def test_accuracies_are_drawn_by_epoch_and_a_test_at_the_end(charted: tupl
     assert value_said(app, "run kept") == 93.0
     assert value_said(app, "run b") == 92.5
     app.chart.show([finished(history_of(straight()))], planned_epochs=3)
-    assert "no accuracy yet" in "\n".join(lines(app.chart))
+    assert "No accuracy yet" in "\n".join(lines(app.chart))
     assert "validation" not in lines(app.chart)[0]
 
 

@@ -57,7 +57,7 @@ class ChartPanel(Vertical):
         self.border_title = _title(Reading(), "")
         self.border_subtitle = _unit_name("epochs")
         yield LossChart(
-            _words(),
+            chart_words(),
             plain=not terminal.has_utf8(),
             placeholder=_empty(),
         )
@@ -181,7 +181,7 @@ def _empty() -> str:
     return _("The loss of each batch, once a run has started.")
 
 
-def _words() -> Words:
+def chart_words() -> Words:
     return Words(
         x_labels={"epochs": _("Epoch"), "seconds": _("Time"), "macs": _("MACs")},
         y_labels={"loss": _("Loss"), "accuracy": _("Accuracy, %")},

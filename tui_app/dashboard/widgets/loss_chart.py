@@ -75,14 +75,14 @@ class LossChart(CellRows):
 
     def __init__(
         self,
-        words: Words | None = None,
+        words: Words,
         *,
         plain: bool = False,
         placeholder: str = "",
     ) -> None:
         super().__init__()
         self.set_reactive(LossChart.placeholder, placeholder)
-        self._picture = Picture(words or Words(), plain=plain)
+        self._picture = Picture(words, plain=plain)
         self._series: tuple[Series, ...] = ()
         self._planned_epochs: float | None = None
         self._shown: object = None
