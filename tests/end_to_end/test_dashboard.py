@@ -69,7 +69,7 @@ def test_small_terminal_has_tabs_and_a_resize_loses_nothing(place: Place) -> Non
     for epoch in range(1, 5):
         assert f"Epoch {epoch}/4, Loss: " in wide
     terminal.resize(80, 24)
-    terminal.wait_for(lambda text: TABS.search(text) and "╭─ Running loss ─" + 50 * "─" in text)
+    terminal.wait_for(lambda text: TABS.search(text) and f"╭─ Running loss of {run.id} ─" + 30 * "─" in text)
     for key, panel in (("f2", result), ("f2", "─ Layers"), ("f2", f"Result of {run.id}"), ("\x1b[1;2Q", "─ Layers")):
         terminal.keys(key)  # at last shift+f2
         terminal.wait_for(panel)

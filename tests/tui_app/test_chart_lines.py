@@ -125,7 +125,7 @@ async def test_the_chart_is_read_and_changed_with_keys(language: str, compared: 
         await pilot.press("m", "m")
         await until(pilot, lambda: ("lissage 0,9" if french else "smoothing 0.9") in shown(app))
         await pilot.press("a")
-        await until(pilot, lambda: ("Exactitude" if french else "Accuracy after") in shown(app))
+        await until(pilot, lambda: ("Exactitude" if french else "Accuracy of") in shown(app))
         assert sum(line.count("■") for line in chart_lines(app)) == 2  # in the legend, and at its end
         await pilot.press("a", "b")
         await until(pilot, lambda: ("Perte moyenne" if french else "Running loss") in shown(app))

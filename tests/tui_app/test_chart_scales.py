@@ -59,13 +59,15 @@ def test_fewer_decades_have_ticks_between_and_use_all_rows() -> None:
             for place, label in ticks:
                 assert place == pytest.approx(scale.fraction(float(label)), abs=0.02)
     assert [label for _, label in log_scale(level(0.04, 0.3), 40, 4).ticks(5)] == ["0.05", "0.1", "0.2", "0.3"]
+    assert "1e-6" in [label for _, label in log_scale(level(1e-8, 0.3), 80, 4).ticks(10)]
 
 
 def test_accuracies_have_a_scale_of_their_own() -> None:
     scale = percent_scale(level(97.1, 98.3))
     assert (scale.bottom, scale.top) == (97.0, 98.5)
     assert percent_scale(level(100.0)).top == 100
-    assert percent_scale(level(0.0)).bottom == 0
+    nothing_right = percent_scale(level(0.0, 0.0))
+    assert nothing_right.bottom == nothing_right.fraction(0.0) == 0 < nothing_right.top
 
 
 def linear_rgb(color: str) -> np.ndarray:

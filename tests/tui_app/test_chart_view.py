@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from rich.cells import cell_len
 from textual.app import App, ComposeResult
 from textual.events import MouseScrollDown, MouseScrollUp
 from textual.pilot import Pilot
@@ -15,7 +17,9 @@ from textual.pilot import Pilot
 from core.comparing.intervals import student_estimate
 from core.runs.history import LossHistory
 from tests.tui_app.test_loss_chart import Charted, band_color, braille, finished, history_of, lines, painted, x_axis
+from tui_app.charts.curves import Reading
 from tui_app.charts.overfitting import turning_point
+from tui_app.charts.scale import METRICS
 from tui_app.charts.series import Series
 from tui_app.dashboard.widgets.chart_panel import ChartPanel
 
@@ -181,6 +185,52 @@ async def test_a_view_between_two_points_is_not_empty(charted: tuple[Charted, Pi
     assert braille(app.chart) >= 3 * 95  # each batch for as long as it took
 
 
+async def test_a_view_of_nothing_says_so_and_ends_at_two_batches(charted: tuple[Charted, Pilot[None]]) -> None:
+    app, _pilot = charted
+    live = replace(finished(validated([0.5] * 2, [0.91, 0.92]), validates=True), live=True)
+    app.chart.show([live], planned_epochs=10)
+    for metric in METRICS:
+        app.chart.reading = replace(app.chart.reading, metric=metric)
+        app.chart.zoom(8, about=9.0)
+        text = "\n".join(lines(app.chart))
+        assert "0 shows the whole" in text
+        assert "nothing yet" not in text
+        app.chart.show_whole()
+        assert "0 shows the whole" not in "\n".join(lines(app.chart))
+    app.chart.reading = Reading()
+    app.chart.zoom(1e9, about=1.005)
+    assert app.chart.window is not None
+    assert app.chart.window.width == pytest.approx(0.02)
+    assert len(painted(app.chart, "#ff0000")) >= 95
+    app.chart.reading = Reading(metric="accuracy")
+    groups = [validated([0.5] * 3, [0.91, 0.92, last]) for last in (0.93, 0.97)]
+    app.chart.show([finished(*groups, validates=True)], planned_epochs=3)
+    app.chart.zoom(20, about=2.5)
+    assert len(painted(app.chart, "#ff0000")) >= 95  # between the means of two epochs
+
+
+async def test_the_view_stays_with_the_run_and_within_the_axis(charted: tuple[Charted, Pilot[None]]) -> None:
+    app, _pilot = charted
+    run, long = history_of(straight()), finished(history_of(straight(1000)), key="long", color="#00ff00")
+    app.chart.show([finished(run), long], planned_epochs=3)
+    app.chart.zoom(5, about=9.0)
+    app.chart.show([finished(run)], planned_epochs=3)  # whose axis is shorter
+    assert [x_axis(app.chart)[0], x_axis(app.chart)[-1]] == ["Epoch 1.0", "3.0"]
+    app.chart.show([finished(run, history_of(straight()), key="group")], planned_epochs=3)
+    assert app.chart.window is not None  # the run has become one of several seeds
+    app.chart.x_unit = "macs"
+    app.chart.show([finished(run, key="group", macs_per_epoch=1e9)], planned_epochs=3)
+    app.chart.x_unit = "epochs"
+    app.chart.zoom(2, about=3.0)
+    before = x_axis(app.chart)
+    app.chart.x_unit = "macs"
+    assert app.chart.window == pytest.approx((1.5e9, 3e9))
+    app.chart.x_unit = "epochs"
+    assert x_axis(app.chart) == before
+    app.chart.show([finished(history_of(straight()), key="other")], planned_epochs=3)
+    assert app.chart.window is None
+
+
 async def test_smoothing_is_of_the_batches_and_says_so(charted: tuple[Charted, Pilot[None]]) -> None:
     app, _pilot = charted
     history = LossHistory()
@@ -279,7 +329,22 @@ async def test_accuracies_are_drawn_by_epoch_and_a_test_at_the_end(charted: tupl
     assert value_said(app, "run kept") == 93.0
     assert value_said(app, "run b") == 92.5
     app.chart.show([finished(history_of(straight()))], planned_epochs=3)
-    assert "no accuracy yet" in "\n".join(lines(app.chart))
+    assert "No accuracy yet" in "\n".join(lines(app.chart))
+    assert "validation" not in lines(app.chart)[0]
+
+
+async def test_a_message_longer_than_the_chart_is_wrapped_on_blank_ground() -> None:
+    app = Charted()
+    app.chart.placeholder = " ".join(f"word{number}" for number in range(20))
+    async with app.run_test(size=(60, 12)):
+        app.chart.show([], planned_epochs=5)
+        found = [line for line in lines(app.chart) if "word" in line]
+        assert " ".join(word for line in found for word in line.split() if "word" in word) == app.chart.placeholder
+        assert len(found) == 3
+        (left,) = {line.index("word") for line in found[:2]}
+        for line in found:  # no grid beside the words
+            assert re.fullmatch("[ word0-9]+", line[left - 1 : line.rindex("word") + 7])
+        assert all(cell_len(line) == 60 for line in lines(app.chart))
 
 
 # Overfitting
@@ -347,14 +412,37 @@ async def test_the_scale_is_logarithmic_where_a_linear_one_hides_a_run(charted: 
     high = finished(history_of([4.5] * 300), key="high")
     app.chart.show([*close, high], planned_epochs=3)  # linearly on one another, logarithmically too
     assert not app.chart.scales.is_log
-    app.chart.show([finished(history_of([-1.0, *[0.01] * 299]))], planned_epochs=3)
+    negative = finished(history_of([-1.0, *[0.01] * 299]), key="negative")
+    app.chart.show([negative, *close], planned_epochs=3)
+    assert not app.chart.scales.is_log
+    app.chart.show(list(slow_and_quick())[1:], planned_epochs=5)  # alone it hides nothing
+    assert not app.chart.scales.is_log
+    levels = [*(0.1 + number / 20 for number in range(11)), 0.0, 1e30]
+    app.chart.show([finished(history_of([loss] * 300), key=str(loss)) for loss in levels], planned_epochs=3)
+    assert app.chart.scales.is_log
+
+
+async def test_the_scale_is_chosen_for_the_whole_axis_not_for_the_view(charted: tuple[Charted, Pilot[None]]) -> None:
+    app, _pilot = charted
+    app.chart.show(list(slow_and_quick()), planned_epochs=5)
+    app.chart.zoom(20, about=0.0)  # where the lines are on one another
+    for _step in range(3):
+        assert app.chart.scales.is_log
+        app.chart.pan(1.0)
+    alike = [history_of([2.0] * 400 + [last] * 100) for last in (0.1, 2.1)]
+    app.chart.show([finished(each, key=str(number)) for number, each in enumerate(alike)], planned_epochs=5)
+    app.chart.zoom(20, about=4.5)  # where they are far apart
+    for history in alike:
+        history.add_epoch(499, 2.0)
+    app.chart.refresh_data()
     assert not app.chart.scales.is_log
 
 
 async def test_the_scale_does_not_flip_while_a_run_goes_on(charted: tuple[Charted, Pilot[None]]) -> None:
     app, _pilot = charted
     history = LossHistory()
-    app.chart.show([replace(finished(history), live=True)], planned_epochs=10)
+    level_one = finished(history_of([2.5] * 1000), key="b")
+    app.chart.show([replace(finished(history), live=True), level_one], planned_epochs=10)
     found = []
     for epoch, level in enumerate([2.0, *[0.05] * 5, *[1.9] * 4]):  # first hidden for most of its length, then not
         for first in range(100 * epoch, 100 * epoch + 100, 20):
@@ -391,6 +479,9 @@ async def test_a_change_of_the_view_that_does_nothing_says_why() -> None:
         assert "whole chart" in panel.why_not("show_whole")
         assert "seeds" in panel.why_not("next_band")
         assert not any(map(panel.why_not, ("zoom", "next_smoothing", "next_metric", "next_x_unit", "toggle_log_scale")))
+        assert str(panel.border_title) == "Running loss of run a"
+        panel.next_smoothing()
+        assert str(panel.border_title) == "Smoothed batch losses of run a"
         panel.zoom(1)
         assert not panel.why_not("pan")
         assert not panel.why_not("show_whole")
@@ -399,3 +490,4 @@ async def test_a_change_of_the_view_that_does_nothing_says_why() -> None:
         assert "linear scale only" in panel.why_not("toggle_log_scale")
         panel.show((finished(*run.histories, history_of(straight()), key="g"),), 3)
         assert not panel.why_not("next_band")
+        assert str(panel.border_title) == "Accuracy after each epoch"

@@ -111,7 +111,7 @@ async def test_train_turns_to_the_chart_in_a_small_terminal(tmp_path: Path) -> N
     async with dashboard(tmp_path, NARROW) as (app, pilot):
         await until(pilot, lambda: "Epochs" in shown(app))
         await pilot.press("f5")
-        await until(pilot, lambda: "Running loss ─" in shown(app) and "Epochs" not in shown(app))
+        await until(pilot, lambda: "─ Running loss" in shown(app) and "Epochs" not in shown(app))
         await until(pilot, lambda: bool(re.search("[\u2801-\u28ff]", shown(app))))
 
 

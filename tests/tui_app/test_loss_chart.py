@@ -20,7 +20,7 @@ from tui_app.charts.axes import UNITS, Unit, XWindow, x_ticks
 from tui_app.charts.curves import BANDS, Reading
 from tui_app.charts.scale import METRICS
 from tui_app.charts.series import Series
-from tui_app.charts.view import Words
+from tui_app.dashboard.widgets.chart_panel import chart_words
 from tui_app.dashboard.widgets.loss_chart import LossChart
 
 EXTREMES = [1e308, -1e308, 1.7976931348623157e308, 5e-324, -5e-324, 0.0, 1.0, 1e-300, math.nan, math.inf, -math.inf]
@@ -28,9 +28,9 @@ LOSSES = st.lists(st.one_of(st.sampled_from(EXTREMES), st.floats(), st.none()), 
 
 
 class Charted(App[None]):
-    def __init__(self, words: Words | None = None, *, plain: bool = False) -> None:
+    def __init__(self, *, plain: bool = False, **words: Any) -> None:
         super().__init__()
-        self.words = words or Words()
+        self.words = replace(chart_words(), **words)
         self.chart = LossChart(self.words, placeholder="nothing yet", plain=plain)
 
     def compose(self) -> ComposeResult:
@@ -103,10 +103,8 @@ def band_color(chart: LossChart) -> str:
 
 async def test_an_empty_chart_has_its_axes_and_says_that_it_is_empty() -> None:
     app = Charted(
-        Words(
-            x_labels={"epochs": "Époque", "seconds": "Temps", "macs": "MAC"},
-            y_labels={"loss": "Perte", "accuracy": "Exactitude"},
-        )
+        x_labels={"epochs": "Époque", "seconds": "Temps", "macs": "MAC"},
+        y_labels={"loss": "Perte", "accuracy": "Exactitude"},
     )
     async with app.run_test(size=(84, 11)):
         app.chart.show([], planned_epochs=5)
@@ -317,7 +315,7 @@ async def test_a_drawing_library_that_raises_leaves_a_sentence(monkeypatch: pyte
         raise OverflowError("range")
 
     monkeypatch.setattr(type(plotext.figure), "build", raising)
-    app = Charted(Words(failure="no picture"))
+    app = Charted(failure="no picture")
     async with app.run_test(size=(60, 9)):
         app.chart.show([series(history_of(falling(50)))], planned_epochs=1)
         assert "no picture" in "\n".join(lines(app.chart))
@@ -339,7 +337,7 @@ async def test_colours_are_the_themes() -> None:
 
 
 async def test_numbers_take_the_decimal_mark_of_the_language() -> None:
-    app = Charted(Words(decimal_mark=","))
+    app = Charted(decimal_mark=",")
     async with app.run_test(size=(84, 14)):
         app.chart.show([series(history_of([1.0, 0.5]))], planned_epochs=1)
         assert any(line.strip().startswith("0,8") for line in lines(app.chart))
@@ -367,6 +365,14 @@ def test_ticks_are_at_round_numbers(unit: Unit, reach: float, labels: list[str])
     ticks = x_ticks(unit, XWindow(0, reach), 6)
     assert [label for _place, label in ticks] == labels
     assert all(0 <= place < 1 for place, _label in ticks)
+
+
+@pytest.mark.parametrize(
+    ("unit", "left", "width"), [("epochs", 2.0, 2e-4), ("seconds", 1e5, 0.05), ("macs", 1e12, 1e6), ("macs", 3e6, 2.0)]
+)
+def test_ticks_of_the_closest_view_are_told_apart(unit: Unit, left: float, width: float) -> None:
+    labels = [label for _place, label in x_ticks(unit, XWindow(left, left + width), 6)]
+    assert len(set(labels)) == len(labels) > 2
 
 
 async def test_the_same_runs_by_epoch_by_seconds_and_by_multiply_accumulates() -> None:
@@ -437,13 +443,13 @@ async def test_multiply_accumulates_that_are_not_known_are_said_not_drawn(plain:
         unknown = finished(history_of(falling(200)))
         app.chart.show([unknown], planned_epochs=2)
         await pilot.pause()
-        assert "MACs not known" in "\n".join(lines(app.chart)[1:])
+        assert "accumulates unknown" in "\n".join(lines(app.chart)[1:])
         assert not painted(app.chart, "#ff0000")
         known = finished(history_of(falling(200)), key="b", color="#00ff00", macs_per_epoch=1e9)
         app.chart.show([unknown, known], planned_epochs=2)
         await pilot.pause()
-        assert "run a (MACs not known)" in lines(app.chart)[0]
-        assert "MACs not known" not in "\n".join(lines(app.chart)[1:])
+        assert "accumulates unknown)" in lines(app.chart)[0]
+        assert "accumulates unknown" not in "\n".join(lines(app.chart)[1:])
         assert not painted(app.chart, "#ff0000")
         assert plain or painted(app.chart, "#00ff00")
 
@@ -496,7 +502,7 @@ async def test_seeds_that_have_come_less_far_end_where_they_are() -> None:
 
 
 async def test_validation_of_overlaid_runs_is_told_apart_by_their_colours() -> None:
-    app = Charted(Words(decimal_mark=","))
+    app = Charted(decimal_mark=",")
     async with app.run_test(size=(107, 18)) as pilot:
         shown = []
         for number, color in enumerate(("#ff0000", "#00ff00", "#0000ff")):
@@ -508,15 +514,11 @@ async def test_validation_of_overlaid_runs_is_told_apart_by_their_colours() -> N
         await pilot.pause()
         text = lines(app.chart)
         assert re.search("━━ run 0  ━━ run 1  ━━ run 2  ━◆ validation loss", text[0])
-        assert [text[y].split() for y in (1, 2, 3)] == [
-            ["◆", "%", "91,0", "92,0", "93,0"],
-            ["◆", "%", "91,1", "92,1", "93,1"],
-            ["◆", "%", "91,2", "92,2", "93,2"],
-        ]
-        dotted = [line for line in text[4:] if "◆" in line]
+        assert text[1].split() == ["◆", "%", "91,0", "92,0", "93,0"]  # nobody could tell whose the others are
+        dotted = [line for line in text[2:] if "◆" in line]
         assert [line.count("◆") for line in dotted] == [3, 3, 3]
         for color, expected in (("#00ff00", dotted[1]), ("#0000ff", dotted[2])):
-            diamonds = [(x, y) for x, y in painted(app.chart, color) if y > 3 and text[y][x] == "◆"]
+            diamonds = [(x, y) for x, y in painted(app.chart, color) if y > 1 and text[y][x] == "◆"]
             assert {text[y] for _x, y in diamonds} == {expected}
             assert len(diamonds) == 3
         assert all(cell_len(line) == 107 for line in text)

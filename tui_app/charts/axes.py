@@ -8,8 +8,6 @@ from typing import Literal, NamedTuple, get_args
 from tui_app.charts.rounding import SMALLEST, label, tick_step
 
 _PREFIXES = ("", "k", "M", "G", "T", "P", "E")
-_CLOSEST = 256
-"""How many times closer than the whole the closest view is."""
 
 Unit = Literal["epochs", "seconds", "macs"]
 """Quantity on the x axis; multiply–accumulates are those of the forward passes."""
@@ -33,10 +31,17 @@ class XWindow(NamedTuple):
     def place(self, fraction: float) -> float:
         return self.left + fraction * self.width
 
-    def zoomed(self, factor: float, about: float, whole: float) -> XWindow:
-        """Return the window `factor` times as close, within the `whole` axis; the place `about` stays where it is."""
-        width = min(whole, max(whole / _CLOSEST, self.width / factor))
+    def zoomed(self, factor: float, about: float, least: float, whole: float) -> XWindow:
+        """Return the window `factor` times as close, from the `least` width to the `whole` axis.
+
+        The place `about` stays where it is.
+        """
+        width = min(whole, max(least, self.width / factor))
         return XWindow(0.0, width).moved(about - self.fraction(about) * width, whole)
+
+    def within(self, whole: float) -> XWindow:
+        """Return the window, or as much of it as the `whole` axis has room for."""
+        return XWindow(self.left, self.left + min(self.width, whole)).moved(0.0, whole)
 
     def moved(self, distance: float, whole: float) -> XWindow:
         """Return the window moved, as far as the `whole` axis goes."""

@@ -46,7 +46,7 @@ class Source(NamedTuple):
     def last_step(self) -> int | None:
         """Return the last step that the last known value stands for."""
         last, _after = self.curve.around(self.curve.end)
-        return None if last is None else min(last[0] + self.curve.stride, self.end) - 1
+        return None if last is None or last[0] >= self.end else min(last[0] + self.curve.stride, self.end) - 1
 
     def at(self, step: int) -> float | None:
         """Return the last value known at a step; None where there is none, or one that is not finite."""
@@ -279,7 +279,7 @@ def _mean(runs: Sequence[Curves], reading: Reading) -> Curves:
     width = runs[0].width
     gaps = sorted({gap for run in runs for gap in run.gaps})
     accuracy = _by_column([run.accuracy for run in runs], width)
-    values = accuracy if reading.metric == "accuracy" else _heights([run.line for run in runs], width)
+    values = _heights([run.line for run in runs], width)
     spread = [_column(found) if found else None for found in values]
     return Curves(
         width=width,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import textwrap
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 
+from core.runs.history import Column
 from tui_app.charts.axes import Unit, XWindow, x_ticks
 from tui_app.charts.canvas import (
     ASCII,
@@ -29,7 +31,7 @@ from tui_app.charts.canvas import (
 from tui_app.charts.curves import Point, Reading, Reductions, between
 from tui_app.charts.drawing import ASCII_BANDS, ASCII_LINES, Drawing, Drawn, Entry, legend
 from tui_app.charts.labels import Label, place
-from tui_app.charts.scale import Scale, ScaleKeeper, Wanted
+from tui_app.charts.scale import Heights, Scale, ScaleKeeper, Wanted
 from tui_app.charts.series import Edges, Placed, Series
 from tui_app.charts.view import View, Words
 
@@ -38,6 +40,7 @@ _LABEL_WIDTHS: dict[Unit, int] = {"epochs": 7, "seconds": 10, "macs": 10}
 _EPOCH_WIDTH = 4
 """Number of columns that an epoch needs to be told apart from the next."""
 _ROWS_FOR_CURVES = 7
+_MOST_FIGURES = 2
 
 
 class Picture:
@@ -56,19 +59,18 @@ class Picture:
         An empty chart is not drawn unless it `may_draw`, so that nothing slow is loaded for it.
         """
         placed = [self._reductions.placed(series, view.unit) for series in view.series]
-        validating = [each for each in placed if each is not None and each.series.validates]
-        layout = self._layout(view.size, len(validating) if view.reading.metric == "loss" else 0)
         whole = _reach(view, placed)
-        window = view.window or XWindow(0.0, whole)
-        drawn = self._reduce(placed, window, layout.canvas.width, view.reading)
-        scale = self._settle_scale(view, layout, window, drawn)
+        window = view.window.within(whole) if view.window else XWindow(0.0, whole)
+        drawn = self._reduce(placed, window, self._layout(view.size, 0).canvas.width, view.reading)
+        layout = self._layout(view.size, len(_with_figures(drawn)) if view.reading.metric == "loss" else 0)
+        scale = self._settle_scale(view, layout.canvas, whole, drawn)
         is_empty = not any(each.curves.values or each.curves.gaps for each in drawn)
         message = self._message(view, drawn) if is_empty else ""
         if is_empty and not may_draw:
-            rows = _with_message(_blank(view.size), message)
+            rows = _with_message(_blank(view.size), layout.canvas, message)
         else:
             rows = self._rows(view, layout, window, drawn, scale)
-            rows = _with_message(rows, message) if is_empty else rows
+            rows = _with_message(rows, layout.canvas, message) if is_empty else rows
         return Drawing(rows, layout, window, whole, drawn, scale, view.reading.metric)
 
     def rows(self, drawing: Drawing, cursor: float | None) -> list[Row]:
@@ -81,7 +83,9 @@ class Picture:
         if view.series and not drawn:
             return self.words.no_macs
         begun = any(series.end for series in view.series)
-        return self.words.no_accuracy if begun and view.reading.metric == "accuracy" else view.placeholder
+        if view.reading.metric == "accuracy" and not any(each.last_place is not None for each in drawn):
+            return self.words.no_accuracy if begun else view.placeholder
+        return self.words.nothing_here if begun and view.window else view.placeholder
 
     def _rows(self, view: View, layout: Layout, window: XWindow, drawn: Sequence[Drawn], scale: Scale) -> list[Row]:
         canvas = None
@@ -89,12 +93,11 @@ class Picture:
             canvas = ChartCanvas(layout, self.plain)
             rows = self._draw(canvas, layout, view.unit, window, drawn, scale)
         except Exception:  # an error in a drawing library must not bring down the current run
-            return _with_message(_blank(view.size), self.words.failure)
+            return _with_message(_blank(view.size), layout.canvas, self.words.failure)
         if layout.has_axes:
             text = self.words.x_labels[view.unit]
             rows[-1] = rows[-1].with_text(layout.margin - cell_len(text), text, LABEL)
-        validating = [each for each in drawn if each.series.validates]
-        rows[:0] = [self._figures(layout, each) for each in validating[: layout.figures]]
+        rows[:0] = [self._figures(layout, each) for each in _with_figures(drawn)[: layout.figures]]
         if layout.has_legend:
             rows.insert(0, legend(layout, self.words.y_labels[view.reading.metric], self._entries(view, drawn)))
         rows += _blank(CellSize(view.size.width, view.size.height - len(rows)))
@@ -131,18 +134,24 @@ class Picture:
             return None
         return Point(bisect_right(edges, turn[0]) - 1, turn[1], joined=False)
 
-    def _settle_scale(self, view: View, layout: Layout, window: XWindow, drawn: Sequence[Drawn]) -> Scale:
-        canvas = layout.canvas
+    def _settle_scale(self, view: View, canvas: CellArea, whole: float, drawn: Sequence[Drawn]) -> Scale:
         wanted = Wanted(
-            of=([series.key for series in view.series], view.unit, view.window, view.reading.smoothing),
+            of=([series.key for series in view.series], view.unit, view.reading.smoothing),
+            part=view.window,
             metric=view.reading.metric,
             log=view.log_scale,
-            columns=[value for each in drawn for value in each.curves.values],
+            columns=_values(drawn),
             epochs=sum(history.epochs.version for each in drawn for history in each.series.histories),
             rows=canvas.height,
             dots_per_row=dots_per_row(self.plain),
         )
-        return self._keeper.settle(wanted, lambda: [each.heights(canvas.width) for each in drawn])
+
+        def of_whole() -> tuple[list[Column], list[Heights]]:
+            placed = [each.placed for each in drawn]
+            found = self._reduce(placed, XWindow(0.0, whole), canvas.width, view.reading) if view.window else drawn
+            return _values(found), [each.heights(canvas.width) for each in found]
+
+        return self._keeper.settle(wanted, of_whole)
 
     def _draw(
         self,
@@ -226,6 +235,8 @@ class Picture:
             band = ASCII_BANDS[number % len(ASCII_BANDS)] if self.plain else "⣿"
             signs = [(line, SERIES + number), (band, BAND + number) if series.is_group else (line, SERIES + number)]
             name = series.name if many or series.is_group else alone
+            if metric == "accuracy" and name == alone and not series.validates:
+                continue  # it has a test accuracy at most
             is_known = self._reductions.placed(series, view.unit) is not None
             yield Entry(signs, name, "" if is_known else f"({words.no_macs})")
         if not view.series:
@@ -243,6 +254,19 @@ class Picture:
             yield Entry([("⣿⣿", LABEL)], words=words.bands[view.reading.band])
         if not first.is_group and metric == "loss":
             yield Entry([("⣿⣿", BATCH)], words=words.batch)
+
+
+def _with_figures(drawn: Sequence[Drawn]) -> list[Drawn]:
+    """Return the series whose accuracies stand above the losses: of more than two rows nobody can tell whose they are.
+
+    Then the current run alone has its own.
+    """
+    validating = [each for each in drawn if each.series.validates]
+    return validating if len(validating) <= _MOST_FIGURES else [each for each in validating if each.number == 0]
+
+
+def _values(drawn: Sequence[Drawn]) -> list[Column]:
+    return [value for each in drawn for value in each.curves.values]
 
 
 def _reach(view: View, placed: Sequence[Placed | None]) -> float:
@@ -270,12 +294,17 @@ def _mark_moments(rows: list[Row], canvas: CellArea, placed: Placed, window: XWi
             free = x + cell_len(text) + 1
 
 
-def _with_message(rows: list[Row], text: str) -> list[Row]:
-    width = len(rows[0].text) if rows else 0
-    text = set_cell_size(text, width) if cell_len(text) > width else text
-    y = max(0, (len(rows) - 1) // 2)
-    message = rows[y].with_text((width - cell_len(text)) // 2, text, PLACEHOLDER)
-    return [*rows[:y], message, *rows[y + 1 :]]
+def _with_message(rows: list[Row], canvas: CellArea, text: str) -> list[Row]:
+    """Write a text over the middle of the canvas, wrapped, on blank ground."""
+    lines = textwrap.wrap(text, max(1, canvas.width - 2))[: max(1, canvas.height)]
+    width = max(map(cell_len, lines), default=0)
+    top, left = canvas.y + max(0, (canvas.height - len(lines)) // 2), canvas.x + (canvas.width - width) // 2
+    rows = list(rows)
+    for y, line in zip(range(top, len(rows)), lines, strict=False):
+        ground = min(width + 2, canvas.width)
+        row = rows[y].with_text(canvas.x + (canvas.width - ground) // 2, " " * ground, BLANK)
+        rows[y] = row.with_text(left + (width - cell_len(line)) // 2, line, PLACEHOLDER)
+    return rows
 
 
 def _blank(size: CellSize) -> list[Row]:

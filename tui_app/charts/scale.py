@@ -9,7 +9,7 @@ from itertools import combinations, pairwise
 from typing import Literal, get_args
 
 from core.runs.history import Column
-from tui_app.charts.rounding import LARGEST, SMALLEST, label, round_down, round_up, tick_step
+from tui_app.charts.rounding import LARGEST, SMALLEST, label, round_down, round_up, short, tick_step
 
 _CUT = 20
 """Multiple of the columns' 95th percentile beyond which a loss is an outlier: it does not set the scale, and is drawn
@@ -58,7 +58,7 @@ class Scale:
             lowest, highest = max(self.bottom, -_MOST_DECADES), min(self.top, _MOST_DECADES)
             exponents = range(math.ceil(lowest - 1e-9), math.floor(highest + 1e-9) + 1)
             values = [10.0**e for e in exponents if e % self.decades_apart == 0]
-            return [(self.fraction(value), f"{value:g}") for value in values]
+            return [(self.fraction(value), short(value)) for value in values]
         if self.log:
             return self._ticks_within_decades(most)
         step = tick_step((self.top - self.bottom) / max(1, most))
@@ -72,7 +72,7 @@ class Scale:
             shown = [value for value in values if self.bottom - 1e-9 <= math.log10(value) <= self.top + 1e-9]
             places = [self.fraction(value) for value in shown]
             if len(shown) >= 3 and all(after - before >= least for before, after in pairwise(places)):
-                return [(place, f"{value:g}") for place, value in zip(places, shown, strict=True)]
+                return [(place, short(value)) for place, value in zip(places, shown, strict=True)]
         low, high = 10.0**self.bottom, 10.0**self.top
         step = tick_step((high - low) / max(1, most))
         return [(self.fraction(value), label(value, step)) for value in _multiples(low, high, step) if value > 0]
@@ -131,7 +131,7 @@ def percent_scale(columns: Sequence[Column]) -> Scale:
         return Scale(0, 100)
     low, high = min(c.low for c in columns), max(c.high for c in columns)
     step = tick_step(max(high - low, 0.5) / 4)
-    top = min(100.0, math.ceil(high / step) * step)
+    top = min(100.0, max(2, math.ceil(high / step)) * step)
     return Scale(max(0.0, min(math.floor(low / step) * step, top - 2 * step)), top)
 
 
@@ -140,8 +140,11 @@ def hides_a_line(lines: Sequence[Heights], linear: Scale, logarithmic: Scale, ro
 
     A line is hidden if it lies at the bottom through most of its length, or on another through most of what they share.
     """
+    if linear.bottom < 0 or any(value is not None and value < 0 for line in lines for value in line):
+        return False
+    lines = [[value or None for value in line] for line in lines]  # a logarithmic scale has no zeros
     known = [[value for value in line if value is not None] for line in lines]
-    if linear.bottom < 0 or not all(value > 0 for values in known for value in values):
+    if sum(map(bool, known)) < 2:
         return False
     near = min(_NEAR, _NEAR_ROWS / max(1, rows))
     for values in known:
@@ -171,7 +174,9 @@ class Wanted:
     """What a scale has to show."""
 
     of: object
-    """Runs, and the part of them: for others the scale is chosen anew."""
+    """Runs, and how they are read: for others the scale is chosen anew."""
+    part: object
+    """Part of the x axis that is shown: for another the bounds are."""
     metric: Metric
     log: bool | None
     """The user's choice of a logarithmic scale; None: the one that hides nothing."""
@@ -188,23 +193,31 @@ class ScaleKeeper:
     def __init__(self) -> None:
         self.scale = Scale(0, 2.5)
         self._of: object = None
+        self._part: object = None
         self._is_new = True
         self._epochs = -1
         self._hidden = False
         """True once the linear scale was found to hide a line. It stays so: a scale must not flip back and forth."""
 
-    def settle(self, wanted: Wanted, lines: Callable[[], Sequence[Heights]]) -> Scale:
-        """Return the scale to draw with; `lines` are asked for where it may become logarithmic by itself."""
+    def settle(self, wanted: Wanted, whole: Callable[[], tuple[Sequence[Column], Sequence[Heights]]]) -> Scale:
+        """Return the scale to draw with.
+
+        `whole` returns the values and the lines of the whole x axis; it is called where the scale may become
+        logarithmic by itself.
+        """
         of = wanted.of, wanted.metric, wanted.rows, wanted.dots_per_row
         if of != self._of:
             self._of, self._is_new, self._epochs, self._hidden = of, True, -1, False
+        if wanted.part != self._part:
+            self._part, self._is_new = wanted.part, True
         if wanted.metric == "accuracy":
             return self._keep(wanted, percent_scale(wanted.columns))
         dots = wanted.rows * wanted.dots_per_row
         if wanted.log is None and not self._hidden and wanted.epochs > self._epochs and wanted.columns:
             self._epochs = wanted.epochs
-            scales = linear_scale(wanted.columns), log_scale(wanted.columns, dots, wanted.dots_per_row)
-            self._hidden = hides_a_line(lines(), *scales, wanted.rows)
+            columns, lines = whole()
+            scales = linear_scale(columns), log_scale(columns, dots, wanted.dots_per_row)
+            self._hidden = hides_a_line(lines, *scales, wanted.rows)
         is_log = self._hidden if wanted.log is None else wanted.log
         if is_log:
             return self._keep(wanted, log_scale(wanted.columns, dots, wanted.dots_per_row))

@@ -72,6 +72,12 @@ class Placed:
         factor = max(1, self.series.steps_per_epoch) / self.epoch_width
         return tuple(place * factor for place in places)
 
+    @property
+    def least_view(self) -> float:
+        """Return the width on the axis of two batches, or of two groups of batches whose mean is all that is known."""
+        stride = min(history.batches.stride for history in self.series.histories)
+        return 2 * stride * self.epoch_width / max(1, self.series.steps_per_epoch)
+
     def step_at(self, place: float) -> int:
         """Convert a position on the axis into the step that is taken there."""
         return int(self.steps_at((place,))[0] + 1e-9)

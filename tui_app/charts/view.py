@@ -15,22 +15,22 @@ from tui_app.charts.series import Series
 class Words:
     """The texts of a chart, in one language."""
 
-    x_labels: dict[Unit, str] = field(default_factory=lambda: {"epochs": "Epoch", "seconds": "Time", "macs": "MACs"})
-    y_labels: dict[Metric, str] = field(default_factory=lambda: {"loss": "Loss", "accuracy": "Accuracy, %"})
-    running: str = "running loss"
-    smoothed: str = "smoothed batch losses"
-    batch: str = "batch losses"
-    validation: dict[Metric, str] = field(
-        default_factory=lambda: {"loss": "validation loss", "accuracy": "validation accuracy"}
-    )
-    tested: str = "test accuracy"
-    overfitting: str = "overfitting begins"
-    bands: dict[Band, str] = field(default_factory=lambda: {"range": "min–max", "interval": "95% interval of the mean"})
-    no_macs: str = "MACs not known"
-    no_accuracy: str = "no accuracy yet"
-    failure: str = "The chart cannot be drawn."
-    position: str = "epoch {epoch}, step {step}"
-    decimal_mark: str = "."
+    x_labels: dict[Unit, str]
+    y_labels: dict[Metric, str]
+    running: str
+    smoothed: str
+    batch: str
+    validation: dict[Metric, str]
+    tested: str
+    overfitting: str
+    bands: dict[Band, str]
+    no_macs: str
+    no_accuracy: str
+    nothing_here: str
+    failure: str
+    position: str
+    """Text with {epoch} and {step}."""
+    decimal_mark: str
 
     def number(self, text: str) -> str:
         """Return a number with the decimal mark of the language."""

@@ -9,17 +9,18 @@ from typing import Any, TypeVar
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.content import Content
 from textual.timer import Timer
 
 from core.messages import N_
 from tui_app import terminal
 from tui_app.charts.axes import UNITS, Unit
-from tui_app.charts.curves import BANDS
-from tui_app.charts.scale import METRICS, Metric
+from tui_app.charts.curves import BANDS, Reading
+from tui_app.charts.scale import METRICS
 from tui_app.charts.series import Series
 from tui_app.charts.view import Words
 from tui_app.dashboard.widgets.loss_chart import LossChart
-from tui_app.i18n import _, short
+from tui_app.i18n import _, printable, short
 
 _Value = TypeVar("_Value")
 
@@ -53,10 +54,10 @@ class ChartPanel(Vertical):
         """True if the scale is the user's choice, and not the one that was chosen by itself."""
 
     def compose(self) -> ComposeResult:
-        self.border_title = _title("loss")
+        self.border_title = _title(Reading(), "")
         self.border_subtitle = _unit_name("epochs")
         yield LossChart(
-            _words(),
+            chart_words(),
             plain=not terminal.has_utf8(),
             placeholder=_empty(),
         )
@@ -76,6 +77,7 @@ class ChartPanel(Vertical):
             return False
         self._shown = (series, planned_epochs)
         chart.show(series, planned_epochs)
+        self._say_view()
         return True
 
     def draw_within(self, seconds: float, draw: Callable[[], None]) -> None:
@@ -122,7 +124,6 @@ class ChartPanel(Vertical):
     def next_metric(self) -> None:
         """Show the losses or the accuracies."""
         self._read(metric=_next(METRICS, self.chart.reading.metric))
-        self.border_title = _title(self.chart.reading.metric)
 
     def next_smoothing(self) -> None:
         self._read(smoothing=_next(SMOOTHINGS, self.chart.reading.smoothing))
@@ -145,9 +146,11 @@ class ChartPanel(Vertical):
 
     @on(LossChart.Rescaled)
     def _say_view(self) -> None:
-        """Say in the border what the axes are, and what was made of the losses."""
+        """Say in the border what is drawn, what the axes are, and what was made of the losses."""
         chart = self.chart
         scales, reading = chart.scales, chart.reading
+        alone = chart.series[0].name if len(chart.series) == 1 and not chart.series[0].is_group else ""
+        self.border_title = Content(_title(reading, alone))  # no markup: a run's folder may have brackets
         parts = [_unit_name(chart.x_unit)]
         if reading.metric == "loss" and reading.smoothing:
             parts.append(_("smoothing {weight}").format(weight=short(reading.smoothing)))
@@ -163,15 +166,22 @@ def _next(values: Sequence[_Value], value: _Value) -> _Value:
     return values[(values.index(value) + 1) % len(values)]
 
 
-def _title(metric: Metric) -> str:
-    return _("Running loss") if metric == "loss" else _("Accuracy after each epoch")
+def _title(reading: Reading, run: str) -> str:
+    """Name what is drawn, and whose it is if it is of one run."""
+    if reading.metric == "accuracy":
+        title = _("Accuracy of {run} after each epoch") if run else _("Accuracy after each epoch")
+    elif reading.smoothing:
+        title = _("Smoothed batch losses of {run}") if run else _("Smoothed batch losses")
+    else:
+        title = _("Running loss of {run}") if run else _("Running loss")
+    return title.format(run=printable(run))
 
 
 def _empty() -> str:
     return _("The loss of each batch, once a run has started.")
 
 
-def _words() -> Words:
+def chart_words() -> Words:
     return Words(
         x_labels={"epochs": _("Epoch"), "seconds": _("Time"), "macs": _("MACs")},
         y_labels={"loss": _("Loss"), "accuracy": _("Accuracy, %")},
@@ -184,6 +194,7 @@ def _words() -> Words:
         bands={"range": _("min–max"), "interval": _("95% interval of the mean")},
         no_macs=_("multiply–accumulates unknown"),
         no_accuracy=_("No accuracy yet: it comes with validation, after each epoch, or at the end."),
+        nothing_here=_("Nothing in this part of the chart: 0 shows the whole."),
         failure=_("The chart cannot be drawn."),
         position=_("epoch {epoch}, step {step}"),
         decimal_mark=_("."),

@@ -75,14 +75,14 @@ class LossChart(CellRows):
 
     def __init__(
         self,
-        words: Words | None = None,
+        words: Words,
         *,
         plain: bool = False,
         placeholder: str = "",
     ) -> None:
         super().__init__()
         self.set_reactive(LossChart.placeholder, placeholder)
-        self._picture = Picture(words or Words(), plain=plain)
+        self._picture = Picture(words, plain=plain)
         self._series: tuple[Series, ...] = ()
         self._planned_epochs: float | None = None
         self._shown: object = None
@@ -110,7 +110,7 @@ class LossChart(CellRows):
         self._may_draw = True
         old, self._series = self._series, tuple(series[:MOST_SERIES])
         self._planned_epochs = planned_epochs
-        if [s.key for s in old[:1]] != [s.key for s in self._series[:1]]:
+        if not _share_a_run(old[:1], self._series[:1]):
             self.show_whole()
         if self.show_colours([s.color for s in self._series]):
             self._shown = None
@@ -173,13 +173,14 @@ class LossChart(CellRows):
         about = self.cursor if about is None else about
         if about is None or not window.left <= about <= window.right:
             about = window.place(0.5)
-        new = window.zoomed(factor, about, drawing.whole)
+        new = window.zoomed(factor, about, drawing.drawn[0].placed.least_view, drawing.whole)
         self.window = new if new.width < drawing.whole * (1 - 1e-9) else None
 
     def pan(self, share: float) -> None:
         """Move the view by a share of its width, as far as the axis goes."""
-        if self._drawing is not None and self.window is not None:
-            self.window = self.window.moved(share * self.window.width, self._drawing.whole)
+        drawing = self._drawing
+        if drawing is not None and self.window is not None:
+            self.window = drawing.window.moved(share * drawing.window.width, drawing.whole)
 
     def show_whole(self) -> None:
         """Show the whole x axis, without a cursor."""
@@ -251,8 +252,13 @@ class LossChart(CellRows):
         self.refresh_data()
 
     def watch_x_unit(self) -> None:
+        """Show the same share of the axis in another unit."""
+        before = self._drawing if self.window is not None else None
         self.show_whole()
         self.refresh_data()
+        if before is not None and self._drawing is not None and self._drawing.drawn:
+            stretch = self._drawing.whole / before.whole
+            self.window = XWindow(before.window.left * stretch, before.window.right * stretch)
 
     def watch_placeholder(self) -> None:
         self.refresh_data()
@@ -261,3 +267,9 @@ class LossChart(CellRows):
         self.refresh_data()
         if self._is_to_read:
             self.read_off()
+
+
+def _share_a_run(old: Sequence[Series], new: Sequence[Series]) -> bool:
+    """Return whether the same line, or a run of it, is among both."""
+    keys, histories = {s.key for s in old}, {id(history) for s in old for history in s.histories}
+    return any(s.key in keys or any(id(history) in histories for history in s.histories) for s in new)
