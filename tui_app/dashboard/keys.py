@@ -56,19 +56,29 @@ class Key:
 
 
 def key_name(key: str) -> str:
-    signs = {"question_mark": "?", "plus": "+", "minus": "-", "less_than_sign": "<", "greater_than_sign": ">"}
-    if key in signs:
-        return signs[key]
-    words = {
+    """Return the name of a key in Textual's spelling as it is printed on a keyboard."""
+    names = {
+        "question_mark": "?",
+        "plus": "+",
+        "minus": "-",
+        "equals_sign": "=",
+        "slash": "/",
+        "less_than_sign": "<",
+        "greater_than_sign": ">",
         "shift": _("Shift"),
         "escape": _("Esc"),
         "space": _("Space"),
+        "enter": _("Enter"),
+        "delete": _("Del"),
+        "backspace": _("Backspace"),
         "up": _("Up"),
         "down": _("Down"),
+        "left": _("Left"),
+        "right": _("Right"),
         "pageup": _("PgUp"),
         "pagedown": _("PgDn"),
     }
-    return "+".join(words.get(part, part.capitalize() if len(part) > 1 else part) for part in key.split("+"))
+    return "+".join(names.get(part, part.capitalize() if len(part) > 1 else part) for part in key.split("+"))
 
 
 def bind(bindings: BindingsMap, table: Iterable[Key]) -> None:
@@ -132,7 +142,7 @@ def app_keys() -> tuple[Key, ...]:
     return (
         Key("f1,question_mark", "app.help", _("Help"), _("This help"), ALWAYS),
         Key("f10,q", "app.quit", _("Quit"), _("Quit; runs in progress can continue"), ALWAYS),
-        Key("ctrl+p", "app.command_palette", _("palette"), _("Find a command, run, setting or theme by typing"), 6),
+        Key("ctrl+p", "app.command_palette", _("Menu"), _("Find a command, run, setting or theme by typing"), 6),
     )
 
 
@@ -195,7 +205,7 @@ def compare_keys() -> tuple[Key, ...]:
 def runs_keys() -> tuple[Key, ...]:
     return (
         Key("enter", "show", _("Open"), _("Show the run under the cursor"), 8),
-        Key("space", "select", _("Select"), _("Select the run under the cursor, or no longer"), 8),
+        Key("space", "select", _("Select"), _("Select or deselect the run under the cursor"), 8),
         Key("a", "select_all", _("All"), _("Select all runs of the table, or none"), 3),
         Key("f,slash", "filter", _("Filter"), _("Type which runs to show, by the words of mnist-tui runs --help"), 7),
         Key("s", "sort", _("Sort"), _("Sort by the column under the cursor, again the other way round"), 6),

@@ -38,7 +38,7 @@ class RunForm(Vertical):
 
     HELP = N_(
         "The settings of the next run: F5 trains with them. A field turns red while its value cannot be used, and the"
-        " line below says why. More opens the rest. Stop and Compare… are for the mouse: F6 and Shift+F5 do the same."
+        " line below says why. More opens the rest. The buttons Stop and Compare… have keys too: F6 and Shift+F5."
     )
 
     class NetworkChosen(Message):

@@ -47,7 +47,7 @@ class RunsPanel(Vertical):
     HELP = N_(
         "All runs, the newest first. Enter or a click shows one; Space or a click on its mark overlays it on the chart,"
         " or removes it. ▶ is the current run, ● one in the chart. * is a result of the sample, not of MNIST; ≠ a run"
-        " that was changed while it trained. T opens a table to find, compare, tag and delete runs."
+        " that was changed while it trained. t opens a table to find, compare, tag and delete runs."
     )
     BINDINGS: ClassVar[list[BindingType]] = [Binding("space", "tick", show=False)]
 
