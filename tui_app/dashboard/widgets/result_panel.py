@@ -27,9 +27,10 @@ class ResultPanel(Vertical):
         yield ConfusionMatrix(id="confusion")
 
     HELP = N_(
-        "The accuracy of the current run on the test images, with its confidence interval, and its confusion matrix: a"
-        " row for each class, a column for each answer. The redder an error, the larger its share of the row; recall is"
-        " the share of a class that is recognised. The arrows move the cursor, Enter or a click shows the images."
+        "The accuracy of the current run on the test images, with its confidence interval (CI, 95%), and its confusion"
+        " matrix: a row for each class, a column for each answer. The redder an error, the larger its share of"
+        " the row; recall is the share of a class that is recognised. The arrows move the cursor, Enter or a click"
+        " shows the images."
     )
 
     def on_mount(self) -> None:
@@ -81,6 +82,6 @@ def _details(result: Evaluated) -> str:
         (
             "% " + _("of the test set"),
             text.format(errors=number(errors), total=number(result.total)),
-            _("95%: {low} – {high}").format(low=number(100 * low, 2), high=percent(high)),
+            _("95% CI: {low}–{high}").format(low=number(100 * low, 2), high=percent(high)),
         )
     )
