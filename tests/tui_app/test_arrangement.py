@@ -124,9 +124,9 @@ async def test_who_comes_back_sees_the_newest_run_and_can_take_its_settings(fini
     async with dashboard(finished, NARROW, epochs=5) as (app, pilot):
         form = app.screen.query_one(RunForm)
         await until(pilot, lambda: accuracy_on_show(app) == "94.90")
-        assert form.border_subtitle == "u: as rn2-0002"
+        assert form.border_subtitle == "u: take rn2-0002's settings"
         await pilot.press("u")
-        await until(pilot, lambda: form.border_subtitle == "as rn2-0002" and "● RN_2" in shown(app))
+        await until(pilot, lambda: form.border_subtitle == "settings of rn2-0002" and "● RN_2" in shown(app))
         assert form.config().epochs == 2
     claim(new_run(finished, seed=1, dataset="sample"))
     async with dashboard(finished, NARROW, "rn1-0001") as (app, pilot):

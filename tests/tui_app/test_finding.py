@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from textual.command import CommandInput
+from textual.command import CommandInput, CommandList
 from textual.pilot import Pilot
 from textual.widget import Widget
 
@@ -115,7 +115,13 @@ async def test_the_mouse_the_keys_and_the_palette_find_everything(
         await pilot.press("enter")
         await until(pilot, lambda: "press e to train it for more epochs" in shown(app))
 
-        # The palette
+        # The palette: Enter alone starts nothing
+        await typed(app, pilot, "")
+        await until(pilot, lambda: app.screen.query_one(CommandList).option_count > 10)
+        texts = [str(option.prompt) for option in app.screen.query_one(CommandList).options]
+        assert texts[0].startswith("Digits")
+        assert all(texts[-1 - place].startswith(word) for place, word in enumerate(("Theme", "Screenshot", "Quit")))
+        await pilot.press("escape")
         await typed(app, pilot, "rn2")
         await until(pilot, lambda: "Show rn2-0002" in shown(app) and "Show rn1" not in shown(app))
         assert "RN_2 · lr 0.001 · batch 64 · done · 94.90%" in shown(app)

@@ -280,7 +280,7 @@ class RunForm(Vertical):
                 is_same = msgspec.structs.replace(self.config(), seed=config.seed) == config
             except InvalidSetting:
                 is_same = False
-            text = (_("as {run}") if is_same else _("u: as {run}")).format(run=run_id)
+            text = (_("settings of {run}") if is_same else _("u: take {run}'s settings")).format(run=run_id)
         if text != self.border_subtitle:
             self.border_subtitle = text
 
