@@ -51,6 +51,6 @@ def test_the_french_readme_has_the_same_commands() -> None:
     def blocks(name: str) -> list[list[str]]:
         text = (ROOT / name).read_text(encoding="utf-8")
         found = re.findall(r"```\w+\n(.*?)```", text, re.DOTALL)
-        return [[line.partition("    #")[0].rstrip() for line in block.splitlines()] for block in found]
+        return [[line.partition("  #")[0].rstrip() for line in block.splitlines()] for block in found]
 
     assert blocks("README.fr.md") == blocks("README.md")

@@ -19,14 +19,15 @@ _REASON = N_("{what}: {reason}")
 _MISSING = N_("missing argument: {name}")
 _NO_COMMAND = N_("there is no command '{name}'")
 _OTHER_COMMANDS = N_("there is no command '{name}'; did you mean {others}?")
+_NO_OPTION = N_("there is no option {name}")
+_OTHER_OPTIONS = N_("there is no option {name}; did you mean {others}?")
+_WITHOUT_OTHERS = {_OTHER_COMMANDS: _NO_COMMAND, _OTHER_OPTIONS: _NO_OPTION}
 _USAGE_TEXTS = {
     # The command line library's English errors, and our wording of each. A name with a quote in it is in double quotes.
     r"""No such command (['"])(?P<name>.*)\1\. Did you mean (?P<others>.*)\?""": _OTHER_COMMANDS,
     r"""No such command (['"])(?P<name>.*)\1\.?""": _NO_COMMAND,
-    r"No such option: (?P<name>\S+) \(Possible options: (?P<others>.*)\)": N_(
-        "there is no option {name}; did you mean {others}?"
-    ),
-    r"No such option: (?P<name>\S+)": N_("there is no option {name}"),
+    r"No such option: (?P<name>\S+) \(Possible options: (?P<others>.*)\)": _OTHER_OPTIONS,
+    r"No such option: (?P<name>\S+)": _NO_OPTION,
     r"Missing argument '(?P<name>.*)'\..*": _MISSING,
     r"Option '(?P<name>\S+)' requires an argument\.": N_("the option {name} needs a value"),
     r"Option '(?P<name>\S+)' does not take a value\.": N_("the option {name} takes no value"),
@@ -130,10 +131,23 @@ def _in_our_words(text: str, names: dict[str, str]) -> Problem:
         return Problem(_OTHER_COMMANDS, **names, others=_(" or ").join(known))
     if text == _MISSING and names["name"] in ("RUN", _("RUN")):
         return Problem("the id of a run is missing")
-    if "others" in names:  # as in `'follow', 'stop'` or `--epochs, --seed`
-        others = re.sub("'([^']*)'", lambda other: fill(_("'{name}'"), {"name": other[1]}), names["others"])
-        names["others"] = others.replace(", ", _(" or "))
+    if "others" in names:
+        near = _near(names["name"], names["others"])
+        text = text if near else _WITHOUT_OTHERS[text]
+        others = [re.sub("'([^']*)'", lambda other: fill(_("'{name}'"), {"name": other[1]}), each) for each in near]
+        names["others"] = _(" or ").join(others)
     return Problem(text, **names)
+
+
+def _near(name: str, others: str) -> list[str]:
+    """Return the words near to a name, of those in a text such as `'follow', 'stop'` or `--epochs, --seed`.
+
+    The library compares the dashes too, so that most options are near to each other.
+    """
+    import difflib
+
+    bare = {each.strip("'-"): each for each in others.split(", ")}
+    return [bare[each] for each in sorted(difflib.get_close_matches(name.strip("'-"), bare))]
 
 
 def _commands_of_groups(name: str) -> list[str]:

@@ -141,8 +141,10 @@ def number(value: float, decimals: int = 0) -> str:
 
 
 def percent(fraction: float, decimals: int = 2) -> str:
-    """Format a fraction as a percentage: `97.51%` or `97,51 %`."""
-    return _formatted(fraction, decimals, percent_sign())
+    """Format a fraction as a percentage: `97.51%` or `97,51 %`; what is less than all never reads 100%."""
+    most = 1 - 10.0 ** -(decimals + 2)
+    is_less = fraction < 1 - 1e-9  # and not only by the rounding of floats
+    return _formatted(min(fraction, most) if is_less else fraction, decimals, percent_sign())
 
 
 def percent_sign() -> str:

@@ -80,9 +80,8 @@ def from_words(given: Iterable[tuple[str, str]], found: Selection = EVERYTHING) 
     """Make a selection from words with their values, such as `state` and `done,stopped`. Raises `InvalidSetting`."""
     for word, value in given:
         if word not in _READ:
-            near = difflib.get_close_matches(word, _READ, n=1) or list(_READ)
-            text = N_("there is no filter {value}; did you mean {known}?")
-            raise InvalidSetting("filter", text, value=word, known=", ".join(near))
+            guess = N_("there is no filter {value}; did you mean {known}?")
+            raise _unknown("filter", word, _READ, guess, N_("there is no filter {value}; the filters are {known}"))
         found = _READ[word](found, value.strip())
     return found
 
@@ -124,10 +123,16 @@ def column_of(word: str) -> RunColumn:
     known = {column.word: column for column in all_columns()}
     wanted = word.strip().lower().replace("_", "-")
     if wanted not in known:
-        near = difflib.get_close_matches(wanted, known, n=1) or list(known)
-        text = N_("there is no column {value}; did you mean {known}?")
-        raise InvalidSetting("columns", text, value=word, known=", ".join(near))
+        guess = N_("there is no column {value}; did you mean {known}?")
+        raise _unknown("columns", word, known, guess, N_("there is no column {value}; the columns are {known}"))
     return known[wanted]
+
+
+def _unknown(field: str, value: str, known: Iterable[str], guess: str, listing: str) -> InvalidSetting:
+    """Make the error for a word that is none of the known ones: with the nearest, or with all if none is near."""
+    words = list(known)
+    near = difflib.get_close_matches(value.lower(), words, n=1)
+    return InvalidSetting(field, guess if near else listing, value=value, known=", ".join(near or words))
 
 
 def age_s(text: str) -> float:
@@ -155,9 +160,9 @@ def _states(selection: Selection, text: str) -> Selection:
         known |= {state: state, wording.state_name(state): state}
     for word in _listed(text):
         if word.lower() not in known:
-            near = difflib.get_close_matches(word.lower(), known, n=1) or list(get_args(State))
-            message = N_("there is no state {value}; did you mean {known}?")
-            raise InvalidSetting("state", message, value=word, known=", ".join(near))
+            guess = N_("there is no state {value}; did you mean {known}?")
+            listing = N_("there is no state {value}; the states are {known}")
+            raise _unknown("state", word, map(wording.state_name, get_args(State)), guess, listing)
     return replace(selection, states=selection.states | {known[word.lower()] for word in _listed(text)})
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.config import Architecture, RunConfig
 from core.machine import DeviceInfo
-from core.runs.directory import Summary
+from core.runs.directory import Run, Summary
 from core.runs.events import EpochEnded, Evaluated, RunStarted, SettingsChanged, Validated, WeightsRestored
 from core.runs.record import State
 from tui_app import i18n
@@ -89,6 +89,26 @@ def dataset_title(started: RunStarted) -> str:
     """Name the data set that a run was trained and tested on."""
     title = printable(_(started.dataset_title))
     return f"{title}, {_('pixels permuted')}" if started.config.permute else title
+
+
+def reading_runs() -> str:
+    return _("Reading the runs…")
+
+
+def resumption(run: Run, state: State) -> str:
+    """Return what to do with a run that was stopped or that crashed, and from where it would go on."""
+    if state not in ("stopped", "crashed"):
+        return ""
+    if not run.has_checkpoint():
+        text = _("There is no checkpoint yet: Resume starts the run anew.")
+    elif state == "stopped":
+        text = _("Resume continues from here.")
+    else:
+        text = _("Resume continues from the last checkpoint.")
+    if state == "stopped":
+        return text
+    log = [_("See the log.")] if run.log_tail(1) else []
+    return " ".join((_("The training process died."), text, *log))
 
 
 def state_name(state: State) -> str:

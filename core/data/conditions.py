@@ -64,6 +64,10 @@ _RANGES: dict[Kind, _Range] = {
 }
 
 
+_COMMA = r",(?!(?<=(?<![\d.])0,)\d)"
+"""Comma between strengths: not one after a lone zero, as in `0,5`."""
+
+
 def from_text(kind: Kind, text: str) -> list[Condition]:
     """Parse the strengths of a kind as a user types them, such as `1,2,4`. Raises `InvalidSetting`.
 
@@ -71,11 +75,11 @@ def from_text(kind: Kind, text: str) -> list[Condition]:
     """
     allowed = _RANGES[kind]
     found: list[Condition] = []
-    text = re.sub(r"(?<![\d.])0,(?=\d)", "0.", text.strip())
-    separates = r"\s*[;\s]\s*" if re.search(r"[;\s]", re.sub(r",\s+", ",", text)) else ","
-    for part in re.split(separates, text if separates == "," else text.replace(",", ".")):
+    text = text.strip()
+    has_others = re.search(r"[;\s]", re.sub(r",\s+", ",", text)) is not None
+    for part in re.split(r"\s*[;\s]\s*" if has_others else _COMMA, text):
         try:
-            value = float(part)
+            value = float(part.replace(",", "."))
         except ValueError:
             value = math.nan
         if not allowed.holds(value):

@@ -108,6 +108,10 @@ class Run(JobFolder):
         found = {int(match[1]): name for name in os.listdir(self.path) if (match := pattern.fullmatch(name))}  # noqa: PTH208
         return [self.path / found[attempt] for attempt in sorted(found, reverse=True)] + [self.path / f"{stem}{suffix}"]
 
+    def has_checkpoint(self) -> bool:
+        """Return True if there is a checkpoint, whole or not."""
+        return any(self.path.glob("checkpoint*.pt"))
+
     def config(self) -> RunConfig:
         """Load the run's settings, all of which this version knows. Raises `Problem`."""
         stored = self.stored_config()

@@ -23,6 +23,8 @@ from core.training.robustness import accuracy
 from core.worker.protocol import Browse, Browsed, Digit, Measure, Measured, Recognise, Recognised
 
 _MAX_DIGITS = 100
+_MOST = 1 - 2.0**-24
+"""Greatest float32 below 1: no softmax is certain, but float32 rounds some to 1."""
 
 
 class RunInspector:
@@ -118,8 +120,8 @@ def _digit(index: int, images: Tensor, first: Predictions, second: Predictions |
         index=index,
         label=int(first.label[index]),
         predicted=int(first.predicted[index]),
-        probability=float(first.probability[index]),
+        probability=min(_MOST, float(first.probability[index])),
         pixels=images[index].numpy().tobytes(),
         other_predicted=int(second.predicted[index]) if second is not None else None,
-        other_probability=float(second.probability[index]) if second is not None else None,
+        other_probability=min(_MOST, float(second.probability[index])) if second is not None else None,
     )

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+import shutil
+import threading
 from pathlib import Path
 
 import pytest
 from textual.widgets import Input, RadioSet, Static
 
 from core.runs import directory
+from core.runs.events import RunEnded, encode
 from tests.core.runs.run_files import claim, new_run
 from tests.tui_app.driving import NARROW, WIDE, accuracy_on_show, dashboard, shown, until
 from tests.tui_app.fake_worker import FakeWorkers
+from tui_app import wording
 from tui_app.dashboard import run_control
 from tui_app.dashboard.widgets.loss_chart import LossChart
 from tui_app.dashboard.widgets.run_form import RunForm
@@ -135,12 +139,46 @@ async def test_who_comes_back_sees_the_newest_run_and_can_take_its_settings(fini
     async with dashboard(finished, NARROW, epochs=5) as (app, pilot):
         form = app.screen.query_one(RunForm)
         await until(pilot, lambda: accuracy_on_show(app) == "94.90")
-        assert form.border_subtitle == "u: as rn2-0002"
+        assert form.border_subtitle == "u: take rn2-0002's settings"
         await pilot.press("u")
-        await until(pilot, lambda: form.border_subtitle == "as rn2-0002" and "● RN_2" in shown(app))
+        await until(pilot, lambda: form.border_subtitle == "settings of rn2-0002" and "● RN_2" in shown(app))
         assert form.config().epochs == 2
     claim(new_run(finished, seed=1, dataset="sample"))
     async with dashboard(finished, NARROW, "rn1-0001") as (app, pilot):
         await until(pilot, lambda: app.screen.query_one(LossChart).region.area > 0)  # not on the form
         state = app.screen.query_one("#progress-state", Static)
         await until(pilot, lambda: "done" in str(state.content))
+
+
+@pytest.mark.slow
+async def test_panels_without_a_result_say_what_comes_or_what_to_do(
+    finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped = new_run(finished, seed=1, dataset="sample")
+    stopped.events_path.write_bytes(encode(RunEnded(status="stopped")))
+    may_read = threading.Event()
+    read = directory.Listing.read
+    monkeypatch.setattr(directory.Listing, "read", lambda listing: may_read.wait(60) and read(listing))
+    async with dashboard(finished, WIDE, stopped.id) as (app, pilot):
+
+        def said(panel: str) -> str:
+            return " ".join(str(part.content) for part in app.screen.query(f"#{panel} Static").results(Static))
+
+        assert all("Reading the runs…" in said(panel) for panel in ("runs-panel", "progress", "result"))
+        assert "No run yet" not in shown(app)
+        may_read.set()
+        await until(pilot, lambda: "Not tested yet: F7 resumes the run." in said("result"))
+        assert "There is no checkpoint yet: Resume starts the run anew." in said("progress")
+        assert app.screen.query_one("#runs-panel").border_subtitle == "3 runs · * sample"
+    (stopped.path / "checkpoint-0001-1-20.pt").touch()
+    assert wording.resumption(stopped, "stopped") == "Resume continues from here."
+    died = "The training process died. Resume continues from the last checkpoint."
+    assert wording.resumption(stopped, "crashed") == died
+    stopped.log_path.write_text("Killed\n")
+    assert wording.resumption(stopped, "crashed") == f"{died} See the log."
+    for run_dir in ("rn1-0001", "rn2-0002"):
+        shutil.rmtree(finished / run_dir)
+    claim(new_run(finished, seed=1, dataset="sample"))
+    async with dashboard(finished, WIDE) as (app, pilot):
+        await until(pilot, lambda: "The test accuracy comes when" in said("result"))
+        assert app.screen.query_one("#runs-panel").border_subtitle == "2 runs"

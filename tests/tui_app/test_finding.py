@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
-from textual.command import CommandInput
+from textual.command import CommandInput, CommandList
 from textual.pilot import Pilot
 from textual.widget import Widget
 
@@ -13,9 +14,8 @@ from core.runs import directory
 from core.runs.events import Progress, RunStarted
 from tests.tui_app.driving import WIDE, accuracy_on_show, dashboard, dot, shown, until
 from tui_app import i18n
-from tui_app.dashboard import screenshot
+from tui_app.dashboard import keys, screenshot
 from tui_app.dashboard.app import MnistTui
-from tui_app.dashboard.keys import app_keys, digits_keys, key_table, runs_keys
 from tui_app.dashboard.screens.compare_screen import CompareScreen
 from tui_app.dashboard.screens.conditions_screen import ConditionsScreen
 from tui_app.dashboard.screens.dashboard_screen import Dashboard
@@ -44,8 +44,8 @@ async def typed(app: MnistTui, pilot: Pilot[int], text: str) -> None:
 
 @pytest.mark.parametrize("language", ["en", "fr"], indirect=True)
 def test_the_footer_shows_whole_keys_the_important_ones_first(language: str) -> None:
-    for keys in (key_table(), runs_keys(), digits_keys()):
-        found = [FooterKey(key, key.each[0], key.verb not in ("stop", "pause")) for key in (*keys, *app_keys())]
+    for table in (keys.key_table(), keys.runs_keys(), keys.digits_keys()):
+        found = [FooterKey(key, key.each[0], key.verb not in ("stop", "pause")) for key in (*table, *keys.app_keys())]
         for width in (40, 78, 118, 400):
             fitting = chosen(found, width)
             assert sum(entry.width for entry in fitting) <= width + 1
@@ -59,6 +59,19 @@ def test_the_footer_shows_whole_keys_the_important_ones_first(language: str) -> 
         assert chosen(found, 400) == found
 
 
+@pytest.mark.parametrize("language", ["en", "fr"], indirect=True)
+def test_keys_have_the_names_that_a_keyboard_has(language: str) -> None:
+    tables = [table for name, table in vars(keys).items() if name.endswith(("_keys", "_table"))]
+    names = {name for table in tables for key in table() for name in key.names}
+    assert len(tables) >= 9
+    parts = {part for name in names for part in re.split(r"(?<=.)\+", name)}
+    words = {"en": "Backspace Ctrl Del Down Enter Esc Left PgDn PgUp Right Shift Space Up"}
+    words["fr"] = "Bas|Ctrl|Droite|Entrée|Espace|Échap|Gauche|Haut|Maj|Pg préc|Pg suiv|Ret. arr.|Suppr"
+    known = words[language].split("|" if language == "fr" else " ")
+    assert {part for part in parts if len(part) > 1 and not re.fullmatch(r"F\d+", part)} == set(known)
+    assert {"=", "/", "?", "+", "<"} <= parts
+
+
 @pytest.mark.slow
 async def test_the_mouse_the_keys_and_the_palette_find_everything(
     finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -69,7 +82,7 @@ async def test_the_mouse_the_keys_and_the_palette_find_everything(
         await until(pilot, lambda: accuracy_on_show(app) != "–")
         app.screen.query_one("#runs").focus()
         await until(pilot, lambda: "d Digits w Draw h Conditions c Compare" in footer(app))
-        assert footer(app).endswith("F1 Help F10 Quit ^p palette")
+        assert footer(app).endswith("F1 Help F10 Quit ^p Menu")
         assert "Stop" not in footer(app)  # a finished run cannot be stopped
 
         # The rate of a finished run is its mean
@@ -93,7 +106,7 @@ async def test_the_mouse_the_keys_and_the_palette_find_everything(
         await pilot.press("f6")
         await until(pilot, lambda: "rn1-0001 (done) is not in progress" in shown(app))
         await pilot.press("shift+f5")
-        await until(pilot, lambda: "Each run: 2 epochs" in shown(app) and footer(app).endswith("F10 Quit ^p palette"))
+        await until(pilot, lambda: "Each run: 2 epochs" in shown(app) and footer(app).endswith("F10 Quit ^p Menu"))
         await pilot.press("f6")
         await until(pilot, lambda: "No comparison is in progress: F5 starts this one." in shown(app))
         await pilot.press("escape")
@@ -102,7 +115,13 @@ async def test_the_mouse_the_keys_and_the_palette_find_everything(
         await pilot.press("enter")
         await until(pilot, lambda: "press e to train it for more epochs" in shown(app))
 
-        # The palette
+        # The palette: Enter alone starts nothing
+        await typed(app, pilot, "")
+        await until(pilot, lambda: app.screen.query_one(CommandList).option_count > 10)
+        texts = [str(option.prompt) for option in app.screen.query_one(CommandList).options]
+        assert texts[0].startswith("Digits")
+        assert all(texts[-1 - place].startswith(word) for place, word in enumerate(("Theme", "Screenshot", "Quit")))
+        await pilot.press("escape")
         await typed(app, pilot, "rn2")
         await until(pilot, lambda: "Show rn2-0002" in shown(app) and "Show rn1" not in shown(app))
         assert "RN_2 · lr 0.001 · batch 64 · done · 94.90%" in shown(app)

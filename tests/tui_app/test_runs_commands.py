@@ -67,6 +67,7 @@ def test_runs_are_found_sorted_and_limited(folder: Path, capsys: pytest.CaptureF
         assert ids(capsys, *options) == found, options
     for word, value, answer in (
         ("state", "dnoe", "did you mean done?"),
+        ("state", "xyz", "the states are starting, running"),
         ("sort", "acuracy", "did you mean accuracy?"),
         ("columns", "lr,bach-size", "did you mean batch-size?"),
         ("columns", ",,", "words with commas between them, not ,,"),

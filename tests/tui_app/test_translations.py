@@ -254,6 +254,11 @@ def test_numbers(language: str) -> None:
     assert [i18n.duration(s) for s in (0.4, 59.6, 185, 7620)] == ["0 s", "1 min 00 s", "3 min 05 s", "2 h 07 min"]
 
 
+def test_less_than_all_is_never_100_percent() -> None:
+    assert [i18n.percent(0.99996, decimals) for decimals in (0, 1, 2, 3)] == ["99%", "99.9%", "99.99%", "99.996%"]
+    assert [i18n.percent(value, 0) for value in (0.994, 0.996, 1 - 2e-16, 1)] == ["99%", "99%", "100%", "100%"]
+
+
 @pytest.mark.parametrize("value", [1e308, 10**4200, 5e-324, 0.1 + 0.2])
 def test_no_number_is_too_long(value: float) -> None:
     assert i18n.number(value, 2)

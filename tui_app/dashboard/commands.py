@@ -27,6 +27,12 @@ _MOST_RUNS = 20
 """Number of runs that are offered at most, the newest first: typing more finds the others."""
 
 
+_DO_SOMETHING = frozenset(
+    {"train", "stop", "resume", "pause", "steer", "compare", "test", "delete", "prune", "quit", "leave"}
+)
+"""Actions that start, change or end something, and do not only show it."""
+
+
 @dataclass(frozen=True)
 class Offer:
     """A command that the palette offers."""
@@ -58,7 +64,8 @@ class Commands(Provider):
 
     def _actions(self) -> Iterator[Offer]:
         screen = self.screen
-        for key in screen.keys if isinstance(screen, KeyedScreen) else ():
+        keys = screen.keys if isinstance(screen, KeyedScreen) else ()
+        for key in sorted(keys, key=lambda key: key.verb in _DO_SOMETHING):  # Enter takes the first one
             if hasattr(screen, f"action_{key.verb}") or (key.action.startswith("app.") and "palette" not in key.verb):
                 yield Offer(key.text, f"{key.names[0]} · {key.help}", partial(self._press, key))
         app: Any = self.app

@@ -18,8 +18,8 @@ ARROWS = (
 """Arrow bindings for a widget with rows and columns."""
 
 
-ALWAYS = 9
-"""Importance of a key that the footer never leaves out."""
+ALWAYS, NEVER = 9, -1
+"""Importance of a key that the footer never leaves out, and of one that it never shows."""
 
 
 @dataclass(frozen=True)
@@ -56,19 +56,29 @@ class Key:
 
 
 def key_name(key: str) -> str:
-    signs = {"question_mark": "?", "plus": "+", "minus": "-", "less_than_sign": "<", "greater_than_sign": ">"}
-    if key in signs:
-        return signs[key]
-    words = {
+    """Return the name of a key in Textual's spelling as it is printed on a keyboard."""
+    names = {
+        "question_mark": "?",
+        "plus": "+",
+        "minus": "-",
+        "equals_sign": "=",
+        "slash": "/",
+        "less_than_sign": "<",
+        "greater_than_sign": ">",
         "shift": _("Shift"),
         "escape": _("Esc"),
         "space": _("Space"),
+        "enter": _("Enter"),
+        "delete": _("Del"),
+        "backspace": _("Backspace"),
         "up": _("Up"),
         "down": _("Down"),
+        "left": _("Left"),
+        "right": _("Right"),
         "pageup": _("PgUp"),
         "pagedown": _("PgDn"),
     }
-    return "+".join(words.get(part, part.capitalize() if len(part) > 1 else part) for part in key.split("+"))
+    return "+".join(names.get(part, part.capitalize() if len(part) > 1 else part) for part in key.split("+"))
 
 
 def bind(bindings: BindingsMap, table: Iterable[Key]) -> None:
@@ -104,6 +114,7 @@ def key_table() -> tuple[Key, ...]:
         Key("shift+f5,c", "screen.compare", _("Compare"), _("Train networks on the same seeds, and compare them"), 7),
         Key("t", "screen.runs", _("Runs"), _("Find, sort, compare and delete runs in a table of all of them"), 5),
         Key("f9,o", "screen.toggle_overlay", _("Overlay"), _("Overlay the selected run on the chart, or remove it"), 5),
+        Key("O", "screen.show_alone", _("Alone"), _("Remove every overlaid run from the chart"), 0),
         Key(
             "f8,l",
             "screen.chart('toggle_log_scale')",
@@ -132,7 +143,7 @@ def app_keys() -> tuple[Key, ...]:
     return (
         Key("f1,question_mark", "app.help", _("Help"), _("This help"), ALWAYS),
         Key("f10,q", "app.quit", _("Quit"), _("Quit; runs in progress can continue"), ALWAYS),
-        Key("ctrl+p", "app.command_palette", _("palette"), _("Find a command, run, setting or theme by typing"), 6),
+        Key("ctrl+p", "app.command_palette", _("Menu"), _("Find a command, run, setting or theme by typing"), 6),
     )
 
 
@@ -188,6 +199,8 @@ def compare_keys() -> tuple[Key, ...]:
         Key("f5", "compare", _("Compare"), _("Train the missing runs, and compare")),
         Key("f6", "stop", _("Stop"), _("Stop the runs in progress; each saves a checkpoint first")),
         Key("f9", "overlay", _("Curves"), _("Show the curves of all these runs in the chart")),
+        Key("pagedown", "turn(1)", _("Next page"), _("Scroll down the answer"), 0),
+        Key("pageup", "turn(-1)", _("Previous page"), _("Scroll up the answer"), 0),
         _back(),
     )
 
@@ -195,7 +208,7 @@ def compare_keys() -> tuple[Key, ...]:
 def runs_keys() -> tuple[Key, ...]:
     return (
         Key("enter", "show", _("Open"), _("Show the run under the cursor"), 8),
-        Key("space", "select", _("Select"), _("Select the run under the cursor, or no longer"), 8),
+        Key("space", "select", _("Select"), _("Select or deselect the run under the cursor"), 8),
         Key("a", "select_all", _("All"), _("Select all runs of the table, or none"), 3),
         Key("f,slash", "filter", _("Filter"), _("Type which runs to show, by the words of mnist-tui runs --help"), 7),
         Key("s", "sort", _("Sort"), _("Sort by the column under the cursor, again the other way round"), 6),
@@ -223,10 +236,10 @@ def digits_keys() -> tuple[Key, ...]:
         Key("enter", "enlarge", _("Enlarge"), _("Show the image under the cursor as large as the screen allows")),
         Key("pagedown", "turn(1)", _("Next page"), _("Go to the next page")),
         Key("pageup", "turn(-1)", _("Previous page"), _("Go to the previous page")),
-        Key("left", "move(0, -1)", _("Left"), _("Go to the image before"), 0),
-        Key("right", "move(0, 1)", _("Right"), _("Go to the image after"), 0),
-        Key("up", "move(-1, 0)", _("Up"), _("Go to the image above"), 0),
-        Key("down", "move(1, 0)", _("Down"), _("Go to the image below"), 0),
+        Key("left", "move(0, -1)", _("Left"), _("Go to the image before"), NEVER),
+        Key("right", "move(0, 1)", _("Right"), _("Go to the image after"), NEVER),
+        Key("up", "move(-1, 0)", _("Up"), _("Go to the image above"), NEVER),
+        Key("down", "move(1, 0)", _("Down"), _("Go to the image below"), NEVER),
         _back(),
     )
 

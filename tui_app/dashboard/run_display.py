@@ -10,7 +10,7 @@ from textual.screen import Screen
 from textual.timer import Timer
 
 from core.networks import kept_tables
-from core.runs.record import LIVE, UNENDED, Record, State
+from core.runs.record import LIVE, UNENDED, State
 from tui_app import notification, terminal, wording
 from tui_app.dashboard import chart_lines
 from tui_app.dashboard.run_book import BUSY_INTERVAL_S, RunBook, ShownRun
@@ -44,6 +44,7 @@ class RunDisplay:
         self._turns = 0
         self._table_is_of: ShownRun | None = None
         """Run whose layer table was shown last; the form may have replaced it by another network's since."""
+        self._is_listed = False
 
     def show_run(self, run_id: str) -> None:
         """Fill the panels with a run, in progress or not."""
@@ -59,12 +60,16 @@ class RunDisplay:
         elif (newest := self._book.newest_own()) is not None:
             self.show_run(newest)
         else:
-            self._screen.query_one(ProgressPanel).clear()
             form = self._screen.query_one(RunForm)
             form.show_current()
             form.show_stoppable(False)
-            self._screen.query_one(ResultPanel).show_run("", Record())
+            self._show_none()
             self._show_chart()
+
+    def _show_none(self) -> None:
+        """Show that there is no run."""
+        self._screen.query_one(ProgressPanel).clear()
+        self._screen.query_one(ResultPanel).clear()
 
     def toggle_overlay(self, run_id: str) -> None:
         """Overlay a run on the chart, or remove it."""
@@ -82,6 +87,12 @@ class RunDisplay:
         for run_id in run_ids:
             self._follower.follow(run_id)
         self.show_run(run_ids[0])
+
+    def show_alone(self) -> None:
+        """Remove every overlaid run from the chart."""
+        self._book.overlaid = []
+        self._show_chart()
+        self.show_list()
 
     def take(self, news: News) -> bool:
         """Show a run's news. Return True if it has just ended."""
@@ -139,7 +150,11 @@ class RunDisplay:
     def show_list(self) -> None:
         """Update the list of runs."""
         book = self._book
-        self._screen.query_one(RunsPanel).show_runs(book.summaries, book.current_id, self.line_colours())
+        if book.is_listed:
+            self._screen.query_one(RunsPanel).show_runs(book.summaries, book.current_id, self.line_colours())
+            if not self._is_listed and book.current is None:
+                self._show_none()
+            self._is_listed = True
         self._show_possible()
 
     def line_colours(self) -> dict[str, str]:
@@ -152,8 +167,8 @@ class RunDisplay:
         screen = self._screen
         followed = self._book.followed[self._book.current_id]
         run_id, record, state = followed.run.id, followed.record, self._state_of(followed)
-        screen.query_one(ProgressPanel).show_run(run_id, record, state)
-        screen.query_one(ResultPanel).show_run(run_id, record)
+        screen.query_one(ProgressPanel).show_run(run_id, record, state, wording.resumption(followed.run, state))
+        screen.query_one(ResultPanel).show_run(run_id, record, state)
         form = screen.query_one(RunForm)
         form.show_stoppable(state in LIVE)
         if record.started is not None:

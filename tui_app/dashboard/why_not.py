@@ -16,7 +16,7 @@ _APPLIES_TO: dict[str, frozenset[State]] = {
 """States in which a run can be controlled so."""
 _NEED_A_RUN = (*_APPLIES_TO, "show_log", "show_digits", "take_settings")
 _NEED_A_RESULT = ("draw", "test")
-VERBS = (*_NEED_A_RUN, *_NEED_A_RESULT, "toggle_overlay")
+VERBS = (*_NEED_A_RUN, *_NEED_A_RESULT, "toggle_overlay", "show_alone")
 """Actions that are not always possible."""
 
 
@@ -25,6 +25,8 @@ def why_not(verb: str, book: RunBook) -> str:
     current = book.current
     if verb == "toggle_overlay" and not book.summaries:
         return _("There is no run yet: F5 starts one.")
+    if verb == "show_alone" and not book.overlaid:
+        return _("No run is overlaid: o overlays the one under the cursor of the list.")
     if verb in _NEED_A_RUN:
         return _no_run(book) if current is None else _why_not_with(current, verb)
     if verb in _NEED_A_RESULT and not any(each.record.evaluated for each in book.shown):

@@ -24,7 +24,7 @@ from tui_app.charts.accuracy_chart import AccuracyCurve
 from tui_app.dashboard.keys import conditions_keys
 from tui_app.dashboard.screens.side_screen import AskingScreen
 from tui_app.dashboard.widgets.key_footer import KeyFooter
-from tui_app.i18n import _, say
+from tui_app.i18n import _, say, short
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,9 @@ class ConditionsScreen(AskingScreen[None]):
         with Vertical(classes="body"):
             with Horizontal(classes="field"):
                 for kind, label in (("shift", _("Shift px")), ("turn", _("Rotation °")), ("noise", _("Noise 0–1"))):
-                    strengths = ",".join(f"{strength:g}" for strength in DEFAULTS[kind])  # type: ignore[index]
+                    strengths = " ".join(map(short, DEFAULTS[kind]))  # type: ignore[index]
                     yield Label(label)
-                    yield Input(strengths, id=kind, compact=True, tooltip=_("Strengths, separated by commas"))
+                    yield Input(strengths, id=kind, compact=True, tooltip=_("Strengths, separated by spaces"))
                 yield Button(_("Test"), id="start", variant="primary", compact=True)
             yield ProgressBar(total=1, show_eta=False, show_percentage=False, id="conditions-progress")
             yield Static(id="conditions-state")

@@ -167,7 +167,7 @@ class Dashboard(PanelScreen):
         self._follower.list_runs()
         if self.panel_in_front in ("form", "runs-panel"):  # behind tabs, the new run is seen on another panel
             self.turn_to("chart")
-        if self.maximized is not None and self.maximized.id in ("form", "runs-panel"):
+        elif self.maximized is not None:
             self.minimize()
 
     def stop_runs(self, run_ids: Sequence[str]) -> None:
@@ -321,6 +321,9 @@ class Dashboard(PanelScreen):
         if run_id is not None:
             self._display.toggle_overlay(run_id)
 
+    def action_show_alone(self) -> None:
+        self._display.show_alone()
+
     def _show_together(self, run_ids: Sequence[str] | None) -> None:
         """Show exactly these runs in the chart."""
         if run_ids:
@@ -334,8 +337,6 @@ class Dashboard(PanelScreen):
             self._follower.list_runs()
             if self._book.followed[message.run_id].is_ours and not self.live_runs():
                 self._trying(self._link.start)
-
-    # Failures
 
     @on(Worker.StateChanged)
     def _task_failed(self, event: Worker.StateChanged) -> None:

@@ -69,7 +69,7 @@ class RunsScreen(SideScreen[Chosen | None]):
         with Vertical(classes="body"):
             yield Input(
                 self._first_line,
-                placeholder=_("state=done model=RN_2 tag=… since=3d sort=-accuracy limit=20"),
+                placeholder=_("for example state=done model=RN_2 tag=… since=3d sort=-accuracy limit=20"),
                 id="filter",
                 compact=True,
             )

@@ -12,7 +12,7 @@ from textual import events
 from textual.binding import ActiveBinding
 from textual.widget import Widget
 
-from tui_app.dashboard.keys import ALWAYS, Key, key_name
+from tui_app.dashboard.keys import ALWAYS, NEVER, Key, key_name
 
 _RARE = 1
 """Importance up to which a key gives way even to those that can do nothing now."""
@@ -97,7 +97,7 @@ class KeyFooter(Widget):
 def entries(keys: Sequence[Key], active: Mapping[str, ActiveBinding]) -> list[FooterKey]:
     """Return the keys that can be pressed now, each by its shortest name; those of every screen by their first."""
     found = []
-    for key in keys:
+    for key in (each for each in keys if each.importance != NEVER):
         usable = [each for each in key.each if each in active and _is_for(active[each].binding.action, key)]
         if usable:
             press = usable[0] if key.importance == ALWAYS else min(usable, key=lambda each: len(key_name(each)))

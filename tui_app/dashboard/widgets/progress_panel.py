@@ -28,10 +28,6 @@ class _Bar(Widget):
         return Content.assemble(("━" * done, colour), ("━" * (self.size.width - done), "$foreground 15%"))
 
 
-def _no_run() -> str:
-    return _("No run yet: choose a network and press Train.")
-
-
 class ProgressPanel(Horizontal):
     """A panel whose lines have their places before there is anything to show."""
 
@@ -43,7 +39,7 @@ class ProgressPanel(Horizontal):
     def compose(self) -> ComposeResult:
         self.border_title = _("Progress")
         with Vertical(id="progress-numbers"):
-            yield Static(_no_run(), id="progress-state")
+            yield Static(wording.reading_runs(), id="progress-state")
             yield _Bar(id="progress-bar")
             yield Static(id="progress-speed")
             yield Static(id="progress-notice")
@@ -57,14 +53,17 @@ class ProgressPanel(Horizontal):
         """Show that there is no run."""
         self.on_mount()
         self.border_title, self.border_subtitle = _("Progress"), ""
-        self.query_one("#progress-state", Static).update(_no_run())
+        self.query_one("#progress-state", Static).update(_("No run yet: choose a network and press Train."))
         self.query_one(_Bar).share = 0.0
         for part in ("#progress-speed", "#progress-notice"):
             self.query_one(part, Static).update("")
         self.query_one(LineLog).show([], 0)
 
-    def show_run(self, run_id: str, record: Record, state: State) -> None:
-        """Show a run; called at each of its news, and when the current run changes."""
+    def show_run(self, run_id: str, record: Record, state: State, resumption: str = "") -> None:
+        """Show a run; called at each of its news, and when the current run changes.
+
+        `resumption` is what to do with it, if it can be resumed.
+        """
         if run_id != self._run_id:  # setting it again would redraw the whole panel
             self._run_id = run_id
             self.border_title = _("Progress of {run}").format(run=run_id)
@@ -72,14 +71,14 @@ class ProgressPanel(Horizontal):
         if settings != self._settings:
             self._settings = settings
             self.border_subtitle = Content(settings)  # no markup: a file's name may have brackets
-        self._show_numbers(record, state)
+        self._show_numbers(record, state, resumption)
         self._show_lines(record)
 
     def show_start(self, text: str) -> None:
         """Show that the run is starting."""
         self.query_one("#progress-state", Static).update(Content(text), layout=False)
 
-    def _show_numbers(self, record: Record, state: State) -> None:
+    def _show_numbers(self, record: Record, state: State, resumption: str) -> None:
         started, progress = record.started, record.progress
         share = record.share
         texts = [wording.state_name(state)]
@@ -99,7 +98,7 @@ class ProgressPanel(Horizontal):
         self.query_one("#progress-state", Static).update(Content(" · ".join(texts)), layout=False)
         self.query_one(_Bar).share = share
         self.query_one("#progress-speed", Static).update(Content(speed), layout=False)
-        notice = _notice(record, state)
+        notice = _notice(record, state, resumption)
         if notice != self._notice:
             self._notice = notice
             self.query_one("#progress-notice", Static).update(Content(notice))
@@ -144,7 +143,7 @@ def _settings(record: Record) -> str:
     return wording.settings_line(record.config, record.threads if record.started.device == "cpu" else 0)
 
 
-def _notice(record: Record, state: State) -> str:
+def _notice(record: Record, state: State, resumption: str) -> str:
     """Return the one thing that the user should know now."""
     if record.notice is not None:
         text = say(record.notice.message)
@@ -153,10 +152,8 @@ def _notice(record: Record, state: State) -> str:
         return say(record.ended.message, record.ended.advice)
     if state == "paused":
         return _("Paused: {key} goes on.").format(key="p")
-    if state == "crashed":
-        return _("The training process died. Resume continues from the last checkpoint; see the log.")
-    if state == "stopped":
-        return _("Resume continues from here.")
+    if resumption:
+        return resumption
     started = record.started
     if started is None:
         return ""

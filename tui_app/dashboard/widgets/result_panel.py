@@ -11,7 +11,7 @@ from textual.widgets import Digits, Static
 from core.comparing.intervals import wilson_interval
 from core.messages import N_
 from core.runs.events import Evaluated
-from core.runs.record import Record
+from core.runs.record import LIVE, RESUMABLE, Record, State
 from tui_app import terminal, wording
 from tui_app.dashboard.widgets.confusion_matrix import ConfusionMatrix
 from tui_app.i18n import _, ngettext, number, percent
@@ -27,20 +27,29 @@ class ResultPanel(Vertical):
         yield ConfusionMatrix(id="confusion")
 
     HELP = N_(
-        "The accuracy of the current run on the test images, with its confidence interval, and its confusion matrix: a"
-        " row for each class, a column for each answer. The redder an error, the larger its share of the row; recall is"
-        " the share of a class that is recognised. The arrows move the cursor, Enter or a click shows the images."
+        "The accuracy of the current run on the test images, with its confidence interval (CI, 95%), and its confusion"
+        " matrix: a row for each class, a column for each answer. The redder an error, the larger its share of"
+        " the row; recall is the share of a class that is recognised. The arrows move the cursor, Enter or a click"
+        " shows the images."
     )
 
     def on_mount(self) -> None:
         self._shown: object = None
         self._notes = ""
         """What has to be said of the result, in the border."""
-        self.show_run("", Record())
+        self._show("", Record(), wording.reading_runs())
 
-    def show_run(self, run_id: str, record: Record) -> None:
+    def clear(self) -> None:
+        """Show that there is no run."""
+        self._show("", Record(), _("The test accuracy, once a run is over: F5 starts one."))
+
+    def show_run(self, run_id: str, record: Record, state: State) -> None:
         """Show a run's result; called at each of its news, most of which change nothing here."""
-        shown = run_id, record.started, record.evaluated, record.restored
+        self._show(run_id, record, _no_result(state))
+
+    def _show(self, run_id: str, record: Record, no_result: str) -> None:
+        """Show a result, or the reason why there is none."""
+        shown = run_id, record.started, record.evaluated, record.restored, no_result
         if shown == self._shown:
             return
         self._shown = shown
@@ -53,7 +62,7 @@ class ResultPanel(Vertical):
         result = record.evaluated
         if result is None or result.total <= 0:
             self.query_one("#accuracy", Digits).update("–")
-            self.query_one("#result-details", Static).update(_("The test accuracy, once a run is over: F5 starts one."))
+            self.query_one("#result-details", Static).update(no_result)
             self.query_one(ConfusionMatrix).show((), ())
             return
         self.query_one("#accuracy", Digits).update(number(100 * result.accuracy, 2))
@@ -73,6 +82,14 @@ class Accuracy(Digits):
         return super().render() if terminal.has_utf8() else self.value
 
 
+def _no_result(state: State) -> str:
+    if state in LIVE:
+        return _("The test accuracy comes when the run has been tested.")
+    if state in RESUMABLE:
+        return _("Not tested yet: F7 resumes the run.")
+    return wording.reading_runs() if state == "done" else ""
+
+
 def _details(result: Evaluated) -> str:
     errors = result.total - result.correct
     low, high = wilson_interval(max(0, min(result.correct, result.total)), result.total)
@@ -81,6 +98,6 @@ def _details(result: Evaluated) -> str:
         (
             "% " + _("of the test set"),
             text.format(errors=number(errors), total=number(result.total)),
-            _("95%: {low} – {high}").format(low=number(100 * low, 2), high=percent(high)),
+            _("95% CI: {low}–{high}").format(low=number(100 * low, 2), high=percent(high)),
         )
     )

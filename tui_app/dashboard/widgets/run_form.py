@@ -38,7 +38,7 @@ class RunForm(Vertical):
 
     HELP = N_(
         "The settings of the next run: F5 trains with them. A field turns red while its value cannot be used, and the"
-        " line below says why. More opens the rest. Stop and Compare… are for the mouse: F6 and Shift+F5 do the same."
+        " line below says why. More opens the rest. The buttons Stop and Compare… have keys too: F6 and Shift+F5."
     )
 
     class NetworkChosen(Message):
@@ -212,8 +212,6 @@ class RunForm(Vertical):
         ids = [info.id for info in self._devices]
         return ["cuda", *ids] if "cuda:0" in ids else ids
 
-    # The choices
-
     def show_devices(self, devices: Sequence[DeviceInfo]) -> None:
         """Offer the devices that the standby worker has found."""
         self._devices = devices
@@ -282,7 +280,7 @@ class RunForm(Vertical):
                 is_same = msgspec.structs.replace(self.config(), seed=config.seed) == config
             except InvalidSetting:
                 is_same = False
-            text = (_("as {run}") if is_same else _("u: as {run}")).format(run=run_id)
+            text = (_("settings of {run}") if is_same else _("u: take {run}'s settings")).format(run=run_id)
         self.border_subtitle = text
 
     def show_stoppable(self, stoppable: bool) -> None:

@@ -21,6 +21,8 @@ from tui_app.i18n import _, ngettext, number, percent
 
 _ID = 10
 """Columns for a run's id."""
+_OF_SAMPLE = "*"
+"""Mark of an accuracy on the sample, not on MNIST."""
 
 
 class RunList(DataTable[Text]):
@@ -47,7 +49,7 @@ class RunsPanel(Vertical):
     HELP = N_(
         "All runs, the newest first. Enter or a click shows one; Space or a click on its mark overlays it on the chart,"
         " or removes it. ▶ is the current run, ● one in the chart. * is a result of the sample, not of MNIST; ≠ a run"
-        " that was changed while it trained. T opens a table to find, compare, tag and delete runs."
+        " that was changed while it trained. t opens a table to find, compare, tag and delete runs."
     )
     BINDINGS: ClassVar[list[BindingType]] = [Binding("space", "tick", show=False)]
 
@@ -67,7 +69,7 @@ class RunsPanel(Vertical):
 
     def compose(self) -> ComposeResult:
         yield RunList(id="runs", cursor_type="row", show_header=False, cell_padding=0)
-        yield Static(_("No run yet: F5 starts one with the settings of the form."), id="no-runs")
+        yield Static(wording.reading_runs(), id="no-runs")
 
     def on_mount(self) -> None:
         self.border_title = _("Runs")
@@ -77,6 +79,7 @@ class RunsPanel(Vertical):
         table.add_column("", key="state", width=10)
         table.add_column("", key="accuracy", width=8)
         self._shown: list[tuple[str, ...]] = []
+        self.add_class("is-empty")
         self.newest_first: Sequence[Summary] = ()
         """Runs of the list as they were listed last."""
 
@@ -90,17 +93,25 @@ class RunsPanel(Vertical):
         return self._shown[row][1] if 0 <= row < len(self._shown) else None
 
     def show_runs(self, summaries: Iterable[Summary], on_show: str, ticked: dict[str, str]) -> None:
-        """Show runs; `ticked` maps each run in the chart to its colour."""
+        """Show the runs that the folder has; `ticked` maps each run in the chart to its colour."""
         newest_first = self.newest_first = list(summaries)[::-1]
+        if not newest_first:
+            self.query_one("#no-runs", Static).update(_("No run yet: F5 starts one with the settings of the form."))
         self.set_class(not newest_first, "is-empty")
         rows = [_row(summary, on_show, ticked) for summary in newest_first]
-        if not self.border_subtitle or len(rows) != len(self._shown):  # setting it again would redraw the whole panel
-            self.border_subtitle = ngettext("{count} run", "{count} runs", len(rows)).format(count=number(len(rows)))
+        self._count(rows)
         if [row[1] for row in rows] != [row[1] for row in self._shown]:
             self._fill(rows)
             return
         for row, new in enumerate(rows):
             self._change(row, new)
+
+    def _count(self, rows: list[tuple[str, ...]]) -> None:
+        text = ngettext("{count} run", "{count} runs", len(rows)).format(count=number(len(rows)))
+        if any(row[3].endswith(_OF_SAMPLE) for row in rows):
+            text += " · " + _("{mark} sample").format(mark=_OF_SAMPLE)
+        if text != self.border_subtitle:  # setting it again would redraw the whole panel
+            self.border_subtitle = text
 
     def show_run(self, summary: Summary) -> None:
         """Show a run of the list as it is now."""
@@ -108,6 +119,7 @@ class RunsPanel(Vertical):
             if old[1] == summary.id:
                 mark, run_id, *_old, colour = old
                 self._change(row, (mark, run_id, *_state_and_accuracy(summary), colour))
+                self._count(self._shown)
 
     def _change(self, row: int, new: tuple[str, ...]) -> None:
         if self._shown[row] != new:
@@ -144,7 +156,7 @@ def _row(summary: Summary, on_show: str, ticked: dict[str, str]) -> tuple[str, .
 def _state_and_accuracy(summary: Summary) -> tuple[str, str]:
     accuracy = "" if summary.accuracy is None else percent(summary.accuracy)
     if summary.dataset == "sample" and accuracy:
-        accuracy += "*"  # the sample's, not MNIST's
+        accuracy += _OF_SAMPLE
     state = wording.state_name(summary.state)
     if summary.state == "running" and summary.config is not None:
         state = f"{number(summary.epoch)}/{number(summary.config.epochs)}"
