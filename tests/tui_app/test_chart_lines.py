@@ -128,7 +128,7 @@ async def test_the_chart_is_read_and_changed_with_keys(language: str, compared: 
         await until(pilot, lambda: ("Exactitude" if french else "Accuracy of") in shown(app))
         assert sum(line.count("■") for line in chart_lines(app)) == 2  # in the legend, and at its end
         await pilot.press("a", "b")
-        await until(pilot, lambda: ("Perte moyenne" if french else "Running loss") in shown(app))
+        await until(pilot, lambda: ("Pertes par lot lissées" if french else "Smoothed batch losses of") in shown(app))
 
 
 async def test_a_line_keeps_its_colour_and_has_one_for_light_backgrounds(compared: Path) -> None:
