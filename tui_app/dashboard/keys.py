@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from textual.binding import Binding, BindingsMap
 
-from tui_app.i18n import _
+from tui_app.dashboard.widgets.chart_panel import SMOOTHINGS
+from tui_app.i18n import _, short
 
 ARROWS = (
     Binding("up", "move(-1, 0)", show=False),
@@ -156,7 +157,9 @@ def _chart_keys() -> tuple[Key, ...]:
             "m",
             "screen.chart('next_smoothing')",
             _("Smoothing"),
-            _("Smooth the batch losses by an exponential moving mean of weight 0.6, 0.9, 0.97, 0.99, or not"),
+            _("Smooth the batch losses by an exponential moving mean of weight {weights}, or not").format(
+                weights=", ".join(short(weight) for weight in SMOOTHINGS if weight)
+            ),
             0,
         ),
         Key(

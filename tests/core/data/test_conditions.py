@@ -17,6 +17,7 @@ from core.messages import InvalidSetting
         ("noise", "0.1,1,0.1", [0.1, 1]),
         ("noise", "0,1,0,5", [0.1, 0.5]),
         ("turn", "7,5; 10", [7.5, 10]),
+        ("noise", "0,1 0,3 0,5", [0.1, 0.3, 0.5]),
     ],
 )
 def test_strengths_that_can_be_typed(kind: conditions.Kind, text: str, strengths: list[float]) -> None:
@@ -34,3 +35,8 @@ def test_strengths_that_can_be_typed(kind: conditions.Kind, text: str, strengths
 def test_strengths_that_cannot_are_refused(kind: conditions.Kind, text: str) -> None:
     with pytest.raises(InvalidSetting):
         conditions.from_text(kind, text)
+
+
+def test_a_refused_strength_is_named_as_it_was_typed() -> None:
+    with pytest.raises(InvalidSetting, match=r"not 0,7$"):
+        conditions.from_text("shift", "1,2,0,7")
