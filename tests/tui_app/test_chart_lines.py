@@ -200,7 +200,7 @@ async def test_two_runs_of_the_same_seed_are_not_two_seeds(compared: Path) -> No
 
 
 async def test_validation_of_every_run_in_the_chart_is_there(compared: Path) -> None:
-    async with dashboard(compared, run_id="rn2-0002") as (app, pilot):
+    async with dashboard(compared, (120, 44), "rn2-0002") as (app, pilot):
         await tick(app, pilot, "rn1-0005")
         await until(pilot, lambda: "━━ rn1-0005" in legend(app))
         text = chart_lines(app)
