@@ -58,7 +58,7 @@ async def test_an_old_run_shows_what_a_live_one_did(finished: Path) -> None:
     (result,) = [event for event in run.reader().read_new() if isinstance(event, Evaluated)]
     async with dashboard(finished, run_id="rn2-0002") as (app, pilot):
         await until(pilot, lambda: accuracy_on_show(app) == f"{100 * result.accuracy:.2f}")
-        await until(pilot, lambda: "421,642" in shown(app))
+        await until(pilot, lambda: "421,642" in shown(app) and " errors in 1,000" in shown(app))
         text = shown(app)
         assert f"Result: {100 * result.accuracy:.2f}%" in text
         assert re.search(r"Epoch 2/2, Loss: \d\.\d{4}", text)
