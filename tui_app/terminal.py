@@ -78,9 +78,9 @@ codecs.register_error(_SIMPLIFY_BUT_LATIN, _simplified_but_latin)
 def simplify(stream: TextIO) -> None:
     """Have a stream write what its terminal or its encoding lacks by similar characters."""
     encoding, errors = stream.encoding, SIMPLIFY
-    if stream.isatty() and (found := _FEW_CHARACTERS.match(os.environ.get("TERM", ""))):
+    if console := _console_with_few_characters(stream):
         encoding = "ascii"
-        if found[2] == "linux" and _is_utf8(stream):
+        if console == "linux" and _is_utf8(stream):
             errors = _SIMPLIFY_BUT_LATIN
     stream.reconfigure(encoding=encoding, errors=errors)  # type: ignore[attr-defined]
 
@@ -127,7 +127,13 @@ def takes_utf8(stream: TextIO | None) -> bool:
     """Tell if a stream takes more than ASCII, and is no terminal that has characters for little else."""
     if stream is None or not _is_utf8(stream):
         return False
-    return not (stream.isatty() and _FEW_CHARACTERS.match(os.environ.get("TERM", "")))
+    return not _console_with_few_characters(stream)
+
+
+def _console_with_few_characters(stream: TextIO) -> str:
+    """Return the kind of the console that a stream writes to, such as `linux`; nothing if it is no such console."""
+    found = _FEW_CHARACTERS.match(os.environ.get("TERM", "")) if stream.isatty() else None
+    return found[2] if found else ""
 
 
 def _is_utf8(stream: TextIO) -> bool:

@@ -44,7 +44,6 @@ class RunDisplay:
         self._turns = 0
         self._table_is_of: ShownRun | None = None
         """Run whose layer table was shown last; the form may have replaced it by another network's since."""
-        self._is_listed = False
 
     def show_run(self, run_id: str) -> None:
         """Fill the panels with a run, in progress or not."""
@@ -54,22 +53,18 @@ class RunDisplay:
         self.show_list()
 
     def forget_deleted(self) -> None:
-        """Take deleted runs off the panels; the newest one left is shown in place of the current run."""
-        if self._book.current is not None:
-            self._show_chart()
-        elif (newest := self._book.newest_own()) is not None:
-            self.show_run(newest)
-        else:
-            form = self._screen.query_one(RunForm)
-            form.show_current()
-            form.show_stoppable(False)
-            self._show_none()
-            self._show_chart()
+        """Take deleted runs off the panels."""
+        if self._book.current is None:
+            self.show_none()
+        self._show_chart()
 
-    def _show_none(self) -> None:
-        """Show that there is no run."""
+    def show_none(self) -> None:
+        """Show that there is no current run."""
         self._screen.query_one(ProgressPanel).clear()
         self._screen.query_one(ResultPanel).clear()
+        form = self._screen.query_one(RunForm)
+        form.show_current()
+        form.show_stoppable(False)
 
     def toggle_overlay(self, run_id: str) -> None:
         """Overlay a run on the chart, or remove it."""
@@ -152,9 +147,6 @@ class RunDisplay:
         book = self._book
         if book.is_listed:
             self._screen.query_one(RunsPanel).show_runs(book.summaries, book.current_id, self.line_colours())
-            if not self._is_listed and book.current is None:
-                self._show_none()
-            self._is_listed = True
         self._show_possible()
 
     def line_colours(self) -> dict[str, str]:
@@ -188,9 +180,8 @@ class RunDisplay:
     def _show_start(self) -> None:
         """Show that a run is starting, for as long as nothing else is to be seen of it."""
         current = self._book.current
-        state = self._state_of(current) if current is not None else ""
-        has_begun = current is not None and (current.record.progress is not None or not current.is_known)
-        if current is None or has_begun or state not in ("starting", "running"):
+        starts = current is not None and current.is_known and current.state in ("starting", "running")
+        if current is None or not starts or current.record.progress is not None:
             if self._turning is not None:
                 self._turning.stop()
                 self._turning = None
@@ -202,7 +193,7 @@ class RunDisplay:
             self._turning = self._screen.set_interval(_TURN_S, self._show_start)
         self._turns += 1
         signs = _TURNING if terminal.has_utf8() else "|/-\\"
-        is_starting = state == "starting"
+        is_starting = current.state == "starting"
         text = _("{run} is starting…") if is_starting else _("{run}: no batch is done yet…")
         text = f"{signs[self._turns % len(signs)]} " + text.format(run=current.run.id)
         self._screen.query_one(ChartPanel).waits_for(text)

@@ -295,10 +295,10 @@ class Dashboard(PanelScreen):
         if not self._book.summaries:  # there is nothing to look at: a run will be started
             self._trying(self._link.start)
         if live and self._open_first is None:
-            text = ngettext("In progress: {runs}", "In progress: {runs}", len(live))
-            self.notify(text.format(runs=", ".join(live)))
+            self.notify(ngettext("In progress: {runs}", "In progress: {runs}", len(live)).format(runs=", ".join(live)))
         run_id = self._open_first or (live[-1] if live else self._book.newest_own())
         if run_id is None:
+            self._display.show_none()
             return
         self._display.show_run(run_id)
         if self._open_first is not None or not self._settings:  # behind tabs, who has come to look sees the run first

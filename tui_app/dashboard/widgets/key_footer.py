@@ -117,11 +117,11 @@ def chosen(found: Sequence[FooterKey], width: int) -> list[FooterKey]:
         return importance != ALWAYS, not entry.is_enabled or importance <= _RARE, -importance
 
     fitting: list[FooterKey] = []
-    left_out: list[tuple[bool, bool, int]] = []
+    left_out: tuple[bool, bool, int] | None = None
     for entry in sorted(found, key=rank):
         if width - entry.width < -1:  # the last one needs no blank after it
-            left_out.append(rank(entry))
-        elif not left_out or rank(entry) == left_out[0]:  # a shorter one that is as important
+            left_out = left_out or rank(entry)
+        elif left_out in (None, rank(entry)):  # a shorter one that is as important fits still
             width -= entry.width
             fitting.append(entry)
     return [entry for entry in found if entry in fitting]
