@@ -24,7 +24,7 @@ from core.networks.output_size import (
     window,
 )
 
-_DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
+DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 _INSTANCE_NORMS = (nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d)
 
@@ -40,7 +40,7 @@ _KINDS: tuple[tuple[tuple[type[nn.Module], ...], Message], ...] = (
     (PADS, Message("padding")),
     ((nn.Upsample,), Message("upsampling")),
     ((nn.Flatten,), Message("flatten")),
-    (_DROPOUTS, Message("dropout")),
+    (DROPOUTS, Message("dropout")),
     (BATCH_NORMS, Message("batch norm")),
     ((nn.LayerNorm,), Message("layer normalisation")),
     ((nn.GroupNorm,), Message("group normalisation")),
@@ -79,7 +79,7 @@ def specification(module: Any) -> Message:
         return _arrow(module.input_size, module.hidden_size)
     if isinstance(module, nn.MultiheadAttention):
         return Message("{width}, {heads} heads", {"width": module.embed_dim, "heads": module.num_heads})
-    if isinstance(module, _DROPOUTS):
+    if isinstance(module, DROPOUTS):
         return Message("p = {p}", {"p": module.p})
     if isinstance(module, (*BATCH_NORMS, *_INSTANCE_NORMS)):
         return Message("{channels} channels", {"channels": module.num_features})

@@ -36,7 +36,7 @@ def layer_table(network: nn.Module, model: str) -> LayerTable:
     network's forward raises.
     """
     with on_two_batches(network) as (stand_in, small, large):
-        paths = _paths(stand_in)
+        paths = module_paths(stand_in)
         calls, doubled = (_calls(stand_in, paths, images) for images in (small, large))
         parameters = list(stand_in.parameters())
         rows = _Rows(paths)
@@ -113,7 +113,7 @@ class _Rows:
     def add_call(self, call: _Call, twin: _Call | None) -> None:
         """Add what a call shows for the first time; `twin` is the same call for twice as many images."""
         module = call.module
-        if not _is_layer(module):
+        if not is_layer(module):
             self._add_parameters(module)
             return
         size = None if twin is None else _size_for_one_image(call.gave, twin.gave)
@@ -126,7 +126,7 @@ class _Rows:
     def add_the_uncalled(self) -> None:
         """Add the parameters, and the layers with parameters, that no call has shown."""
         for module in self._paths:
-            if not _is_layer(module):
+            if not is_layer(module):
                 self._add_parameters(module)
             elif not self._counted.issuperset(_own_parameters(module).values()):
                 self.found[module] = self._layer(module, None, "", called=False)
@@ -168,7 +168,7 @@ class _Rows:
             )
 
 
-def _paths(network: nn.Module) -> dict[nn.Module, str]:
+def module_paths(network: nn.Module) -> dict[nn.Module, str]:
     """Map every layer and container to the first of its attribute paths; what a layer only uses inside is left out."""
     paths: dict[nn.Module, str] = {}
 
@@ -183,7 +183,7 @@ def _paths(network: nn.Module) -> dict[nn.Module, str]:
     return paths
 
 
-def _is_layer(module: nn.Module) -> bool:
+def is_layer(module: nn.Module) -> bool:
     """Return True if a reader sees a layer: a module that carries none, or a subclass of one of torch's own layers."""
     if isinstance(module, _CONTAINERS):
         return False

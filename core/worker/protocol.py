@@ -8,6 +8,7 @@ import msgspec
 
 from core.config import Architecture, RunConfig
 from core.data.conditions import Condition
+from core.inspecting.views import LayerFacts, LayerView, Neighbour, ValueView
 from core.machine import DeviceInfo
 from core.messages import Message
 from core.networks.layer_table import LayerTable
@@ -75,8 +76,62 @@ class Measure(msgspec.Struct, frozen=True, tag=True):
     condition: Condition | None
 
 
-Question: TypeAlias = Describe | Try | Settle | Browse | Recognise | Measure
-Request: TypeAlias = Question | Train
+class Picture(msgspec.Struct, frozen=True):
+    """An image to follow through a network: a test image, a drawing, or a picture in a file."""
+
+    index: int | None = None
+    """Number of the test image; None for a drawing or a file."""
+    pixels: bytes = b""
+    """Drawing: 784 pixels, row by row, with bright ink."""
+    path: str = ""
+
+
+class _AboutImage(msgspec.Struct, frozen=True):
+    """What a request about an image in a network has in common."""
+
+    run_dir: str
+    picture: Picture
+    moment: str = ""
+    """Name of the snapshot that is asked; empty for the trained network, or the newest state of a run in progress."""
+
+
+class Inspect(_AboutImage, frozen=True, tag=True):
+    """A request for an image's way through a network."""
+
+
+class InspectLayer(_AboutImage, frozen=True, kw_only=True, tag=True):
+    """A request for a layer with all its channels and weights."""
+
+    layer: int
+
+
+class InspectValue(_AboutImage, frozen=True, kw_only=True, tag=True):
+    """A request for how a single value of a layer comes about."""
+
+    layer: int
+    place: int
+    """Place in the layer's flattened output."""
+
+
+class Occlude(_AboutImage, frozen=True, kw_only=True, tag=True):
+    """A request for what hiding each place of an image does to the probability of a class."""
+
+    chosen: int
+
+
+class FindNearest(_AboutImage, frozen=True, tag=True):
+    """A request for the training images that a network sees most like this one."""
+
+
+InsideQuestion: TypeAlias = Inspect | InspectLayer | InspectValue | Occlude | FindNearest
+Question: TypeAlias = Describe | Try | Settle | Browse | Recognise | Measure | InsideQuestion
+
+
+class GiveWay(msgspec.Struct, frozen=True, tag=True):
+    """A request to leave the processor to a run in progress, from now on: one thread, and the lowest priority."""
+
+
+Request: TypeAlias = Question | Train | GiveWay
 
 
 class Ready(msgspec.Struct, frozen=True, tag=True):
@@ -100,7 +155,7 @@ class Tried(msgspec.Struct, frozen=True, tag=True):
 class ProgressNote(msgspec.Struct, frozen=True, tag=True):
     """News of a request that is still being worked on, such as a download."""
 
-    request: Settle
+    request: Settle | FindNearest
     message: Message
     fraction: float | None = None
 
@@ -154,7 +209,69 @@ class Measured(msgspec.Struct, frozen=True, tag=True):
     """Fraction from 0 to 1."""
 
 
-SideAnswer: TypeAlias = ProgressNote | Settled | Browsed | Recognised | Measured
+class MomentView(msgspec.Struct, frozen=True):
+    """A state of a run's network that can be looked into."""
+
+    name: str
+    """Name of the snapshot; empty for the trained network, or the newest state of a run in progress."""
+    epoch: int
+    step: int
+    """Completed batches of `epoch`."""
+
+
+class Inspected(msgspec.Struct, frozen=True, tag=True):
+    """An image's way through a network."""
+
+    request: Inspect
+    pixels: bytes
+    """Image as the network sees it, 784 pixels."""
+    label: int | None
+    """True class; None if it is not known."""
+    class_names: tuple[str, ...]
+    layers: tuple[LayerView, ...]
+    logits: tuple[float, ...]
+    probabilities: tuple[float, ...]
+    loss: float | None
+    """Cross-entropy of this image, −log of the probability of the true class; None without a label."""
+    moments: tuple[MomentView, ...]
+    """All states that can be looked into, in the order of training."""
+    is_double: bool
+    """False if the network only computes in single precision."""
+    doubts: tuple[Message, ...] = ()
+    """Doubts that a picture shows one digit."""
+
+
+class InspectedLayer(msgspec.Struct, frozen=True, tag=True):
+    request: InspectLayer
+    layer: LayerView
+    facts: LayerFacts
+
+
+class InspectedValue(msgspec.Struct, frozen=True, tag=True):
+    request: InspectValue
+    value: ValueView
+
+
+class Occluded(msgspec.Struct, frozen=True, tag=True):
+    """What hiding a square around each second pixel does, row by row."""
+
+    request: Occlude
+    side: int
+    """Number of squares in a row."""
+    log_odds: tuple[float, ...]
+    """Log-odds of the chosen class with the square hidden."""
+    probabilities: tuple[float, ...]
+    whole_log_odds: float
+    whole_probability: float
+
+
+class NearestFound(msgspec.Struct, frozen=True, tag=True):
+    request: FindNearest
+    neighbours: tuple[Neighbour, ...]
+
+
+InsideAnswer: TypeAlias = Inspected | InspectedLayer | InspectedValue | Occluded | NearestFound
+SideAnswer: TypeAlias = InsideAnswer | ProgressNote | Settled | Browsed | Recognised | Measured
 Answer: TypeAlias = Ready | Described | Tried | Refused | SideAnswer
 
 encode = msgspec.json.Encoder().encode

@@ -20,6 +20,7 @@ from core.runs.resumption import check_trusted
 from core.training.load_trained import DatasetCache
 from core.training.recognition import Recogniser
 from core.training.robustness import accuracy
+from core.worker.insides import Insides
 from core.worker.protocol import Browse, Browsed, Digit, Measure, Measured, Recognise, Recognised
 
 _MAX_DIGITS = 100
@@ -40,6 +41,7 @@ class RunInspector:
             should_stop=lambda: True,  # the data of the training are on disk: nothing is downloaded for this
         )
         self._recognisers: dict[Path, Recogniser] = {}
+        self.insides = Insides(self._dataset)
 
     def browse(self, request: Browse) -> Browsed:
         """Return the requested images, the most confident predictions first. Raises `Problem`."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable
+import select
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -20,6 +21,8 @@ from core.training.trial import try_out
 from core.worker import protocol, threads
 from core.worker.process_title import entitle
 from core.worker.questions import RunInspector
+
+_LOWEST_PRIORITY = 19
 
 Say = Callable[[protocol.Answer], None]
 
@@ -39,12 +42,15 @@ def stand_by() -> Path | None:
     say(protocol.Ready(tuple(devices.available())))
     acceleration.keep_freed_memory()
     inspector = RunInspector()
-    for line in sys.stdin.buffer:
+    for line in _lines(inspector.insides.prepare):
         request = protocol.decode_request.decode(line)
         if isinstance(request, protocol.Train):
             os.close(answers)
             os.dup2(null, 0)
             return Path(request.run_dir)
+        if isinstance(request, protocol.GiveWay):
+            _give_way()
+            continue
         try:
             say(_answer(request, inspector, say))
         except Problem as problem:
@@ -53,6 +59,25 @@ def stand_by() -> Path | None:
             message = Message("{kind}: {reason}", {"kind": type(error).__name__, "reason": reason(error)})
             say(protocol.Refused(request, message, Message("")))
     return None
+
+
+def _lines(idle: Callable[[], None]) -> Iterator[bytes]:
+    """Yield the lines of the standard input; `idle` is called before each wait for one."""
+    begun = b""
+    while True:
+        if not select.select([0], [], [], 0)[0]:
+            idle()
+        if not (read := os.read(0, 1 << 16)):
+            return
+        *lines, begun = (begun + read).split(b"\n")
+        yield from lines
+
+
+def _give_way() -> None:
+    """Leave the processor to a run in progress. What is taken back from a process so is never given again."""
+    torch.set_num_threads(1)
+    with suppress(OSError):
+        os.nice(_LOWEST_PRIORITY - os.getpriority(os.PRIO_PROCESS, 0))
 
 
 def _answer(request: protocol.Question, inspector: RunInspector, say: Say) -> protocol.Answer:
@@ -74,6 +99,11 @@ def _answer(request: protocol.Question, inspector: RunInspector, say: Say) -> pr
             return inspector.measure(request)
         case protocol.Settle():
             return _settled(request, say)
+        case _:
+            return inspector.insides.answer(
+                request,
+                lambda message, fraction: say(protocol.ProgressNote(request, message, fraction)),  # type: ignore[arg-type]
+            )
 
 
 def _settled(request: protocol.Settle, say: Say) -> protocol.Settled:
