@@ -12,7 +12,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from core.messages import fill
+from core.messages import Message, fill
 from core.networks.layer_table import Layer, LayerTable
 from core.runs.directory import Summary
 from tui_app import terminal
@@ -20,8 +20,8 @@ from tui_app.i18n import _, number, printable, say, short
 from tui_app.run_columns import RunColumn
 
 
-def layers(table: LayerTable, title: str = "") -> Table:
-    """Lay out a network's layers as in Annexe 1; with a title, the total comes below."""
+def layers(table: LayerTable, title: str = "", chosen: int | None = None) -> Table:
+    """Lay out a network's layers as in Annexe 1; with a title, the total comes below. The `chosen` row is marked."""
     grid = Table(
         title=title or None,
         title_justify="left",
@@ -37,17 +37,17 @@ def layers(table: LayerTable, title: str = "") -> Table:
     grid.add_column(_("Specification"))
     grid.add_column(_("Output\nsize"), no_wrap=True, justify="right")
     grid.add_column(_("Number of\nparameters"), footer=total, justify="right")
-    for layer in table.layers:
+    for position, layer in enumerate(table.layers):
         remarks = ", ".join(map(say, layer.remarks()))
         parameters = f"({remarks}) {count(layer)}" if remarks else count(layer)
-        cells = (printable(layer.name), say(layer.kind), _specification(layer), shape(layer), parameters)
-        grid.add_row(*map(Text, cells))  # as they are: a name may look like markup
+        cells = (printable(layer.name), say(layer.kind), specification(layer.specification), shape(layer), parameters)
+        style = "reverse" if position == chosen else ""
+        grid.add_row(*map(Text, cells), style=style)  # as they are: a name may look like markup
     return grid
 
 
-def _specification(layer: Layer) -> str:
-    """Return a layer's specification: sizes without separators, as in the sums, and words for its letters."""
-    message = layer.specification
+def specification(message: Message) -> str:
+    """Format a layer's specification: sizes without separators, as in the sums, and words for its letters."""
     values = {name: short(value) if isinstance(value, float) else value for name, value in message.values.items()}
     parts = printable(fill(_(message.text), values)).split(", ")
     texts = {"s": _("s {stride}"), "p": _("p {padding}"), "op": _("op {padding}")}

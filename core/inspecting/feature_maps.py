@@ -48,8 +48,9 @@ def pictures(values: Tensor, scale: Scale, most: int | None = None) -> tuple[Fea
     levels = leveled(chosen, scale)
     flat = chosen.flatten(1)
     largest = flat.gather(1, flat.abs().nan_to_num(0, 0, 0).argmax(1, keepdim=True)).flatten()
+    _channels, rows, columns = maps.shape
     return tuple(
-        FeatureMap(channel, *maps.shape[1:], levels[number].numpy().tobytes(), active, extreme)
+        FeatureMap(channel, rows, columns, levels[number].numpy().tobytes(), active, extreme)
         for number, (channel, active, extreme) in enumerate(
             zip(order.tolist(), activity[order].tolist(), largest.tolist(), strict=True)
         )
@@ -67,16 +68,15 @@ def kernels(weight: Tensor, given: Sequence[int] | None) -> Kernels:
 
     The weights of a unit that reads a flattened picture of `given`, channels × rows × columns, have its shape.
     """
-    scale = scale_of(weight)
-    if weight.dim() == 2 and given is not None and math.prod(given) == weight.shape[1]:
-        weight = weight.reshape(len(weight), *given)
-    outputs, inputs = weight.shape[:2]
     if weight.dim() == 2:
-        weight = as_maps(weight[0])[None].repeat(outputs, 1, 1, 1) if not outputs else torch.stack(
-            [as_maps(row) for row in weight]
-        )
-    weight = weight.reshape(outputs, weight.shape[1], -1, weight.shape[-1])
-    inputs, rows, columns = weight.shape[1:]
+        if given is not None and math.prod(given) == weight.shape[1]:
+            shaped = weight.reshape(len(weight), *given)
+        else:
+            shaped = torch.stack([as_maps(row) for row in weight])
+    else:
+        shaped = weight.reshape(*weight.shape[:2], -1, weight.shape[-1])
+    outputs, inputs, rows, columns = shaped.shape
     kept = min(outputs, max(1, _MOST_WEIGHTS // max(1, inputs * rows * columns)))
-    levels = leveled(weight[:kept], scale).numpy().tobytes()
+    scale = scale_of(weight)
+    levels = leveled(shaped[:kept], scale).numpy().tobytes()
     return Kernels(kept, inputs, rows, columns, levels, scale, outputs)

@@ -268,4 +268,3 @@ _RULES: tuple[tuple[tuple[type[nn.Module], ...], Callable[[Any, Tensor, Tensor, 
     (BATCH_NORMS, _batch_norm),
     ((nn.Softmax, nn.LogSoftmax), _softmax),
 )
-

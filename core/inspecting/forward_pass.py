@@ -117,8 +117,12 @@ class Passes:
                 missing = 0 if self.batch_size == 1 else size - len(part)
                 whole = torch.cat([part, part[-1:].expand(missing, *part.shape[1:])])
                 given: list[Tensor] = []
-                with nullcontext() if layer is None else layer.register_forward_pre_hook(
-                    lambda _module, args, given=given: given.append(args[0].detach().clone())
+                with (
+                    nullcontext()
+                    if layer is None
+                    else layer.register_forward_pre_hook(
+                        lambda _module, args, given=given: given.append(args[0].detach().clone())
+                    )
                 ):
                     outputs = self.network(whole)
                 found.append((outputs if layer is None else given[-1])[: len(part)])
@@ -257,7 +261,7 @@ def _recorded(network: nn.Module, images: Tensor, keep: _Keep | None) -> list[_C
         if keep is None:
             return _kept(output)
         first = _first(output)
-        with torch._C.DisableTorchFunction():  # type: ignore[attr-defined]  # what `keep` calls is not the network's
+        with torch._C.DisableTorchFunction():  # what `keep` calls is not the network's
             return None if first is None else keep(len(calls), first)
 
     def enter(module: nn.Module, args: tuple[Any, ...]) -> None:

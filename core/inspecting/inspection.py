@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 import torch
@@ -15,8 +16,8 @@ from core.data.datasets import Dataset
 from core.data.split_and_permute import permuted
 from core.inspecting import feature_maps, formulas, reasons
 from core.inspecting.forward_pass import Passes, Step
-from core.inspecting.receptive_field import ReceptiveFields
 from core.inspecting.reasons import LastHidden
+from core.inspecting.receptive_field import ReceptiveFields
 from core.inspecting.views import (
     ChannelStatistics,
     DropoutDraw,
@@ -105,9 +106,10 @@ class Inspection:
         view = _view(number, step, None)
         module = step.module
         weight = getattr(module, "weight", None)
-        has_kernels = isinstance(module, (*CONVOLUTIONS, nn.Linear)) and isinstance(weight, Tensor)
-        kernels = feature_maps.kernels(weight.detach(), _shape_before(look.steps, step)) if has_kernels else None
-        statistics = self._statistics(look, step) if isinstance(module, BATCH_NORMS) else None
+        kernels = None
+        if isinstance(module, (*CONVOLUTIONS, nn.Linear)) and isinstance(weight, Tensor):
+            kernels = feature_maps.kernels(weight.detach(), _shape_before(look.steps, step))
+        statistics = self._statistics(look, module) if isinstance(module, BATCH_NORMS) else None
         draw = _draw(step, view.scale) if isinstance(module, DROPOUTS) else None
         return view, LayerFacts(row, kernels, statistics, draw, getattr(module, "p", 0.0) if draw else 0.0)
 
@@ -142,12 +144,8 @@ class Inspection:
 
     def nearest(self, look: Look, dataset: Dataset, count: int, tell: Callable[[float], None]) -> tuple[Neighbour, ...]:
         """Return the training images that the network sees most like this one. Raises `Problem` if it has no such layer."""
-
-        def prepare(images: Tensor) -> Tensor:
-            return normalise(permuted(images) if self._config.permute else images, self._data)
-
         try:
-            found = self._last_hidden.nearest(look.steps, dataset.train_images, prepare, tell, count)
+            found = self._last_hidden.nearest(look.steps, dataset.train_images, self._prepared, tell, count)
         except (LookupError, RuntimeError, TypeError) as error:
             raise Problem("the network has no last linear layer whose input could be compared") from error
         labels = dataset.train_labels
@@ -156,18 +154,32 @@ class Inspection:
             for index, distance in found
         )
 
-    def _statistics(self, look: Look, step: Step) -> ChannelStatistics | None:
-        module = step.module
+    def _statistics(self, look: Look, module: Any) -> ChannelStatistics | None:
+        """Return a batch norm's numbers; None if it keeps none, or there are no other images to make a batch of."""
         if module.running_mean is None or not isinstance(self._data, Dataset):
             return None
-        others = self._data.test_images[: _BATCH - 1]
-        images = torch.cat([look.image[None], normalise(permuted(others) if self._config.permute else others, self._data)])
-        given = self._passes.outputs(images, module)
+        others = self._prepared(self._data.test_images[: _BATCH - 1])
+        given = self._passes.outputs(torch.cat([look.image[None], others]), module)
         apart = given.movedim(1, 0).flatten(1)
         ones = torch.ones_like(module.running_mean)
         gamma, beta = (ones, 0 * ones) if module.weight is None else (module.weight, module.bias)
-        parts = apart.mean(1), apart.var(1, unbiased=False), module.running_mean, module.running_var, gamma, beta
-        return ChannelStatistics(*(tuple(part.detach().double().tolist()) for part in parts), batch_size=len(images))
+        return ChannelStatistics(
+            len(given),
+            _numbers(apart.mean(1)),
+            _numbers(apart.var(1, unbiased=False)),
+            _numbers(module.running_mean),
+            _numbers(module.running_var),
+            _numbers(gamma),
+            _numbers(beta),
+        )
+
+    def _prepared(self, images: Tensor) -> Tensor:
+        """Return images of the data set, N×28×28, as the network is given them."""
+        return normalise(permuted(images) if self._config.permute else images, self._data)
+
+
+def _numbers(values: Tensor) -> tuple[float, ...]:
+    return tuple(values.detach().double().tolist())
 
 
 def log_odds(logits: Tensor, chosen: int) -> Tensor:
@@ -191,13 +203,12 @@ def _shape_before(steps: list[Step], step: Step) -> tuple[int, ...] | None:
 def _view(number: int, step: Step, most: int | None) -> LayerView:
     gave = step.gave
     if gave is None:
-        scale, maps, count, shape = Scale(0.0, 0.0), (), 0, ()
-    else:
-        scale, shape = feature_maps.scale_of(gave), tuple(gave.shape)
-        count, rows, columns = feature_maps.shape_of_maps(shape)
-        if most is None:
-            most = None if gave.numel() <= _MOST_LEVELS else max(1, _MOST_LEVELS // max(1, rows * columns))
-        maps = feature_maps.pictures(gave, scale, most)
+        gave = torch.zeros(0)
+    scale, shape = feature_maps.scale_of(gave), tuple(gave.shape)
+    count, rows, columns = feature_maps.shape_of_maps(shape)
+    if most is None and gave.numel() > _MOST_LEVELS:
+        most = max(1, _MOST_LEVELS // max(1, rows * columns))
+    maps = feature_maps.pictures(gave, scale, most) if gave.numel() else ()
     return LayerView(
         number=number,
         name=step.name,
@@ -206,7 +217,7 @@ def _view(number: int, step: Step, most: int | None) -> LayerView:
         shape=shape,
         scale=scale,
         maps=maps,
-        num_maps=count,
+        num_maps=count if maps else 0,
         source=step.source,
         is_function=step.is_function,
         calls=step.calls,

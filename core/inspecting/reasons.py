@@ -39,7 +39,12 @@ class LastHidden:
         self._values: Tensor | None = None
 
     def nearest(
-        self, steps: list[Step], images: Tensor, prepare: Callable[[Tensor], Tensor], tell: Callable[[float], None], count: int
+        self,
+        steps: list[Step],
+        images: Tensor,
+        prepare: Callable[[Tensor], Tensor],
+        tell: Callable[[float], None],
+        count: int,
     ) -> list[tuple[int, float]]:
         """Return the indices of the training images, N×28×28, that are nearest, with their Euclidean distances.
 

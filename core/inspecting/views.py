@@ -72,6 +72,7 @@ class Kernels(msgspec.Struct, frozen=True):
 class ChannelStatistics(msgspec.Struct, frozen=True):
     """What batch normalisation computes with, channel by channel."""
 
+    batch_size: int
     batch_mean: tuple[float, ...]
     """Means over a batch of test images, this image among them, as training would use them."""
     batch_variance: tuple[float, ...]
@@ -79,7 +80,6 @@ class ChannelStatistics(msgspec.Struct, frozen=True):
     running_variance: tuple[float, ...]
     gamma: tuple[float, ...]
     beta: tuple[float, ...]
-    batch_size: int
 
 
 class DropoutDraw(msgspec.Struct, frozen=True):

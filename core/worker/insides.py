@@ -86,7 +86,9 @@ class Insides:
             dataset = self._dataset_of(run)
             count = len(dataset.test_labels)
             if not 0 <= picture.index < count:
-                raise Problem("there is no test image {number}: they are 0 to {last}", number=picture.index, last=count - 1)
+                raise Problem(
+                    "there is no test image {number}: they are 0 to {last}", number=picture.index, last=count - 1
+                )
             return dataset.test_images[picture.index], int(dataset.test_labels[picture.index]), ()
         if picture.path:
             prepared = own_pictures.prepare(Path(picture.path))
@@ -160,6 +162,4 @@ class Insides:
 def _occluded(request: Occlude, inspection: Inspection, look: Look) -> Occluded:
     odds, probabilities = inspection.without_each_place(look, request.chosen)
     whole = float(log_odds(look.logits[None], request.chosen)[0])
-    return Occluded(
-        request, SIDE // STRIDE, odds, probabilities, whole, float(look.probabilities[request.chosen])
-    )
+    return Occluded(request, SIDE // STRIDE, odds, probabilities, whole, float(look.probabilities[request.chosen]))

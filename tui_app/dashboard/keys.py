@@ -104,6 +104,13 @@ def key_table() -> tuple[Key, ...]:
             2,
         ),
         Key("f3,d", "screen.show_digits", _("Digits"), _("View the images that the current run gets wrong"), 7),
+        Key(
+            "shift+f3,n",
+            "screen.look_inside",
+            _("Inside"),
+            _("Look inside the current run's network: an image on its way through it, layer by layer"),
+            7,
+        ),
         Key("f12,w", "screen.draw", _("Draw"), _("Draw a digit, and see how the runs in the chart classify it"), 7),
         Key(
             "shift+f6,h",
@@ -236,7 +243,8 @@ def runs_keys() -> tuple[Key, ...]:
 
 def digits_keys() -> tuple[Key, ...]:
     return (
-        Key("enter", "enlarge", _("Enlarge"), _("Show the image under the cursor as large as the screen allows")),
+        Key("enter", "look_inside", _("Inside"), _("Follow the image under the cursor through the network"), 7),
+        Key("z", "enlarge", _("Enlarge"), _("Show the image under the cursor as large as the screen allows")),
         Key("pagedown", "turn(1)", _("Next page"), _("Go to the next page")),
         Key("pageup", "turn(-1)", _("Previous page"), _("Go to the previous page")),
         Key("left", "move(0, -1)", _("Left"), _("Go to the image before"), NEVER),
@@ -244,6 +252,32 @@ def digits_keys() -> tuple[Key, ...]:
         Key("up", "move(-1, 0)", _("Up"), _("Go to the image above"), NEVER),
         Key("down", "move(1, 0)", _("Down"), _("Go to the image below"), NEVER),
         _back(),
+    )
+
+
+def inside_keys() -> tuple[Key, ...]:
+    return (
+        Key("enter", "deeper", _("Deeper"), _("Go down: from the way through to a layer, from there to a value"), 8),
+        Key("pagedown", "turn(1)", _("Next layer"), _("Go to the next layer"), 4),
+        Key("pageup", "turn(-1)", _("Previous layer"), _("Go to the layer before"), 3),
+        Key("w", "why", _("Why"), _("Show what hiding each place of the image does to the answer, or not"), 7),
+        Key("n", "nearest", _("Nearest"), _("Show the training images that the network sees most like this one"), 6),
+        Key("b", "beside", _("Beside"), _("Show a second run beside this one, on the same image"), 4),
+        Key("greater_than_sign", "moment(1)", _("Later"), _("Go to a later moment of the training"), 3),
+        Key("less_than_sign", "moment(-1)", _("Earlier"), _("Go to an earlier moment of the training"), 5),
+        Key("space", "play", _("Play"), _("Play the moments of the training one after another"), 5),
+        Key("plus,equals_sign", "image(1)", _("Next image"), _("Go to the next test image"), 4),
+        Key("minus", "image(-1)", _("Previous image"), _("Go to the test image before"), 2),
+        *(
+            Key(name, f"move({rows}, {columns})", text, help_text, NEVER)
+            for name, rows, columns, text, help_text in (
+                ("up", -1, 0, _("Up"), _("Go up: to a layer, a channel or a value")),
+                ("down", 1, 0, _("Down"), _("Go down: to a layer, a channel or a value")),
+                ("left", 0, -1, _("Left"), _("Go to the channel, or the value, before")),
+                ("right", 0, 1, _("Right"), _("Go to the channel, or the value, after")),
+            )
+        ),
+        Key("escape,backspace", "leave", _("Back"), _("Go up a level, and from the first one back"), ALWAYS),
     )
 
 
@@ -255,7 +289,11 @@ def canvas_keys() -> tuple[Key, ...]:
 
 
 def draw_keys() -> tuple[Key, ...]:
-    return (Key("f3", "open", _("Open"), _("Open a photograph or scan of a digit")), _back())
+    return (
+        Key("enter", "look_inside", _("Inside"), _("Follow the drawing through the first run's network"), 7),
+        Key("f3", "open", _("Open"), _("Open a photograph or scan of a digit")),
+        _back(),
+    )
 
 
 def conditions_keys() -> tuple[Key, ...]:

@@ -8,21 +8,27 @@ from core.messages import Problem
 from core.runs.directory import FollowedRun
 from core.runs.record import Record
 from core.runs.resumption import check_trusted
-from core.worker.protocol import Browse, Measure, Recognise
+from core.worker.protocol import Browse, InsideQuestion, Measure, Picture, Recognise
 from tui_app import wording
 from tui_app.dashboard.screens.conditions_screen import ConditionsScreen, Subject
 from tui_app.dashboard.screens.digits_screen import Cell, Choice, DigitsScreen
-from tui_app.dashboard.screens.draw_screen import AskedRun, DrawScreen
+from tui_app.dashboard.screens.draw_screen import DrawScreen
+from tui_app.dashboard.screens.inside_screen import InsideScreen
+from tui_app.dashboard.screens.side_screen import AskedRun
 from tui_app.i18n import _, printable
 
+Look = Callable[[Picture, str], None]
+"""Opens an image inside the network of a run."""
 MAX_DRAWN = 3
 """Maximum number of runs that fit beside a drawing."""
 
 
-def digits_screen(runs: Sequence[FollowedRun], cell: Cell | None, ask: Callable[[Browse], None]) -> DigitsScreen:
+def digits_screen(
+    runs: Sequence[FollowedRun], cell: Cell | None, ask: Callable[[Browse], None], look: Look
+) -> DigitsScreen:
     """Make the screen of the first run's errors, of a cell (label, predicted), and of a second run's differences.
 
-    The first run has a result.
+    The first run has a result. `look` opens an image inside a run's network.
     """
     finished = [each.run for each in runs if each.record.evaluated is not None]
     first = finished[0]
@@ -42,11 +48,29 @@ def digits_screen(runs: Sequence[FollowedRun], cell: Cell | None, ask: Callable[
             ("both_wrong", _("Both are wrong")),
         ):
             choices.append(Choice(name, Browse(str(first.path), str(other.path), which=which)))  # type: ignore[arg-type]
-    return DigitsScreen(choices, names, ask)
+    return DigitsScreen(choices, names, ask, look)
 
 
-def draw_screen(runs: Sequence[FollowedRun], ask: Callable[[Recognise], None]) -> DrawScreen:
-    """Make the screen for the finished runs among `runs`, of which there is one.
+def draw_screen(
+    runs: Sequence[FollowedRun],
+    ask: Callable[[Recognise], None],
+    ask_inside: Callable[[InsideQuestion], None],
+    look: Look,
+) -> DrawScreen:
+    """Make the screen for the finished runs among `runs`, of which there is one. Raises `Problem`."""
+    finished = [each for each in runs if each.record.evaluated is not None]
+    return DrawScreen(_asked(finished)[:MAX_DRAWN], ask, ask_inside, look)
+
+
+def inside_screen(
+    runs: Sequence[FollowedRun], picture: Picture, layer: str, ask: Callable[[InsideQuestion], None]
+) -> InsideScreen:
+    """Make the screen for the first of `runs`, and the next one beside it. Raises `Problem`."""
+    return InsideScreen(_asked(runs), picture, ask, layer)
+
+
+def _asked(runs: Sequence[FollowedRun]) -> list[AskedRun]:
+    """Return those of `runs` that have started and whose networks may be asked.
 
     A custom network's file will be executed, so it is not asked if its run is another user's. Raises `Problem` if there
     is no other.
@@ -55,7 +79,7 @@ def draw_screen(runs: Sequence[FollowedRun], ask: Callable[[Recognise], None]) -
     refused: Problem | None = None
     for each in runs:
         started = each.record.started
-        if started is None or each.record.evaluated is None:
+        if started is None:
             continue
         try:
             check_trusted(each.run, started.config, trust=False)
@@ -66,7 +90,7 @@ def draw_screen(runs: Sequence[FollowedRun], ask: Callable[[Recognise], None]) -
             subjects.append(AskedRun(each.run.id, str(each.run.path), name, started.class_names))
     if refused is not None and not subjects:
         raise refused
-    return DrawScreen(subjects[:MAX_DRAWN], ask)
+    return subjects
 
 
 def conditions_screen(

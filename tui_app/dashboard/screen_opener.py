@@ -11,7 +11,7 @@ from core.config import RunConfig
 from core.messages import Problem
 from core.runs.control import Request
 from core.runs.record import LIVE
-from core.worker.protocol import Measure, Measured, Question, Refused, SideAnswer
+from core.worker.protocol import InsideQuestion, Measure, Measured, Picture, Question, Refused, SideAnswer
 from tui_app.dashboard.run_book import RunBook, ShownRun
 from tui_app.dashboard.screens.side_screen import AskingScreen
 from tui_app.dashboard.worker_link import WorkerLink
@@ -49,12 +49,29 @@ class ScreenOpener:
     def open_digits(self, cell: Cell | None) -> None:
         from tui_app.dashboard.screen_factories import digits_screen
 
-        self._open(digits_screen(self._book.shown, cell, self._ask))
+        self._open(digits_screen(self._book.shown, cell, self._ask, self._look))
 
     def open_draw(self) -> None:
         from tui_app.dashboard.screen_factories import draw_screen
 
-        self._open(draw_screen(self._book.shown, self._ask))
+        self._open(draw_screen(self._book.shown, self._ask, self._ask_inside, self._look))
+
+    def open_inside(self, picture: Picture | None = None, run_id: str = "", layer: str = "") -> None:
+        """Look inside the network of a run, or of the current one, at an image or the first test image.
+
+        `layer` is shown at once.
+        """
+        from tui_app.dashboard.screen_factories import inside_screen
+
+        runs = sorted(self._book.shown, key=lambda each: each.run.id != (run_id or self._book.current_id))
+        self._open(inside_screen(runs, picture or Picture(0), layer, self._ask_inside))
+
+    def _look(self, picture: Picture, run_id: str) -> None:
+        """Look inside from another screen."""
+        try:
+            self.open_inside(picture, run_id)
+        except Problem as problem:
+            self._complain(problem)
 
     def open_conditions(self, colours: Callable[[], dict[str, str]]) -> None:
         from tui_app.dashboard.screen_factories import conditions_screen
@@ -121,6 +138,12 @@ class ScreenOpener:
         self._dashboard.app.push_screen(screen, closed)
 
     # Questions and answers
+
+    def _ask_inside(self, question: InsideQuestion) -> None:
+        """Ask the worker, which leaves the processor to runs in progress."""
+        if self._book.live():
+            self._link.give_way()
+        self._ask(question)
 
     def _ask(self, question: Question) -> None:
         try:

@@ -15,7 +15,7 @@ _APPLIES_TO: dict[str, frozenset[State]] = {
 }
 """States in which a run can be controlled so."""
 _NEED_A_RUN = (*_APPLIES_TO, "show_log", "show_digits", "take_settings")
-_NEED_A_RESULT = ("draw", "test")
+_NEED_A_RESULT = ("draw", "test", "look_inside")
 VERBS = (*_NEED_A_RUN, *_NEED_A_RESULT, "toggle_overlay", "show_alone")
 """Actions that are not always possible."""
 

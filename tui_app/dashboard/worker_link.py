@@ -16,7 +16,7 @@ from core.messages import Problem
 from core.runs.directory import Run
 from core.worker import protocol
 from core.worker.launch import launch_standby
-from core.worker.protocol import Answer, Question, Request, Train
+from core.worker.protocol import Answer, GiveWay, Question, Request, Train
 from tui_app.i18n import _
 
 
@@ -28,6 +28,9 @@ class StandbyWorker(Protocol):
 
     def ask(self, question: Question) -> None:
         """Send a question, to be answered in `answers`. Raises `Problem` if the worker is gone."""
+
+    def give_way(self) -> None:
+        """Make the worker leave the processor to others for good. Raises `Problem` if it is gone."""
 
     def hand_over(self, run: Run) -> None:
         """Hand a run over to the worker. Raises `Problem` if the worker is gone."""
@@ -55,6 +58,9 @@ class StandbyProcess:
 
     def ask(self, question: Question) -> None:
         self._send(question)
+
+    def give_way(self) -> None:
+        self._send(GiveWay())
 
     def hand_over(self, run: Run) -> None:
         self._send(Train(str(run.path)))
@@ -128,6 +134,8 @@ class WorkerLink:
         """Worker whose answers nobody waits for any more."""
         self._idle: Timer | None = None
         """Time left to the waiting worker."""
+        self._gives_way: StandbyWorker | None = None
+        """Worker that leaves the processor to others, and is no longer fit to train."""
 
     def start(self) -> StandbyWorker:
         """Return the waiting worker, started if necessary. Raises `Problem` if it cannot be started."""
@@ -142,11 +150,20 @@ class WorkerLink:
         """Send a question to the worker. Raises `Problem` if it is gone."""
         self.start().ask(question)
 
+    def give_way(self) -> None:
+        """Have the worker leave the processor to the runs in progress. Raises `Problem` if it is gone."""
+        worker = self.start()
+        if worker is not self._gives_way:
+            worker.give_way()
+            self._gives_way = worker
+
     def hand_over(self, run: Run) -> StandbyWorker:
         """Hand a run over to the worker, and return the worker. Raises `Problem` if it is gone.
 
         The next worker is started when no run is in progress any more, or when it is needed.
         """
+        if self._waiting is not None and self._waiting is self._gives_way:
+            self.close()
         worker, self._waiting = self.start(), None
         worker.hand_over(run)
         self._gone.append(worker)

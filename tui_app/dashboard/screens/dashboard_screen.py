@@ -245,6 +245,13 @@ class Dashboard(PanelScreen):
     def action_show_digits(self) -> None:
         self._trying(lambda: self._opener.open_digits(None))
 
+    def action_look_inside(self) -> None:
+        self._trying(self._opener.open_inside)
+
+    @on(LayerPanel.Picked)
+    def _look_at_layer(self, message: LayerPanel.Picked) -> None:
+        self._trying(lambda: self._opener.open_inside(layer=message.layer))
+
     @on(ConfusionMatrix.Picked)
     def _show_cell(self, message: ConfusionMatrix.Picked) -> None:
         self._trying(lambda: self._opener.open_digits((message.label, message.predicted)))

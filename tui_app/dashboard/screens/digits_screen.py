@@ -16,7 +16,7 @@ from textual.widgets import Header, Static, Tab, Tabs
 
 from core.catalogue import SIDE
 from core.messages import N_
-from core.worker.protocol import Browse, Browsed, Digit
+from core.worker.protocol import Browse, Browsed, Digit, Picture
 from tui_app import terminal
 from tui_app.dashboard.keys import digits_keys
 from tui_app.dashboard.screens.side_screen import AskingScreen
@@ -81,11 +81,18 @@ class DigitsScreen(AskingScreen[None]):
         " differ."
     )
 
-    def __init__(self, choices: Sequence[Choice], runs: Sequence[str], ask: Callable[[Browse], None]) -> None:
+    def __init__(
+        self,
+        choices: Sequence[Choice],
+        runs: Sequence[str],
+        ask: Callable[[Browse], None],
+        look: Callable[[Picture, str], None],
+    ) -> None:
         super().__init__(digits_keys())
         self._choices = choices
         self._runs = runs
         self._ask = ask
+        self._look = look
         self._answer: Browsed | None = None
         self._current = 0
         """Number of the image under the cursor, among all that there are."""
@@ -135,6 +142,11 @@ class DigitsScreen(AskingScreen[None]):
         if self._answer is not None:
             self._current = min(max(0, image), max(0, len(self._answer.digits) - 1))
             self._fill()
+
+    def action_look_inside(self) -> None:
+        """Follow the image under the cursor through the network."""
+        if self._answer is not None and self._answer.digits:
+            self._look(Picture(self._answer.digits[self._current].index), self._runs[0])
 
     def action_enlarge(self) -> None:
         """Show the image under the cursor as large as the screen allows."""

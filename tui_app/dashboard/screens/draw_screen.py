@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import starmap
 
 from textual import on
@@ -17,15 +16,18 @@ from textual.widgets import Header, Input, Label, Static
 from core import paths
 from core.catalogue import SIDE
 from core.messages import N_, Problem
-from core.worker.protocol import Recognise, Recognised
+from core.worker.protocol import InsideQuestion, Inspect, Inspected, Picture, Recognise, Recognised
 from tui_app import terminal
 from tui_app.charts import answer as answers
+from tui_app.dashboard.enquiries import Enquiries
 from tui_app.dashboard.keys import canvas_keys, draw_keys
-from tui_app.dashboard.screens.side_screen import AskingScreen
+from tui_app.dashboard.screens.side_screen import AskedRun, AskingScreen
 from tui_app.dashboard.widgets.drawing_canvas import DrawingCanvas
 from tui_app.dashboard.widgets.key_footer import KeyFooter
 from tui_app.dashboard.widgets.pixels import Pixels
+from tui_app.dashboard.widgets.tile_wall import TileWall
 from tui_app.i18n import _, say
+from tui_app.inside import bands
 
 _BAR_WIDTH = 13
 """Columns of a class's name and its bar."""
@@ -36,20 +38,10 @@ _OTHER_ROWS = 6
 """Rows of the screen that are not the canvas, its border included."""
 
 
-@dataclass(frozen=True)
-class AskedRun:
-    """A finished run that is asked."""
-
-    run_id: str
-    run_dir: str
-    network: str
-    class_names: tuple[str, ...]
-
-
 class DrawScreen(AskingScreen[None]):
     """A canvas and the answers of `subjects` to it; `ask` sends a request, answered in `show`."""
 
-    ASKS = Recognise
+    ASKS = (Recognise, Inspect)
     AUTO_FOCUS = "DrawingCanvas"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]  # noqa: RUF012
     HELP = N_(
@@ -57,13 +49,20 @@ class DrawScreen(AskingScreen[None]):
         " digits are, and up to three runs of the chart say what they see."
     )
 
-    def __init__(self, subjects: Sequence[AskedRun], ask: Callable[[Recognise], None]) -> None:
+    def __init__(
+        self,
+        subjects: Sequence[AskedRun],
+        ask: Callable[[Recognise], None],
+        ask_inside: Callable[[InsideQuestion], None],
+        look: Callable[[Picture, str], None],
+    ) -> None:
         super().__init__(draw_keys())
         self.keys = (*canvas_keys(), *self.keys)
         self._subjects = subjects
-        self._ask = ask
-        self._waiting = False
-        self._next: Recognise | None = None
+        self._enquiries: Enquiries[Recognise] = Enquiries(ask)
+        self._insides: Enquiries[InsideQuestion] = Enquiries(ask_inside)
+        self._look = look
+        self._picture = Picture()
 
     def compose(self) -> ComposeResult:
         yield Header()
@@ -83,6 +82,7 @@ class DrawScreen(AskingScreen[None]):
         with Horizontal(id="picture-row"):
             yield Label(_("Picture"))
             yield Input(id="picture", compact=True, placeholder=_("a file with a photograph or scan of a digit; F3"))
+        yield TileWall(id="drawn-way")
         yield Static(
             _("Mouse: press and drag. Keyboard: the arrows move the pen, Space lowers and lifts it."),
             classes="muted",
@@ -113,19 +113,23 @@ class DrawScreen(AskingScreen[None]):
         self._ask_for(pixels=event.pixels)
 
     def _ask_for(self, pixels: bytes = b"", path: str = "") -> None:
-        """Keep the newest drawing for the next question: only one is asked at a time."""
-        self._next = Recognise(tuple(subject.run_dir for subject in self._subjects), pixels, path)
-        self._ask_next()
+        self._picture = Picture(pixels=pixels, path=path)
+        self._enquiries.ask(Recognise(tuple(subject.run_dir for subject in self._subjects), pixels, path))
+        if self.query_one("#drawn-way", TileWall).size.height > 1:
+            self._insides.ask(Inspect(self._subjects[0].run_dir, self._picture))
 
-    def _ask_next(self) -> None:
-        if self._next is not None and not self._waiting:
-            self._waiting = True
-            question, self._next = self._next, None
-            self._ask(question)
+    def action_look_inside(self) -> None:
+        self._look(self._picture, self._subjects[0].run_id)
 
-    def show(self, answer: Recognised) -> None:
-        self._waiting = False
-        if answer.request.path and self._next is None:
+    def show(self, answer: Recognised | Inspected) -> None:
+        if isinstance(answer, Inspected):
+            if self._insides.take(answer.request):
+                wall = self.query_one("#drawn-way", TileWall)
+                wall.show([bands.summary(answer, wall.size.height)], None)
+            return
+        is_newest = not self._enquiries.are_pending
+        self._enquiries.take(answer.request)
+        if answer.request.path and is_newest:
             canvas = self.query_one(DrawingCanvas)
             canvas.put(answer.pixels)  # where there is no room for two, it is seen here
             canvas.focus()
@@ -135,10 +139,10 @@ class DrawScreen(AskingScreen[None]):
         for subject in self._subjects:
             probabilities = answer.probabilities.get(subject.run_id, ())
             self.query_one(f"#answers-{subject.run_id}", Static).update(_bars(probabilities, subject))
-        self._ask_next()
 
     def give_up(self) -> None:
-        self._waiting = False
+        self._enquiries.forget()
+        self._insides.forget()
 
 
 def _typed_path(text: str) -> str:

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from core.messages import Problem
 from core.worker.protocol import Refused
 from tui_app.dashboard.screens.keyed_screen import KeyedScreen, Result
+
+
+@dataclass(frozen=True)
+class AskedRun:
+    """A run whose network is asked."""
+
+    run_id: str
+    run_dir: str
+    network: str
+    class_names: tuple[str, ...]
 
 
 class SideScreen(KeyedScreen[Result]):
@@ -19,8 +30,8 @@ class SideScreen(KeyedScreen[Result]):
 class AskingScreen(SideScreen[Result]):
     """A screen that queries the standby worker."""
 
-    ASKS: ClassVar[type]
-    """Type of the screen's questions."""
+    ASKS: ClassVar[type | tuple[type, ...]]
+    """Types of the screen's questions."""
 
     @property
     def is_waiting(self) -> bool:

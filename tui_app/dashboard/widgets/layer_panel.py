@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
+from textual.geometry import Region
 from textual.message import Message
 from textual.widgets import Static
 
@@ -17,14 +19,29 @@ from core.networks.layer_table import LayerTable
 from tui_app import tables, wording
 from tui_app.i18n import _, number, printable
 
+_HEAD = 2
+"""Lines above the first layer."""
+
 
 class LayerPanel(VerticalScroll):
     """A panel that shows a network's table and keeps those it was given; it scrolls if there are many layers."""
 
     HELP = N_(
         "The layers of the network in the form, or of the current run: what each is, the size of what it puts out and"
-        " its number of parameters, with how each is worked out. The arrows scroll."
+        " its number of parameters, with how each is worked out. The arrows choose a layer, and Enter looks inside it."
     )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "move(-1)", show=False),
+        Binding("down", "move(1)", show=False),
+        Binding("enter", "pick", show=False),
+    ]
+
+    class Picked(Message):
+        """Request to look inside a layer."""
+
+        def __init__(self, layer: str) -> None:
+            super().__init__()
+            self.layer = layer
 
     class TableWanted(Message):
         """Request for a table that the panel does not have yet."""
@@ -37,6 +54,9 @@ class LayerPanel(VerticalScroll):
         super().__init__(**arguments)
         self._tables = dict(kept_tables.built_in())
         self._wanted: Architecture | None = None
+        self._shown: LayerTable | None = None
+        self._cursor = 0
+        """Row of the table that the keys are on."""
 
     def compose(self) -> ComposeResult:
         self.border_title = _("Layers")
@@ -86,15 +106,44 @@ class LayerPanel(VerticalScroll):
         if self._wanted is not None and self._wanted not in self._tables:
             self.post_message(self.TableWanted(self._wanted))
 
+    # The cursor
+
+    def on_focus(self) -> None:
+        self._draw()
+
+    def on_blur(self) -> None:
+        self._draw()
+
+    def action_move(self, rows: int) -> None:
+        if self._shown is None or not self._shown.layers:
+            return
+        count = len(self._shown.layers)
+        self._cursor = min(max(0, self._cursor + rows), count - 1)
+        self._draw()
+        drawn = self.query_one("#layer-table", Static).size.height
+        row = _HEAD + (drawn - _HEAD) * self._cursor // count
+        self.scroll_to_region(Region(0, row - 1, 1, 3), animate=False)
+
+    def action_pick(self) -> None:
+        if self._shown is not None and self._shown.layers:
+            self.post_message(self.Picked(self._shown.layers[self._cursor].name))
+
+    def _draw(self) -> None:
+        if self._shown is not None:
+            row = self._cursor if self.has_focus else None
+            self.query_one("#layer-table", Static).update(tables.layers(self._shown, chosen=row))
+
     def _show_table(self, architecture: Architecture, table: LayerTable) -> None:
         title = _("Layers of {model}").format(model=wording.network_name(architecture, folder=False))
         self.border_title = Content(title)  # no markup: a file's name may have brackets
         self.border_subtitle = _("{count} parameters").format(count=number(table.total))
         self.remove_class("has-problem")
-        self.query_one("#layer-table", Static).update(tables.layers(table))
+        self._shown, self._cursor = table, min(self._cursor, max(0, len(table.layers) - 1))
+        self._draw()
         self.query_one("#derivations", Static).update(Content("\n".join(_in_pairs(tables.derivations(table)))))
 
     def _show_problem(self, text: str) -> None:
+        self._shown = None
         self.add_class("has-problem")
         self.border_title = _("Layers")
         self.border_subtitle = ""

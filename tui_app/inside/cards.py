@@ -1,0 +1,282 @@
+"""What a layer is, with its own numbers: its definition, what it is good for, and where its parameters come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from core.inspecting.views import LayerFacts, LayerView
+from core.worker.protocol import Inspected
+from tui_app import tables
+from tui_app.i18n import _, number, printable, say
+from tui_app.inside.formulas import value_text
+
+
+class Line(NamedTuple):
+    """A part of a card: what it is about, and what it says."""
+
+    heading: str
+    text: str
+
+
+class _Shown(NamedTuple):
+    view: LayerView
+    facts: LayerFacts
+    channel: int
+
+
+def card(view: LayerView, facts: LayerFacts, channel: int = 0) -> list[Line]:
+    """Return a layer's card; `channel` is the one whose numbers are given where each has its own."""
+    shown = _Shown(view, facts, channel)
+    kind = view.kind.text if view.kind.text != "{name}" else str(view.kind.values.get("name", ""))
+    lines = (
+        _CARDS[kind](shown)
+        if kind in _CARDS
+        else [Line("", _("No formula is known for this kind of layer: its values are shown."))]
+    )
+    if facts.row is not None and facts.row.output_derivation:
+        lines.insert(1, Line(_("Output size"), printable(facts.row.output_derivation)))
+    if view.calls > 1:
+        text = _("It is called {count} times for an image; the last call is shown.")
+        lines.append(Line("", text.format(count=number(view.calls))))
+    if view.is_function:
+        lines.append(Line("", _("A function that the network calls itself: it has no row in the layer table.")))
+    if view.source is None:
+        text = _("Its input is made by other code of the network: it is shown as it came, not followed further back.")
+        lines.append(Line("", text))
+    return lines
+
+
+def heading(view: LayerView) -> str:
+    """Return a layer's name, kind, settings and size in a line."""
+    parts = [printable(view.name), f"{say(view.kind)} {tables.specification(view.specification)}".strip()]
+    if view.shape:
+        parts.append("×".join(map(str, view.shape)))
+    return " · ".join(parts)
+
+
+def softmax_card(answer: Inspected) -> list[Line]:
+    """Return the card of the end: softmax and cross-entropy, with this image's numbers."""
+    lines = [
+        Line(_("Definition"), "pₖ = e^zₖ / (e^z₀ + … + e^z₉)"),
+        Line(
+            _("Good for"),
+            _(
+                "It turns the ten logits z into probabilities: all positive, together 1, and the greatest logit stays the"
+                " greatest. Adding the same number to all logits changes nothing."
+            ),
+        ),
+    ]
+    if answer.label is not None and answer.loss is not None:
+        name = answer.class_names[answer.label] if answer.label < len(answer.class_names) else str(answer.label)
+        text = _("−log p of the true class {name}: −log {probability} ≈ {loss}").format(
+            name=printable(name),
+            probability=value_text(answer.probabilities[answer.label]),
+            loss=value_text(answer.loss),
+        )
+        lines.insert(1, Line(_("Cross-entropy"), text))
+        lines.append(
+            Line(
+                _("Training"),
+                _(
+                    "The loss of a batch is the mean of this over its images; it is 0 only for a certain and right answer."
+                ),
+            )
+        )
+    lines.append(Line(_("Parameters"), _("None.")))
+    return lines
+
+
+def _parameters(shown: _Shown, why: str) -> Line:
+    row = shown.facts.row
+    text = f"{tables.count(row)}. {why}" if row is not None and row.parameters else why
+    return Line(_("Parameters"), text)
+
+
+def _none(_shown: _Shown) -> Line:
+    return Line(_("Parameters"), _("None: nothing is learned here."))
+
+
+def _linear(shown: _Shown) -> list[Line]:
+    kernels = shown.facts.kernels
+    inputs = kernels.inputs * kernels.rows * kernels.columns if kernels else 0
+    row = shown.facts.row
+    if row is not None:
+        inputs = int(row.specification.values.get("inputs", inputs))  # type: ignore[arg-type]
+    outputs = number(kernels.total) if kernels else "?"
+    return [
+        Line(_("Definition"), f"yⱼ = wⱼ₁·x₁ + … + wⱼₙ·xₙ + bⱼ   n = {number(inputs)}, j = 1 … {outputs}"),
+        Line(
+            _("Good for"),
+            _(
+                "Each unit weighs all values of the input and adds them up: it can combine what is anywhere in the image,"
+                " and knows nothing of what is beside what."
+            ),
+        ),
+        _parameters(shown, _("A weight for each input of each unit, and a bias for each unit.")),
+    ]
+
+
+def _convolution(shown: _Shown) -> list[Line]:
+    kernels = shown.facts.kernels
+    numbers = ""
+    if kernels is not None:
+        text = _("{outputs} filters, each of {inputs}×{rows}×{columns} weights")
+        numbers = "   " + text.format(
+            outputs=number(kernels.total), inputs=number(kernels.inputs), rows=kernels.rows, columns=kernels.columns
+        )
+    return [
+        Line(_("Definition"), "y[c,i,j] = Σₖ Σₘ Σₙ w[c,k,m,n]·x[k,i+m,j+n] + b[c]" + numbers),
+        Line(
+            _("Good for"),
+            _(
+                "The same small filter is laid on every place of the image: it answers to the same stroke or edge wherever"
+                " it is, with few weights."
+            ),
+        ),
+        _parameters(
+            shown,
+            _(
+                "For each filter a weight for each place of its window and each input channel, and a bias: the size of the image does not matter."
+            ),
+        ),
+    ]
+
+
+def _max_pooling(shown: _Shown) -> list[Line]:
+    return [
+        Line(
+            _("Definition"),
+            _("y = the greatest of the values in the window: {window}").format(window=tables.specification(shown.view.specification)),
+        ),
+        Line(
+            _("Good for"),
+            _(
+                "It keeps that something was found, and forgets exactly where: small shifts matter less, and what follows"
+                " has fewer values to compute."
+            ),
+        ),
+        _none(shown),
+    ]
+
+
+def _average_pooling(shown: _Shown) -> list[Line]:
+    return [
+        Line(
+            _("Definition"),
+            _("y = the mean of the values in the window: {window}").format(window=tables.specification(shown.view.specification)),
+        ),
+        Line(_("Good for"), _("It makes the picture smaller and smoother: each value stands for its whole window.")),
+        _none(shown),
+    ]
+
+
+def _relu(shown: _Shown) -> list[Line]:
+    return [
+        Line(_("Definition"), "y = max(0, x)"),
+        Line(
+            _("Good for"),
+            _(
+                "Without it, layers one after another would be a single linear map. It lets through what speaks for a"
+                " feature, and sets to 0 what speaks against it."
+            ),
+        ),
+        _none(shown),
+    ]
+
+
+def _flatten(shown: _Shown) -> list[Line]:
+    return [
+        Line(_("Definition"), _("y = the values of x one after another: channel by channel, row by row")),
+        Line(
+            _("Good for"),
+            _("A linear layer takes a list of values: no value changes, only their arrangement is given up."),
+        ),
+        _none(shown),
+    ]
+
+
+def _dropout(shown: _Shown) -> list[Line]:
+    p = shown.facts.dropout
+    lines = [
+        Line(
+            _("Definition"),
+            _("in training: y = 0 with probability p = {p}, else x/(1 − p) = {factor}·x; in a test: y = x").format(
+                p=value_text(p), factor=value_text(1 / (1 - p)) if p < 1 else "0"
+            ),
+        ),
+        Line(
+            _("Good for"),
+            _(
+                "No unit can rely on another one being there: the network learns several ways to its answer, and overfits less."
+            ),
+        ),
+        _none(shown),
+    ]
+    draw = shown.facts.draw
+    if draw is not None:
+        text = _("{count} of {total} active values were left out in the draw shown here; a test leaves out none.")
+        lines.insert(1, Line(_("Training"), text.format(count=number(draw.left_out), total=number(draw.total))))
+    return lines
+
+
+def _batch_norm(shown: _Shown) -> list[Line]:
+    lines = [
+        Line(_("Definition"), "y = γ·(x − μ)/√(σ² + ε) + β"),
+        Line(
+            _("Good for"),
+            _(
+                "Whatever the layers before do, its output has a steady mean and spread: training may take larger steps."
+            ),
+        ),
+        _parameters(shown, _("γ and β for each channel; μ and σ² are measured, not learned.")),
+    ]
+    statistics = shown.facts.statistics
+    if statistics is not None and shown.channel < len(statistics.gamma):
+        at = shown.channel
+        in_training = _("a batch of {count} images, this one among them: μ = {mean}, σ² = {variance}")
+        in_test = _("running averages over the training: μ = {mean}, σ² = {variance}; γ = {gamma}, β = {beta}")
+        lines[1:1] = [
+            Line(
+                _("Training"),
+                in_training.format(
+                    count=number(statistics.batch_size),
+                    mean=value_text(statistics.batch_mean[at]),
+                    variance=value_text(statistics.batch_variance[at]),
+                ),
+            ),
+            Line(
+                _("Test"),
+                in_test.format(
+                    mean=value_text(statistics.running_mean[at]),
+                    variance=value_text(statistics.running_variance[at]),
+                    gamma=value_text(statistics.gamma[at]),
+                    beta=value_text(statistics.beta[at]),
+                ),
+            ),
+        ]
+    return lines
+
+
+def _softmax(shown: _Shown) -> list[Line]:
+    return [
+        Line(_("Definition"), "yₖ = e^xₖ / Σⱼ e^xⱼ"),
+        Line(
+            _("Good for"),
+            _("It turns any values into shares: all positive, together 1, the greatest still the greatest."),
+        ),
+        _none(shown),
+    ]
+
+
+_CARDS: dict[str, Callable[[_Shown], list[Line]]] = {
+    "linear": _linear,
+    "convolution": _convolution,
+    "max pooling": _max_pooling,
+    "average pooling": _average_pooling,
+    "ReLU": _relu,
+    "flatten": _flatten,
+    "dropout": _dropout,
+    "batch norm": _batch_norm,
+    "Softmax": _softmax,
+}
