@@ -27,8 +27,8 @@ class Derivation(NamedTuple):
     """A formula with every place of the input that it reads."""
 
     formula: Formula
-    window: tuple[Place, ...]
-    """Places in the input, in the window's order."""
+    window: tuple[int, ...]
+    """Places in the flattened input, in the window's order."""
 
 
 def derive(step: Step, place: Place, *, tolerance: float) -> Derivation | None:
@@ -84,6 +84,10 @@ def _formula(kind: FormulaKind, terms: Sequence[Term], **more: Any) -> Formula:
     return Formula(kind, tuple(ordered[:MOST_TERMS]), len(terms), rest, **more)
 
 
+def _derivation(formula: Formula, terms: Sequence[Term]) -> Derivation:
+    return Derivation(formula, tuple(term.at for term in terms))
+
+
 def flat(place: Place, shape: Sequence[int]) -> int:
     """Return the place in the flattened tensor of a place in a tensor of this shape."""
     at = 0
@@ -101,8 +105,7 @@ def _linear(module: Any, given: Tensor, _gave: Tensor, place: Place) -> Derivati
     start = flat((*row, 0), given.shape)
     terms = [Term(start + at, x, w) for at, (x, w) in enumerate(zip(inputs, weights, strict=True))]
     bias = None if module.bias is None else float(module.bias[unit])
-    places = tuple((*row, at) for at in range(len(inputs)))
-    return Derivation(_formula("sum", terms, bias=bias), places)
+    return Derivation(_formula("sum", terms, bias=bias), tuple(range(start, start + len(inputs))))
 
 
 def _convolution(module: Any, given: Tensor, gave: Tensor, place: Place) -> Derivation | None:
@@ -115,7 +118,8 @@ def _convolution(module: Any, given: Tensor, gave: Tensor, place: Place) -> Deri
     mapped = _PADDINGS.get(module.padding_mode)
     if mapped is None:
         return None
-    terms, places, num_padded = [], [], 0
+    terms: list[Term] = []
+    num_padded = 0
     weights = module.weight[channel]
     for number in range(per_group):
         for offset in itertools.product(*map(range, slid.kernel)):
@@ -129,10 +133,9 @@ def _convolution(module: Any, given: Tensor, gave: Tensor, place: Place) -> Deri
                 num_padded += 1
                 continue
             whole = (first + number, *at)
-            places.append(whole)
             terms.append(Term(flat(whole, given.shape), float(given[whole]), float(weights[(number, *offset)])))
     bias = None if module.bias is None else float(module.bias[channel])
-    return Derivation(_formula("sum", terms, bias=bias, num_padded=num_padded), tuple(places))
+    return _derivation(_formula("sum", terms, bias=bias, num_padded=num_padded), terms)
 
 
 def _inside(at: int, size: int) -> int | None:
@@ -178,8 +181,7 @@ def _window_places(module: Any, given: Tensor, place: Place) -> tuple[list[Place
 def _max_pool(module: Any, given: Tensor, _gave: Tensor, place: Place) -> Derivation:
     places, in_padding, beyond = _window_places(module, given, place)
     terms = [Term(flat(each, given.shape), float(given[each])) for each in places]
-    formula = Formula("max", tuple(terms), len(terms), num_padded=in_padding + beyond)
-    return Derivation(formula, tuple(places))
+    return _derivation(Formula("max", tuple(terms), len(terms), num_padded=in_padding + beyond), terms)
 
 
 def _average_pool(module: Any, given: Tensor, _gave: Tensor, place: Place) -> Derivation:
@@ -201,19 +203,19 @@ def _adaptive_average_pool(module: Any, given: Tensor, gave: Tensor, place: Plac
 
 def _mean(places: Sequence[Place], given: Tensor, divisor: int, num_padded: int) -> Derivation:
     terms = [Term(flat(each, given.shape), float(given[each]), 1 / divisor) for each in places]
-    return Derivation(_formula("mean", terms, num_padded=num_padded), tuple(places))
+    return _derivation(_formula("mean", terms, num_padded=num_padded), terms)
 
 
 def _relu(_module: Any, given: Tensor, _gave: Tensor, place: Place) -> Derivation:
     term = Term(flat(place, given.shape), float(given[place]))
-    return Derivation(Formula("relu", (term,), 1), (place,))
+    return _derivation(Formula("relu", (term,), 1), [term])
 
 
 def _same(_module: Any, given: Tensor, gave: Tensor, place: Place) -> Derivation:
     """Return the one value that is passed on: flattening changes no order, and dropout nothing in a test."""
     at = flat(place, gave.shape)
     before = _unflat(at, given.shape)
-    return Derivation(Formula("same", (Term(at, float(given[before])),), 1), (before,))
+    return Derivation(Formula("same", (Term(at, float(given[before])),), 1), (at,))
 
 
 def _batch_norm(module: Any, given: Tensor, _gave: Tensor, place: Place) -> Derivation | None:
@@ -224,7 +226,7 @@ def _batch_norm(module: Any, given: Tensor, _gave: Tensor, place: Place) -> Deri
     beta = 0.0 if module.bias is None else float(module.bias[channel])
     norm = float(module.running_mean[channel]), float(module.running_var[channel]), module.eps, gamma, beta
     term = Term(flat(place, given.shape), float(given[place]))
-    return Derivation(Formula("norm", (term,), 1, norm=norm), (place,))
+    return _derivation(Formula("norm", (term,), 1, norm=norm), [term])
 
 
 def _softmax(module: Any, given: Tensor, _gave: Tensor, place: Place) -> Derivation | None:
@@ -246,7 +248,7 @@ def _softmax(module: Any, given: Tensor, _gave: Tensor, place: Place) -> Derivat
     rest = math.fsum(math.exp(term.value - shift) for term in others[len(kept) :])
     kind: FormulaKind = "log_softmax" if isinstance(module, nn.LogSoftmax) else "softmax"
     formula = Formula(kind, (own, *kept), len(terms), rest, shift=shift)
-    return Derivation(formula, tuple(places))
+    return _derivation(formula, terms)
 
 
 def _unflat(at: int, shape: Sequence[int]) -> Place:

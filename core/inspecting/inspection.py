@@ -121,15 +121,16 @@ class Inspection:
         place = tuple(int(index) for index in torch.unravel_index(torch.tensor(flat), step.gave.shape))
         tolerance = _TOLERANCE if self.is_double else _SINGLE_TOLERANCE
         derived = formulas.derive(step, place, tolerance=tolerance)
-        before, window = _before(step, derived)
+        seen = _as_picture(look.steps, step)
+        before, window = _before(seen, derived) if seen is not None else (None, ())
         return ValueView(
             value=float(step.gave[place]),
             place=place,
             formula=derived.formula if derived else None,
             before=before,
-            before_scale=feature_maps.scale_of(step.given) if step.given is not None else Scale(0.0, 0.0),
+            before_scale=feature_maps.scale_of(seen) if seen is not None else Scale(0.0, 0.0),
             before_name=step.source,
-            num_before=feature_maps.shape_of_maps(step.given.shape)[0] if step.given is not None else 0,
+            num_before=feature_maps.shape_of_maps(seen.shape)[0] if seen is not None else 0,
             window=window,
             receptive_field=self._fields.of(step, place),
         )
@@ -143,7 +144,7 @@ class Inspection:
         return tuple(log_odds(logits, chosen).tolist()), tuple(logits.softmax(1)[:, chosen].tolist())
 
     def nearest(self, look: Look, dataset: Dataset, count: int, tell: Callable[[float], None]) -> tuple[Neighbour, ...]:
-        """Return the training images that the network sees most like this one. Raises `Problem` if it has no such layer."""
+        """Return the training images that the network sees most like this one. Raises `Problem`."""
         try:
             found = self._last_hidden.nearest(look.steps, dataset.train_images, self._prepared, tell, count)
         except (LookupError, RuntimeError, TypeError) as error:
@@ -224,33 +225,32 @@ def _view(number: int, step: Step, most: int | None) -> LayerView:
     )
 
 
-def _before(step: Step, derived: formulas.Derivation | None) -> tuple[FeatureMap | None, tuple[int, ...]]:
-    """Return the channel of the input that contributes most to a value, and the places of it that the value reads."""
+def _as_picture(steps: list[Step], step: Step) -> Tensor | None:
+    """Return what a step was given, in the shape of the picture that was flattened into it if there is one."""
     if step.given is None:
-        return None, ()
-    given = step.given
-    if derived is None:
-        return feature_maps.pictures(given, feature_maps.scale_of(given), 1)[0], ()
-    by_channel: dict[int, float] = {}
+        return None
+    shape = _shape_before(steps, step) if step.given.dim() == 1 else None
+    return step.given if shape is None else step.given.reshape(shape)
+
+
+def _before(given: Tensor, derived: formulas.Derivation | None) -> tuple[FeatureMap, tuple[int, ...]]:
+    """Return the channel of the input that contributes most to a value, and the places of it that the value reads.
+
+    There are no places if it reads all of the channel, or if that is not known.
+    """
     _count, rows, columns = feature_maps.shape_of_maps(given.shape)
+    scale, size = feature_maps.scale_of(given), rows * columns
+    if derived is None:
+        return feature_maps.pictures(given, scale, 1)[0], ()
+    shares: dict[int, float] = {}
     for term in derived.formula.terms:
-        channel = term.at // (rows * columns)
-        size = abs(term.value * (1.0 if term.weight is None else term.weight))
-        by_channel[channel] = by_channel.get(channel, 0.0) + size
-    if derived.formula.kind == "softmax" or not by_channel:
-        channel = 0
-    else:
-        channel = max(by_channel, key=lambda each: by_channel[each])
-    maps = feature_maps.as_maps(given)
-    scale = feature_maps.scale_of(given)
-    shown = feature_maps.pictures(maps[channel], scale)[0]
-    window = []
-    for place in derived.window:
-        flat = formulas.flat(place, given.shape)
-        if flat // (rows * columns) == channel:
-            window.append(flat % (rows * columns))
-    is_all = len(window) == rows * columns
-    return msgspec.structs.replace(shown, channel=channel), () if is_all else tuple(window)
+        contribution = abs(term.value * (1.0 if term.weight is None else term.weight))
+        shares[term.at // size] = shares.get(term.at // size, 0.0) + contribution
+    channel = max(shares, key=shares.__getitem__, default=0)
+    picture = feature_maps.pictures(feature_maps.as_maps(given)[channel], scale)[0]
+    window = tuple(at % size for at in derived.window if at // size == channel)
+    is_all = len(window) == min(size, given.numel())
+    return msgspec.structs.replace(picture, channel=channel), () if is_all else window
 
 
 def _draw(step: Step, scale: Scale) -> DropoutDraw | None:

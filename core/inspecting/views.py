@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import msgspec
@@ -53,6 +54,16 @@ class LayerView(msgspec.Struct, frozen=True):
     """True for a function that the network calls itself, such as `F.relu`, which is no module of it."""
     calls: int = 1
     """Number of calls; the last one is shown."""
+
+    @property
+    def is_vector(self) -> bool:
+        """True for an output without rows and columns: its one map is only laid out in rows."""
+        return len(self.shape) <= 1
+
+    @property
+    def size(self) -> int:
+        """Number of values."""
+        return math.prod(self.shape)
 
 
 class Kernels(msgspec.Struct, frozen=True):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from core.catalogue import DATA_SETS, SIDE
+from core.catalogue import DATA_SETS, SIDE, DataSource
 from core.data import drawing, own_pictures
 from core.data.datasets import Dataset
 from core.inspecting.inspection import Inspection, Look, log_odds
@@ -122,7 +123,10 @@ class Insides:
         if started is None or started.dataset not in DATA_SETS:
             raise Problem("run {run} has not started", run=run.id)
         table = kept_tables.of_run(run.path, config.architecture)
-        return Inspection(load_network(run), config, DATA_SETS[started.dataset], table)
+        data: Dataset | DataSource = DATA_SETS[started.dataset]
+        with suppress(Problem):  # a drawing can be followed without them
+            data = self._dataset_of(run)
+        return Inspection(load_network(run), config, data, table)
 
     def _inspected(
         self,

@@ -189,6 +189,9 @@ class _IdleWorker:
     def ask(self, question: Question) -> None:
         pass
 
+    def give_way(self) -> None:
+        raise AssertionError("nothing is to be looked into")
+
     def hand_over(self, run: Run) -> None:
         raise AssertionError("nothing is to be trained")
 

@@ -69,6 +69,8 @@ def answer(question: Question, tables: Mapping[Architecture, LayerTable]) -> Ans
             return _recognise(question)
         case Measure():
             return Measured(question, accuracy_under(Run(Path(question.run_dir)), question.condition))
+        case _:
+            raise Problem("{reason}", reason="a fake worker looks into no network")
 
 
 def accuracy_under(run: Run, condition: Condition | None) -> float:

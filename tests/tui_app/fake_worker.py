@@ -82,6 +82,10 @@ class FakeWorker:
         else:
             self._answers.put_nowait(self._answer(question))
 
+    def give_way(self) -> None:
+        self._check_alive()
+        self.gives_way = True
+
     def hand_over(self, run: Run) -> None:
         self._check_alive()
         self._epochs = self._workers.epochs

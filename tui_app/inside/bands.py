@@ -19,6 +19,7 @@ Spot = tuple[int, int]
 _STRIP_ROWS = 8
 """Rows of values of a vector where all layers are shown."""
 _SUMMARY_COLUMNS = 8
+_MOST_MARKS = 12
 _MOST_ZOOM = 6
 _PIXELS = Scale(0.0, 255.0)
 
@@ -39,7 +40,7 @@ class Band:
 
 
 def image(pixels: bytes, receptive_field: bytes = b"", occluded: Occluded | None = None) -> Tile:
-    """Return the image that the network sees, with the pixels marked that a value depends on, or with what hiding does."""
+    """Return the image that the network sees, with the pixels that a value depends on, or with what hiding does."""
     marks = frozenset(at for at, seen in enumerate(receptive_field) if seen)
     heat = b"" if occluded is None else _heat(occluded)
     return Tile(SIDE, SIDE, pixels, _PIXELS, marks=marks if len(marks) < SIDE * SIDE else frozenset(), heat=heat)
@@ -78,7 +79,7 @@ def neighbours(found: NearestFound, answer: Inspected) -> Band:
 
 def num_shown(view: LayerView) -> int:
     """Return the number of pictures of a layer's band."""
-    return max(1, len(view.maps) if len(view.shape) > 1 else 1)
+    return max(1, len(view.maps) if not view.is_vector else 1)
 
 
 def way(answer: Inspected, width: int, *, plain: bool) -> list[Band]:
@@ -91,7 +92,7 @@ def _layer_band(view: LayerView, width: int) -> Band:
     if not view.maps:
         return Band(title, lines=(_("Its output cannot be shown."),))
     title += f" · {value_text(view.scale.low)} … {value_text(view.scale.high)}"
-    if len(view.shape) <= 1:
+    if view.is_vector:
         tile = tile_of(view.maps[0], view.scale, view.shape, width)
         shown = replace(tile, rows=min(tile.rows, _STRIP_ROWS), levels=tile.levels[: _STRIP_ROWS * tile.columns])
         count = shown.rows * shown.columns
@@ -129,7 +130,7 @@ def summary(answer: Inspected, lines: int) -> Band:
     for view in answer.layers:
         if not view.maps or (view.source is None and not tiles):
             continue
-        if len(view.shape) <= 1:
+        if view.is_vector:
             columns = max(1, -(-(view.shape[0] if view.shape else 1) // (2 * max(1, lines - 2))))
             tile = tile_of(view.maps[0], view.scale, view.shape, min(columns, _SUMMARY_COLUMNS))
             shown = min(tile.rows, 2 * (lines - 2))
@@ -143,24 +144,26 @@ def summary(answer: Inspected, lines: int) -> Band:
 # Level 2: a layer
 
 
-def layer(view: LayerView, facts: LayerFacts, channel: int, width: int) -> list[Band]:
-    """Return all channels of a layer, and its weights: for a layer of many input channels those of `channel`."""
+def layer(view: LayerView, facts: LayerFacts, chosen: int, width: int) -> list[Band]:
+    """Return all channels of a layer, and its weights: of many, those of the `chosen` channel or unit."""
     outputs = _outputs(view, _outputs_title(view), view.maps, width)
+    if view.is_vector and outputs.tiles:
+        outputs = replace(outputs, tiles=(replace(outputs.tiles[0], cursor=chosen),))
     found = [outputs]
     if facts.draw is not None:
         in_training = _outputs(view, _("In training: one draw"), facts.draw.maps, width)
         found = [replace(in_training, is_output=False), replace(outputs, heading=_("In a test: all of them"))]
     if facts.kernels is not None:
-        weights = _kernel_band(facts.kernels, channel)
-        found = [weights, *found] if len(view.shape) > 1 else [*found, weights]
+        weights = _kernel_band(facts.kernels, chosen, is_unit=view.is_vector)
+        found = [weights, *found] if not view.is_vector else [*found, weights]
     return found
 
 
 def spot_of(shown: Sequence[Band], channel: int) -> Spot:
     """Return the picture of a channel of the output."""
-    for number, band in enumerate(shown):
+    for at, band in enumerate(shown):
         if band.is_output and channel in band.channels:
-            return number, band.channels.index(channel)
+            return at, band.channels.index(channel)
     return 0, 0
 
 
@@ -173,7 +176,7 @@ def channel_at(shown: Sequence[Band], spot: Spot, channel: int) -> int:
 
 def _outputs(view: LayerView, title: str, maps: tuple[FeatureMap, ...], width: int) -> Band:
     channels = tuple(each.channel for each in maps)
-    if len(view.shape) <= 1:
+    if view.is_vector:
         tiles = tuple(tile_of(each, view.scale, view.shape, width) for each in maps)
     else:
         tiles = tuple(_map_tile(view, each) for each in maps)
@@ -182,7 +185,7 @@ def _outputs(view: LayerView, title: str, maps: tuple[FeatureMap, ...], width: i
 
 def _outputs_title(view: LayerView) -> str:
     span = f"{value_text(view.scale.low)} … {value_text(view.scale.high)}"
-    if len(view.shape) <= 1:
+    if view.is_vector:
         count = view.shape[0] if view.shape else 1
         return ngettext("{count} value, {span}", "{count} values, {span}", count).format(count=number(count), span=span)
     if len(view.maps) < view.num_maps:
@@ -193,16 +196,21 @@ def _outputs_title(view: LayerView) -> str:
     )
 
 
-def _kernel_band(kernels: Kernels, channel: int) -> Band:
+def _kernel_band(kernels: Kernels, chosen: int, *, is_unit: bool) -> Band:
     span = f"{value_text(kernels.scale.low)} … {value_text(kernels.scale.high)}"
     if kernels.inputs == 1:
         tiles = tuple(kernel(kernels, output, 0, f"{output}") for output in range(kernels.outputs))
-        title = _("Weights of each channel, {span}").format(span=span)
+        title = (_("Weights of each unit, {span}") if is_unit else _("Weights of each channel, {span}")).format(
+            span=span
+        )
         return Band(title, tiles, wraps=True, channels=tuple(range(kernels.outputs)))
-    if channel >= kernels.outputs:
-        return Band(_("The weights of channel {channel} are too many to be shown.").format(channel=channel))
-    title = _("Weights of channel {channel}, for each input channel, {span}").format(channel=channel, span=span)
-    return Band(title, tuple(kernel(kernels, channel, each, f"{each}") for each in range(kernels.inputs)), wraps=True)
+    if chosen >= kernels.outputs:
+        return Band(_("These weights are too many to be shown."))
+    text = _("Weights of unit {number}, for each input channel, {span}")
+    if not is_unit:
+        text = _("Weights of channel {number}, for each input channel, {span}")
+    tiles = tuple(kernel(kernels, chosen, each, f"{each}") for each in range(kernels.inputs))
+    return Band(text.format(number=chosen, span=span), tiles, wraps=True)
 
 
 def kernel(kernels: Kernels, output: int, channel: int, caption: str) -> Tile:
@@ -218,7 +226,7 @@ def kernel(kernels: Kernels, output: int, channel: int, caption: str) -> Tile:
 
 def strongest_place(view: LayerView, feature_map: FeatureMap) -> int:
     """Return the place of a channel's value of the greatest magnitude."""
-    count = feature_map.rows * feature_map.columns if len(view.shape) > 1 else view.shape[0] if view.shape else 1
+    count = feature_map.rows * feature_map.columns if not view.is_vector else view.size
     low, span = view.scale.low, view.scale.high - view.scale.low
     sizes = [abs(low + level / 255 * span) for level in feature_map.levels[:count]]
     return max(range(len(sizes)), key=sizes.__getitem__)
@@ -227,7 +235,7 @@ def strongest_place(view: LayerView, feature_map: FeatureMap) -> int:
 def place_beside(view: LayerView, feature_map: FeatureMap, place: int, rows: int, columns: int, width: int) -> int:
     """Return the place so many rows below a place of a channel, and so many columns to the right, if it is there."""
     tile = tile_of(feature_map, view.scale, view.shape, width)
-    count = tile.rows * tile.columns if len(view.shape) > 1 else view.shape[0] if view.shape else 1
+    count = tile.rows * tile.columns if not view.is_vector else view.size
     row, column = divmod(place, tile.columns)
     row, column = min(max(0, row + rows), tile.rows - 1), min(max(0, column + columns), tile.columns - 1)
     new = row * tile.columns + column
@@ -236,7 +244,7 @@ def place_beside(view: LayerView, feature_map: FeatureMap, place: int, rows: int
 
 def place_of(view: LayerView, channel: int, at: int) -> int:
     """Return the place in a layer's flattened output of a value `at` a place of a channel."""
-    if len(view.shape) <= 1:
+    if view.is_vector:
         return at
     return channel * view.shape[-2] * view.shape[-1] + at
 
@@ -246,16 +254,16 @@ def value(
 ) -> list[Band]:
     """Return a channel with the cursor on a value, beside the input with the window that the value is computed from."""
     here = replace(tile_of(feature_map, view.scale, view.shape, width), cursor=at)
-    here = _zoomed(here, (width - 1) // 2 if len(view.shape) > 1 else width, lines - 1)
+    here = _zoomed(here, (width - 1) // 2 if not view.is_vector else width, lines - 1)
     title = printable(view.name)
     if view.num_maps > 1:
-        title = _("{layer}, channel {channel}").format(layer=title, channel=feature_map.channel)
+        title = f"{title} · {feature_map.channel}"
     if seen is None or seen.before is None:
         return [Band("", (replace(here, caption=title),))]
     before = _before(seen, width, (width - 1) // 2, lines - 1)
     named = {None: _("its input"), "": _("the image")}.get(seen.before_name, printable(seen.before_name or ""))
     if seen.num_before > 1:
-        named = _("{layer}, channel {channel}").format(layer=named, channel=seen.before.channel)
+        named = f"{named} · {seen.before.channel}"
     pair = (replace(before, caption=named), replace(here, caption=title))
     if before.width + here.width + 1 <= width:
         return [Band("", pair)]
@@ -266,6 +274,10 @@ def _before(seen: ValueView, width: int, room: int, lines: int) -> Tile:
     before = seen.before
     assert before is not None
     marks = frozenset(seen.window)
+    if not marks and seen.formula is not None and seen.formula.num_terms > 1:  # all: then those that contribute most
+        size = before.rows * before.columns
+        most = sorted(seen.formula.terms, key=lambda term: -abs(term.value * (term.weight or 0.0)))[:_MOST_MARKS]
+        marks = frozenset(term.at % size for term in most if term.at // size == before.channel)
     tile = Tile(before.rows, before.columns, before.levels, seen.before_scale, marks=marks)
     return _zoomed(tile, max(room, min(width, before.columns)) if before.rows == 1 else room, lines)
 

@@ -49,7 +49,8 @@ def card(view: LayerView, facts: LayerFacts, channel: int = 0) -> list[Line]:
 
 def heading(view: LayerView) -> str:
     """Return a layer's name, kind, settings and size in a line."""
-    parts = [printable(view.name), f"{say(view.kind)} {tables.specification(view.specification)}".strip()]
+    parts = [] if say(view.kind) == view.name else [printable(view.name)]
+    parts += [f"{say(view.kind)} {tables.specification(view.specification)}".strip()]
     if view.shape:
         parts.append("×".join(map(str, view.shape)))
     return " · ".join(parts)
@@ -62,8 +63,8 @@ def softmax_card(answer: Inspected) -> list[Line]:
         Line(
             _("Good for"),
             _(
-                "It turns the ten logits z into probabilities: all positive, together 1, and the greatest logit stays the"
-                " greatest. Adding the same number to all logits changes nothing."
+                "It turns the ten logits z into probabilities: positive ones that add up to 1, in the same order."
+                " Adding the same number to all logits changes nothing."
             ),
         ),
     ]
@@ -78,9 +79,7 @@ def softmax_card(answer: Inspected) -> list[Line]:
         lines.append(
             Line(
                 _("Training"),
-                _(
-                    "The loss of a batch is the mean of this over its images; it is 0 only for a certain and right answer."
-                ),
+                _("The loss of a batch is its mean over the images: 0 only for answers both certain and right."),
             )
         )
     lines.append(Line(_("Parameters"), _("None.")))
@@ -102,15 +101,15 @@ def _linear(shown: _Shown) -> list[Line]:
     inputs = kernels.inputs * kernels.rows * kernels.columns if kernels else 0
     row = shown.facts.row
     if row is not None:
-        inputs = int(row.specification.values.get("inputs", inputs))  # type: ignore[arg-type]
+        inputs = int(row.specification.values.get("inputs", inputs))
     outputs = number(kernels.total) if kernels else "?"
     return [
         Line(_("Definition"), f"yⱼ = wⱼ₁·x₁ + … + wⱼₙ·xₙ + bⱼ   n = {number(inputs)}, j = 1 … {outputs}"),
         Line(
             _("Good for"),
             _(
-                "Each unit weighs all values of the input and adds them up: it can combine what is anywhere in the image,"
-                " and knows nothing of what is beside what."
+                "Each unit weighs all values of its input and adds them up: it can combine what is anywhere in the"
+                " image, and knows nothing of what is beside what."
             ),
         ),
         _parameters(shown, _("A weight for each input of each unit, and a bias for each unit.")),
@@ -130,15 +129,13 @@ def _convolution(shown: _Shown) -> list[Line]:
         Line(
             _("Good for"),
             _(
-                "The same small filter is laid on every place of the image: it answers to the same stroke or edge wherever"
-                " it is, with few weights."
+                "The same small filter is laid on every place of the image: it answers to the same stroke or edge"
+                " wherever that is, with few weights."
             ),
         ),
         _parameters(
             shown,
-            _(
-                "For each filter a weight for each place of its window and each input channel, and a bias: the size of the image does not matter."
-            ),
+            _("For each filter, a weight for each place of its window in each input channel, and a bias."),
         ),
     ]
 
@@ -147,13 +144,15 @@ def _max_pooling(shown: _Shown) -> list[Line]:
     return [
         Line(
             _("Definition"),
-            _("y = the greatest of the values in the window: {window}").format(window=tables.specification(shown.view.specification)),
+            _("y = the greatest of the values in the window: {window}").format(
+                window=tables.specification(shown.view.specification)
+            ),
         ),
         Line(
             _("Good for"),
             _(
-                "It keeps that something was found, and forgets exactly where: small shifts matter less, and what follows"
-                " has fewer values to compute."
+                "It keeps that something was found, and forgets exactly where: small shifts matter less, and the layers"
+                " after it have fewer values to compute."
             ),
         ),
         _none(shown),
@@ -164,7 +163,9 @@ def _average_pooling(shown: _Shown) -> list[Line]:
     return [
         Line(
             _("Definition"),
-            _("y = the mean of the values in the window: {window}").format(window=tables.specification(shown.view.specification)),
+            _("y = the mean of the values in the window: {window}").format(
+                window=tables.specification(shown.view.specification)
+            ),
         ),
         Line(_("Good for"), _("It makes the picture smaller and smoother: each value stands for its whole window.")),
         _none(shown),
@@ -207,9 +208,7 @@ def _dropout(shown: _Shown) -> list[Line]:
         ),
         Line(
             _("Good for"),
-            _(
-                "No unit can rely on another one being there: the network learns several ways to its answer, and overfits less."
-            ),
+            _("No unit can rely on another one being there: the network learns several ways to its answer."),
         ),
         _none(shown),
     ]
@@ -225,9 +224,7 @@ def _batch_norm(shown: _Shown) -> list[Line]:
         Line(_("Definition"), "y = γ·(x − μ)/√(σ² + ε) + β"),
         Line(
             _("Good for"),
-            _(
-                "Whatever the layers before do, its output has a steady mean and spread: training may take larger steps."
-            ),
+            _("Whatever the layers before do, its output keeps its mean and spread: training can take larger steps."),
         ),
         _parameters(shown, _("γ and β for each channel; μ and σ² are measured, not learned.")),
     ]
@@ -263,7 +260,7 @@ def _softmax(shown: _Shown) -> list[Line]:
         Line(_("Definition"), "yₖ = e^xₖ / Σⱼ e^xⱼ"),
         Line(
             _("Good for"),
-            _("It turns any values into shares: all positive, together 1, the greatest still the greatest."),
+            _("It turns any values into shares: positive ones that add up to 1, in the same order."),
         ),
         _none(shown),
     ]

@@ -131,9 +131,9 @@ def _norm(formula: Formula, value: float) -> tuple[str, list[str]]:
     given = formula.terms[0].value
     decimals = decimals_for([value, given, mean])
     shown = [Written(each, decimals) for each in (given, mean)]
-    spread, scale, shift = (Written(each, max(4, decimals_for([each]))) for each in (variance, gamma, beta))
+    spread, scale = (Written(each, max(4, decimals_for([each]))) for each in (variance, gamma))
     numerator = f"{shown[0]} {'+' if shown[1].value < 0 else '−'} {Written(abs(mean), decimals)}"
-    text = f"{scale}·({numerator})/√({spread} + {f'{epsilon:g}'.replace('.', _('.'))})"
+    text = f"{scale}·({numerator})/√({spread} + {f'{epsilon:.12f}'.rstrip('0').replace('.', _('.'))})"
     text += f" {_signed(beta, max(4, decimals_for([beta])))[0]} ≈ {Written(value, decimals)}"
     return text, [_("γ·(x − μ)/√(σ² + ε) + β with the running mean and variance, as in every test.")]
 

@@ -53,9 +53,11 @@ def verdict(answer: Inspected) -> str:
     )
 
 
-def answers_of(ways: Sequence[Inspected], width: int, *, plain: bool) -> Content:
-    """Return the probabilities of the classes as bars, for one run or for two side by side."""
+def answers_of(ways: Sequence[Inspected], width: int, height: int, *, plain: bool) -> Content:
+    """Return the probabilities of the classes as bars, for one run or for two side by side, the greatest if few fit."""
     columns = []
+    greatest = [max(each) for each in zip(*(way.probabilities for way in ways), strict=False)]
+    kept = sorted(sorted(range(len(greatest)), key=lambda at: -greatest[at])[: max(1, height)])
     for way in ways:
         room = (width - len(ways) + 1) // len(ways)
         lines, best = answers.bars(way.probabilities, way.class_names, room - 8, plain=plain)
@@ -63,6 +65,7 @@ def answers_of(ways: Sequence[Inspected], width: int, *, plain: bool) -> Content
             [
                 Content.styled(line, "bold $text-success" if at == way.label else "bold" if at == best else "")
                 for at, line in enumerate(lines)
+                if at in kept
             ]
         )
     return Content("\n").join(Content(" ").join(row) for row in zip(*columns, strict=False))
@@ -72,8 +75,8 @@ def occlusion(found: Occluded, answer: Inspected) -> str:
     """Say what hiding a place of the image does to the answer."""
     worst = min(range(len(found.probabilities)), key=found.log_odds.__getitem__)
     text = _(
-        "Why {name}? Orange is what speaks for it, blue what speaks against it: a square of 4×4 pixels is hidden at each"
-        " place in turn. Whole image: {whole}. Hidden around row {row}, column {column}: {hidden}."
+        "Why {name}? Orange speaks for it, blue against it: a square of 4×4 pixels is hidden at each place in turn."
+        " Whole image: {whole}. Hidden around row {row}, column {column}: {hidden}."
     )
     row, column = divmod(worst, found.side)
     step = 28 // found.side
@@ -92,7 +95,7 @@ def neighbours(found: NearestFound, answer: Inspected) -> str:
     counts = sorted(((labels.count(label), label) for label in set(labels)), reverse=True)
     shown = ", ".join(f"{count}× {_class_name(answer, label)}" for count, label in counts)
     text = _(
-        "Labels of the nearest: {labels}. Where they all differ from this image's label, that may be the one that is wrong."
+        "Labels of the nearest: {labels}. If they agree, and differ from this image's label, that may be the wrong one."
     )
     return text.format(labels=shown)
 

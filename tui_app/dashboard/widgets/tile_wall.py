@@ -66,6 +66,11 @@ class TileWall(ScrollView):
         self.cursor: Spot | None = None
         """Picture under the cursor; None where there is no cursor."""
 
+    @property
+    def width(self) -> int:
+        """Columns for pictures, beside the scrollbar."""
+        return self.scrollable_content_region.width or self.size.width
+
     def show(self, bands: Sequence[Band], cursor: Spot | None) -> None:
         """Show other bands, with the cursor on a picture."""
         self._bands = tuple(bands)
@@ -106,7 +111,7 @@ class TileWall(ScrollView):
         self._arrange()
 
     def _arrange(self) -> None:
-        width = self.scrollable_content_region.width or self.size.width
+        width = self.width
         self._rows = list(self._laid_out(width)) if width else []
         self._tops = [row.top for row in self._rows]
         self._strips.clear()
@@ -229,5 +234,6 @@ class TileWall(ScrollView):
             tile = self._bands[row.band].tiles[number]
             if left <= column < left + tile.width:
                 y = min(2 * (line - row.top) // tile.zoom, tile.rows - 1)
-                self.post_message(self.Clicked(self, (row.band, number), y * tile.columns + (column - left) // tile.zoom))
-
+                self.post_message(
+                    self.Clicked(self, (row.band, number), y * tile.columns + (column - left) // tile.zoom)
+                )
