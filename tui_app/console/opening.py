@@ -9,6 +9,7 @@ from typing import Any
 
 from core.runs.control import Request
 from core.worker.at_end import AtEnd
+from core.worker.protocol import Picture
 from tui_app.i18n import _
 
 
@@ -30,9 +31,10 @@ def open_dashboard(
     run_id: str | None = None,
     resume: Request | None = None,
     at_end: AtEnd = AtEnd(),  # noqa: B008 - it is immutable
+    look: Picture | None = None,
 ) -> int:
     from core.worker.process_title import entitle
     from tui_app.dashboard.app import MnistTui
 
     entitle()
-    return MnistTui(folder, settings, run_id, resume=resume, at_end=at_end).run_in_terminal()
+    return MnistTui(folder, settings, run_id, resume=resume, at_end=at_end, look=look).run_in_terminal()

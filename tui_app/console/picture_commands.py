@@ -10,9 +10,11 @@ import typer
 from core import paths
 from core.messages import N_, InvalidSetting
 from core.runs import directory, names, resumption
+from core.worker.protocol import Picture
 from tui_app.console import completion
-from tui_app.console.arguments import Json, Lang, RunsDir, Trust, folder_of
+from tui_app.console.arguments import Json, Lang, RunId, RunsDir, Trust, folder_of
 from tui_app.console.command_line import app
+from tui_app.console.opening import no_dashboard, open_dashboard
 from tui_app.console.translated import Command
 from tui_app.i18n import _
 
@@ -46,6 +48,44 @@ def predict(
     run = directory.find(folder, run_id, frozenset({"done"}))
     resumption.check_trusted(run, run.config(), trust=trust)
     return predict_command.predict(run, pictures, names_run=run_id is not None, json=json)
+
+
+@app.command(cls=Command, help=_("Look inside a trained network: an image on its way through it, layer by layer."))
+def inside(
+    context: typer.Context,
+    run: RunId = None,
+    image: Annotated[
+        str | None,
+        typer.Option("--image", metavar=_("N|FILE"), help=_("Number of a test image (0 by default), or a picture.")),
+    ] = None,
+    draw: Annotated[bool, typer.Option("--draw", help=_("Draw a digit instead."))] = False,
+    trust: Trust = False,
+    runs_dir: RunsDir = None,
+    lang: Lang = None,
+) -> int:
+    folder = folder_of(runs_dir or context.obj)
+    found = directory.find(folder, run)
+    resumption.check_trusted(found, found.config(), trust=trust)
+    if draw and image is not None:
+        raise InvalidSetting("draw", N_("choose one of --image and --draw"))
+    picture = Picture() if draw else _picture(image or "0")
+    if not no_dashboard(_("what happens inside follows as text")):
+        return open_dashboard(folder, {}, found.id, look=picture)
+    if draw:
+        raise InvalidSetting("draw", N_("there is no terminal to draw in: name a picture with --image"))
+    from tui_app.console import inside_command
+
+    return inside_command.inside(found, picture)
+
+
+def _picture(text: str) -> Picture:
+    """Return the test image or the file that is meant. Raises `InvalidSetting`."""
+    if text.isdecimal():
+        return Picture(int(text))
+    path = paths.absolute(text)
+    if not path.exists():
+        raise InvalidSetting("image", N_("{image} is neither the number of a test image nor a file"), image=text)
+    return Picture(path=str(path))
 
 
 def _is_run(runs_dir: Path, text: str) -> bool:

@@ -22,6 +22,7 @@ from textual.screen import Screen
 from core.messages import Problem
 from core.runs.control import Request
 from core.worker.at_end import AtEnd
+from core.worker.protocol import Picture
 from tui_app.charts import palette
 from tui_app.dashboard import contrast
 from tui_app.dashboard.keys import app_keys, bind
@@ -51,7 +52,10 @@ def _leave_without_terminal() -> None:
 
 
 class MnistTui(App[int]):
-    """The dashboard for a folder of runs; `settings` fill its form, `run_id` is opened at once."""
+    """The dashboard for a folder of runs; `settings` fill its form, `run_id` is opened at once.
+
+    `look` is a picture to follow through that run's network at once, or an empty one to draw.
+    """
 
     COMMANDS = {commands}  # noqa: RUF012
     CSS_PATH = "app.tcss"
@@ -66,10 +70,13 @@ class MnistTui(App[int]):
         resume: Request | None = None,
         at_end: AtEnd = AtEnd(),  # noqa: B008 - it is immutable
         launch: Launch | None = None,
+        look: Picture | None = None,
     ) -> None:
         super().__init__()
         launch = launch or partial(StandbyProcess, at_end.command)
-        self._dashboard = Dashboard(runs_dir, settings, run_id, launch, resume=resume, notifies=at_end.notifies)
+        self._dashboard = Dashboard(
+            runs_dir, settings, run_id, launch, resume=resume, look=look, notifies=at_end.notifies
+        )
         # Arranging the panels up front saves painting the first screen twice: a tenth of a second.
         self._dashboard.arrange_for(Size(*shutil.get_terminal_size()))
         del self._bindings.key_to_bindings[self.COMMAND_PALETTE_BINDING]  # Textual's own, which is not translated

@@ -9,8 +9,8 @@ from decimal import Decimal
 from core.inspecting.views import Formula, Term
 from tui_app.i18n import _, ngettext, number
 
-_FEWEST, _MOST = 2, 8
-"""Decimals of a number."""
+_FEWEST, _FINE, _MOST = 2, 4, 8
+"""Decimals of a number; `_FINE` are those that a small one has beside large ones."""
 
 
 class Written:
@@ -89,8 +89,9 @@ def _sum(formula: Formula, value: float, most: int) -> tuple[str, list[str]]:
         text = ngettext("{value}: the other term", "{value}: the sum of the other {count} terms", others)
         notes.append(text.format(value=Written(rest, for_result), count=number(others)))
     if formula.bias is not None:
-        parts.append(_signed(formula.bias, for_result))
-        notes.append(_("{value}: the bias b").format(value=Written(formula.bias, for_result)))
+        decimals = min(max(_FINE, for_result), decimals_for([formula.bias]))
+        parts.append(_signed(formula.bias, decimals))
+        notes.append(_("{value}: the bias b").format(value=Written(formula.bias, decimals)))
     if formula.num_padded:
         text = ngettext(
             "{count} place of the window lies in the padding and adds 0",

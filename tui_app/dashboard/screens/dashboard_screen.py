@@ -16,7 +16,7 @@ from textual.worker import Worker, WorkerState
 from core.messages import N_, Problem
 from core.runs.control import NOTHING, Request
 from core.runs.record import LIVE
-from core.worker.protocol import Answer, Describe, Described, Ready, Refused, Tried, Try
+from core.worker.protocol import Answer, Describe, Described, Picture, Ready, Refused, Tried, Try
 from tui_app.dashboard.keys import key_table
 from tui_app.dashboard.run_book import RunBook
 from tui_app.dashboard.run_control import RunControl
@@ -44,7 +44,7 @@ class Dashboard(PanelScreen):
     """The main screen's panels and the actions of its keys.
 
     `settings` fill the form; `run_id` is shown at once, and resumed with what `resume` asks for, if it is given;
-    `launch` starts a worker.
+    `look` is followed through its network, or drawn if it is empty; `launch` starts a worker.
     """
 
     AUTO_FOCUS = ""
@@ -64,6 +64,7 @@ class Dashboard(PanelScreen):
         launch: Launch,
         *,
         resume: Request | None,
+        look: Picture | None,
         notifies: bool,
     ) -> None:
         super().__init__(key_table())
@@ -77,6 +78,7 @@ class Dashboard(PanelScreen):
         self._settings = settings
         self._open_first = run_id
         self._resume_first = resume
+        self._look_first = look
 
     def compose(self) -> ComposeResult:
         yield Header()
@@ -344,6 +346,11 @@ class Dashboard(PanelScreen):
             self._follower.list_runs()
             if self._book.followed[message.run_id].is_ours and not self.live_runs():
                 self._trying(self._link.start)
+
+        current, look = self._book.current, self._look_first
+        if look is not None and current is not None and current.record.started is not None:
+            self._look_first = None
+            self._trying(self._opener.open_draw if look == Picture() else lambda: self._opener.open_inside(look))
 
     @on(Worker.StateChanged)
     def _task_failed(self, event: Worker.StateChanged) -> None:
