@@ -25,9 +25,13 @@ MAX_BATCH_SIZE = 60_000
 MAX_THREADS = 1024
 MAX_WIDTH = 4
 MAX_PATIENCE = 100_000
+MAX_SNAPSHOTS = 100
+"""Greatest number of snapshots; it asks for as many as fit."""
 MAX_SEED = 2**32 - 1
 """Greatest seed: torch would take greater ones for smaller ones, and numpy refuses them."""
 _MAX_OLD_SEED = 2**63 - 1
+RECORDING = frozenset({"snapshots"})
+"""Settings of what is kept of a training, which change no number of it."""
 
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d{1,3})?")
 
@@ -94,6 +98,8 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=Tr
     """Epochs without a lower validation loss after which training ends; the best epoch's weights count. 0: never."""
     permute: bool = False
     """One fixed reordering of the pixels, the same for all images, training and test, and for all runs."""
+    snapshots: int = 0
+    """Moments of the training at which the parameters are kept, the end among them; `MAX_SNAPSHOTS`: all that fit."""
 
     def __post_init__(self) -> None:
         for field, check in _CHECKS.items():
@@ -232,6 +238,9 @@ _CHECKS: dict[str, Callable[[Any], None]] = {
     "width": _check_width,
     "patience": _whole_number(
         "patience", N_("patience must be a whole number of epochs from {low} to {high}, not {value}"), 0, MAX_PATIENCE
+    ),
+    "snapshots": _whole_number(
+        "snapshots", N_("snapshots must be a whole number from {low} to {high}, not {value}"), 0, MAX_SNAPSHOTS
     ),
 }
 

@@ -131,21 +131,24 @@ def identity(folder: Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def replace(path: Path, content: bytes | memoryview) -> None:
-    """Rewrite a file atomically and durably. Raises `OSError`.
+def replace(path: Path, content: bytes | memoryview, *, durable: bool = True) -> None:
+    """Rewrite a file atomically. Raises `OSError`.
 
-    A reader finds either the old file or the new one, complete, at any moment, and after a power cut.
+    A reader finds either the old file or the new one, complete, at any moment; if it is `durable`, after a power cut
+    too, which takes a wait for the disk.
     """
     temporary = temporary_name(path)
     try:
         descriptor = create(temporary)
         try:
             write_all(descriptor, content)
-            sync(descriptor)
+            if durable:
+                sync(descriptor)
         finally:
             os.close(descriptor)
         rename(temporary, path)
-        sync_folder(path.parent)
+        if durable:
+            sync_folder(path.parent)
     except BaseException:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)

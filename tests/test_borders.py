@@ -87,6 +87,7 @@ LOADING_TORCH = {
     "core.training.order",
     "core.training.robustness",
     "core.training.settle",
+    "core.training.snapshots",
     "core.training.weights",
     "core.worker.helm",
     "core.worker.questions",

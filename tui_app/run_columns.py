@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from core.config import RECORDING
 from core.runs.directory import Summary
 from tui_app import i18n, wording
 from tui_app.i18n import _, duration, printable
@@ -110,7 +111,7 @@ def _settings() -> list[RunColumn]:
             is_number=setting.kind == "typed",
         )
         for setting in all_settings()
-        if setting.field not in ("model", "dataset", "data_dir")
+        if setting.field not in RECORDING.union(("model", "dataset", "data_dir"))
     ]
 
 

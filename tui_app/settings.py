@@ -9,7 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from core.catalogue import NETWORKS
-from core.config import DATASET_CHOICES, PRECISIONS, RunConfig
+from core.config import DATASET_CHOICES, MAX_SNAPSHOTS, PRECISIONS, RunConfig
 from core.machine import usable_cores
 from tui_app.i18n import _, number, short
 
@@ -33,7 +33,9 @@ class Setting:
     empty_means: str = ""
     """Meaning of an empty field where that is no value, such as `random`."""
     may_be_empty: bool = False
-    """Optional field: an empty one has the default."""
+    """Optional field: an empty one has the default, or the value `in_dashboard`."""
+    in_dashboard: int | None = None
+    """Value of an empty field of the form, where it is not the default of the command line."""
     in_front: bool = False
     """Visibility in the form: always shown if true, folded under *More* if false."""
 
@@ -43,9 +45,20 @@ class Setting:
         return option(self.field)
 
     @property
+    def when_empty(self) -> Any:
+        """Value of an empty field of the form."""
+        return default_of(self.field) if self.in_dashboard is None else self.in_dashboard
+
+    @property
     def default(self) -> str:
-        """Text of the default."""
-        return self.empty_means or written(default_of(self.field))
+        """Text of the default of the command line."""
+        is_other = self.in_dashboard is not None
+        return self.empty_means if self.empty_means and not is_other else written(default_of(self.field))
+
+    @property
+    def hint(self) -> str:
+        """Text of what an empty field of the form means; empty if it may not be."""
+        return (self.empty_means or self.default) if self.may_be_empty else ""
 
     @property
     def help_with_default(self) -> str:
@@ -99,6 +112,16 @@ def all_settings() -> tuple[Setting, ...]:
             "N",
             empty_means=_("off"),
             may_be_empty=True,
+        ),
+        Setting(
+            "snapshots",
+            "typed",
+            _("Snapshots"),
+            _("Keep the parameters at N moments of the training; {all}: as many as fit.").format(all=MAX_SNAPSHOTS),
+            "N",
+            empty_means=_("as many as fit"),
+            may_be_empty=True,
+            in_dashboard=MAX_SNAPSHOTS,
         ),
         Setting(
             "permute",

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from core.config import RunConfig, setting_from_text
+from core.config import RECORDING, RunConfig, setting_from_text
 from core.messages import N_, InvalidSetting
 
 _SAME_IMAGES = N_("{setting} cannot differ between configurations: all are trained and tested on the same images")
@@ -30,7 +30,7 @@ _OF_ALL = {
     ),
 }
 """Settings that are the same for all configurations, and why."""
-OWN = tuple(name for name in RunConfig.__struct_fields__ if name not in _OF_ALL and name != "model")
+OWN = tuple(name for name in RunConfig.__struct_fields__ if name not in RECORDING.union(_OF_ALL) and name != "model")
 """Settings that a configuration may have for itself."""
 _FLAGS = frozenset(field.name for field in msgspec.structs.fields(RunConfig) if field.type is bool)
 

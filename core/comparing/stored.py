@@ -17,7 +17,7 @@ from core import files
 from core.comparing import comparison
 from core.comparing.comparison import Part, PartState
 from core.comparing.configurations import configurations
-from core.config import RunConfig
+from core.config import RECORDING, RunConfig
 from core.messages import Message, Problem, reason, writing
 from core.runs import sameness
 from core.runs.job_folder import JobFolder
@@ -55,8 +55,9 @@ def make_plan(texts: Sequence[str], seeds: int, settings: RunConfig, margin: flo
     Raises `InvalidSetting`.
     """
     named = tuple(sameness.full_name(config, settings) for config in configurations(texts, settings))
-    unused = RunConfig(seed=0)  # every configuration has a network and seeds of its own
-    shared = msgspec.structs.replace(settings, model=unused.model, seed=unused.seed)
+    default = RunConfig(seed=0)
+    unused = ("model", "seed", *RECORDING)  # every configuration has a network and seeds of its own
+    shared = msgspec.structs.replace(settings, **{name: getattr(default, name) for name in unused})
     return Plan(configurations=named, settings=shared, seeds=seeds, margin=margin)
 
 

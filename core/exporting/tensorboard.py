@@ -15,14 +15,14 @@ from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from core import files
-from core.config import RunConfig
+from core.config import RECORDING, RunConfig
 from core.exporting.timeline import Timeline
 from core.runs.events import EpochEnded, Evaluated, Event, Progress, RunStarted, SettingsChanged, Validated
 from core.runs.record import State
 
 NAMES = ("events.out.tfevents.mnist-tui",)
 
-_HPARAMS = tuple(name for name in RunConfig.__struct_fields__ if name != "data_dir")
+_HPARAMS = tuple(name for name in RunConfig.__struct_fields__ if name not in RECORDING | {"data_dir"})
 _ENDS: dict[str, int] = {"done": api_pb2.STATUS_SUCCESS, "diverged": api_pb2.STATUS_FAILURE}
 """Status for a state at a run's end; any other says that it was broken off."""
 _MOST_NUMBERED = 20

@@ -9,11 +9,11 @@ from collections.abc import Hashable, Iterable, Sequence
 
 import msgspec
 
-from core.config import RunConfig
+from core.config import RECORDING, RunConfig
 from core.messages import InvalidSetting
 from core.runs.events import RunStarted
 
-_IRRELEVANT = frozenset({"data_dir"})
+_IRRELEVANT = RECORDING | {"data_dir"}
 """Settings that never make a difference: the data themselves are compared."""
 _IRRELEVANT_OR_SEED = _IRRELEVANT | {"seed"}
 _TOOK_EFFECT = frozenset({"device", "dataset", "threads"})

@@ -16,15 +16,16 @@ import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import msgspec
 import torch
 
 from core import files
-from core.config import RunConfig
+from core.config import RECORDING, RunConfig
 from core.messages import N_, Message, Problem, reason
 from core.runs.formats import FORMAT
+from core.runs.snapshots import Moment
 from core.training.loop import Checkpoint
 
 _KEPT = 2
@@ -33,7 +34,7 @@ _SEAL = b"mnist-tui checkpoint, sha256 "
 _SEAL_SIZE = len(_SEAL) + 64
 _END_OF_ZIP = b"PK\x05\x06"
 _END_SIZE = 22
-_MAY_CHANGE = frozenset({"device", "threads", "epochs", "dataset", "data_dir"})
+_MAY_CHANGE = RECORDING | {"device", "threads", "epochs", "dataset", "data_dir"}
 """Settings that may differ in a resumed run; the data are identified by their digest."""
 _TYPES: dict[str, type | tuple[type, ...]] = {
     "network": dict,
@@ -47,15 +48,6 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     "rng_state": torch.Tensor,
     "cuda_rng_state": (torch.Tensor, type(None)),
 }
-
-
-class _Found(NamedTuple):
-    """A checkpoint file, in the order of their age."""
-
-    attempt: int
-    epoch: int
-    step: int
-    path: Path
 
 
 class _Damaged(Exception):
@@ -92,7 +84,7 @@ def load(
 
     Raises `Problem` if none is whole, or if one cannot be read or is of a newer version, other data or settings.
     """
-    damaged: list[_Found] = []
+    damaged: list[Moment] = []
     for found in _found(run_dir):
         try:
             content = _read(found.path)
@@ -117,6 +109,22 @@ def load(
     return None
 
 
+def newest_parameters(run_dir: Path, limit: int) -> tuple[Moment, dict[str, Any]] | None:
+    """Return the newest whole checkpoint's moment and the network's state in it; None if there is none.
+
+    Raises `Problem` if it cannot be read, or has more than `limit` bytes.
+    """
+    for found in _found(run_dir):
+        try:
+            if found.path.lstat().st_size > limit:
+                raise Problem("the checkpoint {path} is too large", path=str(found.path))
+            state = _loaded(found.path, _read(found.path))["state"]
+        except (FileNotFoundError, _Damaged):
+            continue
+        return found._replace(epoch=state["epoch"], step=state["step"]), state["network"]
+    return None
+
+
 def check_keepable(state: dict[str, Any]) -> None:
     """Raise `Problem` if a checkpoint could keep a network's state, but not be loaded again without trusting it."""
     buffer = io.BytesIO()
@@ -133,15 +141,15 @@ def check_keepable(state: dict[str, Any]) -> None:
         ) from error
 
 
-def _found(run_dir: Path) -> list[_Found]:
+def _found(run_dir: Path) -> list[Moment]:
     """Return the checkpoints in a run directory, the newest first; last that of an older version. Raises `OSError`."""
     found = [
-        _Found(int(match[1]), int(match[2]), int(match[3]), run_dir / name)
+        Moment(int(match[1]), int(match[2]), int(match[3]), run_dir / name)
         for name in os.listdir(run_dir)  # noqa: PTH208
         if (match := _NAME.fullmatch(name))
     ]
     older = run_dir / "checkpoint.pt"
-    return sorted(found, reverse=True) + ([_Found(0, 0, 0, older)] if os.path.lexists(older) else [])
+    return sorted(found, reverse=True) + ([Moment(0, 0, 0, older)] if os.path.lexists(older) else [])
 
 
 def _read(path: Path) -> bytes:
@@ -192,16 +200,31 @@ def _may_be_whole(path: Path) -> bool:
 
 def _checked(path: Path, content: bytes, config: RunConfig, data_digest: str) -> Checkpoint:
     """Return the state in a checkpoint's content. Raises `_Damaged` or `Problem`."""
+    loaded = _loaded(path, content)
+    if loaded["data_digest"] != data_digest:
+        raise Problem(
+            "the data differ from those that the run was trained on so far",
+            advice=N_("Give it the same data again with --data-dir, or start a new run."),
+        )
+    if _identity(RunConfig()) | loaded["config"] != _identity(config):  # older ones lack settings left at their default
+        raise Problem("the checkpoint {path} belongs to a run with other settings", path=str(path))
+    return cast(Checkpoint, loaded["state"])
+
+
+def _loaded(path: Path, content: bytes) -> dict[str, Any]:
+    """Return a checkpoint's content, once its parts have the right types. Raises `_Damaged` or `Problem`."""
     try:
         loaded = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         version = loaded["version"]
         if isinstance(version, int) and version > FORMAT:
             text = N_("the checkpoint {path} was written by a newer version of mnist-tui")
             raise Problem(text, advice=N_("Update mnist-tui, then resume the run."), path=str(path))
-        state, digest = loaded["state"], loaded["data_digest"]
-        damaged = not all(isinstance(state[name], kind) for name, kind in _TYPES.items()) or state["epoch"] < 1
+        state = loaded["state"]
+        damaged = not isinstance(loaded["config"], dict) or not isinstance(loaded["data_digest"], str)
+        damaged = (
+            damaged or not all(isinstance(state[name], kind) for name, kind in _TYPES.items()) or state["epoch"] < 1
+        )
         damaged = damaged or not _is_best(state.get("best"))
-        trained_with = _identity(RunConfig()) | loaded["config"]  # older ones lack settings left at their default
     except MemoryError as error:
         text = N_("the checkpoint {path} cannot be loaded: there is not enough memory")
         raise Problem(text, path=str(path)) from error
@@ -215,14 +238,7 @@ def _checked(path: Path, content: bytes, config: RunConfig, data_digest: str) ->
         raise _Damaged from error
     if damaged:
         raise _Damaged
-    if digest != data_digest:
-        raise Problem(
-            "the data differ from those that the run was trained on so far",
-            advice=N_("Give it the same data again with --data-dir, or start a new run."),
-        )
-    if trained_with != _identity(config):
-        raise Problem("the checkpoint {path} belongs to a run with other settings", path=str(path))
-    return cast(Checkpoint, state)
+    return cast(dict[str, Any], loaded)
 
 
 def _is_best(best: Any) -> bool:

@@ -23,6 +23,7 @@ from core.networks.own import source_of
 from core.networks.state import network_state
 from core.randomness import seed_all
 from core.runs import source
+from core.runs.control import Request
 from core.runs.directory import FollowedRun, Run
 from core.runs.events import Evaluated, Event, Notice, RunEnded, RunStarted, finite
 from core.runs.lease import Held
@@ -31,6 +32,7 @@ from core.training import acceleration, checkpoints, devices, weights
 from core.training.evaluation import Evaluation, evaluate, evaluation_batch_size
 from core.training.loop import Checkpoint, normalise, train
 from core.training.order import num_steps
+from core.training.snapshots import SnapshotKeeper
 from core.training.trial import try_out
 from core.worker import threads
 from core.worker.helm import Helm
@@ -81,20 +83,13 @@ def _train_and_test(run: Run, held: Held, emit: Emit, inbox: Inbox) -> RunEnded:
         steps_per_epoch=num_steps(dataset, config),
         tell=lambda message: emit(Notice(message=message)),
     )
-
-    def save(state: Checkpoint) -> None:
-        held.look()
-        checkpoints.save(run.path, held.attempt, state, config, dataset.digest)
-
     started = _run_started(config, device, dataset, network, checkpoint)
     emit(started)
     if remark is not None:
         emit(Notice(message=remark))
     helm = Helm(started, past, emit, inbox)
-    for event in train(network, dataset, helm.take(), device, resume_from=checkpoint, save=save, look=helm.look):
-        if isinstance(event, RunEnded):
-            return event
-        emit(helm.marked(event))
+    if (ended := _train(run, held, network, dataset, device, started, checkpoint, helm, emit)) is not None:
+        return ended
 
     # Stage 3: the test
     evaluation = _test(network, dataset, config, device)
@@ -106,6 +101,41 @@ def _train_and_test(run: Run, held: Held, emit: Emit, inbox: Inbox) -> RunEnded:
     except OSError as error:
         return _unsaved(error)
     return _done(evaluation, remark)
+
+
+def _train(
+    run: Run,
+    held: Held,
+    network: torch.nn.Module,
+    dataset: Dataset,
+    device: torch.device,
+    started: RunStarted,
+    checkpoint: Checkpoint | None,
+    helm: Helm,
+    emit: Emit,
+) -> RunEnded | None:
+    """Train a network, with checkpoints and snapshots; return the end of the run if it comes early."""
+    config = helm.take()
+    keeper = None
+    if config.snapshots:
+        keeper = SnapshotKeeper(run, held, network, started, config, lambda message: emit(Notice(message=message)))
+
+    def save(state: Checkpoint) -> None:
+        held.look()
+        checkpoints.save(run.path, held.attempt, state, started.config, dataset.digest)
+
+    def look(epoch: int, step: int) -> Request:
+        if keeper is not None:
+            keeper.after_batch(epoch, step)
+        return helm.look(epoch, step)
+
+    for event in train(network, dataset, config, device, resume_from=checkpoint, save=save, look=look):
+        if isinstance(event, RunEnded):
+            return event
+        emit(helm.marked(event))
+    if keeper is not None:
+        keeper.finish()
+    return None
 
 
 def _use_threads(number: int) -> None:

@@ -9,7 +9,7 @@ import typer
 
 from core import paths
 from core.catalogue import EXAM_PAIR, NETWORKS
-from core.config import RunConfig, check_new, setting_from_text
+from core.config import RECORDING, RunConfig, check_new, setting_from_text
 from core.runs import directory, resumption
 from core.worker.at_end import AtEnd
 from tui_app.console import completion
@@ -92,7 +92,7 @@ def layers(
 @app.command(
     cls=Command, help=_("Train configurations on the same seeds, and tell which is better, and how confidently.")
 )
-@takes_settings(without=("model", "seed", "exact"))
+@takes_settings(without=("model", "seed", "exact", *RECORDING))
 def compare(
     context: typer.Context,
     configuration: Configurations = None,

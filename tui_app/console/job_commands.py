@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from core.comparing import stored
-from core.config import RunConfig
+from core.config import RECORDING, RunConfig
 from core.messages import N_, InvalidSetting, Problem, reason
 from core.runs import directory, names, resumption
 from core.runs.directory import Run
@@ -24,7 +24,7 @@ from tui_app.console.training_command import EXIT_CODES, Watch
 from tui_app.i18n import _, ngettext, say
 
 _LOOK_S = 0.25
-_MAY_DIFFER = frozenset({"device", "threads", "data_dir"})
+_MAY_DIFFER = RECORDING | {"device", "threads", "data_dir"}
 """Settings that may be others when a run is gone on with, as on another host."""
 _GOES_ON = RESUMABLE - {"diverged"}
 """States in which a run with a name is resumed; one that diverged would again."""

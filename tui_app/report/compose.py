@@ -8,6 +8,7 @@ from datetime import datetime
 
 from core import machine
 from core.comparing.statistics import Pair, Results
+from core.config import RECORDING
 from core.data.conditions import Robustness
 from core.runs.events import RunStarted
 from tui_app import comparison_text, i18n, wording
@@ -138,7 +139,7 @@ def _conditions(robustness: Sequence[tuple[str, Sequence[Robustness]]]) -> Secti
     )
 
 
-_IN_ROWS_OF_THEIR_OWN = frozenset(
+_IN_ROWS_OF_THEIR_OWN = RECORDING.union(
     {"model", "device", "seed", "threads", "data_dir", "dataset", "epochs", "batch_size", "lr", "precision"}
 )
 

@@ -21,7 +21,7 @@ from core.comparing import comparison, configurations, statistics, stored, watch
 from core.comparing.comparison import Part
 from core.comparing.statistics import Results
 from core.comparing.watching import WatchedComparison
-from core.config import Architecture, RunConfig
+from core.config import RECORDING, Architecture, RunConfig
 from core.messages import N_, InvalidSetting, Problem
 from core.runs import sameness
 from core.worker.protocol import ProgressNote, Refused, Settle, Settled
@@ -34,7 +34,7 @@ from tui_app.settings import changed_settings
 
 _INTERVAL_S = 0.5
 _SEEDS = 5
-_IN_THE_SUMMARY = frozenset(
+_IN_THE_SUMMARY = RECORDING.union(
     {"model", "device", "seed", "threads", "data_dir", "exact", "epochs", "batch_size", "lr", "dataset"}
 )
 """Settings that the sentence says, or that are not those of all runs."""

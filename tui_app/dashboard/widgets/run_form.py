@@ -17,7 +17,7 @@ from textual.widget import Widget
 from textual.widgets import Button, Checkbox, Collapsible, Input, Label, RadioSet, Select, Static
 
 from core.catalogue import EXAM_PAIR, NETWORKS
-from core.config import Architecture, RunConfig, setting_from_text
+from core.config import RECORDING, Architecture, RunConfig, setting_from_text
 from core.machine import DeviceInfo, cpu_name
 from core.messages import N_, InvalidSetting
 from tui_app import wording
@@ -66,8 +66,7 @@ class RunForm(Vertical):
         self._devices: Sequence[DeviceInfo] = ()
         self._shown_network: Architecture | None = None
         self._known_values: tuple[object, ...] = ()
-        self._current: tuple[str, RunConfig] | None = None
-        """Id and settings of the current run."""
+        self._current: tuple[str, RunConfig] | None = None  # its id and settings
         self.border_title = _("Settings")
 
     def compose(self) -> ComposeResult:
@@ -113,9 +112,8 @@ class RunForm(Vertical):
             case _ if setting.kind == "chosen":
                 yield self._choice(setting, [(name, name) for name in setting.choices], value)
             case _:
-                text = "" if setting.may_be_empty and value == default_of(name) else written(value)
-                hint = setting.default if setting.may_be_empty else ""
-                yield _field(name, setting.label, Input(text, id=name, placeholder=hint, compact=True))
+                text = "" if setting.may_be_empty and value == setting.when_empty else written(value)
+                yield _field(name, setting.label, Input(text, id=name, placeholder=setting.hint, compact=True))
 
     def _network_choice(self, model: str) -> ComposeResult:
         with ChoiceSet(id="network", compact=True):
@@ -131,14 +129,15 @@ class RunForm(Vertical):
         return _field(setting.field, setting.label, select)
 
     def _has_more(self) -> bool:
-        """Tell if a value under *More* differs from its default."""
-        folded = (name for name in self._given if not self._table[name].in_front)
-        return any(name == "seed" or self._given[name] != default_of(name) for name in folded)
+        """Tell if a value under *More* is not the one of an untouched form."""
+        folded = (each for each in self._table.values() if each.field in self._given and not each.in_front)
+        return any(each.field == "seed" or self._given[each.field] != each.when_empty for each in folded)
 
     def _more(self, config: RunConfig | None = None) -> str:
         """Return the title of *More*, with the settings that it hides and that are not the defaults."""
-        in_front = [setting.field for setting in self._table.values() if setting.in_front]
-        changed = changed_settings(config, (*in_front, "seed", "data_dir")) if config is not None else []
+        rows = self._table.values()
+        usual = [row.field for row in rows if row.in_front or getattr(config, row.field, None) == row.when_empty]
+        changed = changed_settings(config, (*usual, "seed", "data_dir")) if config is not None else []
         return " ".join([_("More"), *(f"{option} {value}" for option, value in changed)])
 
     def on_mount(self) -> None:
@@ -191,12 +190,13 @@ class RunForm(Vertical):
         found: dict[str, Any] = {}
         for name in names:
             setting = self._table[name]
-            if setting.kind == "flag":
-                found[name] = self.query_one(f"#{name}", Checkbox).value
-            elif setting.kind == "chosen":
-                found[name] = self.query_one(f"#{name}", Select).value
+            if setting.kind in ("flag", "chosen"):
+                control: Any = self.query_one(f"#{name}")
+                found[name] = control.value
             elif (text := self._text(name)) or not setting.may_be_empty:
                 found[name] = setting_from_text(name, text)
+            elif setting.in_dashboard is not None:
+                found[name] = setting.in_dashboard
         return found
 
     def _text(self, name: str) -> str:
@@ -250,13 +250,13 @@ class RunForm(Vertical):
         self.query_one("#form-message", Static).update(Content(text))
 
     def take(self, config: RunConfig) -> None:
-        """Fill the form with a run's settings; the seed stays, as the next run is another one."""
+        """Fill the form with a run's settings, but what is another one's matter: its seed, and what it keeps."""
         own = config.model not in NETWORKS
         choices = self.query_one("#network", RadioSet).query(RadioChoice)
         choices[len(NETWORKS) if own else list(NETWORKS).index(config.model)].value = True
         self.query_one("#model", Input).value = config.model if own else ""
-        for setting in (each for each in self._table.values() if each.field not in ("model", "seed", "exact")):
-            name, value = setting.field, getattr(config, setting.field)
+        for name in [each for each in self._table if each not in RECORDING.union(("model", "seed", "exact"))]:
+            setting, value = self._table[name], getattr(config, name)
             match self.query_one(f"#{name}"):
                 case Checkbox() as box:
                     box.value = value
@@ -277,7 +277,8 @@ class RunForm(Vertical):
         if self._current is not None:
             run_id, config = self._current
             try:
-                is_same = msgspec.structs.replace(self.config(), seed=config.seed) == config
+                others = {name: getattr(config, name) for name in ("seed", *RECORDING)}
+                is_same = msgspec.structs.replace(self.config(), **others) == config
             except InvalidSetting:
                 is_same = False
             text = (_("settings of {run}") if is_same else _("u: take {run}'s settings")).format(run=run_id)
