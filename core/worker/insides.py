@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,9 +19,11 @@ from core.inspecting.inspection import Inspection, Look, log_odds
 from core.inspecting.reasons import STRIDE
 from core.messages import Message, Problem
 from core.networks import kept_tables
+from core.runs import snapshots
 from core.runs.directory import Run
 from core.runs.resumption import check_trusted
-from core.training.load_trained import load_network
+from core.runs.snapshots import Moment
+from core.training.load_trained import load_network, load_newest
 from core.worker.protocol import (
     FindNearest,
     InsideAnswer,
@@ -45,6 +48,19 @@ _MOST_NETWORKS = 4
 _MOST_LOOKS = 8
 
 
+_State = tuple[str, str]
+"""A run, and what identifies its network's parameters."""
+
+
+class _Opened(NamedTuple):
+    """A network with its parameters at a moment."""
+
+    inspection: Inspection
+    position: tuple[int, int]
+    """Epoch and completed batches."""
+    is_final: bool
+
+
 class Insides:
     """Answers about what happens inside the networks of runs; `dataset_of` loads a run's data.
 
@@ -53,18 +69,21 @@ class Insides:
 
     def __init__(self, dataset_of: Callable[[Run], Dataset]) -> None:
         self._dataset_of = dataset_of
-        self._inspections: OrderedDict[tuple[str, str], Inspection] = OrderedDict()
-        self._looks: OrderedDict[tuple[str, str, Picture], Look] = OrderedDict()
+        self._inspections: OrderedDict[_State, _Opened] = OrderedDict()
+        self._looks: OrderedDict[tuple[_State, Picture], Look] = OrderedDict()
+        self._newest: dict[str, _State] = {}
+        """State of each run that was the newest when an image's way was asked for: what is deeper belongs to it."""
 
     def answer(self, request: InsideQuestion, tell: Callable[[Message, float], None]) -> InsideAnswer:
         """Answer a question; `tell` is told of the progress of a long answer. Raises `Problem`."""
         run = Run(Path(request.run_dir))
         pixels, label, doubts = self._image(run, request.picture)
-        inspection, look = self._look(run, request, pixels)
+        opened, look = self._look(run, request, pixels)
+        inspection = opened.inspection
         try:
             match request:
                 case Inspect():
-                    return self._inspected(request, run, inspection, look, label, doubts)
+                    return self._inspected(request, run, opened, look, label, doubts)
                 case InspectLayer(layer=number):
                     return InspectedLayer(request, *inspection.layer(look, number))
                 case InspectValue(layer=number, place=place):
@@ -79,7 +98,7 @@ class Insides:
     def prepare(self) -> None:
         """Find the receptive fields of the network that was asked about last, before they are needed."""
         if self._inspections:
-            next(reversed(self._inspections.values())).prepare()
+            next(reversed(self._inspections.values())).inspection.prepare()
 
     def _image(self, run: Run, picture: Picture) -> tuple[Tensor, int | None, tuple[Message, ...]]:
         """Return an image, uint8, 28×28, its label if it is known, and doubts. Raises `Problem`."""
@@ -97,26 +116,33 @@ class Insides:
         drawn = np.frombuffer(picture.pixels[: SIDE**2].ljust(SIDE**2, b"\0"), np.uint8).reshape(SIDE, SIDE)
         return torch.from_numpy(drawing.mnist_form(drawn)), None, ()
 
-    def _look(self, run: Run, request: InsideQuestion, pixels: Tensor) -> tuple[Inspection, Look]:
-        key = self._state_of(run, request.moment)
-        inspection = self._inspections.pop(key, None) or self._open(run, request.moment)
-        self._inspections[key] = inspection
+    def _look(self, run: Run, request: InsideQuestion, pixels: Tensor) -> tuple[_Opened, Look]:
+        state = run.path.name, request.moment or self._newest_state(run, is_asked=isinstance(request, Inspect))
+        opened = self._inspections.pop(state, None) or self._open(run, request.moment)
+        self._inspections[state] = opened
         while len(self._inspections) > _MOST_NETWORKS:
             self._inspections.popitem(last=False)
-        seen = (*key, request.picture)
-        look = self._looks.pop(seen, None) or inspection.look(pixels)
-        self._looks[seen] = look
+        look = self._looks.pop((state, request.picture), None) or opened.inspection.look(pixels)
+        self._looks[state, request.picture] = look
         while len(self._looks) > _MOST_LOOKS:
             self._looks.popitem(last=False)
-        return inspection, look
+        return opened, look
 
-    def _state_of(self, run: Run, moment: str) -> tuple[str, str]:
-        """Return what identifies a network's parameters."""
-        weights = run.result_paths("weights", ".safetensors")[0]  # others once the run was trained on
-        return str(weights), moment
+    def _newest_state(self, run: Run, *, is_asked: bool) -> str:
+        """Return what identifies a run's newest parameters: the names of the files that may have them."""
+        key = str(run.path)
+        if is_asked or key not in self._newest:
+            names = (path.name for path in run.path.iterdir() if path.name.startswith(("checkpoint", "weights")))
+            kept = (moment.path.name for moment in snapshots.moments(run))
+            self._newest[key] = " ".join(sorted([*names, *kept]))
+        return self._newest[key]
 
-    def _open(self, run: Run, moment: str) -> Inspection:
-        """Load a run's network. Raises `Problem`."""
+    def _newest_position(self, run: Run) -> tuple[int, int]:
+        opened = self._inspections.get((run.path.name, self._newest_state(run, is_asked=False)))
+        return opened.position if opened is not None else run.tail().position
+
+    def _open(self, run: Run, name: str) -> _Opened:
+        """Load a run's network at a moment. Raises `Problem`."""
         config = run.config()
         check_trusted(run, config, trust=False)
         started = run.first_start()
@@ -126,20 +152,32 @@ class Insides:
         data: Dataset | DataSource = DATA_SETS[started.dataset]
         with suppress(Problem):  # a drawing can be followed without them
             data = self._dataset_of(run)
-        return Inspection(load_network(run), config, data, table)
+        moment: Moment | None
+        if name:
+            moment = next((each for each in snapshots.moments(run) if each.path.stem == name), None)
+            if moment is None:
+                raise Problem("run {run} has no snapshot {file}", run=run.id, file=name)
+            network = load_network(run, moment)
+        else:
+            network, moment = load_newest(run)
+        position = run.tail().position if moment is None else moment.position
+        return _Opened(Inspection(network, config, data, table), position, is_final=moment is None)
 
     def _inspected(
         self,
         request: Inspect,
         run: Run,
-        inspection: Inspection,
+        opened: _Opened,
         look: Look,
         label: int | None,
         doubts: tuple[Message, ...],
     ) -> Inspected:
         started = run.first_start()
         assert started is not None
-        record = run.tail()
+        inspection = opened.inspection
+        newest = opened.position if not request.moment else self._newest_position(run)
+        kept = (each for each in snapshots.moments(run) if each.position < newest)
+        moments = [MomentView(each.path.stem, *each.position) for each in kept]
         return Inspected(
             request=request,
             pixels=look.pixels.numpy().tobytes(),
@@ -149,7 +187,8 @@ class Insides:
             logits=tuple(look.logits.tolist()),
             probabilities=tuple(look.probabilities.tolist()),
             loss=None if label is None else look.loss(label),
-            moments=(MomentView("", *record.position),),
+            moments=(*moments, MomentView("", *newest)),
+            is_final=opened.is_final or bool(request.moment),
             is_double=inspection.is_double,
             doubts=doubts,
         )

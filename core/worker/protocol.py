@@ -235,6 +235,8 @@ class Inspected(msgspec.Struct, frozen=True, tag=True):
     """Cross-entropy of this image, −log of the probability of the true class; None without a label."""
     moments: tuple[MomentView, ...]
     """All states that can be looked into, in the order of training."""
+    is_final: bool
+    """False for a run in progress, whose newest state changes."""
     is_double: bool
     """False if the network only computes in single precision."""
     doubts: tuple[Message, ...] = ()

@@ -64,6 +64,8 @@ def key_name(key: str) -> str:
         "minus": "-",
         "equals_sign": "=",
         "slash": "/",
+        "comma": ",",
+        "full_stop": ".",
         "less_than_sign": "<",
         "greater_than_sign": ">",
         "shift": _("Shift"),
@@ -255,6 +257,15 @@ def digits_keys() -> tuple[Key, ...]:
     )
 
 
+def moment_keys() -> tuple[Key, ...]:
+    """Return the keys of whatever can be put at another moment of a training."""
+    return (
+        Key("comma", "moment(-1)", _("Earlier"), _("Go to an earlier moment of the training"), 5),
+        Key("full_stop", "moment(1)", _("Later"), _("Go to a later moment of the training"), 3),
+        Key("j", "play", _("Play"), _("Play the moments of the training one after another"), 4),
+    )
+
+
 def inside_keys() -> tuple[Key, ...]:
     return (
         Key("enter", "deeper", _("Deeper"), _("Go down: from the way through to a layer, from there to a value"), 8),
@@ -263,9 +274,7 @@ def inside_keys() -> tuple[Key, ...]:
         Key("w", "why", _("Why"), _("Show what hiding each place of the image does to the answer, or not"), 7),
         Key("n", "nearest", _("Nearest"), _("Show the training images that the network sees most like this one"), 6),
         Key("b", "beside", _("Beside"), _("Show a second run beside this one, on the same image"), 4),
-        Key("greater_than_sign", "moment(1)", _("Later"), _("Go to a later moment of the training"), 3),
-        Key("less_than_sign", "moment(-1)", _("Earlier"), _("Go to an earlier moment of the training"), 5),
-        Key("space", "play", _("Play"), _("Play the moments of the training one after another"), 5),
+        *moment_keys(),
         Key("plus,equals_sign", "image(1)", _("Next image"), _("Go to the next test image"), 4),
         Key("minus", "image(-1)", _("Previous image"), _("Go to the test image before"), 2),
         *(

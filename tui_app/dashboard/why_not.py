@@ -14,8 +14,8 @@ _APPLIES_TO: dict[str, frozenset[State]] = {
     "steer": LIVE | RESUMABLE | {"done"},
 }
 """States in which a run can be controlled so."""
-_NEED_A_RUN = (*_APPLIES_TO, "show_log", "show_digits", "take_settings")
-_NEED_A_RESULT = ("draw", "test", "look_inside")
+_NEED_A_RUN = (*_APPLIES_TO, "show_log", "show_digits", "take_settings", "look_inside")
+_NEED_A_RESULT = ("draw", "test")
 VERBS = (*_NEED_A_RUN, *_NEED_A_RESULT, "toggle_overlay", "show_alone")
 """Actions that are not always possible."""
 
@@ -46,6 +46,8 @@ def _why_not_with(current: ShownRun, verb: str) -> str:
         if current.state in LIVE:
             return _("{run} has no result yet: its images come when it has been tested.").format(**values)
         return _("{run} ({state}) has no result: F7 resumes it, or pick another run.").format(**values)
+    if verb == "look_inside" and current.record.started is None:
+        return _("{run} ({state}) has not started: there is no network to look into yet.").format(**values)
     if verb not in _APPLIES_TO or current.state in _APPLIES_TO[verb]:
         return ""
     if verb == "resume":

@@ -44,6 +44,8 @@ from tui_app.inside.position import LAYER, VALUE, WAY, Position
 
 PLAY_S = 0.7
 """Seconds for which each moment is shown when the training is played."""
+LIVE_S = 3.0
+"""Seconds after which a run in progress is looked at again: it saves checkpoints some seconds apart."""
 _SLOW_S = 0.4
 """Seconds after which a wait is told."""
 
@@ -95,6 +97,7 @@ class InsideScreen(AskingScreen[None]):
     def on_mount(self) -> None:
         self.set_timer(_SLOW_S, self._say_waiting)
         self.set_interval(PLAY_S, self._play_on)
+        self.set_interval(LIVE_S, self._look_again)
         self._ask_again()
 
     def on_resize(self) -> None:
@@ -233,6 +236,10 @@ class InsideScreen(AskingScreen[None]):
             before = self._moment
             self.action_moment(1)
             self._is_playing = before != self._moment
+
+    def _look_again(self) -> None:
+        if self._at.way is not None and not self._at.way.is_final and not self._enquiries.are_open:
+            self._ask_again()
 
     def action_why(self) -> None:
         if self._occluded is not None or self._at.way is None:
