@@ -71,7 +71,7 @@ class Insides:
         self._dataset_of = dataset_of
         self._inspections: OrderedDict[_State, _Opened] = OrderedDict()
         self._looks: OrderedDict[tuple[_State, Picture], Look] = OrderedDict()
-        self._newest: dict[str, _State] = {}
+        self._newest: dict[str, str] = {}
         """State of each run that was the newest when an image's way was asked for: what is deeper belongs to it."""
 
     def answer(self, request: InsideQuestion, tell: Callable[[Message, float], None]) -> InsideAnswer:
