@@ -52,7 +52,7 @@ def stand_by() -> Path | None:
             _give_way()
             continue
         try:
-            say(_answer(request, inspector, say))
+            say(answer_question(request, inspector, say))
         except Problem as problem:
             say(protocol.Refused(request, problem.message, problem.advice))
         except Exception as error:  # a custom network may fail on some batches only: the worker goes on
@@ -80,8 +80,8 @@ def _give_way() -> None:
         os.nice(_LOWEST_PRIORITY - os.getpriority(os.PRIO_PROCESS, 0))
 
 
-def _answer(request: protocol.Question, inspector: RunInspector, say: Say) -> protocol.Answer:
-    """Answer a question. Raises `Problem`."""
+def answer_question(request: protocol.Question, inspector: RunInspector, say: Say) -> protocol.Answer:
+    """Answer a question; `say` takes what is to be told before the answer. Raises `Problem`."""
     match request:
         case protocol.Describe():
             torch.manual_seed(0)

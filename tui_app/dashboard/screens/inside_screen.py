@@ -117,6 +117,9 @@ class InsideScreen(AskingScreen[None]):
     def _ask_deeper(self) -> None:
         if self._at.level >= LAYER and not self._at.is_at_end:
             self._enquiries.ask(InspectLayer(*self._about, layer=self._at.layer))
+        self._ask_value()
+
+    def _ask_value(self) -> None:
         if self._at.level == VALUE and (place := self._at.flat_place) is not None:
             self._enquiries.ask(InspectValue(*self._about, layer=self._at.layer, place=place))
 
@@ -192,14 +195,15 @@ class InsideScreen(AskingScreen[None]):
         """Show another level or layer."""
         self._value = None
         self.set_class(self._at.level > WAY, "-deep")
-        self._ask_deeper()
+        if self._at.of_layer is None:
+            self._ask_deeper()
+        self._ask_value()
         self.refresh_bindings()
         self.call_after_refresh(self._fill)
 
     def action_move(self, rows: int, columns: int) -> None:
         self._at.move(rows, columns, self._width, self.query_one("#inside-wall", TileWall).beside)
-        if self._at.level == VALUE:
-            self._ask_deeper()
+        self._ask_value()
         self._fill()
 
     @on(TileWall.Clicked, "#inside-wall")
