@@ -28,6 +28,8 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("core.runs", "core.data", "core.networks"),
     # Training a network on images.
     ("core.training",),
+    # A trained network looked into.
+    ("core.inspecting",),
     # The names for a notebook, and what there is on this machine.
     ("core.notebook", "core.doctor"),
     # The process that trains, and the protocol to talk to it.
@@ -44,6 +46,8 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("tui_app.run_selection", "tui_app.tables"),
     # Curves in characters.
     ("tui_app.charts",),
+    # What a look inside a network shows, as text and as pictures in characters.
+    ("tui_app.inside",),
     # A comparison as a document.
     ("tui_app.report",),
     # The screens.
@@ -89,7 +93,15 @@ LOADING_TORCH = {
     "core.training.settle",
     "core.training.snapshots",
     "core.training.weights",
+    "core.inspecting.feature_maps",
+    "core.inspecting.formulas",
+    "core.inspecting.forward_pass",
+    "core.inspecting.inspection",
+    "core.inspecting.reasons",
+    "core.inspecting.receptive_field",
+    "core.inspecting.recording",
     "core.worker.helm",
+    "core.worker.insides",
     "core.worker.questions",
     "core.worker.stages",
     "core.worker.standby",

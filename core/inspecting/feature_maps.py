@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from core.inspecting.views import FeatureMap, Kernels, Scale
+from core.inspecting.views import FeatureMap, Kernels, LevelScale
 
 _VECTOR_COLUMNS = 32
 """Values in a row of a vector's picture."""
@@ -31,15 +31,15 @@ def as_maps(values: Tensor) -> Tensor:
     return torch.nn.functional.pad(values.flatten(), (0, missing)).reshape(number, rows, columns)
 
 
-def scale_of(values: Tensor) -> Scale:
+def scale_of(values: Tensor) -> LevelScale:
     """Return the range of the finite values, 0 included."""
     finite = values[values.isfinite()]
     if not finite.numel():
-        return Scale(0.0, 0.0)
-    return Scale(min(0.0, float(finite.min())), max(0.0, float(finite.max())))
+        return LevelScale(0.0, 0.0)
+    return LevelScale(min(0.0, float(finite.min())), max(0.0, float(finite.max())))
 
 
-def pictures(values: Tensor, scale: Scale, most: int | None = None) -> tuple[FeatureMap, ...]:
+def pictures(values: Tensor, scale: LevelScale, most: int | None = None) -> tuple[FeatureMap, ...]:
     """Return the channels of an output as pictures: all in their order, or the `most` active ones, those first."""
     maps = as_maps(values)
     activity = maps.abs().nan_to_num(0, 0, 0).mean((1, 2))
@@ -57,7 +57,7 @@ def pictures(values: Tensor, scale: Scale, most: int | None = None) -> tuple[Fea
     )
 
 
-def leveled(values: Tensor, scale: Scale) -> Tensor:
+def leveled(values: Tensor, scale: LevelScale) -> Tensor:
     """Return values from `scale.low` to `scale.high` as levels from 0 to 255; those that are not finite are 0."""
     span = scale.high - scale.low or 1.0
     return ((values - scale.low) / span * 255).round().nan_to_num(0, 0, 0).clamp(0, 255).to(torch.uint8)

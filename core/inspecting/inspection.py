@@ -25,7 +25,7 @@ from core.inspecting.views import (
     LayerFacts,
     LayerView,
     Neighbour,
-    Scale,
+    LevelScale,
     ValueView,
 )
 from core.messages import Problem
@@ -128,7 +128,7 @@ class Inspection:
             place=place,
             formula=derived.formula if derived else None,
             before=before,
-            before_scale=feature_maps.scale_of(seen) if seen is not None else Scale(0.0, 0.0),
+            before_scale=feature_maps.scale_of(seen) if seen is not None else LevelScale(0.0, 0.0),
             before_name=step.source,
             num_before=feature_maps.shape_of_maps(seen.shape)[0] if seen is not None else 0,
             window=window,
@@ -253,7 +253,7 @@ def _before(given: Tensor, derived: formulas.Derivation | None) -> tuple[Feature
     return msgspec.structs.replace(picture, channel=channel), () if is_all else window
 
 
-def _draw(step: Step, scale: Scale) -> DropoutDraw | None:
+def _draw(step: Step, scale: LevelScale) -> DropoutDraw | None:
     """Draw once what dropout would leave out of a training step."""
     if step.given is None:
         return None

@@ -26,7 +26,7 @@ class FeatureMap(msgspec.Struct, frozen=True):
     """Value of the greatest magnitude."""
 
 
-class Scale(msgspec.Struct, frozen=True):
+class LevelScale(msgspec.Struct, frozen=True):
     """The values that levels from 0 to 255 stand for."""
 
     low: float
@@ -43,7 +43,7 @@ class LayerView(msgspec.Struct, frozen=True):
     specification: Message
     shape: tuple[int, ...]
     """Shape of the output for one image."""
-    scale: Scale
+    scale: LevelScale
     maps: tuple[FeatureMap, ...]
     """Its most active channels, or all of them, as it was asked for."""
     num_maps: int
@@ -75,7 +75,7 @@ class Kernels(msgspec.Struct, frozen=True):
     columns: int
     levels: bytes
     """Weights of the first `outputs` channels, in this order of dimensions, scaled to 0 to 255."""
-    scale: Scale
+    scale: LevelScale
     total: int
     """Number of output channels in all, of which the first are here."""
 
@@ -143,7 +143,7 @@ class ValueView(msgspec.Struct, frozen=True):
     """None if it is not known how the value comes about."""
     before: FeatureMap | None
     """The channel of the layer's input that contributes most."""
-    before_scale: Scale
+    before_scale: LevelScale
     before_name: str | None
     """Name of the layer that the input comes from, empty for the image; None if other code is between."""
     num_before: int

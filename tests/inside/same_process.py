@@ -65,7 +65,7 @@ class WorkerInProcess:
 class _Alone(MnistTui):
     """The program with nothing but the screen inside a network."""
 
-    CSS_PATH = Path(app.__file__).with_name("app.tcss")
+    CSS_PATH = str(Path(app.__file__).with_name("app.tcss"))
 
     def __init__(self, run: Run, picture: Picture) -> None:
         super().__init__(run.path.parent, {})

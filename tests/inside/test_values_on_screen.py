@@ -105,8 +105,8 @@ def check_screens(screens: list[str], known: dict[str, list[Tensor]]) -> set[str
         name, place, written = match.groups()
         indices = tuple(int(part) for part in place.split(",") if part.strip())
         if name in known:
-            candidates = [value_at(tensor, indices) for tensor in known[name]]
-            candidates = [value for value in candidates if value is not None]
+            found = (value_at(tensor, indices) for tensor in known[name])
+            candidates = [value for value in found if value is not None]
             assert candidates, f"{name}[{place}]"
             check_rounded(written, candidates[-1])
         below = text[match.end() :].split("\n\n")[0]

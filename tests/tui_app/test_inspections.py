@@ -43,7 +43,7 @@ async def test_errors_are_looked_at_page_by_page(finished: Path, size: tuple[int
         assert match is not None
         assert int(match[1]) >= 6
         assert max(line.count("▀" * (28 if size == WIDE else 14)) for line in shown(app).splitlines()) >= 4
-        await pilot.press("enter")
+        await pilot.press("z")
         await until(pilot, lambda: f"Test image {worst}" in shown(app))
         await pilot.press("escape", "right", "down", "pagedown")
         await until(pilot, lambda: f"showing {int(match[1]) + 1} to " in shown(app))
@@ -91,10 +91,10 @@ async def test_a_digit_drawn_with_the_mouse_is_recognised(finished: Path) -> Non
         await until(pilot, lambda: accuracy_on_show(app) != "–")
         await pilot.press("f12")
         await until(pilot, lambda: "Draw a digit" in shown(app))
-        await pilot.mouse_down(DrawingCanvas, offset=(28, 4))
+        await pilot.mouse_down(DrawingCanvas, offset=(14, 2))
         for row in range(3, 12):
-            await pilot.hover(DrawingCanvas, offset=(28, 2 * row))
-        await pilot.mouse_up(DrawingCanvas, offset=(28, 22))
+            await pilot.hover(DrawingCanvas, offset=(14, row))
+        await pilot.mouse_up(DrawingCanvas, offset=(14, 11))
         assert not app.screen.selections  # a stroke selects no text
         await pilot.pause()
         if "1 ███" not in shown(app):  # a driver that reports no button while the mouse moves draws no line

@@ -119,7 +119,7 @@ def key_table() -> tuple[Key, ...]:
             "screen.test",
             _("Conditions"),
             _("Test the runs in the chart on shifted, rotated and noisy digits"),
-            7,
+            5,
         ),
         Key("shift+f5,c", "screen.compare", _("Compare"), _("Train networks on the same seeds, and compare them"), 7),
         Key("t", "screen.runs", _("Runs"), _("Find, sort, compare and delete runs in a table of all of them"), 5),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from core.catalogue import SIDE
-from core.inspecting.views import FeatureMap, Kernels, LayerFacts, LayerView, Scale, ValueView
+from core.inspecting.views import FeatureMap, Kernels, LayerFacts, LayerView, LevelScale, ValueView
 from core.worker.protocol import Inspected, NearestFound, Occluded
 from tui_app.charts import answer as answers
 from tui_app.i18n import _, ngettext, number, printable
@@ -21,7 +21,7 @@ _STRIP_ROWS = 8
 _SUMMARY_COLUMNS = 8
 _MOST_MARKS = 12
 _MOST_ZOOM = 6
-_PIXELS = Scale(0.0, 255.0)
+_PIXELS = LevelScale(0.0, 255.0)
 
 
 @dataclass(frozen=True)
@@ -131,9 +131,9 @@ def summary(answer: Inspected, lines: int) -> Band:
         if not view.maps or (view.source is None and not tiles):
             continue
         if view.is_vector:
-            columns = max(1, -(-(view.shape[0] if view.shape else 1) // (2 * max(1, lines - 2))))
-            tile = tile_of(view.maps[0], view.scale, view.shape, min(columns, _SUMMARY_COLUMNS))
-            shown = min(tile.rows, 2 * (lines - 2))
+            most = 2 * max(1, min(lines - 2, SIDE // 2))
+            tile = tile_of(view.maps[0], view.scale, view.shape, min(-(-view.size // most), _SUMMARY_COLUMNS))
+            shown = min(tile.rows, most)
             tile = replace(tile, rows=shown, levels=tile.levels[: shown * tile.columns])
         else:
             tile = _map_tile(view, view.maps[0]).cropped(SIDE, lines - 2)

@@ -12,7 +12,7 @@ from tui_app.i18n import _, number, printable, say
 from tui_app.inside.formulas import value_text
 
 
-class Line(NamedTuple):
+class CardLine(NamedTuple):
     """A part of a card: what it is about, and what it says."""
 
     heading: str
@@ -25,25 +25,25 @@ class _Shown(NamedTuple):
     channel: int
 
 
-def card(view: LayerView, facts: LayerFacts, channel: int = 0) -> list[Line]:
+def card(view: LayerView, facts: LayerFacts, channel: int = 0) -> list[CardLine]:
     """Return a layer's card; `channel` is the one whose numbers are given where each has its own."""
     shown = _Shown(view, facts, channel)
     kind = view.kind.text if view.kind.text != "{name}" else str(view.kind.values.get("name", ""))
     lines = (
         _CARDS[kind](shown)
         if kind in _CARDS
-        else [Line("", _("No formula is known for this kind of layer: its values are shown."))]
+        else [CardLine("", _("No formula is known for this kind of layer: its values are shown."))]
     )
     if facts.row is not None and facts.row.output_derivation:
-        lines.insert(1, Line(_("Output size"), printable(facts.row.output_derivation)))
+        lines.insert(1, CardLine(_("Output size"), printable(facts.row.output_derivation)))
     if view.calls > 1:
         text = _("It is called {count} times for an image; the last call is shown.")
-        lines.append(Line("", text.format(count=number(view.calls))))
+        lines.append(CardLine("", text.format(count=number(view.calls))))
     if view.is_function:
-        lines.append(Line("", _("A function that the network calls itself: it has no row in the layer table.")))
+        lines.append(CardLine("", _("A function that the network calls itself: it has no row in the layer table.")))
     if view.source is None:
         text = _("Its input is made by other code of the network: it is shown as it came, not followed further back.")
-        lines.append(Line("", text))
+        lines.append(CardLine("", text))
     return lines
 
 
@@ -56,11 +56,11 @@ def heading(view: LayerView) -> str:
     return " · ".join(parts)
 
 
-def softmax_card(answer: Inspected) -> list[Line]:
+def softmax_card(answer: Inspected) -> list[CardLine]:
     """Return the card of the end: softmax and cross-entropy, with this image's numbers."""
     lines = [
-        Line(_("Definition"), "pₖ = e^zₖ / (e^z₀ + … + e^z₉)"),
-        Line(
+        CardLine(_("Definition"), "pₖ = e^zₖ / (e^z₀ + … + e^z₉)"),
+        CardLine(
             _("Good for"),
             _(
                 "It turns the ten logits z into probabilities: positive ones that add up to 1, in the same order."
@@ -75,28 +75,28 @@ def softmax_card(answer: Inspected) -> list[Line]:
             probability=value_text(answer.probabilities[answer.label]),
             loss=value_text(answer.loss),
         )
-        lines.insert(1, Line(_("Cross-entropy"), text))
+        lines.insert(1, CardLine(_("Cross-entropy"), text))
         lines.append(
-            Line(
+            CardLine(
                 _("Training"),
                 _("The loss of a batch is its mean over the images: 0 only for answers both certain and right."),
             )
         )
-    lines.append(Line(_("Parameters"), _("None.")))
+    lines.append(CardLine(_("Parameters"), _("None.")))
     return lines
 
 
-def _parameters(shown: _Shown, why: str) -> Line:
+def _parameters(shown: _Shown, why: str) -> CardLine:
     row = shown.facts.row
     text = f"{tables.count(row)}. {why}" if row is not None and row.parameters else why
-    return Line(_("Parameters"), text)
+    return CardLine(_("Parameters"), text)
 
 
-def _none(_shown: _Shown) -> Line:
-    return Line(_("Parameters"), _("None: nothing is learned here."))
+def _none(_shown: _Shown) -> CardLine:
+    return CardLine(_("Parameters"), _("None: nothing is learned here."))
 
 
-def _linear(shown: _Shown) -> list[Line]:
+def _linear(shown: _Shown) -> list[CardLine]:
     kernels = shown.facts.kernels
     inputs = kernels.inputs * kernels.rows * kernels.columns if kernels else 0
     row = shown.facts.row
@@ -104,8 +104,8 @@ def _linear(shown: _Shown) -> list[Line]:
         inputs = int(row.specification.values.get("inputs", inputs))
     outputs = number(kernels.total) if kernels else "?"
     return [
-        Line(_("Definition"), f"yⱼ = wⱼ₁·x₁ + … + wⱼₙ·xₙ + bⱼ   n = {number(inputs)}, j = 1 … {outputs}"),
-        Line(
+        CardLine(_("Definition"), f"yⱼ = wⱼ₁·x₁ + … + wⱼₙ·xₙ + bⱼ   n = {number(inputs)}, j = 1 … {outputs}"),
+        CardLine(
             _("Good for"),
             _(
                 "Each unit weighs all values of its input and adds them up: it can combine what is anywhere in the"
@@ -116,7 +116,7 @@ def _linear(shown: _Shown) -> list[Line]:
     ]
 
 
-def _convolution(shown: _Shown) -> list[Line]:
+def _convolution(shown: _Shown) -> list[CardLine]:
     kernels = shown.facts.kernels
     numbers = ""
     if kernels is not None:
@@ -125,8 +125,8 @@ def _convolution(shown: _Shown) -> list[Line]:
             outputs=number(kernels.total), inputs=number(kernels.inputs), rows=kernels.rows, columns=kernels.columns
         )
     return [
-        Line(_("Definition"), "y[c,i,j] = Σₖ Σₘ Σₙ w[c,k,m,n]·x[k,i+m,j+n] + b[c]" + numbers),
-        Line(
+        CardLine(_("Definition"), "y[c,i,j] = Σₖ Σₘ Σₙ w[c,k,m,n]·x[k,i+m,j+n] + b[c]" + numbers),
+        CardLine(
             _("Good for"),
             _(
                 "The same small filter is laid on every place of the image: it answers to the same stroke or edge"
@@ -140,15 +140,15 @@ def _convolution(shown: _Shown) -> list[Line]:
     ]
 
 
-def _max_pooling(shown: _Shown) -> list[Line]:
+def _max_pooling(shown: _Shown) -> list[CardLine]:
     return [
-        Line(
+        CardLine(
             _("Definition"),
             _("y = the greatest of the values in the window: {window}").format(
                 window=tables.specification(shown.view.specification)
             ),
         ),
-        Line(
+        CardLine(
             _("Good for"),
             _(
                 "It keeps that something was found, and forgets exactly where: small shifts matter less, and the layers"
@@ -159,23 +159,23 @@ def _max_pooling(shown: _Shown) -> list[Line]:
     ]
 
 
-def _average_pooling(shown: _Shown) -> list[Line]:
+def _average_pooling(shown: _Shown) -> list[CardLine]:
     return [
-        Line(
+        CardLine(
             _("Definition"),
             _("y = the mean of the values in the window: {window}").format(
                 window=tables.specification(shown.view.specification)
             ),
         ),
-        Line(_("Good for"), _("It makes the picture smaller and smoother: each value stands for its whole window.")),
+        CardLine(_("Good for"), _("It makes the picture smaller and smoother: each value stands for its whole window.")),
         _none(shown),
     ]
 
 
-def _relu(shown: _Shown) -> list[Line]:
+def _relu(shown: _Shown) -> list[CardLine]:
     return [
-        Line(_("Definition"), "y = max(0, x)"),
-        Line(
+        CardLine(_("Definition"), "y = max(0, x)"),
+        CardLine(
             _("Good for"),
             _(
                 "Without it, layers one after another would be a single linear map. It lets through what speaks for a"
@@ -186,10 +186,10 @@ def _relu(shown: _Shown) -> list[Line]:
     ]
 
 
-def _flatten(shown: _Shown) -> list[Line]:
+def _flatten(shown: _Shown) -> list[CardLine]:
     return [
-        Line(_("Definition"), _("y = the values of x one after another: channel by channel, row by row")),
-        Line(
+        CardLine(_("Definition"), _("y = the values of x one after another: channel by channel, row by row")),
+        CardLine(
             _("Good for"),
             _("A linear layer takes a list of values: no value changes, only their arrangement is given up."),
         ),
@@ -197,16 +197,16 @@ def _flatten(shown: _Shown) -> list[Line]:
     ]
 
 
-def _dropout(shown: _Shown) -> list[Line]:
+def _dropout(shown: _Shown) -> list[CardLine]:
     p = shown.facts.dropout
     lines = [
-        Line(
+        CardLine(
             _("Definition"),
             _("in training: y = 0 with probability p = {p}, else x/(1 − p) = {factor}·x; in a test: y = x").format(
                 p=value_text(p), factor=value_text(1 / (1 - p)) if p < 1 else "0"
             ),
         ),
-        Line(
+        CardLine(
             _("Good for"),
             _("No unit can rely on another one being there: the network learns several ways to its answer."),
         ),
@@ -215,14 +215,14 @@ def _dropout(shown: _Shown) -> list[Line]:
     draw = shown.facts.draw
     if draw is not None:
         text = _("{count} of {total} active values were left out in the draw shown here; a test leaves out none.")
-        lines.insert(1, Line(_("Training"), text.format(count=number(draw.left_out), total=number(draw.total))))
+        lines.insert(1, CardLine(_("Training"), text.format(count=number(draw.left_out), total=number(draw.total))))
     return lines
 
 
-def _batch_norm(shown: _Shown) -> list[Line]:
+def _batch_norm(shown: _Shown) -> list[CardLine]:
     lines = [
-        Line(_("Definition"), "y = γ·(x − μ)/√(σ² + ε) + β"),
-        Line(
+        CardLine(_("Definition"), "y = γ·(x − μ)/√(σ² + ε) + β"),
+        CardLine(
             _("Good for"),
             _("Whatever the layers before do, its output keeps its mean and spread: training can take larger steps."),
         ),
@@ -234,7 +234,7 @@ def _batch_norm(shown: _Shown) -> list[Line]:
         in_training = _("a batch of {count} images, this one among them: μ = {mean}, σ² = {variance}")
         in_test = _("running averages over the training: μ = {mean}, σ² = {variance}; γ = {gamma}, β = {beta}")
         lines[1:1] = [
-            Line(
+            CardLine(
                 _("Training"),
                 in_training.format(
                     count=number(statistics.batch_size),
@@ -242,7 +242,7 @@ def _batch_norm(shown: _Shown) -> list[Line]:
                     variance=value_text(statistics.batch_variance[at]),
                 ),
             ),
-            Line(
+            CardLine(
                 _("Test"),
                 in_test.format(
                     mean=value_text(statistics.running_mean[at]),
@@ -255,10 +255,10 @@ def _batch_norm(shown: _Shown) -> list[Line]:
     return lines
 
 
-def _softmax(shown: _Shown) -> list[Line]:
+def _softmax(shown: _Shown) -> list[CardLine]:
     return [
-        Line(_("Definition"), "yₖ = e^xₖ / Σⱼ e^xⱼ"),
-        Line(
+        CardLine(_("Definition"), "yₖ = e^xₖ / Σⱼ e^xⱼ"),
+        CardLine(
             _("Good for"),
             _("It turns any values into shares: positive ones that add up to 1, in the same order."),
         ),
@@ -266,7 +266,7 @@ def _softmax(shown: _Shown) -> list[Line]:
     ]
 
 
-_CARDS: dict[str, Callable[[_Shown], list[Line]]] = {
+_CARDS: dict[str, Callable[[_Shown], list[CardLine]]] = {
     "linear": _linear,
     "convolution": _convolution,
     "max pooling": _max_pooling,

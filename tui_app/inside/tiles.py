@@ -11,7 +11,7 @@ from rich.color import Color
 from rich.segment import Segment
 from rich.style import Style
 
-from core.inspecting.views import FeatureMap, Scale
+from core.inspecting.views import FeatureMap, LevelScale
 
 _GREYS = 15
 _TINTS = 10
@@ -30,7 +30,7 @@ class Tile:
     rows: int
     columns: int
     levels: bytes
-    scale: Scale
+    scale: LevelScale
     caption: str = ""
     zoom: int = 1
     marks: frozenset[int] = frozenset()
@@ -73,14 +73,14 @@ class Tile:
         )
 
 
-def tile_of(feature_map: FeatureMap, scale: Scale, shape: tuple[int, ...], columns: int, caption: str = "") -> Tile:
+def tile_of(feature_map: FeatureMap, scale: LevelScale, shape: tuple[int, ...], columns: int, caption: str = "") -> Tile:
     """Return a channel of an output of this `shape` as a tile; a vector is laid out in at most `columns` columns."""
     if len(shape) >= 2:
         return Tile(feature_map.rows, feature_map.columns, feature_map.levels, scale, caption)
     return strip(feature_map.levels[: shape[0] if shape else 1], scale, columns, caption)
 
 
-def strip(levels: bytes, scale: Scale, columns: int, caption: str = "") -> Tile:
+def strip(levels: bytes, scale: LevelScale, columns: int, caption: str = "") -> Tile:
     """Return a vector as a tile of at most so many columns, its last row filled up with zeros."""
     columns = max(1, min(len(levels), columns))
     rows = -(-len(levels) // columns)
@@ -108,7 +108,7 @@ class Painter:
         self._plain = plain
         self._tints = {1: mark, 2: cursor}
         self._styles: dict[tuple[_Paint, _Paint | None], Style] = {}
-        self._steps: dict[Scale, tuple[int, ...]] = {}
+        self._steps: dict[LevelScale, tuple[int, ...]] = {}
 
     def line(self, tile: Tile, number: int) -> Iterator[Segment]:
         """Yield the cells of a line of a tile."""
@@ -137,7 +137,7 @@ class Painter:
             for level, state, heat in zip(levels, states, heats, strict=True)
         ]
 
-    def _steps_of(self, scale: Scale) -> tuple[int, ...]:
+    def _steps_of(self, scale: LevelScale) -> tuple[int, ...]:
         """Return the step of brightness for each level, negative below zero."""
         if scale not in self._steps:
             if len(self._steps) > 500:

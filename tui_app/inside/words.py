@@ -10,7 +10,7 @@ from core.inspecting.views import LayerView, ValueView
 from core.worker.protocol import Inspected, NearestFound, Occluded
 from tui_app.charts import answer as answers
 from tui_app.i18n import _, ngettext, number, percent, printable
-from tui_app.inside.cards import Line
+from tui_app.inside.cards import CardLine
 from tui_app.inside.formulas import value_text, written
 
 _TERM_CELLS = 16
@@ -100,7 +100,7 @@ def neighbours(found: NearestFound, answer: Inspected) -> str:
     return text.format(labels=shown)
 
 
-def lines(card: Sequence[Line]) -> Content:
+def lines(card: Sequence[CardLine]) -> Content:
     """Return the lines of a card, their headings in bold."""
     found = []
     for line in card:

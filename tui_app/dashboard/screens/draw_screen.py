@@ -35,7 +35,10 @@ _FRAME = 4
 """Columns of a panel's border and padding."""
 _ANSWER_COLUMNS = _BAR_WIDTH + 6 + _FRAME
 _OTHER_ROWS = 6
-"""Rows of the screen that are not the canvas, its border included."""
+"""Rows of the screen that are neither the canvas, its border included, nor the way through the network below."""
+_WAY_ROWS = SIDE // 2 + 2
+_FEWEST_WAY_ROWS = 8
+"""Rows of the drawing's way through the network: what its pictures need, and below which it is not shown."""
 
 
 class DrawScreen(AskingScreen[None]):
@@ -90,11 +93,13 @@ class DrawScreen(AskingScreen[None]):
         yield KeyFooter(self.keys)
 
     def on_resize(self, event: Resize) -> None:
-        """Draw as large as there is room for, beside the answers."""
+        """Draw as large as there is room for, beside the answers and above the way through the network."""
         columns = event.size.width - max(_ANSWER_COLUMNS * len(self._subjects), SIDE + _FRAME)
-        zoom = min((columns - _FRAME) // SIDE, (event.size.height - _OTHER_ROWS) // (SIDE // 2))
+        rows = event.size.height - _OTHER_ROWS
+        zoom = max(1, min((columns - _FRAME) // SIDE, (rows - _WAY_ROWS) // (SIDE // 2)))
         self.set_class(zoom > 1, "-large")
-        self.query_one(DrawingCanvas).zoom = max(1, zoom)
+        self.query_one(DrawingCanvas).zoom = zoom
+        self.query_one("#drawn-way").display = rows - zoom * SIDE // 2 >= _FEWEST_WAY_ROWS
 
     def action_open(self) -> None:
         self.query_one("#picture").focus()
@@ -115,7 +120,7 @@ class DrawScreen(AskingScreen[None]):
     def _ask_for(self, pixels: bytes = b"", path: str = "") -> None:
         self._picture = Picture(pixels=pixels, path=path)
         self._enquiries.ask(Recognise(tuple(subject.run_dir for subject in self._subjects), pixels, path))
-        if self.query_one("#drawn-way", TileWall).size.height > 1:
+        if self.query_one("#drawn-way").display:
             self._insides.ask(Inspect(self._subjects[0].run_dir, self._picture))
 
     def action_look_inside(self) -> None:

@@ -39,7 +39,7 @@ from tui_app.dashboard.widgets.tile_wall import TileWall
 from tui_app.i18n import _, percent, say
 from tui_app.inside import bands, words
 from tui_app.inside.bands import Band
-from tui_app.inside.cards import Line, card, heading, softmax_card
+from tui_app.inside.cards import CardLine, card, heading, softmax_card
 from tui_app.inside.position import LAYER, VALUE, WAY, Position
 
 PLAY_S = 0.7
@@ -277,7 +277,7 @@ class InsideScreen(AskingScreen[None]):
 
     @property
     def _width(self) -> int:
-        return max(20, self.query_one("#inside-wall", TileWall).width)
+        return self.query_one("#inside-wall", TileWall).width
 
     def _say_waiting(self) -> None:
         if self._at.way is None and self._enquiries.are_open:
@@ -318,7 +318,7 @@ class InsideScreen(AskingScreen[None]):
         elif at.of_layer is not None and at.level == LAYER:
             view, facts = at.of_layer.layer, at.of_layer.facts
             wall.show(at.layer_bands(self._width), at.spot)
-            text = words.lines([Line("", heading(view)), *card(view, facts, at.channel)])
+            text = words.lines([CardLine("", heading(view)), *card(view, facts, at.channel)])
         elif at.view is not None and at.map is not None:
             wall.show(bands.value(at.view, at.map, at.place, seen, self._width, wall.size.height), None)
             text = words.value(at.view, seen, self.query_one("#inside-text").size.width)

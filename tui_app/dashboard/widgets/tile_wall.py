@@ -20,6 +20,7 @@ from tui_app import terminal
 from tui_app.inside.bands import Band, Spot
 from tui_app.inside.tiles import Painter, Tile
 
+_NARROWEST = 30
 _GAP = 1
 """Columns between two pictures."""
 
@@ -68,8 +69,8 @@ class TileWall(ScrollView):
 
     @property
     def width(self) -> int:
-        """Columns for pictures, beside the scrollbar."""
-        return self.scrollable_content_region.width or self.size.width
+        """Columns for pictures, beside the scrollbar; some before it has its place, too."""
+        return max(_NARROWEST, self.scrollable_content_region.width or self.size.width)
 
     def show(self, bands: Sequence[Band], cursor: Spot | None) -> None:
         """Show other bands, with the cursor on a picture."""
@@ -112,7 +113,7 @@ class TileWall(ScrollView):
 
     def _arrange(self) -> None:
         width = self.width
-        self._rows = list(self._laid_out(width)) if width else []
+        self._rows = list(self._laid_out(width))
         self._tops = [row.top for row in self._rows]
         self._strips.clear()
         height = self._rows[-1].top + self._rows[-1].height if self._rows else 0
