@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from textual.app import ComposeResult
@@ -14,8 +15,11 @@ from core.config import Architecture
 from core.messages import N_
 from core.networks import kept_tables
 from core.networks.layer_table import LayerTable
-from tui_app import tables, wording
+from core.runs.events import LayersMeasured
+from tui_app import tables, terminal, wording
+from tui_app.dashboard.widgets.health_columns import health_columns
 from tui_app.i18n import _, number, printable
+from tui_app.tables import LayerColumn
 
 
 class LayerPanel(VerticalScroll):
@@ -23,7 +27,9 @@ class LayerPanel(VerticalScroll):
 
     HELP = N_(
         "The layers of the network in the form, or of the current run: what each is, the size of what it puts out and"
-        " its number of parameters, with how each is worked out. The arrows scroll."
+        " its number of parameters, with how each is worked out. The arrows scroll. A run with --health adds, after"
+        " each epoch, the norm of each layer's gradient over the last epochs, the share of a ReLU's units that are 0 for"
+        " all of 128 training images, and histograms of weights and activations, from the least to the greatest value."
     )
 
     class TableWanted(Message):
@@ -37,10 +43,14 @@ class LayerPanel(VerticalScroll):
         super().__init__(**arguments)
         self._tables = dict(kept_tables.built_in())
         self._wanted: Architecture | None = None
+        self._shown: tuple[Architecture, LayerTable] | None = None
+        self._health: tuple[Architecture, tuple[LayersMeasured, ...]] | None = None
+        """Network of the current run, and what was measured in it, if that was asked for."""
 
     def compose(self) -> ComposeResult:
         self.border_title = _("Layers")
         yield Static(_("The layer table appears once torch is loaded…"), id="layer-table")
+        yield Static(id="layer-health")
         yield Static(id="derivations", classes="muted")
 
     def show(self, architecture: Architecture) -> None:
@@ -86,16 +96,45 @@ class LayerPanel(VerticalScroll):
         if self._wanted is not None and self._wanted not in self._tables:
             self.post_message(self.TableWanted(self._wanted))
 
+    def show_health(self, architecture: Architecture, measured: Sequence[LayersMeasured] | None) -> None:
+        """Show what was measured in the layers of the current run; None if that was not asked for."""
+        health = None if measured is None else (architecture, tuple(measured))
+        if health != self._health:
+            self._health = health
+            self._lay_out()
+
+    def on_resize(self) -> None:
+        if self._health is not None:
+            self._lay_out()
+
+    def _lay_out(self) -> None:
+        """Show the table, and the health of its layers beside it, or below it where it is too wide."""
+        if self._shown is None:
+            return
+        architecture, table = self._shown
+        columns: tuple[LayerColumn, ...] = ()
+        if self._health is not None and self._health[0] == architecture:
+            columns = health_columns(self._health[1], plain=not terminal.has_utf8())
+        grid = tables.layers(table, beside=columns)
+        fits = tables.width(grid) < self.outer_size.width - self.gutter.width  # a scroll bar has room too
+        self.query_one("#layer-table", Static).update(grid if fits else tables.layers(table))
+        below = self.query_one("#layer-health", Static)
+        below.display = bool(columns) and not fits
+        below.update(tables.layer_columns(table, columns) if below.display else "")
+
     def _show_table(self, architecture: Architecture, table: LayerTable) -> None:
         title = _("Layers of {model}").format(model=wording.network_name(architecture, folder=False))
         self.border_title = Content(title)  # no markup: a file's name may have brackets
         self.border_subtitle = _("{count} parameters").format(count=number(table.total))
         self.remove_class("has-problem")
-        self.query_one("#layer-table", Static).update(tables.layers(table))
+        self._shown = architecture, table
+        self._lay_out()
         self.query_one("#derivations", Static).update(Content("\n".join(_in_pairs(tables.derivations(table)))))
 
     def _show_problem(self, text: str) -> None:
         self.add_class("has-problem")
+        self._shown = None
+        self.query_one("#layer-health").display = False
         self.border_title = _("Layers")
         self.border_subtitle = ""
         self.query_one("#layer-table", Static).update(Content(text))
