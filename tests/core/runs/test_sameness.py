@@ -56,7 +56,7 @@ def same_but_for_seed(one: RunConfig, other: RunConfig, **fields: Any) -> bool:
 
 
 def test_what_is_kept_of_a_training_makes_no_other_run() -> None:
-    other = but(snapshots=5)
+    other = but(snapshots=5, health=True)
     assert stands_for(CONFIG, other)
     assert could_stand_for(CONFIG, other)
     assert same_but_for_seed(CONFIG, other)
