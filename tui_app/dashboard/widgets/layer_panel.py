@@ -29,7 +29,8 @@ class LayerPanel(VerticalScroll):
         "The layers of the network in the form, or of the current run: what each is, the size of what it puts out and"
         " its number of parameters, with how each is worked out. The arrows scroll. A run with --health adds, after"
         " each epoch, the norm of each layer's gradient over the last epochs, the share of a ReLU's units that are 0"
-        " for all of 128 training images, and histograms of weights and activations, from the least to the greatest value."
+        " for all of 128 training images, and histograms of weights and activations, from the least to the greatest"
+        " value."
     )
 
     class TableWanted(Message):
