@@ -30,7 +30,7 @@ MAX_SNAPSHOTS = 100
 MAX_SEED = 2**32 - 1
 """Greatest seed: torch would take greater ones for smaller ones, and numpy refuses them."""
 _MAX_OLD_SEED = 2**63 - 1
-RECORDING = frozenset({"snapshots"})
+RECORDING = frozenset({"snapshots", "health"})
 """Settings of what is kept of a training, which change no number of it."""
 
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d{1,3})?")
@@ -100,6 +100,9 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=Tr
     """One fixed reordering of the pixels, the same for all images, training and test, and for all runs."""
     snapshots: int = 0
     """Moments of the training at which the parameters are kept, the end among them; `MAX_SNAPSHOTS`: all that fit."""
+
+    health: bool = False
+    """Measurement of every layer after each epoch: gradient, dead units, histograms."""
 
     def __post_init__(self) -> None:
         for field, check in _CHECKS.items():

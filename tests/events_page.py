@@ -36,7 +36,9 @@ def page() -> str:
     parts += [_section(name, event, without=_COMMON) for name, event in events.items()]
     parts += [_section("error", types["Failure"], without=("type",))]
     parts += [_section("detached", types["Detached"], without=("type",))]
-    parts += ["Within events:\n"] + [_section(name, types[name]) for name in ("Message", "RunConfig")]
+    parts += ["Within events:\n"] + [
+        _section(name, types[name]) for name in ("Message", "RunConfig", "LayerHealth", "Histogram")
+    ]
     return "\n".join(parts)
 
 

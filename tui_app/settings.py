@@ -124,6 +124,12 @@ def all_settings() -> tuple[Setting, ...]:
             in_dashboard=MAX_SNAPSHOTS,
         ),
         Setting(
+            "health",
+            "flag",
+            _("Health of the layers"),
+            _("Measure each layer after each epoch: gradient norm, dead units, weights and activations."),
+        ),
+        Setting(
             "permute",
             "flag",
             _("Permuted pixels"),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple
 
 from rich import box
 from rich.cells import cell_len
@@ -20,7 +20,17 @@ from tui_app.i18n import _, number, printable, say, short
 from tui_app.run_columns import RunColumn
 
 
-def layers(table: LayerTable, title: str = "", chosen: int | None = None) -> Table:
+class LayerColumn(NamedTuple):
+    """A further column of a table of layers."""
+
+    heading: str
+    width: int
+    """Width that it has from the start, in cells."""
+    texts: Mapping[str, str]
+    """Texts by the names of the layers."""
+
+
+def layers(table: LayerTable, title: str = "", beside: Sequence[LayerColumn] = (), chosen: int | None = None) -> Table:
     """Lay out a network's layers as in Annexe 1; with a title, the total comes below. The `chosen` row is marked."""
     grid = Table(
         title=title or None,
@@ -37,13 +47,41 @@ def layers(table: LayerTable, title: str = "", chosen: int | None = None) -> Tab
     grid.add_column(_("Specification"))
     grid.add_column(_("Output\nsize"), no_wrap=True, justify="right")
     grid.add_column(_("Number of\nparameters"), footer=total, justify="right")
+    for column in beside:
+        grid.add_column(column.heading, no_wrap=True, min_width=column.width)
     for position, layer in enumerate(table.layers):
         remarks = ", ".join(map(say, layer.remarks()))
         parameters = f"({remarks}) {count(layer)}" if remarks else count(layer)
-        cells = (printable(layer.name), say(layer.kind), specification(layer.specification), shape(layer), parameters)
-        style = "reverse" if position == chosen else ""
-        grid.add_row(*map(Text, cells), style=style)  # as they are: a name may look like markup
+        further = [column.texts.get(layer.name, "") for column in beside]
+        cells = (
+            printable(layer.name),
+            say(layer.kind),
+            specification(layer.specification),
+            shape(layer),
+            parameters,
+            *further,
+        )
+        grid.add_row(
+            *map(Text, cells), style="reverse" if position == chosen else ""
+        )  # as they are: a name may look like markup
     return grid
+
+
+def layer_columns(table: LayerTable, columns: Sequence[LayerColumn]) -> Table:
+    """Lay out further columns alone, beside the names of the layers."""
+    grid = Table(box=None, header_style="bold", padding=(0, 1, 0, 0), pad_edge=False)
+    grid.add_column(_("Name"), no_wrap=True)
+    for column in columns:
+        grid.add_column(column.heading, no_wrap=True, min_width=column.width)
+    for name in dict.fromkeys(layer.name for layer in table.layers):
+        grid.add_row(Text(printable(name)), *(Text(column.texts.get(name, "")) for column in columns))
+    return grid
+
+
+def width(grid: Table) -> int:
+    """Return the number of cells that a table takes where no text is wrapped."""
+    console = _console()
+    return Measurement.get(console, console.options.update(width=1000), grid).maximum
 
 
 def specification(message: Message) -> str:
@@ -81,11 +119,11 @@ def runs(summaries: Sequence[Summary], columns: Sequence[RunColumn]) -> Table:
     """Lay out the list of runs."""
     grid = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     for column in columns:
-        width = (
+        least = (
             max((cell_len(column.text(summary)) for summary in summaries), default=0) if column.word == "run" else None
         )
         justify: Literal["left", "right"] = "right" if column.is_number else "left"
-        grid.add_column(column.heading, no_wrap=True, justify=justify, min_width=width)
+        grid.add_column(column.heading, no_wrap=True, justify=justify, min_width=least)
     for summary in summaries:
         grid.add_row(*(Text(column.text(summary)) for column in columns))
     return grid
@@ -93,10 +131,9 @@ def runs(summaries: Sequence[Summary], columns: Sequence[RunColumn]) -> Table:
 
 def without_those_that_do_not_fit(summaries: Sequence[Summary], columns: Sequence[RunColumn]) -> list[RunColumn]:
     """Leave out columns until the table is no wider than the terminal: settings first, the last one before others."""
-    console = _console()
-    wide = console.options.update(width=1000)
+    available = _console().width
     fitting = list(columns)
-    while Measurement.get(console, wide, runs(summaries, fitting)).maximum > console.width:
+    while width(runs(summaries, fitting)) > available:
         spare = [column for column in fitting if column.is_setting] or fitting[3:]
         if not spare:
             break

@@ -24,8 +24,8 @@ from core.inspecting.views import (
     FeatureMap,
     LayerFacts,
     LayerView,
-    Neighbour,
     LevelScale,
+    Neighbour,
     ValueView,
 )
 from core.messages import Problem

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.overrides import TorchFunctionMode
 
-from core.networks import tabulate
+from core.networks.parts import is_layer, part_paths
 
 
 class Call(NamedTuple):
@@ -26,7 +26,7 @@ def recorded(network: nn.Module, images: Tensor, keep: Keep | None) -> list[Call
 
     Inputs and outputs are copied, or, if `keep` is given, the outputs are what it makes of them.
     """
-    paths = {module: path for module, path in tabulate.module_paths(network).items() if tabulate.is_layer(module)}
+    paths = {module: path for module, path in part_paths(network).items() if is_layer(module)}
     calls: list[Call] = []
     entered: list[tuple[nn.Module, Tensor | None]] = []
 

@@ -11,13 +11,15 @@ from torch import nn
 
 from core.randomness import random_state_kept
 
+_CPU = torch.device("cpu")
+
 
 @contextmanager
-def rehearsal(network: nn.Module) -> Iterator[nn.Module]:
+def rehearsal(network: nn.Module, device: torch.device = _CPU) -> Iterator[nn.Module]:
     """Yield a stand-in for `network`, in eval mode: running it changes neither `network` nor a random generator."""
-    with random_state_kept():
+    with random_state_kept(device):
         try:
-            stand_in = deepcopy(network).cpu()
+            stand_in = deepcopy(network).to(device)
         except Exception:  # for example, torch cannot copy a stored tensor that was computed from parameters
             stand_in = network
         with _restored(network) if stand_in is network else nullcontext():

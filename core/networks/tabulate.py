@@ -12,20 +12,13 @@ import msgspec
 import torch
 from torch import nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
-from torch.nn.utils.parametrize import is_parametrized
 
 from core.messages import Message
 from core.networks.describe import kind, specification, times
 from core.networks.layer_table import Layer, LayerTable
 from core.networks.output_size import CONVOLUTIONS, derivation
+from core.networks.parts import is_layer, own_parameters, part_paths
 from core.networks.two_batches import LARGE, SMALL, on_two_batches
-
-# Torch's own modules that hold layers, where its other modules are layers.
-_CONTAINERS = (
-    *(nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict, nn.AdaptiveLogSoftmaxWithLoss),
-    *(nn.TransformerEncoderLayer, nn.TransformerDecoderLayer),
-    *(nn.Transformer, nn.TransformerEncoder, nn.TransformerDecoder),
-)
 
 
 def layer_table(network: nn.Module, model: str) -> LayerTable:
@@ -36,7 +29,7 @@ def layer_table(network: nn.Module, model: str) -> LayerTable:
     network's forward raises.
     """
     with on_two_batches(network) as (stand_in, small, large):
-        paths = module_paths(stand_in)
+        paths = part_paths(stand_in)
         calls, doubled = (_calls(stand_in, paths, images) for images in (small, large))
         parameters = list(stand_in.parameters())
         rows = _Rows(paths)
@@ -128,11 +121,11 @@ class _Rows:
         for module in self._paths:
             if not is_layer(module):
                 self._add_parameters(module)
-            elif not self._counted.issuperset(_own_parameters(module).values()):
+            elif not self._counted.issuperset(own_parameters(module).values()):
                 self.found[module] = self._layer(module, None, "", called=False)
 
     def _layer(self, module: nn.Module, size: tuple[int, ...] | None, derived: str, *, called: bool = True) -> Layer:
-        parameters = list(_own_parameters(module).values())
+        parameters = list(own_parameters(module).values())
         new = [parameter for parameter in parameters if parameter not in self._counted]
         self._counted.update(new)
         name = type(module).__name__
@@ -151,7 +144,7 @@ class _Rows:
         )
 
     def _add_parameters(self, container: nn.Module) -> None:
-        for name, parameter in _own_parameters(container).items():
+        for name, parameter in own_parameters(container).items():
             if parameter in self._counted:
                 continue
             self._counted.add(parameter)
@@ -166,45 +159,6 @@ class _Rows:
                 parameter_sum=_parameter_sum([tuple(parameter.shape)]),
                 output_derivation="",
             )
-
-
-def module_paths(network: nn.Module) -> dict[nn.Module, str]:
-    """Map every layer and container to the first of its attribute paths; what a layer only uses inside is left out."""
-    paths: dict[nn.Module, str] = {}
-
-    def visit(module: nn.Module, path: str) -> None:
-        if module in paths:
-            return
-        paths[module] = path
-        for name, child in _carried(module):
-            visit(child, f"{path}.{name}" if path else name)
-
-    visit(network, "")
-    return paths
-
-
-def is_layer(module: nn.Module) -> bool:
-    """Return True if a reader sees a layer: a module that carries none, or a subclass of one of torch's own layers."""
-    if isinstance(module, _CONTAINERS):
-        return False
-    torch_class = next(parent for parent in type(module).__mro__ if parent.__module__.startswith("torch.nn.modules."))
-    return torch_class is not nn.Module or not _carried(module)
-
-
-def _carried(module: nn.Module) -> list[tuple[str, nn.Module]]:
-    """Return the modules in a module that a reader sees, by name; what computes its parameters is a part of it."""
-    if isinstance(module, torch.jit.ScriptModule):  # its modules are compiled with it, and no longer called
-        return []
-    inside = {"parametrizations"} if is_parametrized(module) else set()
-    if isinstance(module, nn.MultiheadAttention):
-        inside.add("out_proj")
-    return [(name, child) for name, child in module.named_children() if name not in inside]
-
-
-def _own_parameters(module: nn.Module) -> dict[str, nn.Parameter]:
-    """Return the parameters of a module without those of the modules that it carries."""
-    carried = {parameter for _name, child in _carried(module) for parameter in child.parameters()}
-    return {name: parameter for name, parameter in module.named_parameters() if parameter not in carried}
 
 
 def _first_shape(value: object) -> torch.Size | None:

@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 
@@ -17,22 +17,15 @@ from core.config import LearningRate, NumEpochs, RunConfig
 from core.files import open_regular
 from core.messages import Message
 from core.runs import lease
+from core.runs.bounds import Classes, Count, Epoch, Seconds, Share
 from core.runs.formats import FORMAT, stored_config
+from core.runs.layer_health import Layers
 
 Status = Literal["done", "stopped", "diverged", "failed"]
 
 MAX_LINE = 4 << 20
 """Longest line in bytes; a longer one is not ours and is skipped."""
 _MAX_PENDING = 32 << 20
-
-# Limits on the values in an event: a line that exceeds them is not ours, and within them no reader's arithmetic
-# overflows.
-Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
-Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
-Epoch = Annotated[int, msgspec.Meta(ge=1, le=1 << 53)]
-Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e12)]
-_Item = TypeVar("_Item")
-Classes = Annotated[tuple[_Item, ...], msgspec.Meta(max_length=100)]
 
 
 def _snake_case(name: str) -> str:
@@ -120,6 +113,13 @@ class Validated(_Event, frozen=True):
     """Fraction from 0 to 1."""
 
 
+class LayersMeasured(_Event, frozen=True):
+    """The layers after an epoch, measured on some training images if that was asked for."""
+
+    epoch: Epoch
+    layers: Layers
+
+
 class CheckpointSaved(_Event, frozen=True):
     """A checkpoint from which the run can be resumed."""
 
@@ -179,6 +179,7 @@ Event: TypeAlias = (
     | Progress
     | EpochEnded
     | Validated
+    | LayersMeasured
     | CheckpointSaved
     | SettingsChanged
     | WeightsRestored

@@ -18,6 +18,7 @@ from core.runs.events import (
     EpochEnded,
     Evaluated,
     Event,
+    LayersMeasured,
     Notice,
     Progress,
     RunEnded,
@@ -36,6 +37,8 @@ UNENDED: frozenset[State] = LIVE | {"silent"}
 """States that may still change without a resumption."""
 RESUMABLE: frozenset[State] = frozenset({"silent", "crashed", "stopped", "diverged", "failed"})
 
+MAX_MEASURED = 8
+"""Number of newest epochs whose layers are kept."""
 MAX_LINES = 500
 """Number of newest epochs whose lines are kept."""
 
@@ -73,6 +76,8 @@ class Record:
         """Newest epochs."""
         self.validations: deque[Validated] = deque(maxlen=MAX_LINES)
         """Newest validations."""
+        self.measured: deque[LayersMeasured] = deque(maxlen=MAX_MEASURED)
+        """Layers after the newest epochs that they were measured after."""
         self.epoch_losses = array("d")
         """Loss of every epoch."""
         self.epoch_seconds = array("d")
@@ -167,6 +172,9 @@ class Record:
                         self.validations.append(event)
                         if self._keep_losses:
                             self.history.add_validation(self._last_step(event.epoch), event.loss, event.accuracy)
+                case LayersMeasured():
+                    if not self.measured or event.epoch > self.measured[-1].epoch:
+                        self.measured.append(event)
                 case RunStarted():
                     self._start(event)
                 case Evaluated():
@@ -235,7 +243,7 @@ class Record:
         if self._keep_losses:
             self.history.truncate(self._steps_at(event.epoch, event.step))
         first_again = event.epoch if event.step < event.steps_per_epoch else event.epoch + 1
-        for per_epoch in (self.epochs, self.validations):
+        for per_epoch in (self.epochs, self.validations, self.measured):
             while per_epoch and per_epoch[-1].epoch >= first_again:
                 per_epoch.pop()
         while self._epoch_numbers and self._epoch_numbers[-1] >= first_again:

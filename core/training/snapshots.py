@@ -114,17 +114,15 @@ class SnapshotKeeper:
                 "snapshots: {number} of the {asked} asked for before the end of the training fit in {megabytes} MB"
             )
             self._tell(Message(text, {"number": fitting, "asked": asked, "megabytes": MAX_MEGABYTES}))
-        known = {self._position(*moment.position) for moment in kept}
-        planned = planned_steps(fitting, self._total)
-        to_come = [at for at in planned if (at > self._start or at == self._start == 0) and at not in known]
+        to_come = [at for at in planned_steps(fitting, self._total) if at > self._start or not self._start]
         return deque(to_come[: max(0, fitting - len(kept))])
 
     def _kept_before(self) -> list[snapshots.Moment]:
-        """Return the snapshots that lie before the start, and remove the others, which a resumption abandons."""
+        """Return the snapshots of earlier attempts up to the start, and remove the others, which are abandoned."""
         self._held.look()
         files.sweep(snapshots.folder(self._run.path))
         for moment in snapshots.stored(self._run.path):
-            if self._position(*moment.position) > self._start:
+            if self._position(*moment.position) > self._start or not self._start:
                 with suppress(OSError):
                     moment.path.unlink()
         return snapshots.moments(self._run)

@@ -25,11 +25,12 @@ from core.randomness import seed_all
 from core.runs import source
 from core.runs.control import Request
 from core.runs.directory import FollowedRun, Run
-from core.runs.events import Evaluated, Event, Notice, RunEnded, RunStarted, finite
+from core.runs.events import EpochEnded, Evaluated, Event, Notice, RunEnded, RunStarted, finite
 from core.runs.lease import Held
 from core.runs.record import Record
 from core.training import acceleration, checkpoints, devices, weights
 from core.training.evaluation import Evaluation, evaluate, evaluation_batch_size
+from core.training.health import HealthMeter
 from core.training.loop import Checkpoint, normalise, train
 from core.training.order import num_steps
 from core.training.snapshots import SnapshotKeeper
@@ -114,8 +115,9 @@ def _train(
     helm: Helm,
     emit: Emit,
 ) -> RunEnded | None:
-    """Train a network, with checkpoints and snapshots; return the end of the run if it comes early."""
+    """Train a network and keep what is asked for beside; return the end of the run if it comes early."""
     config = helm.take()
+    health = HealthMeter(network, dataset, config, device) if config.health else None
     keeper = None
     if config.snapshots:
         keeper = SnapshotKeeper(run, held, network, started, config, lambda message: emit(Notice(message=message)))
@@ -133,6 +135,8 @@ def _train(
         if isinstance(event, RunEnded):
             return event
         emit(helm.marked(event))
+        if health is not None and isinstance(event, EpochEnded) and (measured := health.measure(event.epoch)):
+            emit(measured)
     if keeper is not None:
         keeper.finish()
     return None

@@ -15,7 +15,18 @@ from typing import Any
 from tests.benchmarks import measuring
 from tests.benchmarks.measuring import Options, Table, say
 
-BENCHMARKS = ("training", "dashboard", "startup", "scaling", "gpu", "peers", "equivalence", "coverage", "sequential")
+BENCHMARKS = (
+    "training",
+    "dashboard",
+    "startup",
+    "scaling",
+    "gpu",
+    "peers",
+    "equivalence",
+    "coverage",
+    "sequential",
+    "snapshots",
+)
 MODELS = ("RN_1", "RN_2")
 
 

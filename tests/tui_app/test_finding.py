@@ -81,7 +81,7 @@ async def test_the_mouse_the_keys_and_the_palette_find_everything(
     async with dashboard(finished, WIDE, "rn2-0002", notifications=True) as (app, pilot):
         await until(pilot, lambda: accuracy_on_show(app) != "–")
         app.screen.query_one("#runs").focus()
-        await until(pilot, lambda: "d Digits w Draw h Conditions c Compare" in footer(app))
+        await until(pilot, lambda: "d Digits n Inside w Draw h Conditions c Compare" in footer(app))
         assert footer(app).endswith("F1 Help F10 Quit ^p Menu")
         assert "Stop" not in footer(app)  # a finished run cannot be stopped
 

@@ -9,6 +9,7 @@ from typing import Any
 from textual.screen import Screen
 from textual.timer import Timer
 
+from core.config import Architecture
 from core.networks import kept_tables
 from core.runs.record import LIVE, UNENDED, State
 from tui_app import notification, terminal, wording
@@ -62,6 +63,7 @@ class RunDisplay:
         """Show that there is no current run."""
         self._screen.query_one(ProgressPanel).clear()
         self._screen.query_one(ResultPanel).clear()
+        self._screen.query_one(LayerPanel).show_health(Architecture(), None)
         form = self._screen.query_one(RunForm)
         form.show_current()
         form.show_stoppable(False)
@@ -166,6 +168,9 @@ class RunDisplay:
         if record.started is not None:
             form.show_current(run_id, record.config)
         self._show_start()
+        if record.started is not None:
+            measured = record.measured if record.config.health else None
+            screen.query_one(LayerPanel).show_health(record.started.config.architecture, measured)
         if record.started is not None and self._table_is_of is not followed:
             self._table_is_of = followed
             architecture = record.started.config.architecture

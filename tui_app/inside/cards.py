@@ -167,7 +167,9 @@ def _average_pooling(shown: _Shown) -> list[CardLine]:
                 window=tables.specification(shown.view.specification)
             ),
         ),
-        CardLine(_("Good for"), _("It makes the picture smaller and smoother: each value stands for its whole window.")),
+        CardLine(
+            _("Good for"), _("It makes the picture smaller and smoother: each value stands for its whole window.")
+        ),
         _none(shown),
     ]
 

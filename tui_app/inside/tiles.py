@@ -73,7 +73,9 @@ class Tile:
         )
 
 
-def tile_of(feature_map: FeatureMap, scale: LevelScale, shape: tuple[int, ...], columns: int, caption: str = "") -> Tile:
+def tile_of(
+    feature_map: FeatureMap, scale: LevelScale, shape: tuple[int, ...], columns: int, caption: str = ""
+) -> Tile:
     """Return a channel of an output of this `shape` as a tile; a vector is laid out in at most `columns` columns."""
     if len(shape) >= 2:
         return Tile(feature_map.rows, feature_map.columns, feature_map.levels, scale, caption)

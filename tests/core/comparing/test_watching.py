@@ -42,7 +42,7 @@ def test_who_asks_for_the_same_watches_the_same(tmp_path: Path, monkeypatch: pyt
     compare_without_processes(monkeypatch, HeldProcess)
     first = watching.begin(tmp_path, PLAN)
     until_running(first)
-    others = {"seed": 7, "model": "RN_2"}  # of a form, in which they mean another run
+    others = {"seed": 7, "model": "RN_2", "snapshots": 5, "health": True}  # of a form, in which they mean another run
     second = watching.begin(tmp_path, make_plan(("RN_1", "RN_2"), 2, msgspec.structs.replace(SETTINGS, **others)))
     found = watching.newest(tmp_path)
     assert found is not None

@@ -55,6 +55,14 @@ def same_but_for_seed(one: RunConfig, other: RunConfig, **fields: Any) -> bool:
     return same_but_for_seed_key(first) == same_but_for_seed_key(started(other, **second))
 
 
+def test_what_is_kept_of_a_training_makes_no_other_run() -> None:
+    other = but(snapshots=5, health=True)
+    assert stands_for(CONFIG, other)
+    assert could_stand_for(CONFIG, other)
+    assert same_but_for_seed(CONFIG, other)
+    assert distinct_names([CONFIG, other]) == ["RN_1", "RN_1"]
+
+
 @pytest.mark.parametrize("change", IN_THE_RESULT)
 def test_another_setting_makes_another_run(change: dict[str, Any]) -> None:
     other = but(**change)

@@ -17,15 +17,17 @@ from core.messages import Message, Problem
 from core.networks.build import build_network
 from core.networks.state import network_state
 from core.randomness import seed_all
-from core.runs import lease
+from core.runs import control, lease
+from core.runs.control import Request
 from core.runs.directory import Run
 from core.runs.events import Notice
+from core.runs.lease import Lost
 from core.runs.snapshots import folder, moments, snapshot_path
 from core.training import snapshots, weights
 from core.training.load_trained import load_network, load_newest
 from core.training.snapshots import SnapshotKeeper, planned_steps
 from core.worker.carry_out import carry_out
-from tests.core.runs.run_files import checkpoints_of, new_run
+from tests.core.runs.run_files import checkpoints_of, claim, new_run
 from tests.core.training.sample_runs import after_batches, batch_losses, carried_out, configuration, events_of
 from tests.recorded import started
 
@@ -155,6 +157,22 @@ def test_a_pause_is_no_time_of_the_training(keep: Callable[..., tuple[list[int],
     assert keep(4.0, pause_s=1e6)[0] == [0, 6]
 
 
+def test_a_process_that_was_superseded_writes_none(tmp_path: Path) -> None:
+    config = configuration(width=0.1, epochs=2, snapshots=5)
+    run = new_run(tmp_path, **msgspec.structs.asdict(config))
+    with lease.hold(run.path) as held:
+        begun = started(config, steps_per_epoch=500, epoch=1, step=0)
+        clock = iter(range(1000)).__next__
+        network = build_network(config.architecture)
+        keeper = SnapshotKeeper(run, held, network, begun, config, lambda _message: None, clock=clock)
+        claim(run, lives=False)
+        for step in range(1, 25):
+            keeper.after_batch(1, step)
+        with pytest.raises(Lost):
+            keeper.after_batch(1, 25)
+    assert not folder(run.path).exists()
+
+
 @pytest.mark.usefixtures("any_time")
 def test_a_resumed_run_keeps_the_snapshots_of_the_run_never_stopped(tmp_path: Path) -> None:
     whole = carried_out(tmp_path, width=0.1, snapshots=6)
@@ -166,6 +184,9 @@ def test_a_resumed_run_keeps_the_snapshots_of_the_run_never_stopped(tmp_path: Pa
     assert [(epoch, step) for _attempt, epoch, step in positions(run)] == [(1, 0), (1, 3), (1, 7), (1, 18), (1, 48)]
     assert [attempt for attempt, _epoch, _step in positions(run)] == [1, 1, 1, 1, 2]
     assert [m.path.read_bytes() for m in moments(run)] == [m.path.read_bytes() for m in moments(whole)]
+    control.ask(run.path, Request(epochs=9))
+    assert go_on(run) == "done"
+    assert len(moments(run)) == 5
 
 
 @pytest.mark.usefixtures("any_time")
