@@ -40,9 +40,12 @@ def scale_of(values: Tensor) -> LevelScale:
 
 
 def pictures(values: Tensor, scale: LevelScale, most: int | None = None) -> tuple[FeatureMap, ...]:
-    """Return the channels of an output as pictures: all in their order, or the `most` active ones, those first."""
+    """Return the channels of an output as pictures: all in their order, or the `most` active ones, those first.
+
+    The more active channel is the one with the value of the greater magnitude.
+    """
     maps = as_maps(values)
-    activity = maps.abs().nan_to_num(0, 0, 0).mean((1, 2))
+    activity = maps.abs().nan_to_num(0, 0, 0).amax((1, 2))
     order = activity.argsort(descending=True, stable=True)[:most] if most is not None else torch.arange(len(maps))
     chosen = maps[order]
     levels = leveled(chosen, scale)
@@ -50,10 +53,8 @@ def pictures(values: Tensor, scale: LevelScale, most: int | None = None) -> tupl
     largest = flat.gather(1, flat.abs().nan_to_num(0, 0, 0).argmax(1, keepdim=True)).flatten()
     _channels, rows, columns = maps.shape
     return tuple(
-        FeatureMap(channel, rows, columns, levels[number].numpy().tobytes(), active, extreme)
-        for number, (channel, active, extreme) in enumerate(
-            zip(order.tolist(), activity[order].tolist(), largest.tolist(), strict=True)
-        )
+        FeatureMap(channel, rows, columns, levels[number].numpy().tobytes(), extreme)
+        for number, (channel, extreme) in enumerate(zip(order.tolist(), largest.tolist(), strict=True))
     )
 
 

@@ -20,8 +20,6 @@ class FeatureMap(msgspec.Struct, frozen=True):
     columns: int
     levels: bytes
     """Values row by row, scaled from `low` to `high` of its layer to 0 to 255."""
-    activity: float
-    """Mean magnitude of the values."""
     largest: float
     """Value of the greatest magnitude."""
 

@@ -117,7 +117,7 @@ class TileWall(ScrollView):
         self._tops = [row.top for row in self._rows]
         self._strips.clear()
         height = self._rows[-1].top + self._rows[-1].height if self._rows else 0
-        self.virtual_size = Size(width, height)
+        self.virtual_size = Size(min(width, self.size.width), height)
         row = self._row_of(self.cursor) if self.cursor is not None else None
         if row is not None:
             top = max(0, row.top - (row.first == 0))  # with the heading
