@@ -26,6 +26,7 @@ BENCHMARKS = (
     "coverage",
     "sequential",
     "snapshots",
+    "inside",
 )
 MODELS = ("RN_1", "RN_2")
 

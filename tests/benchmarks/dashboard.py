@@ -86,7 +86,7 @@ def _headless(folder: Path, model: str, epochs: int, options: Options) -> float:
         check=True,
     )
     (path,) = set(folder.glob("*-*")) - known
-    return _images_per_s(_events(Run(path)))
+    return images_per_s(events_of(Run(path)))
 
 
 def _watched(folder: Path, model: str, epochs: int, options: Options) -> Watched:
@@ -101,7 +101,7 @@ def _watched(folder: Path, model: str, epochs: int, options: Options) -> Watched
             cpu_share = (terminal.cpu_s() - cpu_before) / took
             rss = max(rss, terminal.process.memory_info().rss)
             time.sleep(1.0)
-    return Watched(_images_per_s(_events(run)), bytes_per_s, cpu_share, rss)
+    return Watched(images_per_s(events_of(run)), bytes_per_s, cpu_share, rss)
 
 
 def _frozen(model: str, options: Options) -> Table:
@@ -122,9 +122,9 @@ def _frozen(model: str, options: Options) -> Table:
             time.sleep(_PERIOD_S)
             bounds.append((begin, time.time(), live if thaw else frozen))
         terminal.process.resume()
-        events = _events(run)
+        events = events_of(run)
     for begin, end, speeds in bounds:
-        speeds.append(_images_per_s(events, begin, end))
+        speeds.append(images_per_s(events, begin, end))
     table = Table(f"{model}, the dashboard frozen and live by turns", ("", "median (least..greatest)", "budget"))
     _add(table, "images/s, frozen", frozen, 0)
     _add(table, "images/s, live", live, 0)
@@ -165,7 +165,7 @@ def _new_run(folder: Path, known: set[Path]) -> Run:
     return Run(path)
 
 
-def _events(run: Run) -> list[Event]:
+def events_of(run: Run) -> list[Event]:
     reader = run.reader()
     found: list[Event] = []
     while new := reader.read_new():
@@ -173,7 +173,7 @@ def _events(run: Run) -> list[Event]:
     return found
 
 
-def _images_per_s(events: list[Event], begin: float = 0.0, end: float = float("inf")) -> float:
+def images_per_s(events: list[Event], begin: float = 0.0, end: float = float("inf")) -> float:
     """Return the speed between the first and last `progress`; for a whole run, from its second epoch if it has one."""
     if not begin:
         begin = next((event.time for event in events if isinstance(event, EpochEnded)), 0.0)

@@ -22,6 +22,10 @@ class Enquiries(Generic[Asked]):
         """True while an answer is awaited."""
         return bool(self._waiting)
 
+    def has_open(self, kind: type[Asked]) -> bool:
+        """Tell if an answer to a question of a kind is awaited."""
+        return any(isinstance(question, kind) for question in self._waiting.values())
+
     @property
     def are_pending(self) -> bool:
         """True while a newer question waits for the answer to the one before."""

@@ -168,6 +168,15 @@ class InsideScreen(AskingScreen[None]):
     def give_up(self) -> None:
         self._enquiries.forget()
 
+    @property
+    def is_waiting(self) -> bool:
+        return self._enquiries.has_open(FindNearest)
+
+    @property
+    def is_settled(self) -> bool:
+        """True once every question has been answered."""
+        return not self._enquiries.are_open
+
     # Going down and up
 
     def action_deeper(self) -> None:

@@ -1,0 +1,196 @@
+"""Time from a key to the picture inside a network, and what looking costs a run in progress."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from textual.pilot import Pilot
+
+from core.runs.directory import Run
+from core.worker import protocol
+from core.worker.launch import launch_standby
+from core.worker.protocol import GiveWay, Inspect, Picture
+from tests.benchmarks.dashboard import SPEED_BUDGET, events_of, images_per_s
+from tests.benchmarks.measuring import Options, Spread, Table, mean_interval, quiet_moment, ratios, say
+from tests.benchmarks.pseudo_terminal import COMMAND, environment
+from tui_app.dashboard.app import MnistTui
+from tui_app.dashboard.screens.inside_screen import InsideScreen
+from tui_app.dashboard.worker_link import StandbyProcess
+
+PICTURE_MS, CURSOR_MS, STROKES_PER_S = 100, 50, 25
+_PERIOD_S = 4.0
+
+
+def measure(options: Options) -> Iterator[Table]:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for model in options.models:
+            train = [COMMAND, "--no-ui", "--model", model, "--epochs", "1", "--dataset", "sample"]
+            subprocess.run(train, env=environment(folder), stdin=subprocess.DEVNULL, capture_output=True, check=True)
+        quiet_moment(options.patience_s)
+        for run in _runs(folder):
+            yield asyncio.run(_keys(run, options))
+            yield _strokes(run, options)
+        for model in options.models:
+            yield _price(folder, model, options)
+
+
+def _runs(folder: Path) -> list[Run]:
+    return [Run(path) for path in sorted(folder.glob("rn*-*"))]
+
+
+# From a key to the picture
+
+
+async def _keys(run: Run, options: Options) -> Table:
+    """Press keys in a dashboard with a worker of its own, and wait for what they show to be drawn."""
+    os.environ.update(TEXTUAL_ANIMATIONS="none", COLUMNS="120", LINES="40")
+    app = MnistTui(run.path.parent, {}, run.id, launch=partial(StandbyProcess, ""))
+    count = 5 if options.quick else 5 * options.rounds
+    table = Table(f"{run.config().model}: from a key to the picture, ms", ("", "median (least..greatest)", "budget"))
+    async with app.run_test(size=(120, 40)) as pilot:
+        while run.id not in app.export_screenshot(simplify=True):
+            await pilot.pause(0.1)
+        await pilot.press("n")
+        while not isinstance(app.screen, InsideScreen) or not app.screen.is_settled:
+            await pilot.pause(0.05)
+        await pilot.pause(1.0)  # the worker prepares
+        for name, keys, budget in (
+            ("the way through, another image", ["plus"] * count, PICTURE_MS),
+            ("a layer", ["enter"], PICTURE_MS),
+            ("another layer", ["pagedown"] * 3, PICTURE_MS),
+            ("a value", ["enter"], PICTURE_MS),
+            ("a move of the cursor", ["right", "left"] * count, CURSOR_MS),
+        ):
+            took = [await _timed(pilot, key) for key in keys]
+            _add(table, name, took, f"at most {budget}")
+        app.exit(0)
+    return table
+
+
+async def _timed(pilot: Pilot[int], key: str) -> float:
+    """Return the milliseconds from a key to the end of the last drawing that it causes."""
+    await pilot.pause(0.1)
+    screen = pilot.app.screen
+    assert isinstance(screen, InsideScreen)
+    begin = time.perf_counter()
+    await pilot.press(key)
+    while not screen.is_settled:
+        await asyncio.sleep(0.001)
+    await pilot.pause()
+    return 1000 * (time.perf_counter() - begin)
+
+
+# Drawing
+
+
+def _strokes(run: Run, options: Options) -> Table:
+    """Ask a worker about as many drawings as a mouse makes, one after another."""
+    count = 50 if options.quick else 50 * options.rounds
+    with _Worker() as worker:
+        worker.ask(_drawing(run, 0))
+        begin = time.perf_counter()
+        for number in range(1, count + 1):
+            worker.ask(_drawing(run, number))
+        per_s = count / (time.perf_counter() - begin)
+    table = Table(f"{run.config().model}: drawings followed through the network", ("", "", "budget"))
+    table.add("per second", f"{per_s:.0f}", f"at least {STROKES_PER_S}")
+    table.data["per second"] = per_s
+    return table
+
+
+def _drawing(run: Run, number: int) -> Inspect:
+    pixels = bytearray(784)
+    for step in range(200):
+        pixels[(28 * 5 + 4 + 31 * step + number) % 784] = 255
+    return Inspect(str(run.path), Picture(pixels=bytes(pixels)))
+
+
+class _Worker:
+    """A worker that answers questions, one at a time."""
+
+    def __enter__(self) -> _Worker:
+        self._errors = tempfile.TemporaryFile()
+        self._process = launch_standby(self._errors)
+        assert self._process.stdout is not None
+        self._process.stdout.readline()
+        return self
+
+    def ask(self, question: protocol.Question) -> None:
+        """Ask, and wait for the answer."""
+        self.tell(question)
+        assert self._process.stdout is not None
+        self._process.stdout.readline()
+
+    def tell(self, request: protocol.Request) -> None:
+        """Send a request that is not answered."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(protocol.encode(request) + b"\n")
+        self._process.stdin.flush()
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+# The price for a run in progress
+
+
+def _price(folder: Path, model: str, options: Options) -> Table:
+    """Measure a run in progress while somebody draws, and while nobody does, by turns."""
+    periods = 4 if options.quick else 2 * options.rounds
+    looked_at = _runs(folder)[0]
+    known = set(folder.iterdir())
+    command = [COMMAND, "--no-ui", "--model", model, "--epochs", "1000", *options.dataset_options]
+    say(f"{model}: {periods} times {_PERIOD_S:g} s with drawing beside it, and as often without")
+    training = subprocess.Popen(
+        command, env=environment(folder), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        with _Worker() as worker:
+            worker.tell(GiveWay())
+            worker.ask(_drawing(looked_at, 0))
+            while not (new := [path for path in set(folder.iterdir()) - known if (path / "events.jsonl").exists()]):
+                time.sleep(0.1)
+            time.sleep(2 * _PERIOD_S)
+            run, bounds = Run(new[0]), []
+            for number in range(2 * periods):
+                draws = number % 2 == (number // 2) % 2  # A B B A order, so that a drift affects both
+                begin = time.time()
+                _draw_for(worker, looked_at, _PERIOD_S) if draws else time.sleep(_PERIOD_S)
+                bounds.append((begin, time.time(), draws))
+            events = events_of(run)
+    finally:
+        training.terminate()
+        training.wait()
+    speeds = {draws: [images_per_s(events, a, b) for a, b, what in bounds if what is draws] for draws in (True, False)}
+    table = Table(f"{model} in progress, with somebody drawing beside it", ("", "median (least..greatest)", "aim"))
+    _add(table, "images/s, alone", speeds[False])
+    _add(table, f"images/s, {STROKES_PER_S} drawings a second beside it", speeds[True])
+    ratio = ratios(speeds[True], speeds[False])
+    table.add("beside / alone, mean and 95 %", mean_interval(ratio.values, 3), f"{SPEED_BUDGET}")
+    table.data["beside / alone"] = ratio.data()
+    return table
+
+
+def _draw_for(worker: _Worker, run: Run, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    number = 0
+    while time.monotonic() < end:
+        begin = time.monotonic()
+        worker.ask(_drawing(run, number))
+        number += 1
+        time.sleep(max(0.0, 1 / STROKES_PER_S - (time.monotonic() - begin)))
+
+
+def _add(table: Table, name: str, values: list[float], budget: str = "") -> None:
+    spread = Spread(tuple(values))
+    table.add(name, spread.text(0), budget)
+    table.data[name] = spread.data()
