@@ -214,7 +214,7 @@ def _relu(_module: Any, given: Tensor, _gave: Tensor, place: Place) -> Derivatio
 def _same(_module: Any, given: Tensor, gave: Tensor, place: Place) -> Derivation:
     """Return the one value that is passed on: flattening changes no order, and dropout nothing in a test."""
     at = flat(place, gave.shape)
-    before = _unflat(at, given.shape)
+    before = place_at(at, given.shape)
     return Derivation(Formula("same", (Term(at, float(given[before])),), 1), (at,))
 
 
@@ -251,7 +251,8 @@ def _softmax(module: Any, given: Tensor, _gave: Tensor, place: Place) -> Derivat
     return _derivation(formula, terms)
 
 
-def _unflat(at: int, shape: Sequence[int]) -> Place:
+def place_at(at: int, shape: Sequence[int]) -> Place:
+    """Return the place in a tensor of this shape of a place in the flattened tensor."""
     place: list[int] = []
     for size in reversed(shape):
         at, index = divmod(at, size)

@@ -118,7 +118,7 @@ class Inspection:
         step = look.steps[number]
         if step.gave is None or not 0 <= flat < step.gave.numel():
             raise LookupError(flat)
-        place = tuple(int(index) for index in torch.unravel_index(torch.tensor(flat), step.gave.shape))
+        place = formulas.place_at(flat, step.gave.shape)
         tolerance = _TOLERANCE if self.is_double else _SINGLE_TOLERANCE
         derived = formulas.derive(step, place, tolerance=tolerance)
         seen = _as_picture(look.steps, step)

@@ -73,9 +73,15 @@ def _lines(idle: Callable[[], None]) -> Iterator[bytes]:
         yield from lines
 
 
+def _threads_for(request: protocol.InsideQuestion) -> int:
+    """Return the threads that a look inside a network gets: for one image, a second one would only be waited for."""
+    takes_many = isinstance(request, protocol.FindNearest | protocol.Occlude)
+    has_given_way = os.getpriority(os.PRIO_PROCESS, 0) == _LOWEST_PRIORITY
+    return devices.default_threads() if takes_many and not has_given_way else 1
+
+
 def _give_way() -> None:
     """Leave the processor to a run in progress. What is taken back from a process so is never given again."""
-    torch.set_num_threads(1)
     with suppress(OSError):
         os.nice(_LOWEST_PRIORITY - os.getpriority(os.PRIO_PROCESS, 0))
 
@@ -100,6 +106,7 @@ def answer_question(request: protocol.Question, inspector: RunInspector, say: Sa
         case protocol.Settle():
             return _settled(request, say)
         case _:
+            torch.set_num_threads(_threads_for(request))
             return inspector.insides.answer(
                 request,
                 lambda message, fraction: say(protocol.ProgressNote(request, message, fraction)),  # type: ignore[arg-type]

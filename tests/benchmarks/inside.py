@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
-
-from textual.pilot import Pilot
 
 from core.runs.directory import Run
 from core.worker import protocol
@@ -19,13 +14,13 @@ from core.worker.launch import launch_standby
 from core.worker.protocol import GiveWay, Inspect, Picture
 from tests.benchmarks.dashboard import SPEED_BUDGET, events_of, images_per_s
 from tests.benchmarks.measuring import Options, Spread, Table, mean_interval, quiet_moment, ratios, say
-from tests.benchmarks.pseudo_terminal import COMMAND, environment
-from tui_app.dashboard.app import MnistTui
-from tui_app.dashboard.screens.inside_screen import InsideScreen
-from tui_app.dashboard.worker_link import StandbyProcess
+from tests.benchmarks.pseudo_terminal import COMMAND, PseudoTerminal, environment
 
 PICTURE_MS, CURSOR_MS, STROKES_PER_S = 100, 50, 25
+ENTER, PAGE_DOWN, LEFT, RIGHT = "\r", "\x1b[6~", "\x1b[D", "\x1b[C"
 _PERIOD_S = 4.0
+_QUIET_S = 0.4
+"""Seconds without output after which nothing more is expected."""
 
 
 def measure(options: Options) -> Iterator[Table]:
@@ -36,7 +31,7 @@ def measure(options: Options) -> Iterator[Table]:
             subprocess.run(train, env=environment(folder), stdin=subprocess.DEVNULL, capture_output=True, check=True)
         quiet_moment(options.patience_s)
         for run in _runs(folder):
-            yield asyncio.run(_keys(run, options))
+            yield _keys(run, options)
             yield _strokes(run, options)
         for model in options.models:
             yield _price(folder, model, options)
@@ -49,43 +44,31 @@ def _runs(folder: Path) -> list[Run]:
 # From a key to the picture
 
 
-async def _keys(run: Run, options: Options) -> Table:
-    """Press keys in a dashboard with a worker of its own, and wait for what they show to be drawn."""
-    os.environ.update(TEXTUAL_ANIMATIONS="none", COLUMNS="120", LINES="40")
-    app = MnistTui(run.path.parent, {}, run.id, launch=partial(StandbyProcess, ""))
+def _keys(run: Run, options: Options) -> Table:
+    """Press keys in a real terminal, and wait for the last of what they draw."""
     count = 5 if options.quick else 5 * options.rounds
     table = Table(f"{run.config().model}: from a key to the picture, ms", ("", "median (least..greatest)", "budget"))
-    async with app.run_test(size=(120, 40)) as pilot:
-        while run.id not in app.export_screenshot(simplify=True):
-            await pilot.pause(0.1)
-        await pilot.press("n")
-        while not isinstance(app.screen, InsideScreen) or not app.screen.is_settled:
-            await pilot.pause(0.05)
-        await pilot.pause(1.0)  # the worker prepares
+    terminal = PseudoTerminal(run.path.parent, "inside", run.id, "--lang", "en")
+    try:
+        terminal.wait_for(lambda written: b"1 \xc2\xb7 " in written)
+        terminal.wait_quiet(2.0)  # and the worker prepares
         for name, keys, budget in (
-            ("the way through, another image", ["plus"] * count, PICTURE_MS),
-            ("a layer", ["enter"], PICTURE_MS),
-            ("another layer", ["pagedown"] * 3, PICTURE_MS),
-            ("a value", ["enter"], PICTURE_MS),
-            ("a move of the cursor", ["right", "left"] * count, CURSOR_MS),
+            ("the way through, another image", "+" * count, PICTURE_MS),
+            ("a layer", (ENTER,), PICTURE_MS),
+            ("another layer", (PAGE_DOWN, PAGE_DOWN, PAGE_DOWN), PICTURE_MS),
+            ("a value", (ENTER,), PICTURE_MS),
+            ("a move of the cursor", (LEFT, RIGHT) * count, CURSOR_MS),
         ):
-            took = [await _timed(pilot, key) for key in keys]
-            _add(table, name, took, f"at most {budget}")
-        app.exit(0)
+            _add(table, name, [_timed(terminal, key) for key in keys], f"at most {budget}")
+    finally:
+        terminal.close()
     return table
 
 
-async def _timed(pilot: Pilot[int], key: str) -> float:
-    """Return the milliseconds from a key to the end of the last drawing that it causes."""
-    await pilot.pause(0.1)
-    screen = pilot.app.screen
-    assert isinstance(screen, InsideScreen)
-    begin = time.perf_counter()
-    await pilot.press(key)
-    while not screen.is_settled:
-        await asyncio.sleep(0.001)
-    await pilot.pause()
-    return 1000 * (time.perf_counter() - begin)
+def _timed(terminal: PseudoTerminal, key: str) -> float:
+    """Return the milliseconds from a key to the last output that it causes."""
+    pressed = terminal.press(key)
+    return 1000 * (terminal.wait_quiet(_QUIET_S) - pressed)
 
 
 # Drawing

@@ -81,6 +81,13 @@ class PseudoTerminal:
                     raise TimeoutError(_ESCAPE.sub(b" ", bytes(self._recent))[-500:].decode(errors="replace"))
             return self._last - self.began
 
+    def wait_quiet(self, quiet_s: float) -> float:
+        """Wait until nothing has been written for so long; return the seconds from the start to the last output."""
+        with self._arrived:
+            while self._arrived.wait(quiet_s):
+                pass
+            return self._last - self.began
+
     def wait_painted(self) -> float:
         return self.wait_for(
             lambda written: all(panel in _ESCAPE.sub(b"", written).decode(errors="replace") for panel in PANELS)
