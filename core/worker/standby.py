@@ -92,6 +92,8 @@ def _answer(request: protocol.Question, inspector: RunInspector, say: Say) -> pr
             return protocol.Tried(request)
         case protocol.Browse():
             return inspector.browse(request)
+        case protocol.EvaluateAt():
+            return inspector.evaluate_at(request)
         case protocol.Recognise():
             return inspector.recognise(request)
         case protocol.Measure():
