@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -16,6 +16,9 @@ from tui_app.dashboard.run_book import RunBook
 from tui_app.dashboard.worker_link import StandbyWorker, WorkerLink
 from tui_app.i18n import _, ngettext
 from tui_app.wording import network_name
+
+if TYPE_CHECKING:
+    from core.comparing.stored import StoredComparison
 
 _SLIP_S = 3.0
 """Seconds within which a run that is started a second time is taken for a slip."""
@@ -116,6 +119,12 @@ class RunControl:
             going_on = ngettext("{others} continues.", "{others} continue.", len(others))
             text += " " + going_on.format(others=", ".join(others))
         self._tell(text)
+
+    def live(self) -> tuple[list[str], list[StoredComparison]]:
+        """Return the ids of the runs in progress, and the comparisons in progress."""
+        from core.comparing import stored  # here: the first painting need not wait for it
+
+        return self._book.live(), stored.in_progress(self._book.runs_dir)
 
     def _hand_over(self, run: Run) -> str:
         worker_before = lease.read(run.path)

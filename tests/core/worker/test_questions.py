@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -223,14 +224,14 @@ def test_the_same_images_are_shown_at_another_moment(with_snapshots: Run) -> Non
 
 
 def test_a_moment_is_evaluated_once(with_snapshots: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = []
-    monkeypatch.setattr(testing, "evaluate", lambda *arguments: calls.append(1) or evaluate(*arguments))
+    counted = Mock(side_effect=evaluate)
+    monkeypatch.setattr(testing, "evaluate", counted)
     inspector, run_dir = RunInspector(), str(with_snapshots.path)
     names = [moment.path.stem for moment in moments(with_snapshots)]
     for name in (*names, *reversed(names)):
         inspector.evaluate_at(EvaluateAt(run_dir, name))
         inspector.browse(Browse(run_dir, moment=name, chosen_at=names[0]))
-    assert len(calls) == len(names)
+    assert counted.call_count == len(names)
 
 
 def test_a_moment_that_is_not_there_is_named(with_snapshots: Run) -> None:
