@@ -45,12 +45,12 @@ class MomentWalk:
         return self.moments[self._at]
 
     def named(self, name: str) -> str:
-        """Return which state this is, and its place among all: `epoch 1, batch 60, 2 of 5`."""
+        """Return which state this is, and its place among all: `Epoch 1, batch 60, 2 of 5`."""
         at = next((at for at, moment in enumerate(self.moments) if moment.name == name), len(self.moments) - 1)
         moment, place = self.moments[at], {"position": at + 1, "count": len(self.moments)}
         if not moment.name:
-            return _("trained network, {position} of {count}").format(**place)
-        text = _("epoch {epoch}, batch {step}, {position} of {count}")
+            return _("Trained network, {position} of {count}").format(**place)
+        text = _("Epoch {epoch}, batch {step}, {position} of {count}")
         return text.format(epoch=moment.epoch, step=number(moment.step), **place)
 
     def step(self, offset: int) -> None:

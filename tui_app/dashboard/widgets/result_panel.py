@@ -123,7 +123,7 @@ class ResultPanel(Vertical):
         walk = self._walk
         if self._enquiries.take(answer.request) and walk is not None and walk.wanted.name == answer.request.moment:
             self.moment = walk.wanted.name
-            self._fill(_("Result at {moment}").format(moment=walk.named(self.moment)), answer.result, [])
+            self._fill(walk.named(self.moment), answer.result, [])
             walk.arrive()
 
     def refuse(self, refused: Refused) -> None:
