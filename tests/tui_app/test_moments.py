@@ -109,6 +109,7 @@ async def test_what_is_going_on_is_said_while_the_rest_stays(kept: Path) -> None
         assert (accuracy_on_show(app), title(app)) == before[:2]
         workers.newest.answer_held()  # of the moment passed over
         await until(pilot, lambda: len(workers.asked) == 2)
+        assert (accuracy_on_show(app), title(app)) == before[:2]
         workers.newest.answer_held()
         await until(pilot, lambda: accuracy_on_show(app) == accuracy_at(kept, "0000-1-8"))
         assert subtitle(app) == before[2]
@@ -127,14 +128,18 @@ async def test_what_is_going_on_is_said_while_the_rest_stays(kept: Path) -> None
 
 async def test_the_training_is_played(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(moment_walk, "PLAY_S", 0.01)
-    workers = FakeWorkers()
+    workers = FakeWorkers(holds=(EvaluateAt,))
     async with dashboard(kept, run_id=RUN, workers=workers) as (app, pilot):
         await until(pilot, lambda: accuracy_on_show(app) != "–")
         trained = accuracy_on_show(app)
         await pilot.press("j")
-        names = ["0000-1-0", "0000-1-8", "0000-2-30"]
-        await until(pilot, lambda: len(workers.asked) == 3 and accuracy_on_show(app) == trained)
-        assert [question.moment for question in workers.asked if isinstance(question, EvaluateAt)] == names
+        for count, name in enumerate(("0000-1-0", "0000-1-8", "0000-2-30"), 1):
+            await until(pilot, lambda count=count: len(workers.asked) == count)  # type: ignore[misc]
+            assert workers.asked[-1] == EvaluateAt(str(kept / RUN), name)
+            await pilot.pause(3 * moment_walk.PLAY_S)  # it goes on once the answer is there, however long that takes
+            workers.newest.answer_held()
+        await until(pilot, lambda: accuracy_on_show(app) == trained and title(app).startswith("Result of"))
+        assert len(workers.asked) == 3
 
 
 @pytest.mark.usefixtures("language")
