@@ -134,7 +134,7 @@ class MnistTui(App[int]):
 
         def quit_if_chosen(stop: bool | None) -> None:
             if stop:
-                self._dashboard.stop(live, comparisons)
+                self._dashboard.control.stop_all(live, comparisons)
             if stop is not None:
                 self.exit(0)
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from core.config import RunConfig
+from core.messages import Problem
 from core.runs import control, directory, lease, resumption
 from core.runs.control import NOTHING, Request
 from core.runs.directory import Run
@@ -125,6 +128,15 @@ class RunControl:
         from core.comparing import stored  # here: the first painting need not wait for it
 
         return self._book.live(), stored.in_progress(self._book.runs_dir)
+
+    def stop_all(self, run_ids: Sequence[str], comparisons: Sequence[StoredComparison]) -> None:
+        """Ask runs and comparisons to stop, those that still can be asked."""
+        for comparison in comparisons:  # first: they would start their next runs
+            with suppress(Problem):
+                comparison.request_stop()
+        for run_id in run_ids:
+            with suppress(Problem):
+                self.stop(run_id)
 
     def _hand_over(self, run: Run) -> str:
         worker_before = lease.read(run.path)

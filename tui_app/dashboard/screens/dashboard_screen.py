@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -35,9 +34,6 @@ from tui_app.dashboard.widgets.run_form import RunForm
 from tui_app.dashboard.widgets.runs_panel import RunsPanel
 from tui_app.dashboard.worker_link import Launch, WorkerLink
 from tui_app.i18n import _, ngettext, printable, say
-
-if TYPE_CHECKING:
-    from core.comparing.stored import StoredComparison
 
 
 class Dashboard(PanelScreen):
@@ -175,13 +171,6 @@ class Dashboard(PanelScreen):
         elif self.maximized is not None:
             self.minimize()
 
-    def stop(self, run_ids: Sequence[str], comparisons: Sequence[StoredComparison]) -> None:
-        """Ask runs and comparisons to stop."""
-        for comparison in comparisons:  # first: they would start their next runs
-            self._trying(comparison.request_stop)
-        for run_id in run_ids:
-            self._trying(partial(self.control.stop, run_id))
-
     # Actions
 
     def action_train(self) -> None:
@@ -249,12 +238,10 @@ class Dashboard(PanelScreen):
 
     def action_moment(self, offset: int) -> None:
         if (walk := self._display.walk_of_result()) is not None:
-            self.bring_forward("result")
             walk.step(offset)
 
     def action_play(self) -> None:
         if (walk := self._display.walk_of_result()) is not None:
-            self.bring_forward("result")
             walk.play()
 
     def action_draw(self) -> None:
