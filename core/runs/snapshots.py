@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from core.config import MAX_SNAPSHOTS
+from core.messages import Problem
 from core.runs import lease
 from core.runs.directory import Run
 
@@ -57,6 +58,14 @@ def moments(run: Run) -> list[Moment]:
             found.pop()
         found.append(moment)
     return found[:MAX_SNAPSHOTS]
+
+
+def find(run: Run, name: str) -> Moment:
+    """Return the moment of the snapshot whose file has this name, without its suffix. Raises `Problem`."""
+    found = next((moment for moment in moments(run) if moment.path.stem == name), None)
+    if found is None:
+        raise Problem("run {run} has no snapshot {file}", run=run.id, file=name)
+    return found
 
 
 def stored(run_dir: Path) -> list[Moment]:

@@ -24,6 +24,7 @@ from core.runs.directory import Run
 from core.runs.resumption import check_trusted
 from core.runs.snapshots import Moment
 from core.training.load_trained import load_network, load_newest
+from core.worker.moment_views import moment_views
 from core.worker.protocol import (
     FindNearest,
     InsideAnswer,
@@ -34,7 +35,6 @@ from core.worker.protocol import (
     InspectedValue,
     InspectLayer,
     InspectValue,
-    MomentView,
     NearestFound,
     Occlude,
     Occluded,
@@ -154,9 +154,7 @@ class Insides:
             data = self._dataset_of(run)
         moment: Moment | None
         if name:
-            moment = next((each for each in snapshots.moments(run) if each.path.stem == name), None)
-            if moment is None:
-                raise Problem("run {run} has no snapshot {file}", run=run.id, file=name)
+            moment = snapshots.find(run, name)
             network = load_network(run, moment)
         else:
             network, moment = load_newest(run)
@@ -176,8 +174,6 @@ class Insides:
         assert started is not None
         inspection = opened.inspection
         newest = opened.position if not request.moment else self._newest_position(run)
-        kept = (each for each in snapshots.moments(run) if each.position < newest)
-        moments = [MomentView(each.path.stem, *each.position) for each in kept]
         return Inspected(
             request=request,
             pixels=look.pixels.numpy().tobytes(),
@@ -187,7 +183,7 @@ class Insides:
             logits=tuple(look.logits.tolist()),
             probabilities=tuple(look.probabilities.tolist()),
             loss=None if label is None else look.loss(label),
-            moments=(*moments, MomentView("", *newest)),
+            moments=moment_views(run, newest),
             is_final=opened.is_final or bool(request.moment),
             is_double=inspection.is_double,
             doubts=doubts,

@@ -12,6 +12,7 @@ from core.inspecting.views import LayerFacts, LayerView, Neighbour, ValueView
 from core.machine import DeviceInfo
 from core.messages import Message
 from core.networks.layer_table import LayerTable
+from core.runs.events import Evaluated
 
 
 class Describe(msgspec.Struct, frozen=True, tag=True):
@@ -53,6 +54,18 @@ class Browse(msgspec.Struct, frozen=True, tag=True):
     predicted: int | None = None
     which: Literal["wrong", "other_wrong", "both_wrong"] = "wrong"
     """Images to return if there is another run: wrong in the first only, in the other only, or in both."""
+    moment: str = ""
+    """Name of the snapshot whose predictions are returned; empty for those of the trained network, which are kept."""
+    chosen_at: str = ""
+    """Name of the snapshot by whose predictions the images are chosen; empty for the trained network."""
+
+
+class EvaluateAt(msgspec.Struct, frozen=True, tag=True):
+    """A request for the result of a run's network at a snapshot on its test images."""
+
+    run_dir: str
+    moment: str
+    """Name of the snapshot."""
 
 
 class Recognise(msgspec.Struct, frozen=True, tag=True):
@@ -124,7 +137,7 @@ class FindNearest(_AboutImage, frozen=True, tag=True):
 
 
 InsideQuestion: TypeAlias = Inspect | InspectLayer | InspectValue | Occlude | FindNearest
-Question: TypeAlias = Describe | Try | Settle | Browse | Recognise | Measure | InsideQuestion
+Question: TypeAlias = Describe | Try | Settle | Browse | EvaluateAt | Recognise | Measure | InsideQuestion
 
 
 class GiveWay(msgspec.Struct, frozen=True, tag=True):
@@ -191,6 +204,11 @@ class Browsed(msgspec.Struct, frozen=True, tag=True):
     digits: tuple[Digit, ...]
     """Images, the most confident predictions first, and no more than can be looked through."""
     total: int
+
+
+class EvaluatedAt(msgspec.Struct, frozen=True, tag=True):
+    request: EvaluateAt
+    result: Evaluated
 
 
 class Recognised(msgspec.Struct, frozen=True, tag=True):
@@ -273,7 +291,7 @@ class NearestFound(msgspec.Struct, frozen=True, tag=True):
 
 
 InsideAnswer: TypeAlias = Inspected | InspectedLayer | InspectedValue | Occluded | NearestFound
-SideAnswer: TypeAlias = InsideAnswer | ProgressNote | Settled | Browsed | Recognised | Measured
+SideAnswer: TypeAlias = InsideAnswer | ProgressNote | Settled | Browsed | EvaluatedAt | Recognised | Measured
 Answer: TypeAlias = Ready | Described | Tried | Refused | SideAnswer
 
 encode = msgspec.json.Encoder().encode

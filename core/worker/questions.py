@@ -20,8 +20,20 @@ from core.runs.resumption import check_trusted
 from core.training.load_trained import DatasetCache
 from core.training.recognition import Recogniser
 from core.training.robustness import accuracy
+from core.training.testing import evaluated
+from core.worker.evaluations import MomentEvaluations
 from core.worker.insides import Insides
-from core.worker.protocol import Browse, Browsed, Digit, Measure, Measured, Recognise, Recognised
+from core.worker.protocol import (
+    Browse,
+    Browsed,
+    Digit,
+    EvaluateAt,
+    EvaluatedAt,
+    Measure,
+    Measured,
+    Recognise,
+    Recognised,
+)
 
 _MAX_DIGITS = 100
 _MOST = 1 - 2.0**-24
@@ -31,7 +43,7 @@ _MOST = 1 - 2.0**-24
 class RunInspector:
     """Answers from the cached data and networks of runs. Nothing is downloaded.
 
-    A custom network is executed only to recognise what the user draws or opens.
+    A custom network is executed only to recognise what the user draws or opens, and for a moment of its training.
     """
 
     def __init__(self) -> None:
@@ -41,22 +53,30 @@ class RunInspector:
             should_stop=lambda: True,  # the data of the training are on disk: nothing is downloaded for this
         )
         self._recognisers: dict[Path, Recogniser] = {}
+        self._evaluations = MomentEvaluations(self._dataset)
         self.insides = Insides(self._dataset)
 
     def browse(self, request: Browse) -> Browsed:
         """Return the requested images, the most confident predictions first. Raises `Problem`."""
         run = Run(Path(request.run_dir))
         images = self._dataset(run).test_images
-        first = _predictions(run, len(images))
+        first = self._predictions(run, request.chosen_at, len(images))
         other = Run(Path(request.other_dir)) if request.other_dir else None
-        second = _predictions(other, len(images)) if other else None
+        second = self._predictions(other, "", len(images)) if other else None
         if second is not None and other is not None and not np.array_equal(first.label, second.label):
             raise Problem("runs {first} and {second} were tested on different images", first=run.id, second=other.id)
         chosen = _chosen(request, first, second)
         confidence = first.probability if request.which != "other_wrong" or second is None else second.probability
         chosen = chosen[np.argsort(-confidence[chosen], kind="stable")]
-        digits = tuple(_digit(int(index), images, first, second) for index in chosen[:_MAX_DIGITS])
+        shown = self._predictions(run, request.moment, len(images))
+        digits = tuple(_digit(int(index), images, shown, second) for index in chosen[:_MAX_DIGITS])
         return Browsed(request, digits, len(chosen))
+
+    def evaluate_at(self, request: EvaluateAt) -> EvaluatedAt:
+        """Return the result of a run's network at a snapshot. Raises `Problem`."""
+        run = Run(Path(request.run_dir))
+        evaluation = self._evaluations.of(run, request.moment)
+        return EvaluatedAt(request, evaluated(evaluation, len(self._dataset(run).class_names)))
 
     def recognise(self, request: Recognise) -> Recognised:
         """Return what each network makes of a drawing or picture, converted to MNIST's form. Raises `Problem`.
@@ -83,6 +103,17 @@ class RunInspector:
         found = accuracy(network, dataset, request.condition, permute=run.config().permute)
         return Measured(request, found)
 
+    def _predictions(self, run: Run, moment: str, size: int) -> Predictions:
+        """Return a run's predictions at a snapshot, or those that are kept of its trained network. Raises `Problem`."""
+        if moment:
+            found = self._evaluations.of(run, moment)
+            probability = np.nan_to_num(found.probability.numpy())
+            return Predictions(found.labels.numpy(), found.predicted.numpy(), probability)
+        kept = predictions.read(run)
+        if len(kept.label) != size:
+            raise Problem("the predictions of run {run} do not match its test images", run=run.id)
+        return kept
+
     def _recogniser(self, run: Run) -> Recogniser:
         weights = run.result_paths("weights", ".safetensors")[0]  # others once the run was trained on
         if weights not in self._recognisers:
@@ -95,14 +126,6 @@ class RunInspector:
         except Cancelled as error:
             folder = run.config().data_dir
             raise Problem("the data of run {run} are no longer in {folder}", run=run.id, folder=folder) from error
-
-
-def _predictions(run: Run, size: int) -> Predictions:
-    """Load a run's predictions, which must be for `size` images. Raises `Problem`."""
-    found = predictions.read(run)
-    if len(found.label) != size:
-        raise Problem("the predictions of run {run} do not match its test images", run=run.id)
-    return found
 
 
 def _chosen(request: Browse, first: Predictions, second: Predictions | None) -> Any:

@@ -25,15 +25,16 @@ from core.randomness import seed_all
 from core.runs import source
 from core.runs.control import Request
 from core.runs.directory import FollowedRun, Run
-from core.runs.events import EpochEnded, Evaluated, Event, Notice, RunEnded, RunStarted, finite
+from core.runs.events import EpochEnded, Event, Notice, RunEnded, RunStarted
 from core.runs.lease import Held
 from core.runs.record import Record
 from core.training import acceleration, checkpoints, devices, weights
-from core.training.evaluation import Evaluation, evaluate, evaluation_batch_size
+from core.training.evaluation import Evaluation
 from core.training.health import HealthMeter
-from core.training.loop import Checkpoint, normalise, train
+from core.training.loop import Checkpoint, train
 from core.training.order import num_steps
 from core.training.snapshots import SnapshotKeeper
+from core.training.testing import evaluate_test_images, evaluated
 from core.training.trial import try_out
 from core.worker import threads
 from core.worker.helm import Helm
@@ -93,8 +94,8 @@ def _train_and_test(run: Run, held: Held, emit: Emit, inbox: Inbox) -> RunEnded:
         return ended
 
     # Stage 3: the test
-    evaluation = _test(network, dataset, config, device)
-    emit(_evaluated(evaluation, dataset))
+    evaluation = evaluate_test_images(network, dataset, config, device)
+    emit(evaluated(evaluation, len(dataset.class_names)))
     held.look()
     source.record(run.path, own_source or {})  # with the modules that were imported meanwhile
     try:
@@ -185,24 +186,6 @@ def _run_started(
         step=checkpoint["step"] if checkpoint else 0,
         validation_size=len(dataset.validation_labels),
         macs=macs_per_image(network),
-    )
-
-
-def _test(network: torch.nn.Module, dataset: Dataset, config: RunConfig, device: torch.device) -> Evaluation:
-    """Test a trained network on the test images."""
-    images = normalise(dataset.test_images.to(device), dataset)
-    equivalent = acceleration.fast_equivalent(network, device, exact=config.exact)
-    return evaluate(equivalent, images, dataset.test_labels.to(device), evaluation_batch_size(config))
-
-
-def _evaluated(evaluation: Evaluation, dataset: Dataset) -> Evaluated:
-    total = len(dataset.test_labels)
-    return Evaluated(
-        correct=evaluation.correct,
-        total=total,
-        accuracy=evaluation.accuracy,
-        test_loss=finite(evaluation.loss),
-        confusion=evaluation.confusion(len(dataset.class_names)),
     )
 
 

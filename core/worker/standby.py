@@ -98,6 +98,8 @@ def answer_question(request: protocol.Question, inspector: RunInspector, say: Sa
             return protocol.Tried(request)
         case protocol.Browse():
             return inspector.browse(request)
+        case protocol.EvaluateAt():
+            return inspector.evaluate_at(request)
         case protocol.Recognise():
             return inspector.recognise(request)
         case protocol.Measure():

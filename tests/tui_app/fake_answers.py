@@ -15,6 +15,7 @@ from core.messages import Message, Problem
 from core.networks.layer_table import LayerTable
 from core.runs import predictions
 from core.runs.directory import Run
+from core.runs.events import Evaluated
 from core.runs.predictions import Predictions
 from core.worker.protocol import (
     Answer,
@@ -23,6 +24,8 @@ from core.worker.protocol import (
     Describe,
     Described,
     Digit,
+    EvaluateAt,
+    EvaluatedAt,
     Measure,
     Measured,
     Question,
@@ -65,6 +68,8 @@ def answer(question: Question, tables: Mapping[Architecture, LayerTable]) -> Ans
             return Settled(question, settled)
         case Browse():
             return _browse(question)
+        case EvaluateAt():
+            return EvaluatedAt(question, result_of(predictions_at(Run(Path(question.run_dir)), question.moment)))
         case Recognise():
             return _recognise(question)
         case Measure():
@@ -83,13 +88,33 @@ def accuracy_under(run: Run, condition: Condition | None) -> float:
     return max(0.1, accuracy - share * _LOSS[condition.kind] * condition.strength)
 
 
+def predictions_at(run: Run, moment: str) -> Predictions:
+    """Return the predictions of a run's network at a snapshot: after batch n, each image of n + 2 is wrong."""
+    trained = predictions.read(run)
+    if not moment:
+        return trained
+    predicted = trained.label.copy()
+    predicted[:: int(moment.split("-")[2]) + 2] += 1
+    return trained._replace(predicted=predicted % 10)
+
+
+def result_of(found: Predictions) -> Evaluated:
+    """Return predictions as the result of a run."""
+    confusion: Any = numpy.zeros((10, 10), int)
+    numpy.add.at(confusion, (found.label, found.predicted), 1)
+    correct, total = int(found.right.sum()), len(found.label)
+    rows = tuple(map(tuple, confusion.tolist()))
+    return Evaluated(correct=correct, total=total, accuracy=correct / total, test_loss=0.5, confusion=rows)
+
+
 def _browse(question: Browse) -> Browsed:
-    first = predictions.read(Run(Path(question.run_dir)))
+    run = Run(Path(question.run_dir))
+    first, shown = (predictions_at(run, moment) for moment in (question.chosen_at, question.moment))
     second = predictions.read(Run(Path(question.other_dir))) if question.other_dir else None
     chosen = _chosen(question, first, second)
     confidence = first.probability if question.which != "other_wrong" or second is None else second.probability
     chosen = chosen[numpy.argsort(-confidence[chosen], kind="stable")]
-    digits = tuple(_digit(int(index), first, second) for index in chosen[:_MAX_DIGITS])
+    digits = tuple(_digit(int(index), shown, second) for index in chosen[:_MAX_DIGITS])
     return Browsed(question, digits, len(chosen))
 
 

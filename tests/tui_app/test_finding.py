@@ -56,7 +56,7 @@ def test_the_footer_shows_whole_keys_the_important_ones_first(language: str) -> 
                 assert all(each.key.importance <= least for each in left_out if each.is_enabled is enabled)
             if any(each.is_enabled and each.key.importance > 1 for each in left_out):
                 assert all(each.is_enabled for each in fitting)
-        assert chosen(found, 400) == found
+        assert chosen(found, 500) == found
 
 
 @pytest.mark.parametrize("language", ["en", "fr"], indirect=True)

@@ -18,8 +18,9 @@ from core.runs.directory import Run
 from core.worker.protocol import Browse, Browsed, Recognise, Settle
 from tests.tui_app.driving import NARROW, QUICK, WIDE, accuracy_on_show, dashboard, shown, until
 from tests.tui_app.fake_worker import FakeWorkers, HeldProcess, compare_without_processes
-from tui_app.dashboard.screens.digits_screen import DigitCard, DigitsScreen
+from tui_app.dashboard.screens.digits_screen import DigitsScreen
 from tui_app.dashboard.widgets.confusion_matrix import ConfusionMatrix
+from tui_app.dashboard.widgets.digit_card import DigitCard
 from tui_app.dashboard.widgets.drawing_canvas import DrawingCanvas
 
 

@@ -126,7 +126,7 @@ class MnistTui(App[int]):
         self.exit(code)
 
     async def action_quit(self) -> None:
-        live, comparisons = self._dashboard.live_runs(), self._dashboard.live_comparisons()
+        live, comparisons = self._dashboard.control.live()
         if not live and not comparisons:
             self.exit(0)
             return
@@ -134,8 +134,7 @@ class MnistTui(App[int]):
 
         def quit_if_chosen(stop: bool | None) -> None:
             if stop:
-                self._dashboard.stop_comparisons(comparisons)  # first: they would start their next runs
-                self._dashboard.stop_runs(live)
+                self._dashboard.control.stop_all(live, comparisons)
             if stop is not None:
                 self.exit(0)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from textual.binding import Binding, BindingsMap
 
@@ -113,6 +113,7 @@ def key_table() -> tuple[Key, ...]:
             _("Look inside the current run's network: an image on its way through it, layer by layer"),
             7,
         ),
+        *(replace(key, action=f"screen.{key.action}", importance=1) for key in moment_keys()),
         Key("f12,w", "screen.draw", _("Draw"), _("Draw a digit, and see how the runs in the chart classify it"), 7),
         Key(
             "shift+f6,h",
@@ -247,6 +248,7 @@ def digits_keys() -> tuple[Key, ...]:
     return (
         Key("enter", "look_inside", _("Inside"), _("Follow the image under the cursor through the network"), 7),
         Key("z", "enlarge", _("Enlarge"), _("Show the image under the cursor as large as the screen allows")),
+        *moment_keys(),
         Key("pagedown", "turn(1)", _("Next page"), _("Go to the next page")),
         Key("pageup", "turn(-1)", _("Previous page"), _("Go to the previous page")),
         Key("left", "move(0, -1)", _("Left"), _("Go to the image before"), NEVER),

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
-from typing import Protocol
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from core.config import RunConfig
+from core.messages import Problem
 from core.runs import control, directory, lease, resumption
 from core.runs.control import NOTHING, Request
 from core.runs.directory import Run
@@ -16,6 +19,9 @@ from tui_app.dashboard.run_book import RunBook
 from tui_app.dashboard.worker_link import StandbyWorker, WorkerLink
 from tui_app.i18n import _, ngettext
 from tui_app.wording import network_name
+
+if TYPE_CHECKING:
+    from core.comparing.stored import StoredComparison
 
 _SLIP_S = 3.0
 """Seconds within which a run that is started a second time is taken for a slip."""
@@ -116,6 +122,21 @@ class RunControl:
             going_on = ngettext("{others} continues.", "{others} continue.", len(others))
             text += " " + going_on.format(others=", ".join(others))
         self._tell(text)
+
+    def live(self) -> tuple[list[str], list[StoredComparison]]:
+        """Return the ids of the runs in progress, and the comparisons in progress."""
+        from core.comparing import stored  # here: the first painting need not wait for it
+
+        return self._book.live(), stored.in_progress(self._book.runs_dir)
+
+    def stop_all(self, run_ids: Sequence[str], comparisons: Sequence[StoredComparison]) -> None:
+        """Ask runs and comparisons to stop, those that still can be asked."""
+        for comparison in comparisons:  # first: they would start their next runs
+            with suppress(Problem):
+                comparison.request_stop()
+        for run_id in run_ids:
+            with suppress(Problem):
+                self.stop(run_id)
 
     def _hand_over(self, run: Run) -> str:
         worker_before = lease.read(run.path)

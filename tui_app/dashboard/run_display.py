@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any
 
-from textual.screen import Screen
 from textual.timer import Timer
 
 from core.config import Architecture
 from core.networks import kept_tables
 from core.runs.record import LIVE, UNENDED, State
+from core.worker.moment_views import moment_views
 from tui_app import notification, terminal, wording
 from tui_app.dashboard import chart_lines
+from tui_app.dashboard.moment_walk import MomentWalk
 from tui_app.dashboard.run_book import BUSY_INTERVAL_S, RunBook, ShownRun
 from tui_app.dashboard.run_follower import News, RunFollower
-from tui_app.dashboard.why_not import VERBS, why_not
+from tui_app.dashboard.screens.panel_screen import PanelScreen
+from tui_app.dashboard.why_not import VERBS, no_snapshots, why_not
 from tui_app.dashboard.widgets.chart_panel import ChartPanel
 from tui_app.dashboard.widgets.layer_panel import LayerPanel
 from tui_app.dashboard.widgets.progress_panel import ProgressPanel
@@ -34,7 +35,7 @@ _BAD_ENDS: tuple[State, ...] = ("failed", "diverged", "crashed")
 class RunDisplay:
     """Display of a book's runs in the panels of a screen; with `notifies`, the terminal says when a long one ends."""
 
-    def __init__(self, screen: Screen[Any], book: RunBook, follower: RunFollower, *, notifies: bool) -> None:
+    def __init__(self, screen: PanelScreen, book: RunBook, follower: RunFollower, *, notifies: bool) -> None:
         self._screen = screen
         self._book = book
         self._follower = follower
@@ -90,6 +91,18 @@ class RunDisplay:
         self._book.overlaid = []
         self._show_chart()
         self.show_list()
+
+    def walk_of_result(self) -> MomentWalk | None:
+        """Return the walk through the current run's moments, with its result in front; None if it has none of these."""
+        current = self._book.current
+        if current is None or current.record.evaluated is None:
+            return None
+        moments = moment_views(current.run, current.record.position)
+        if len(moments) < 2:  # they were asked for, but could not be kept
+            self._screen.notify(no_snapshots(), severity="warning", markup=False)
+            return None
+        self._screen.bring_forward("result")
+        return self._screen.query_one(ResultPanel).walk(str(current.run.path), moments)
 
     def take(self, news: News) -> bool:
         """Show a run's news. Return True if it has just ended."""

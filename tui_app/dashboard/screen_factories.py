@@ -8,6 +8,7 @@ from core.messages import Problem
 from core.runs.directory import FollowedRun
 from core.runs.record import Record
 from core.runs.resumption import check_trusted
+from core.worker.moment_views import moment_views
 from core.worker.protocol import Browse, InsideQuestion, Measure, Picture, Recognise
 from tui_app import wording
 from tui_app.dashboard.screens.conditions_screen import ConditionsScreen, Subject
@@ -24,13 +25,15 @@ MAX_DRAWN = 3
 
 
 def digits_screen(
-    runs: Sequence[FollowedRun], cell: Cell | None, ask: Callable[[Browse], None], look: Look
+    runs: Sequence[FollowedRun], cell: Cell | None, moment: str, ask: Callable[[Browse], None], look: Look
 ) -> DigitsScreen:
     """Make the screen of the first run's errors, of a cell (label, predicted), and of a second run's differences.
 
-    The first run has a result. `look` opens an image inside a run's network.
+    The first run has a result; it is asked at the snapshot called `moment`, or as it was trained. `look` opens an image
+    inside a run's network.
     """
-    finished = [each.run for each in runs if each.record.evaluated is not None]
+    tested = [each for each in runs if each.record.evaluated is not None]
+    finished = [each.run for each in tested]
     first = finished[0]
     choices = []
     if cell is not None:
@@ -48,7 +51,8 @@ def digits_screen(
             ("both_wrong", _("Both are wrong")),
         ):
             choices.append(Choice(name, Browse(str(first.path), str(other.path), which=which)))  # type: ignore[arg-type]
-    return DigitsScreen(choices, names, ask, look)
+    moments = moment_views(first, tested[0].record.position)
+    return DigitsScreen(choices, names, moments, moment, ask, look)
 
 
 def draw_screen(

@@ -11,9 +11,10 @@ from core.config import RunConfig
 from core.messages import Problem
 from core.runs.control import Request
 from core.runs.record import LIVE
-from core.worker.protocol import InsideQuestion, Measure, Measured, Picture, Question, Refused, SideAnswer
+from core.worker.protocol import Browse, Measure, Measured, Picture, Question, Refused, SideAnswer
 from tui_app.dashboard.run_book import RunBook, ShownRun
 from tui_app.dashboard.screens.side_screen import AskingScreen
+from tui_app.dashboard.widgets.result_panel import ResultPanel
 from tui_app.dashboard.worker_link import WorkerLink
 
 if TYPE_CHECKING:
@@ -49,12 +50,13 @@ class ScreenOpener:
     def open_digits(self, cell: Cell | None) -> None:
         from tui_app.dashboard.screen_factories import digits_screen
 
-        self._open(digits_screen(self._book.shown, cell, self._ask, self._look))
+        moment = self._dashboard.query_one(ResultPanel).moment
+        self._open(digits_screen(self._book.shown, cell, moment, self._ask_digits, self._look))
 
     def open_draw(self) -> None:
         from tui_app.dashboard.screen_factories import draw_screen
 
-        self._open(draw_screen(self._book.shown, self._ask, self._ask_inside, self._look))
+        self._open(draw_screen(self._book.shown, self._ask, self.ask_beside, self._look))
 
     def open_inside(self, picture: Picture | None = None, run_id: str = "", layer: str = "") -> None:
         """Look inside the network of a run, or of the current one, at an image or the first test image.
@@ -64,7 +66,7 @@ class ScreenOpener:
         from tui_app.dashboard.screen_factories import inside_screen
 
         runs = sorted(self._book.shown, key=lambda each: each.run.id != (run_id or self._book.current_id))
-        self._open(inside_screen(runs, picture or Picture(0), layer, self._ask_inside))
+        self._open(inside_screen(runs, picture or Picture(0), layer, self.ask_beside))
 
     def _look(self, picture: Picture, run_id: str) -> None:
         """Look inside from another screen."""
@@ -139,38 +141,46 @@ class ScreenOpener:
 
     # Questions and answers
 
-    def _ask_inside(self, question: InsideQuestion) -> None:
-        """Ask the worker, which leaves the processor to runs in progress."""
-        if self._book.live():
-            self._link.give_way()
-        self._ask(question)
+    def _ask_digits(self, question: Browse) -> None:
+        """Ask for digits: a look at what is kept of a run is no work, an evaluation at a moment is."""
+        if question.moment or question.chosen_at:
+            self.ask_beside(question)
+        else:
+            self._ask(question)
 
-    def _ask(self, question: Question) -> None:
+    def ask_beside(self, question: Question) -> None:
+        """Ask the worker, which leaves the processor to runs in progress."""
+        self._ask(question, gives_way=bool(self._book.live()))
+
+    def _ask(self, question: Question, *, gives_way: bool = False) -> None:
         try:
+            if gives_way:
+                self._link.give_way()
             self._link.ask(question)
         except Problem as problem:
             self._complain(problem)
             self.give_up()
 
     def take(self, answer: SideAnswer | Refused) -> None:
-        """Pass an answer on to the screen that asked."""
+        """Pass an answer on to who asked."""
         if isinstance(answer, Measured):
             self._accuracies[answer.request] = answer.accuracy
-        for screen in self._asking():
-            if isinstance(answer.request, screen.ASKS):
+        for asking in self._asking():
+            if isinstance(answer.request, asking.ASKS):
                 if isinstance(answer, Refused):
-                    screen.refuse(answer)
+                    asking.refuse(answer)
                 else:
-                    screen.show(answer)
+                    asking.show(answer)
 
     def give_up(self) -> None:
-        """Tell the screen that asked that the worker is gone."""
-        for screen in self._asking():
-            screen.give_up()
+        """Tell who asked that the worker is gone."""
+        for asking in self._asking():
+            asking.give_up()
 
-    def _asking(self) -> list[AskingScreen[Any]]:
-        """Return the open screens that query the worker; the help may be on top of them."""
-        return [screen for screen in self._dashboard.app.screen_stack if isinstance(screen, AskingScreen)]
+    def _asking(self) -> list[Any]:
+        """Return the open screens that query the worker, which the help may be on top of, and the panel that does."""
+        screens = [screen for screen in self._dashboard.app.screen_stack if isinstance(screen, AskingScreen)]
+        return [self._dashboard.query_one(ResultPanel), *screens]
 
     def _interrupt(self) -> None:
         try:

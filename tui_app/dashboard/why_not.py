@@ -14,7 +14,8 @@ _APPLIES_TO: dict[str, frozenset[State]] = {
     "steer": LIVE | RESUMABLE | {"done"},
 }
 """States in which a run can be controlled so."""
-_NEED_A_RUN = (*_APPLIES_TO, "show_log", "show_digits", "take_settings", "look_inside")
+_NEED_A_RESULT_OF_IT = ("show_digits", "moment", "play")
+_NEED_A_RUN = (*_APPLIES_TO, *_NEED_A_RESULT_OF_IT, "show_log", "take_settings", "look_inside")
 _NEED_A_RESULT = ("draw", "test")
 VERBS = (*_NEED_A_RUN, *_NEED_A_RESULT, "toggle_overlay", "show_alone")
 """Actions that are not always possible."""
@@ -34,6 +35,11 @@ def why_not(verb: str, book: RunBook) -> str:
     return ""
 
 
+def no_snapshots() -> str:
+    """Return that a run kept nothing of its training, and how another does."""
+    return _("This run kept no snapshots: train one with --snapshots, or from the dashboard.")
+
+
 def _no_run(book: RunBook) -> str:
     if book.summaries:
         return _("No run is shown: pick one in the list with Enter or a click.")
@@ -42,12 +48,16 @@ def _no_run(book: RunBook) -> str:
 
 def _why_not_with(current: ShownRun, verb: str) -> str:
     values = {"run": current.run.id, "state": wording.state_name(current.state)}
-    if verb == "show_digits" and current.record.evaluated is None:
+    if verb in _NEED_A_RESULT_OF_IT and current.record.evaluated is None:
+        if verb != "show_digits":
+            return _("{run} ({state}) has no result yet, whose earlier moments could be shown.").format(**values)
         if current.state in LIVE:
             return _("{run} has no result yet: its images come when it has been tested.").format(**values)
         return _("{run} ({state}) has no result: F7 resumes it, or pick another run.").format(**values)
     if verb == "look_inside" and current.record.started is None:
         return _("{run} ({state}) has not started: there is no network to look into yet.").format(**values)
+    if verb in ("moment", "play") and current.record.config.snapshots < 2:  # the last one is the trained network
+        return no_snapshots()
     if verb not in _APPLIES_TO or current.state in _APPLIES_TO[verb]:
         return ""
     if verb == "resume":

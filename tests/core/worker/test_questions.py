@@ -6,20 +6,28 @@ import json
 import os
 import shutil
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
+import torch
 from safetensors.torch import load_file, save_file
 
 from core.config import RunConfig
+from core.data import split_and_permute
 from core.data.conditions import Condition
 from core.messages import Problem
 from core.runs import directory
 from core.runs.directory import Run
+from core.runs.snapshots import moments
+from core.training import snapshots, testing
+from core.training.evaluation import evaluate
 from core.training.load_trained import DatasetCache, load_network
+from core.training.loop import normalise
 from core.training.robustness import accuracy
-from core.worker.protocol import Browse, Measure, Measured, Recognise
+from core.worker.protocol import Browse, EvaluateAt, Measure, Measured, Recognise, decode_answer, encode
 from core.worker.questions import RunInspector
+from tests.core.training.sample_runs import carried_out
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +121,8 @@ def test_no_network_s_file_is_executed_to_look_at_a_run(
     for ask in (
         lambda: RunInspector().recognise(Recognise((str(run.path),), bytes([200] * 784))),
         lambda: RunInspector().measure(Measure(str(run.path), None)),
+        lambda: RunInspector().evaluate_at(EvaluateAt(str(run.path), "0001-1-0")),
+        lambda: RunInspector().browse(Browse(str(run.path), moment="0001-1-0")),
     ):
         with pytest.raises(Problem, match="not executed"):
             ask()
@@ -154,3 +164,85 @@ def test_a_run_that_was_trained_on_answers_with_its_new_weights(trained: list[Ru
     weights = load_file(run.result_paths("weights", ".safetensors")[0])
     save_file({name: -values for name, values in weights.items()}, run.path / "weights-0009.safetensors")
     assert inspector.recognise(question).probabilities != before
+
+
+# Moments of the training
+
+
+@pytest.fixture(scope="module")
+def with_snapshots(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Train a small RN_2 on permuted images, with a snapshot before the first batch and three later ones."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(snapshots, "MAX_SHARE", 1e9)
+        return carried_out(
+            tmp_path_factory.mktemp("moments"), model="RN_2", width=0.25, epochs=1, snapshots=5, permute=True
+        )
+
+
+def plainly_evaluated(run: Run, at: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the labels and the predictions at a snapshot, by torch alone."""
+    dataset = split_and_permute.prepared(
+        DatasetCache(lambda _m: None, lambda _m, _f: None, lambda: False).of(run), run.config()
+    )
+    with torch.no_grad():
+        logits = load_network(run, moments(run)[at])(normalise(dataset.test_images, dataset))
+    return dataset.test_labels.numpy(), logits.argmax(1).numpy()
+
+
+def test_a_network_is_evaluated_at_any_snapshot(with_snapshots: Run) -> None:
+    inspector, results = RunInspector(), []
+    for at, moment in enumerate(moments(with_snapshots)):
+        answer = inspector.evaluate_at(EvaluateAt(str(with_snapshots.path), moment.path.stem))
+        label, predicted = plainly_evaluated(with_snapshots, at)
+        results.append(answer.result.correct)
+        assert answer.result.correct == (label == predicted).sum()
+        assert answer.result.accuracy == pytest.approx((label == predicted).mean())
+        confusion = np.zeros((10, 10), int)
+        np.add.at(confusion, (label, predicted), 1)
+        assert np.array_equal(answer.result.confusion, confusion)
+        assert decode_answer.decode(encode(answer)) == answer
+    assert len(results) == 4
+    assert results[0] < results[-1]
+
+
+def test_the_same_images_are_shown_at_another_moment(with_snapshots: Run) -> None:
+    """What they are chosen by, and whose predictions they have, are two things."""
+    inspector, run_dir = RunInspector(), str(with_snapshots.path)
+    first, last = (moments(with_snapshots)[at].path.stem for at in (0, -1))
+    label, before = plainly_evaluated(with_snapshots, 0)
+    _label, after = plainly_evaluated(with_snapshots, -1)
+    trained = predictions(with_snapshots)["predicted"]
+    for chosen_at, choosing in ((first, before), (last, after), ("", trained)):
+        browsed = [
+            inspector.browse(Browse(run_dir, moment=moment, chosen_at=chosen_at)) for moment in (first, last, "")
+        ]
+        assert {answer.total for answer in browsed} == {(label != choosing).sum()}
+        assert len({tuple(digit.index for digit in answer.digits) for answer in browsed}) == 1
+        for answer, predicted in zip(browsed, (before, after, trained), strict=True):
+            assert all(digit.predicted == predicted[digit.index] for digit in answer.digits)
+            assert all(digit.label == label[digit.index] for digit in answer.digits)
+
+
+def test_a_moment_is_evaluated_once(with_snapshots: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = Mock(side_effect=evaluate)
+    monkeypatch.setattr(testing, "evaluate", counted)
+    inspector, run_dir = RunInspector(), str(with_snapshots.path)
+    names = [moment.path.stem for moment in moments(with_snapshots)]
+    for name in (*names, *reversed(names)):
+        inspector.evaluate_at(EvaluateAt(run_dir, name))
+        inspector.browse(Browse(run_dir, moment=name, chosen_at=names[0]))
+    assert counted.call_count == len(names)
+
+
+def test_a_moment_that_is_not_there_is_named(with_snapshots: Run) -> None:
+    for name in ("0001-9-9", "../weights-0001"):
+        with pytest.raises(Problem, match=f"has no snapshot {name}"):
+            RunInspector().evaluate_at(EvaluateAt(str(with_snapshots.path), name))
+
+
+def test_a_damaged_snapshot_is_named(with_snapshots: Run, tmp_path: Path) -> None:
+    run = Run(Path(shutil.copytree(with_snapshots.path, tmp_path / with_snapshots.id)))
+    moment = moments(run)[1]
+    moment.path.write_bytes(moment.path.read_bytes()[:500])
+    with pytest.raises(Problem, match=r"the weights of run rn2-0001 cannot be read"):
+        RunInspector().browse(Browse(str(run.path), moment=moment.path.stem))

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -35,9 +34,6 @@ from tui_app.dashboard.widgets.run_form import RunForm
 from tui_app.dashboard.widgets.runs_panel import RunsPanel
 from tui_app.dashboard.worker_link import Launch, WorkerLink
 from tui_app.i18n import _, ngettext, printable, say
-
-if TYPE_CHECKING:
-    from core.comparing.stored import StoredComparison
 
 
 class Dashboard(PanelScreen):
@@ -72,7 +68,7 @@ class Dashboard(PanelScreen):
         self._book = RunBook(runs_dir)
         self._link = WorkerLink(launch, self)
         self._opener = ScreenOpener(self, self._book, self._link, self._complain)
-        self._control = RunControl(self._book, self._link, self.notify)
+        self.control = RunControl(self._book, self._link, self.notify)
         self._follower = RunFollower(self._book, self)
         self._display = RunDisplay(self, self._book, self._follower, notifies=notifies)
         self._settings = settings
@@ -90,7 +86,10 @@ class Dashboard(PanelScreen):
                     RunsPanel(id="runs-panel", classes="panel"),
                 ),
                 "watching": (ChartPanel(id="chart", classes="panel"), ProgressPanel(id="progress", classes="panel")),
-                "knowing": (LayerPanel(id="layers", classes="panel"), ResultPanel(id="result", classes="panel")),
+                "knowing": (
+                    LayerPanel(id="layers", classes="panel"),
+                    ResultPanel(self._opener.ask_beside, id="result", classes="panel"),
+                ),
             },
         )
         yield Static(_("mnist-tui needs at least 80 columns and 24 rows."), id="too-small")
@@ -130,9 +129,9 @@ class Dashboard(PanelScreen):
                 self.query_one(RunForm).show_devices(devices)
                 self.query_one(LayerPanel).ask_again()
             case Tried(request=Try(config=config)):
-                self._trying(lambda: self._begin(self._control.start(config)))
+                self._trying(lambda: self._begin(self.control.start(config)))
             case Refused(request=Try()):
-                self._control.on_trial = None
+                self.control.on_trial = None
                 self._complain(Problem.of(answer.message, answer.advice), seconds=30)
             case Described(request=request, table=table):
                 self.query_one(LayerPanel).take(request.architecture, table)
@@ -159,7 +158,7 @@ class Dashboard(PanelScreen):
 
     @on(RunForm.Submitted)
     def _train(self, message: RunForm.Submitted) -> None:
-        self._trying(lambda: self._begin(self._control.train(message.config, draws_seed=message.draws_seed)))
+        self._trying(lambda: self._begin(self.control.train(message.config, draws_seed=message.draws_seed)))
 
     def _begin(self, run_id: str | None) -> None:
         """Show a run that was started, if one was."""
@@ -172,33 +171,13 @@ class Dashboard(PanelScreen):
         elif self.maximized is not None:
             self.minimize()
 
-    def stop_runs(self, run_ids: Sequence[str]) -> None:
-        """Ask runs to stop."""
-        for run_id in run_ids:
-            self._trying(partial(self._control.stop, run_id))
-
-    def live_runs(self) -> list[str]:
-        """Return the ids of the runs in progress."""
-        return self._book.live()
-
-    def live_comparisons(self) -> list[StoredComparison]:
-        """Return the comparisons in progress."""
-        from core.comparing import stored  # here: the first painting need not wait for it
-
-        return stored.in_progress(self._book.runs_dir)
-
-    def stop_comparisons(self, comparisons: Sequence[StoredComparison]) -> None:
-        """Ask comparisons to stop."""
-        for comparison in comparisons:
-            self._trying(comparison.request_stop)
-
     # Actions
 
     def action_train(self) -> None:
         self.query_one(RunForm).submit()
 
     def action_stop(self) -> None:
-        self._trying(lambda: self._control.stop_and_tell(self._book.current_id))
+        self._trying(lambda: self.control.stop_and_tell(self._book.current_id))
 
     def action_take_settings(self) -> None:
         current = self._book.current
@@ -209,29 +188,28 @@ class Dashboard(PanelScreen):
     def action_resume(self, asked: Request = NOTHING) -> None:
         current = self._book.current
         if current is not None and current.state == "paused":
-            self._trying(lambda: self._control.steer(current.run.id, asked.then(Request(paused=False))))
+            self._trying(lambda: self.control.steer(current.run.id, asked.then(Request(paused=False))))
         else:
-            self._trying(lambda: self._begin(self._control.resume(self._book.current_id, asked)))
+            self._trying(lambda: self._begin(self.control.resume(self._book.current_id, asked)))
 
     def action_pause(self) -> None:
         current = self._book.current
         if current is not None:
             asked = Request(paused=current.state != "paused")
-            self._trying(lambda: self._control.steer(current.run.id, asked))
+            self._trying(lambda: self.control.steer(current.run.id, asked))
 
     def action_steer(self) -> None:
         current = self._book.current
         if current is None or current.record.started is None:
             return
         self._opener.open_steer(
-            current, lambda asked: self._trying(lambda: self._control.steer(current.run.id, asked)), self.action_resume
+            current, lambda asked: self._trying(lambda: self.control.steer(current.run.id, asked)), self.action_resume
         )
 
     def action_chart(self, change: str, *steps: int) -> None:
         """Change the chart's view: `change` is a method of its panel."""
         panel = self.query_one(ChartPanel)
-        if not panel.chart.size:  # behind a tab, or another panel that fills the screen
-            self.turn_to("chart")
+        self.bring_forward("chart")
         if why := panel.why_not(change):
             self.notify(why, severity="warning", markup=False)
         else:
@@ -257,6 +235,14 @@ class Dashboard(PanelScreen):
     @on(ConfusionMatrix.Picked)
     def _show_cell(self, message: ConfusionMatrix.Picked) -> None:
         self._trying(lambda: self._opener.open_digits((message.label, message.predicted)))
+
+    def action_moment(self, offset: int) -> None:
+        if (walk := self._display.walk_of_result()) is not None:
+            walk.step(offset)
+
+    def action_play(self) -> None:
+        if (walk := self._display.walk_of_result()) is not None:
+            walk.play()
 
     def action_draw(self) -> None:
         self._trying(self._opener.open_draw)
@@ -344,7 +330,7 @@ class Dashboard(PanelScreen):
         if self._display.take(message):
             self._link.reap()
             self._follower.list_runs()
-            if self._book.followed[message.run_id].is_ours and not self.live_runs():
+            if self._book.followed[message.run_id].is_ours and not self._book.live():
                 self._trying(self._link.start)
 
         current, look = self._book.current, self._look_first

@@ -5,33 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import msgspec
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding
-from textual.containers import Container, Vertical
+from textual.containers import Container
 from textual.content import Content
 from textual.events import Click
-from textual.screen import ModalScreen
 from textual.widgets import Header, Static, Tab, Tabs
 
-from core.catalogue import SIDE
 from core.messages import N_
-from core.worker.protocol import Browse, Browsed, Digit, Picture
-from tui_app import terminal
+from core.worker.protocol import Browse, Browsed, MomentView, Picture
+from tui_app.dashboard.enquiries import Enquiries
 from tui_app.dashboard.keys import digits_keys
+from tui_app.dashboard.moment_walk import MomentWalk
 from tui_app.dashboard.screens.side_screen import AskingScreen
+from tui_app.dashboard.why_not import no_snapshots
+from tui_app.dashboard.widgets.digit_card import FORMATS, DigitCard, EnlargedDigit, Format, caption
 from tui_app.dashboard.widgets.key_footer import KeyFooter
-from tui_app.dashboard.widgets.pixels import Pixels
-from tui_app.i18n import _, ngettext, number, percent
+from tui_app.i18n import _, ngettext, number
 
 Cell = tuple[int, int]
 """A label and a predicted class: a cell of the confusion matrix."""
 
-_OTHER_ROWS = 5
-"""Rows of the screen that are not for the images."""
 _ENOUGH = 6
 """Number of images that a page should have, if there are so many."""
-_GUTTER = 2
 
 
 @dataclass(frozen=True)
@@ -42,63 +39,45 @@ class Choice:
     request: Browse
 
 
-@dataclass(frozen=True)
-class Format:
-    """A size of the images on a page."""
-
-    border: int
-    """Pixels at each edge that are left out: MNIST's digits are in the middle 20×20."""
-    is_half: bool
-    """True if four pixels are shown as one."""
-    rows_of_text: int
-
-    @property
-    def columns(self) -> int:
-        return (SIDE - 2 * self.border) // (1 + self.is_half)
-
-    @property
-    def rows(self) -> int:
-        return self.columns // 2 + self.rows_of_text
-
-    def per_page(self, width: int, height: int) -> tuple[int, int]:
-        """Return how many images fit side by side, and how many rows of them."""
-        rows = max(1, (height - _OTHER_ROWS + 1) // (self.rows + 1))
-        return max(1, width // (self.columns + _GUTTER)), rows
-
-
-FORMATS = (Format(0, False, 2), Format(4, False, 2), Format(0, True, 1))
-"""Sizes from the largest: whole images, their middle, and all of it at half its resolution."""
-
-
 class DigitsScreen(AskingScreen[None]):
-    """Pages of test images. `ask` sends a request, whose answer comes to `show`."""
+    """Pages of test images, at any of `moments` of the first run, at first the one called `moment`.
+
+    `ask` sends a request, whose answer comes to `show`. The images of a choice stay the same while the moments pass.
+    """
 
     ASKS = Browse
     AUTO_FOCUS = "Page"
     HELP = N_(
         "The test images behind the result, those first of which the network was most sure. The tabs choose which:"
         " all errors, a cell of the confusion matrix (Enter there opens it), or those on which two runs of the chart"
-        " differ."
+        " differ. The comma and the full stop show what the same images were taken for at an earlier or later moment"
+        " of the training that was kept, and j plays them: one sees which change sides."
     )
 
     def __init__(
         self,
         choices: Sequence[Choice],
         runs: Sequence[str],
+        moments: Sequence[MomentView],
+        moment: str,
         ask: Callable[[Browse], None],
         look: Callable[[Picture, str], None],
     ) -> None:
         super().__init__(digits_keys())
         self._choices = choices
         self._runs = runs
-        self._ask = ask
+        self._enquiries = Enquiries(ask)
         self._look = look
+        self._walk = MomentWalk(self, moments, moment, lambda _moment: self._ask_again(), self._tell)
         self._answer: Browsed | None = None
         self._current = 0
         """Number of the image under the cursor, among all that there are."""
-        self._asked: Browse | None = None
+        self._choice = choices[0].request
+        """Request of the images that are on the page, by whose predictions these were chosen."""
+        self._cards: list[DigitCard] = []
+        """Images of the page."""
         self._filled: object = None
-        """What the page was filled with: the answer, the first image, and the size of the images."""
+        """What the page was filled with: images, from which one on, and their size."""
 
     def compose(self) -> ComposeResult:
         yield Header()
@@ -110,12 +89,33 @@ class DigitsScreen(AskingScreen[None]):
     @on(Tabs.TabActivated)
     def _choose(self, event: Tabs.TabActivated) -> None:
         self._answer, self._current = None, 0
-        self._asked = self._choices[int((event.tab.id or "choice-0").removeprefix("choice-"))].request
-        self._ask(self._asked)
+        request = self._choices[int((event.tab.id or "choice-0").removeprefix("choice-"))].request
+        self._choice = msgspec.structs.replace(request, chosen_at=self._walk.wanted.name)
+        self._ask_again()
+
+    @property
+    def _wanted(self) -> Browse:
+        return msgspec.structs.replace(self._choice, moment=self._walk.wanted.name)
+
+    def _ask_again(self) -> None:
+        self._enquiries.ask(self._wanted)
 
     def show(self, answer: Browsed) -> None:
-        if answer.request == self._asked:  # and not that of a tab that was left
+        if (
+            self._enquiries.take(answer.request) and answer.request == self._wanted
+        ):  # and not that of a tab that was left
             self._answer = answer
+            self._walk.arrive()
+
+    def give_up(self) -> None:
+        self._enquiries.forget()
+        self._walk.give_up()
+
+    def _tell(self, text: str) -> None:
+        """Tell what is going on; nothing tells what is on the page."""
+        if text:
+            self.query_one("#digits-summary", Static).update(Content(text))
+        else:
             self._fill()
 
     def on_resize(self) -> None:
@@ -132,7 +132,13 @@ class DigitsScreen(AskingScreen[None]):
         across, rows = self._per_page
         if verb == "turn" and self._answer is not None and len(self._answer.digits) <= across * rows:
             return _("All the images are on this page.")
-        return ""
+        return no_snapshots() if verb in ("moment", "play") and len(self._walk.moments) < 2 else ""
+
+    def action_moment(self, offset: int) -> None:
+        self._walk.step(offset)
+
+    def action_play(self) -> None:
+        self._walk.play()
 
     def action_turn(self, pages: int) -> None:
         across, rows = self._per_page
@@ -152,7 +158,7 @@ class DigitsScreen(AskingScreen[None]):
         """Show the image under the cursor as large as the screen allows."""
         if self._answer is not None and self._answer.digits:
             digit = self._answer.digits[self._current]
-            self.app.push_screen(EnlargedDigit(digit, _captions(digit, self._runs)))
+            self.app.push_screen(EnlargedDigit(digit, caption(digit, self._runs, marked=self._is_marked)))
 
     @on(Click, "DigitCard")
     def _clicked(self, event: Click) -> None:
@@ -184,95 +190,49 @@ class DigitsScreen(AskingScreen[None]):
         across, rows = self._per_page
         page = across * rows
         first = self._current // page * page
-        filled = self._answer, first, across, rows, self._format
+        digits = self._answer.digits[first : first + page]
+        short = self._format.rows_of_text == 1
+        captions = [caption(digit, self._runs, short=short, marked=self._is_marked) for digit in digits]
+        filled = [digit.index for digit in digits], first, across, self._format
         if filled != self._filled:
             self._filled = filled
-            self._fill_page(self._answer, first, page, across)
-        for card in self.query(DigitCard):
+            self._lay_out([DigitCard(first + at, digit, self._format) for at, digit in enumerate(digits)], across)
+        self.query_one("#digits-summary", Static).update(Content(self._summary(self._answer, first, len(digits))))
+        for card, text in zip(self._cards, captions, strict=True):
+            card.say(text)
             card.set_class(card.number == self._current, "-current")
 
-    def _fill_page(self, answer: Browsed, first: int, page: int, across: int) -> None:
-        digits = answer.digits[first : first + page]
-        text = ngettext("{total} image", "{total} images", answer.total).format(total=number(answer.total))
-        if digits:
-            shown = _("{images}: showing {first} to {last}, most confident first")
-            text = shown.format(images=text, first=number(first + 1), last=number(first + len(digits)))
-        else:
-            text = _("No image here: this network made no such error. The tabs above show others; Esc goes back.")
-        self.query_one("#digits-summary", Static).update(Content(text))
+    def _lay_out(self, cards: list[DigitCard], across: int) -> None:
+        self._cards = cards
         self.refresh_bindings()
         container, form = self.query_one("#digits", Container), self._format
         container.styles.grid_size_columns = across
         container.styles.grid_rows = f"{form.rows}"
         container.styles.grid_columns = f"{form.columns}"
         container.remove_children()
-        container.mount_all(
-            DigitCard(first + at, digit, form, _captions(digit, self._runs, short=form.rows_of_text == 1))
-            for at, digit in enumerate(digits)
-        )
+        container.mount_all(cards)
+
+    @property
+    def _is_marked(self) -> bool:
+        """True if answers may change from moment to moment."""
+        return len(self._walk.moments) > 1
+
+    def _summary(self, answer: Browsed, first: int, count: int) -> str:
+        """Say which images are on the page, from number `first` on, and at which moment they are asked about."""
+        if not count:
+            return _("No image here: this network made no such error. The tabs above show others; Esc goes back.")
+        request = answer.request
+        place = self._walk.named(request.moment)
+        if request.moment != request.chosen_at:
+            right = sum(digit.predicted == digit.label for digit in answer.digits[first : first + count])
+            text = _("{moment} · the same images, {first} to {last} of {total}: {right} right")
+            values = {"first": number(first + 1), "last": number(first + count), "total": number(answer.total)}
+            return text.format(moment=place, right=number(right), **values)
+        images = ngettext("{total} image", "{total} images", answer.total).format(total=number(answer.total))
+        text = _("{images}: showing {first} to {last}, most confident first")
+        text = text.format(images=images, first=number(first + 1), last=number(first + count))
+        return f"{place} · {text}" if request.moment else text
 
 
 class Page(Container, can_focus=True):
     """The images of a page, of which the arrows choose one."""
-
-
-class DigitCard(Vertical):
-    """An image with its predictions; `number` is its place among all images of the choice."""
-
-    def __init__(self, number: int, digit: Digit, form: Format, captions: str) -> None:
-        super().__init__()
-        self.number = number
-        self._digit = digit
-        self._format = form
-        self._captions = captions
-
-    def compose(self) -> ComposeResult:
-        pixels = Pixels(plain=not terminal.has_grey(), border=self._format.border, halved=self._format.is_half)
-        pixels.show(self._digit.pixels)
-        yield pixels
-        yield Static(Content(self._captions), classes="caption")
-
-
-class EnlargedDigit(ModalScreen[None]):
-    """A test image as large as the screen allows."""
-
-    BINDINGS = [Binding("escape,enter,q", "dismiss", show=False)]  # noqa: RUF012
-
-    def __init__(self, digit: Digit, captions: str) -> None:
-        super().__init__()
-        self._digit = digit
-        self._captions = captions
-
-    def compose(self) -> ComposeResult:
-        with Vertical(classes="dialog", id="enlarged") as dialog:
-            dialog.border_title = _("Test image {number}").format(number=number(self._digit.index))
-            dialog.border_subtitle = _("Esc closes")
-            yield Pixels(plain=not terminal.has_grey())
-            yield Static(Content(self._captions))
-
-    def on_mount(self) -> None:
-        self.query_one(Pixels).show(self._digit.pixels)
-
-    def on_resize(self) -> None:
-        size = self.app.size
-        self.query_one(Pixels).zoom = max(1, min((size.width - 8) // SIDE, (size.height - 8) // (SIDE // 2)))
-
-
-def _captions(digit: Digit, runs: Sequence[str], *, short: bool = False) -> str:
-    """Say what an image is, and what it was taken for."""
-    if digit.other_predicted is None or digit.other_probability is None:
-        long = _("{label}, taken for {predicted} ({probability})")
-        text = _("{label} → {predicted} {probability}") if short else long
-        probability = percent(digit.probability, 0 if short else 2)
-        return text.format(label=digit.label, predicted=digit.predicted, probability=probability)
-    answers = ((digit.predicted, digit.probability), (digit.other_predicted, digit.other_probability))
-    if short:
-        return f"{digit.label} → " + " | ".join(f"{predicted}" for predicted, _probability in answers)
-    return (
-        _("Label {label}:").format(label=digit.label)
-        + " "
-        + ", ".join(
-            f"{run} {predicted} ({percent(probability, 0)})"
-            for run, (predicted, probability) in zip(runs, answers, strict=False)
-        )
-    )

@@ -62,6 +62,11 @@ class PanelScreen(KeyedScreen[None]):
         if self.maximized is not None and self.maximized.id != panel:
             self.minimize()
 
+    def bring_forward(self, panel: str) -> None:
+        """Turn to a panel that is behind a tab, or behind another one that fills the screen."""
+        if not self.query_one(f"#{panel}").size:
+            self.turn_to(panel)
+
     @property
     def panel_in_front(self) -> str:
         """Id of the panel whose tab is active."""
