@@ -245,7 +245,7 @@ def _batch_norm(shown: _Shown) -> list[CardLine]:
                 ),
             ),
             CardLine(
-                _("Test"),
+                _("In a test"),
                 in_test.format(
                     mean=value_text(statistics.running_mean[at]),
                     variance=value_text(statistics.running_variance[at]),
