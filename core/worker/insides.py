@@ -26,6 +26,7 @@ from core.runs.snapshots import Moment
 from core.training.load_trained import load_network, load_newest
 from core.worker.moment_views import moment_views
 from core.worker.protocol import (
+    AskedImage,
     FindNearest,
     InsideAnswer,
     InsideQuestion,
@@ -38,7 +39,6 @@ from core.worker.protocol import (
     NearestFound,
     Occlude,
     Occluded,
-    Picture,
 )
 
 _MOST_MAPS = 24
@@ -70,7 +70,7 @@ class Insides:
     def __init__(self, dataset_of: Callable[[Run], Dataset]) -> None:
         self._dataset_of = dataset_of
         self._inspections: OrderedDict[_State, _Opened] = OrderedDict()
-        self._looks: OrderedDict[tuple[_State, Picture], Look] = OrderedDict()
+        self._looks: OrderedDict[tuple[_State, AskedImage], Look] = OrderedDict()
         self._newest: dict[str, str] = {}
         """State of each run that was the newest when an image's way was asked for: what is deeper belongs to it."""
 
@@ -100,7 +100,7 @@ class Insides:
         if self._inspections:
             next(reversed(self._inspections.values())).inspection.prepare()
 
-    def _image(self, run: Run, picture: Picture) -> tuple[Tensor, int | None, tuple[Message, ...]]:
+    def _image(self, run: Run, picture: AskedImage) -> tuple[Tensor, int | None, tuple[Message, ...]]:
         """Return an image, uint8, 28×28, its label if it is known, and doubts. Raises `Problem`."""
         if picture.index is not None:
             dataset = self._dataset_of(run)

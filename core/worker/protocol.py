@@ -89,7 +89,7 @@ class Measure(msgspec.Struct, frozen=True, tag=True):
     condition: Condition | None
 
 
-class Picture(msgspec.Struct, frozen=True):
+class AskedImage(msgspec.Struct, frozen=True):
     """An image to follow through a network: a test image, a drawing, or a picture in a file."""
 
     index: int | None = None
@@ -103,7 +103,7 @@ class _AboutImage(msgspec.Struct, frozen=True):
     """What a request about an image in a network has in common."""
 
     run_dir: str
-    picture: Picture
+    picture: AskedImage
     moment: str = ""
     """Name of the snapshot that is asked; empty for the trained network, or the newest state of a run in progress."""
 

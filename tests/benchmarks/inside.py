@@ -11,7 +11,7 @@ from pathlib import Path
 from core.runs.directory import Run
 from core.worker import protocol
 from core.worker.launch import launch_standby
-from core.worker.protocol import GiveWay, Inspect, Picture
+from core.worker.protocol import AskedImage, GiveWay, Inspect
 from tests.benchmarks.dashboard import SPEED_BUDGET, events_of, images_per_s
 from tests.benchmarks.measuring import Options, Spread, Table, mean_interval, quiet_moment, ratios, say
 from tests.benchmarks.pseudo_terminal import COMMAND, PseudoTerminal, environment
@@ -93,7 +93,7 @@ def _drawing(run: Run, number: int) -> Inspect:
     pixels = bytearray(784)
     for step in range(200):
         pixels[(28 * 5 + 4 + 31 * step + number) % 784] = 255
-    return Inspect(str(run.path), Picture(pixels=bytes(pixels)))
+    return Inspect(str(run.path), AskedImage(pixels=bytes(pixels)))
 
 
 class _Worker:

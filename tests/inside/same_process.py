@@ -18,7 +18,7 @@ from core.runs import directory
 from core.runs.directory import Run
 from core.runs.events import Evaluated, EventWriter, RunEnded
 from core.training import weights
-from core.worker.protocol import Answer, InsideQuestion, Picture, Question, Ready, Refused
+from core.worker.protocol import Answer, AskedImage, InsideQuestion, Question, Ready, Refused
 from core.worker.questions import RunInspector
 from core.worker.standby import answer_question
 from tests.recorded import started
@@ -67,7 +67,7 @@ class _Alone(MnistTui):
 
     CSS_PATH = str(Path(app.__file__).with_name("app.tcss"))
 
-    def __init__(self, run: Run, picture: Picture) -> None:
+    def __init__(self, run: Run, picture: AskedImage) -> None:
         super().__init__(run.path.parent, {})
         self._run = run
         self._picture = picture
@@ -90,10 +90,10 @@ class _Alone(MnistTui):
 
 @asynccontextmanager
 async def inside(
-    run: Run, size: tuple[int, int] = (120, 40), picture: Picture | None = None
+    run: Run, size: tuple[int, int] = (120, 40), picture: AskedImage | None = None
 ) -> AsyncIterator[tuple[MnistTui, Pilot[int]]]:
     """Open the screen inside a run's network, without the dashboard behind it."""
-    alone = _Alone(run, picture or Picture(0))
+    alone = _Alone(run, picture or AskedImage(0))
     async with alone.run_test(size=size) as pilot:
         await pilot.pause()
         yield alone, pilot

@@ -13,7 +13,7 @@ from core.catalogue import DATA_SETS
 from core.runs.directory import Run
 from core.training.load_trained import load_network
 from core.training.loop import normalise
-from core.worker.protocol import Picture
+from core.worker.protocol import AskedImage
 from tests.inside.same_process import WorkerInProcess, inside, untrained_run
 from tests.tui_app.driving import NARROW, WIDE, accuracy_on_show, dashboard, shown, until
 from tui_app import i18n
@@ -187,5 +187,5 @@ async def test_another_users_network_is_not_executed(tmp_path: Path, monkeypatch
 
     run = untrained_run(tmp_path, f"{own_networks.__file__}:LeNet")
     monkeypatch.setattr("os.geteuid", lambda: 12345)
-    async with inside(run, picture=Picture(0)) as (app, _pilot):
+    async with inside(run, picture=AskedImage(0)) as (app, _pilot):
         assert "belongs to another user" in " ".join(shown(app).split())

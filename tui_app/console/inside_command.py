@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.text import Text
 
 from core.runs.directory import Run
-from core.worker.protocol import Inspect, Inspected, Picture
+from core.worker.protocol import AskedImage, Inspect, Inspected
 from tui_app import tables, terminal, wording
 from tui_app.console.training_command import prepare_for_torch
 from tui_app.inside import bands, words
@@ -16,7 +16,7 @@ _COLUMNS = 80
 _GAP = 1
 
 
-def inside(run: Run, picture: Picture) -> int:
+def inside(run: Run, picture: AskedImage) -> int:
     """Print an image, every layer with its most active channels, and the answer. Raises `Problem`."""
     prepare_for_torch()
     from core.worker.questions import RunInspector

@@ -9,7 +9,7 @@ from typing import Any
 
 from core.runs.control import Request
 from core.worker.at_end import AtEnd
-from core.worker.protocol import Picture
+from core.worker.protocol import AskedImage
 from tui_app.i18n import _
 
 
@@ -31,7 +31,7 @@ def open_dashboard(
     run_id: str | None = None,
     resume: Request | None = None,
     at_end: AtEnd = AtEnd(),  # noqa: B008 - it is immutable
-    look: Picture | None = None,
+    look: AskedImage | None = None,
 ) -> int:
     from core.worker.process_title import entitle
     from tui_app.dashboard.app import MnistTui

@@ -10,7 +10,7 @@ import typer
 from core import paths
 from core.messages import N_, InvalidSetting
 from core.runs import directory, names, resumption
-from core.worker.protocol import Picture
+from core.worker.protocol import AskedImage
 from tui_app.console import completion
 from tui_app.console.arguments import Json, Lang, RunId, RunsDir, Trust, folder_of
 from tui_app.console.command_line import app
@@ -68,7 +68,7 @@ def inside(
     resumption.check_trusted(found, found.config(), trust=trust)
     if draw and image is not None:
         raise InvalidSetting("draw", N_("choose one of --image and --draw"))
-    picture = Picture() if draw else _picture(image or "0")
+    picture = AskedImage() if draw else _picture(image or "0")
     if not no_dashboard(_("what happens inside follows as text")):
         return open_dashboard(folder, {}, found.id, look=picture)
     if draw:
@@ -78,14 +78,14 @@ def inside(
     return inside_command.inside(found, picture)
 
 
-def _picture(text: str) -> Picture:
+def _picture(text: str) -> AskedImage:
     """Return the test image or the file that is meant. Raises `InvalidSetting`."""
     if text.isdecimal():
-        return Picture(int(text))
+        return AskedImage(int(text))
     path = paths.absolute(text)
     if not path.exists():
         raise InvalidSetting("image", N_("{image} is neither the number of a test image nor a file"), image=text)
-    return Picture(path=str(path))
+    return AskedImage(path=str(path))
 
 
 def _is_run(runs_dir: Path, text: str) -> bool:

@@ -22,7 +22,7 @@ from textual.screen import Screen
 from core.messages import Problem
 from core.runs.control import Request
 from core.worker.at_end import AtEnd
-from core.worker.protocol import Picture
+from core.worker.protocol import AskedImage
 from tui_app.charts import palette
 from tui_app.dashboard import contrast
 from tui_app.dashboard.keys import app_keys, bind
@@ -70,7 +70,7 @@ class MnistTui(App[int]):
         resume: Request | None = None,
         at_end: AtEnd = AtEnd(),  # noqa: B008 - it is immutable
         launch: Launch | None = None,
-        look: Picture | None = None,
+        look: AskedImage | None = None,
     ) -> None:
         super().__init__()
         launch = launch or partial(StandbyProcess, at_end.command)

@@ -9,7 +9,7 @@ from core.runs.directory import FollowedRun
 from core.runs.record import Record
 from core.runs.resumption import check_trusted
 from core.worker.moment_views import moment_views
-from core.worker.protocol import Browse, InsideQuestion, Measure, Picture, Recognise
+from core.worker.protocol import AskedImage, Browse, InsideQuestion, Measure, Recognise
 from tui_app import wording
 from tui_app.dashboard.screens.conditions_screen import ConditionsScreen, Subject
 from tui_app.dashboard.screens.digits_screen import Cell, Choice, DigitsScreen
@@ -18,8 +18,8 @@ from tui_app.dashboard.screens.inside_screen import InsideScreen
 from tui_app.dashboard.screens.side_screen import AskedRun
 from tui_app.i18n import _, printable
 
-Look = Callable[[Picture, str], None]
-"""Opens an image inside the network of a run."""
+Look = Callable[[AskedImage, str, str], None]
+"""Opens an image inside the network of a run, at a moment of its training."""
 MAX_DRAWN = 3
 """Maximum number of runs that fit beside a drawing."""
 
@@ -67,10 +67,15 @@ def draw_screen(
 
 
 def inside_screen(
-    runs: Sequence[FollowedRun], picture: Picture, layer: str, ask: Callable[[InsideQuestion], None]
+    runs: Sequence[FollowedRun],
+    picture: AskedImage,
+    ask: Callable[[InsideQuestion], None],
+    *,
+    layer: str,
+    moment: str,
 ) -> InsideScreen:
     """Make the screen for the first of `runs`, and the next one beside it. Raises `Problem`."""
-    return InsideScreen(_asked(runs), picture, ask, layer)
+    return InsideScreen(_asked(runs), picture, ask, layer=layer, moment=moment)
 
 
 def _asked(runs: Sequence[FollowedRun]) -> list[AskedRun]:

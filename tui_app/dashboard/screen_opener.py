@@ -11,7 +11,7 @@ from core.config import RunConfig
 from core.messages import Problem
 from core.runs.control import Request
 from core.runs.record import LIVE
-from core.worker.protocol import Browse, Measure, Measured, Picture, Question, Refused, SideAnswer
+from core.worker.protocol import AskedImage, Browse, Measure, Measured, Question, Refused, SideAnswer
 from tui_app.dashboard.run_book import RunBook, ShownRun
 from tui_app.dashboard.screens.side_screen import AskingScreen
 from tui_app.dashboard.widgets.result_panel import ResultPanel
@@ -20,6 +20,9 @@ from tui_app.dashboard.worker_link import WorkerLink
 if TYPE_CHECKING:
     from tui_app.dashboard.screens.digits_screen import Cell
     from tui_app.dashboard.screens.runs_screen import Chosen
+
+
+FIRST_IMAGE = AskedImage(0)
 
 
 class ScreenOpener:
@@ -58,20 +61,22 @@ class ScreenOpener:
 
         self._open(draw_screen(self._book.shown, self._ask, self.ask_beside, self._look))
 
-    def open_inside(self, picture: Picture | None = None, run_id: str = "", layer: str = "") -> None:
-        """Look inside the network of a run, or of the current one, at an image or the first test image.
+    def open_inside(
+        self, picture: AskedImage = FIRST_IMAGE, run_id: str = "", moment: str = "", layer: str = ""
+    ) -> None:
+        """Look inside the network of a run, or of the current one, at an image, at a moment of its training.
 
         `layer` is shown at once.
         """
         from tui_app.dashboard.screen_factories import inside_screen
 
         runs = sorted(self._book.shown, key=lambda each: each.run.id != (run_id or self._book.current_id))
-        self._open(inside_screen(runs, picture or Picture(0), layer, self.ask_beside))
+        self._open(inside_screen(runs, picture, self.ask_beside, layer=layer, moment=moment))
 
-    def _look(self, picture: Picture, run_id: str) -> None:
+    def _look(self, picture: AskedImage, run_id: str, moment: str) -> None:
         """Look inside from another screen."""
         try:
-            self.open_inside(picture, run_id)
+            self.open_inside(picture, run_id, moment)
         except Problem as problem:
             self._complain(problem)
 

@@ -111,9 +111,10 @@ def _map_tile(view: LayerView, feature_map: FeatureMap) -> Tile:
 
 def _end_band(answer: Inspected, width: int, *, plain: bool) -> Band:
     lines, _best = answers.bars(answer.probabilities, answer.class_names, min(40, width - 20), plain=plain)
+    with_logit, of_true = _("{bar}   logit {logit}"), _("{bar}   logit {logit}  ← true")
     texts = [
-        f"{line}   {_('logit')} {value_text(logit)}" + (f"  ← {_('true')}" if number_of == answer.label else "")
-        for number_of, (line, logit) in enumerate(zip(lines, answer.logits, strict=False))
+        (of_true if at == answer.label else with_logit).format(bar=line, logit=value_text(logit))
+        for at, (line, logit) in enumerate(zip(lines, answer.logits, strict=False))
     ]
     if answer.loss is not None and answer.label is not None:
         texts.append(

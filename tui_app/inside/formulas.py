@@ -86,7 +86,7 @@ def _sum(formula: Formula, value: float, most: int) -> tuple[str, list[str]]:
     notes = []
     if others:
         parts.append(_signed(rest, for_result))
-        text = ngettext("{value}: the other term", "{value}: the sum of the other {count} terms", others)
+        text = ngettext("{value}: {count} other term", "{value}: the sum of the other {count} terms", others)
         notes.append(text.format(value=Written(rest, for_result), count=number(others)))
     if formula.bias is not None:
         decimals = min(max(_FINE, for_result), decimals_for([formula.bias]))
@@ -110,7 +110,7 @@ def _mean(formula: Formula, value: float, most: int) -> tuple[str, list[str]]:
     notes = []
     if others:
         parts.append(_signed(rest * divisor, decimals))
-        text = ngettext("{value}: the other value", "{value}: the sum of the other {count} values", others)
+        text = ngettext("{value}: {count} other value", "{value}: the sum of the other {count} values", others)
         notes.append(text.format(value=Written(rest * divisor, decimals), count=number(others)))
     total = sum((part for _text, part in parts), Decimal(0))
     shown = Written(value, decimals)

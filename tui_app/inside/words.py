@@ -104,7 +104,8 @@ def lines(card: Sequence[CardLine]) -> Content:
     """Return the lines of a card, their headings in bold."""
     found = []
     for line in card:
-        head = Content.styled(f"{line.heading}{_(':')} ", "bold") if line.heading else Content("")
+        heading = _("{heading}:").format(heading=line.heading) if line.heading else ""
+        head = Content.styled(f"{heading} ", "bold") if heading else Content("")
         found.append(Content.assemble(head, line.text))
     return Content("\n").join(found)
 

@@ -15,7 +15,7 @@ from textual.worker import Worker, WorkerState
 from core.messages import N_, Problem
 from core.runs.control import NOTHING, Request
 from core.runs.record import LIVE
-from core.worker.protocol import Answer, Describe, Described, Picture, Ready, Refused, Tried, Try
+from core.worker.protocol import Answer, AskedImage, Describe, Described, Ready, Refused, Tried, Try
 from tui_app.dashboard.keys import key_table
 from tui_app.dashboard.run_book import RunBook
 from tui_app.dashboard.run_control import RunControl
@@ -60,7 +60,7 @@ class Dashboard(PanelScreen):
         launch: Launch,
         *,
         resume: Request | None,
-        look: Picture | None,
+        look: AskedImage | None,
         notifies: bool,
     ) -> None:
         super().__init__(key_table())
@@ -336,7 +336,7 @@ class Dashboard(PanelScreen):
         current, look = self._book.current, self._look_first
         if look is not None and current is not None and current.record.started is not None:
             self._look_first = None
-            self._trying(self._opener.open_draw if look == Picture() else lambda: self._opener.open_inside(look))
+            self._trying(self._opener.open_draw if look == AskedImage() else lambda: self._opener.open_inside(look))
 
     @on(Worker.StateChanged)
     def _task_failed(self, event: Worker.StateChanged) -> None:

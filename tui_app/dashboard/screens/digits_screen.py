@@ -14,7 +14,7 @@ from textual.events import Click
 from textual.widgets import Header, Static, Tab, Tabs
 
 from core.messages import N_
-from core.worker.protocol import Browse, Browsed, MomentView, Picture
+from core.worker.protocol import AskedImage, Browse, Browsed, MomentView
 from tui_app.dashboard.enquiries import Enquiries
 from tui_app.dashboard.keys import digits_keys
 from tui_app.dashboard.moment_walk import MomentWalk
@@ -61,7 +61,7 @@ class DigitsScreen(AskingScreen[None]):
         moments: Sequence[MomentView],
         moment: str,
         ask: Callable[[Browse], None],
-        look: Callable[[Picture, str], None],
+        look: Callable[[AskedImage, str, str], None],
     ) -> None:
         super().__init__(digits_keys())
         self._choices = choices
@@ -152,7 +152,8 @@ class DigitsScreen(AskingScreen[None]):
     def action_look_inside(self) -> None:
         """Follow the image under the cursor through the network."""
         if self._answer is not None and self._answer.digits:
-            self._look(Picture(self._answer.digits[self._current].index), self._runs[0])
+            image = AskedImage(self._answer.digits[self._current].index)
+            self._look(image, self._runs[0], self._answer.request.moment)
 
     def action_enlarge(self) -> None:
         """Show the image under the cursor as large as the screen allows."""

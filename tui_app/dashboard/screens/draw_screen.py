@@ -16,7 +16,7 @@ from textual.widgets import Header, Input, Label, Static
 from core import paths
 from core.catalogue import SIDE
 from core.messages import N_, Problem
-from core.worker.protocol import InsideQuestion, Inspect, Inspected, Picture, Recognise, Recognised
+from core.worker.protocol import AskedImage, InsideQuestion, Inspect, Inspected, Recognise, Recognised
 from tui_app import terminal
 from tui_app.charts import answer as answers
 from tui_app.dashboard.enquiries import Enquiries
@@ -57,7 +57,7 @@ class DrawScreen(AskingScreen[None]):
         subjects: Sequence[AskedRun],
         ask: Callable[[Recognise], None],
         ask_inside: Callable[[InsideQuestion], None],
-        look: Callable[[Picture, str], None],
+        look: Callable[[AskedImage, str, str], None],
     ) -> None:
         super().__init__(draw_keys())
         self.keys = (*canvas_keys(), *self.keys)
@@ -65,7 +65,7 @@ class DrawScreen(AskingScreen[None]):
         self._enquiries: Enquiries[Recognise] = Enquiries(ask)
         self._insides: Enquiries[InsideQuestion] = Enquiries(ask_inside)
         self._look = look
-        self._picture = Picture()
+        self._picture = AskedImage()
 
     def compose(self) -> ComposeResult:
         yield Header()
@@ -118,13 +118,13 @@ class DrawScreen(AskingScreen[None]):
         self._ask_for(pixels=event.pixels)
 
     def _ask_for(self, pixels: bytes = b"", path: str = "") -> None:
-        self._picture = Picture(pixels=pixels, path=path)
+        self._picture = AskedImage(pixels=pixels, path=path)
         self._enquiries.ask(Recognise(tuple(subject.run_dir for subject in self._subjects), pixels, path))
         if self.query_one("#drawn-way").display:
             self._insides.ask(Inspect(self._subjects[0].run_dir, self._picture))
 
     def action_look_inside(self) -> None:
-        self._look(self._picture, self._subjects[0].run_id)
+        self._look(self._picture, self._subjects[0].run_id, "")
 
     def show(self, answer: Recognised | Inspected) -> None:
         if isinstance(answer, Inspected):

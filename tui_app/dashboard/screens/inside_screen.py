@@ -15,6 +15,7 @@ from core.catalogue import SIDE
 from core.inspecting.views import ValueView
 from core.messages import N_
 from core.worker.protocol import (
+    AskedImage,
     FindNearest,
     InsideQuestion,
     Inspect,
@@ -26,14 +27,15 @@ from core.worker.protocol import (
     NearestFound,
     Occlude,
     Occluded,
-    Picture,
     ProgressNote,
     Refused,
 )
 from tui_app import terminal
 from tui_app.dashboard.enquiries import Enquiries
 from tui_app.dashboard.keys import inside_keys
+from tui_app.dashboard.moment_walk import MomentWalk
 from tui_app.dashboard.screens.side_screen import AskedRun, AskingScreen
+from tui_app.dashboard.why_not import no_snapshots
 from tui_app.dashboard.widgets.key_footer import KeyFooter
 from tui_app.dashboard.widgets.tile_wall import TileWall
 from tui_app.i18n import _, percent, say
@@ -42,8 +44,6 @@ from tui_app.inside.bands import Band
 from tui_app.inside.cards import CardLine, card, heading, softmax_card
 from tui_app.inside.position import LAYER, VALUE, WAY, Position
 
-PLAY_S = 0.7
-"""Seconds for which each moment is shown when the training is played."""
 LIVE_S = 3.0
 """Seconds after which a run in progress is looked at again: it saves checkpoints some seconds apart."""
 _SLOW_S = 0.4
@@ -62,17 +62,25 @@ class InsideScreen(AskingScreen[None]):
     )
 
     def __init__(
-        self, subjects: Sequence[AskedRun], picture: Picture, ask: Callable[[InsideQuestion], None], layer: str = ""
+        self,
+        subjects: Sequence[AskedRun],
+        picture: AskedImage,
+        ask: Callable[[InsideQuestion], None],
+        *,
+        layer: str = "",
+        moment: str = "",
     ) -> None:
-        """Show the first of `subjects`, the second one beside it on request; `layer` is opened at once."""
+        """Show the first of `subjects` at a `moment`, the second beside it on request; `layer` is opened at once."""
         super().__init__(inside_keys())
         self._subjects = list(subjects[:2])
         self._picture = picture
         self._enquiries: Enquiries[InsideQuestion] = Enquiries(ask, lambda each: (type(each), each.run_dir))
         self._open_first = layer
         self._at = Position()
-        self._moment = ""
-        self._is_beside = self._is_playing = False
+        self._first_moment = moment
+        self._walk: MomentWalk | None = None
+        """Walk through the moments of the training, once they are known."""
+        self._is_beside = False
         self._other: Inspected | None = None
         """The image's way through the second network."""
         self._value: ValueView | None = None
@@ -96,7 +104,6 @@ class InsideScreen(AskingScreen[None]):
 
     def on_mount(self) -> None:
         self.set_timer(_SLOW_S, self._say_waiting)
-        self.set_interval(PLAY_S, self._play_on)
         self.set_interval(LIVE_S, self._look_again)
         self._ask_again()
 
@@ -124,8 +131,9 @@ class InsideScreen(AskingScreen[None]):
             self._enquiries.ask(InspectValue(*self._about, layer=self._at.layer, place=place))
 
     @property
-    def _about(self) -> tuple[str, Picture, str]:
-        return self._subjects[0].run_dir, self._picture, self._moment
+    def _about(self) -> tuple[str, AskedImage, str]:
+        moment = self._walk.wanted.name if self._walk is not None else self._first_moment
+        return self._subjects[0].run_dir, self._picture, moment
 
     def show(self, answer: Any) -> None:
         if isinstance(answer, ProgressNote):
@@ -151,6 +159,11 @@ class InsideScreen(AskingScreen[None]):
             self._other = answer
             return
         self._at.way = answer
+        if self._walk is None or self._walk.moments != answer.moments:
+            name = answer.request.moment
+            self._walk = MomentWalk(self, answer.moments, name, lambda _moment: self._ask_again(), self._tell)
+        if self._walk.wanted.name == answer.request.moment:
+            self._walk.arrive()
         for doubt in answer.doubts:
             self.notify(say(doubt), severity="warning", timeout=10, markup=False)
         names = [view.name for view in answer.layers]
@@ -162,7 +175,8 @@ class InsideScreen(AskingScreen[None]):
 
     def refuse(self, refused: Refused) -> None:
         super().refuse(refused)
-        self._is_playing = False
+        if self._walk is not None:
+            self._walk.give_up()
         self._tell(say(refused.message, refused.advice))
 
     def give_up(self) -> None:
@@ -184,9 +198,9 @@ class InsideScreen(AskingScreen[None]):
             self._arrive()
 
     def action_leave(self) -> None:
-        if self._is_playing:
-            self._is_playing = False
-        elif self._nearest is not None:
+        if self._walk is not None:
+            self._walk.stop()
+        if self._nearest is not None:
             self._nearest = None
             self._fill()
         elif self._at.higher():
@@ -226,29 +240,17 @@ class InsideScreen(AskingScreen[None]):
     def action_image(self, offset: int) -> None:
         """Go to another test image."""
         index = self._picture.index
-        self._picture = Picture(0 if index is None else max(0, index + offset))
+        self._picture = AskedImage(0 if index is None else max(0, index + offset))
         self._nearest = None
         self._ask_again()
 
     def action_moment(self, offset: int) -> None:
-        names = [each.name for each in self._at.way.moments] if self._at.way is not None else []
-        at = names.index(self._moment) if self._moment in names else len(names) - 1
-        if 0 <= at + offset < len(names):
-            self._moment = names[at + offset]
-            self._ask_again()
+        if self._walk is not None:
+            self._walk.step(offset)
 
     def action_play(self) -> None:
-        moments = self._at.way.moments if self._at.way is not None else ()
-        self._is_playing = not self._is_playing and len(moments) > 1
-        if self._is_playing and self._moment == moments[-1].name:
-            self._moment = moments[0].name
-            self._ask_again()
-
-    def _play_on(self) -> None:
-        if self._is_playing and not self._enquiries.are_open:
-            before = self._moment
-            self.action_moment(1)
-            self._is_playing = before != self._moment
+        if self._walk is not None:
+            self._walk.play()
 
     def _look_again(self) -> None:
         if self._at.way is not None and not self._at.way.is_final and not self._enquiries.are_open:
@@ -276,8 +278,8 @@ class InsideScreen(AskingScreen[None]):
     def why_not(self, verb: str) -> str:
         if verb == "beside" and len(self._subjects) < 2:
             return _("Overlay a second finished run on the dashboard first.")
-        if verb in ("moment", "play") and (self._at.way is None or len(self._at.way.moments) < 2):
-            return _("This run kept no snapshots: train one with --snapshots, or from the dashboard.")
+        if verb in ("moment", "play") and (self._walk is None or len(self._walk.moments) < 2):
+            return no_snapshots()
         if verb == "turn" and self._at.level == WAY:
             return _("Enter opens a layer first.")
         return ""

@@ -65,7 +65,7 @@ class TileWall(ScrollView):
         self._strips: dict[int, Strip] = {}
         self._painter: Painter | None = None
         self.cursor: Spot | None = None
-        """Picture under the cursor; None where there is no cursor."""
+        """AskedImage under the cursor; None where there is no cursor."""
 
     @property
     def width(self) -> int:
