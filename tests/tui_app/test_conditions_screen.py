@@ -206,7 +206,7 @@ async def test_screens_beside_the_dashboard_offer_their_own_keys(finished: Path)
                 assert word not in footer
             assert "F10 Quit" in footer
             before = directory.Listing(finished).read()
-            await pilot.press("ctrl+t", "f9", "f1")
+            await pilot.press("ctrl+t", "f9", "f1", "end")
             await until(pilot, lambda: "Back to the dashboard" in shown(app))
             assert "Start a run" not in shown(app)
             await pilot.press("escape", "escape")

@@ -16,6 +16,7 @@ from tests.recorded import started
 from tests.tui_app.driving import NARROW, dashboard, shown, until
 from tui_app import terminal
 from tui_app.charts.sparkline import sparkline
+from tui_app.dashboard.widgets.choices import RadioChoice
 
 HISTOGRAM = Histogram(low=-1.0, high=1.0, counts=(0, 1, 2, 4, 8, 8, 4, 2, 1, 0))
 BLOCKS = " ▂▃▅██▅▃▂"
@@ -64,6 +65,9 @@ async def test_the_columns_are_there_before_the_first_epoch_and_only_for_a_run_t
     write(other, started(other.config()), PROGRESS, RunEnded(status="stopped"))
     async with dashboard(tmp_path, run_id=run.id) as (app, pilot):
         await until(pilot, lambda: "Dead" in shown(app))
+        app.screen.query(RadioChoice)[1].value = True  # the form's network, which nobody has measured
+        await until(pilot, lambda: "Layers of RN_2" in shown(app))
+        assert "Dead" not in shown(app)
     async with dashboard(tmp_path, run_id=other.id) as (app, pilot):
         await until(pilot, lambda: f"Progress of {other.id}" in shown(app))
         assert "Dead" not in shown(app)

@@ -16,6 +16,7 @@ from core.runs.events import (
     EpochEnded,
     Evaluated,
     Event,
+    LayersMeasured,
     Notice,
     Progress,
     RunEnded,
@@ -23,6 +24,7 @@ from core.runs.events import (
     Validated,
     WeightsRestored,
 )
+from core.runs.layer_health import Histogram, LayerHealth
 from tests.core.runs.run_files import claim, new_run, write
 from tests.json_checks import check_json, check_lines
 from tests.recorded import started
@@ -60,6 +62,7 @@ def test_every_event_that_is_printed(tmp_path: Path, capsys: pytest.CaptureFixtu
     run = new_run(tmp_path, validate=True)
     claim(run)
     message = Message("Epoch {epoch}, loss {loss}", {"epoch": 3, "loss": 0.5})
+    histogram = Histogram(low=-1.0, high=1.0, counts=(1, 2))
     events: list[Event] = [
         Notice(message=message, fraction=0.5),
         started(run.config()),
@@ -67,6 +70,7 @@ def test_every_event_that_is_printed(tmp_path: Path, capsys: pytest.CaptureFixtu
         SettingsChanged(epoch=1, step=2, lr=0.5, paused=True),
         EpochEnded(epoch=1, loss=0.5, seconds=1.0),
         Validated(epoch=1, loss=None, accuracy=0.5),
+        LayersMeasured(epoch=1, layers=(LayerHealth(name="fc1", gradient_norm=0.5, weights=histogram),)),
         CheckpointSaved(epoch=1, step=63),
         WeightsRestored(epoch=1, loss=0.5),
         Evaluated(correct=1, total=2, accuracy=0.5, test_loss=None, confusion=((1, 1), (0, 0))),

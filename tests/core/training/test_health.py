@@ -108,7 +108,8 @@ class _Known(nn.Module):
         self.scale = nn.Parameter(torch.ones(()))
         with torch.no_grad():
             self.conv.weight.zero_()
-            self.conv.bias.copy_(torch.tensor([-1.0, 1.0, -1.0, -1.0]))  # type: ignore[union-attr]
+            self.conv.weight[3, 0, 1, 1] = 1  # off at most places of any image, and yet not dead
+            self.conv.bias.copy_(torch.tensor([-1.0, 1.0, -1.0, -0.9]))  # type: ignore[union-attr]
             self.fc.weight.copy_(torch.linspace(-1, 1, 10)[:, None].expand(10, 4 * 26 * 26))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -119,20 +120,31 @@ class _Known(nn.Module):
 
 
 def test_dead_units_and_histograms_are_counted() -> None:
+    torch.manual_seed(3)
     layers = by_name(measure_layers(_Known(), torch.rand(8, 1, 28, 28), torch.zeros(8, dtype=torch.int64)))
-    assert layers["relu"].dead == 0.75
+    assert layers["relu"].dead == 0.5
     assert layers["last"].dead == 0.5
     before, after = layers["conv"].activations, layers["relu"].activations
     assert before is not None
     assert after is not None
     assert (before.low, before.high, after.low) == (-1, 1, 0)  # although the ReLU has overwritten it
-    assert before.counts[0] == pytest.approx(3072, abs=20)
+    assert before.counts[0] == pytest.approx(2048 + 1024 * 0.1, abs=40)
     assert sum(before.counts) == 4096
+    of_filters = layers["conv"].weights
+    assert of_filters is not None
+    assert (of_filters.low, of_filters.high, of_filters.counts[-1]) == (0, 1, 1)
     weights = layers["fc"].weights
     assert weights is not None
     assert (weights.low, weights.high) == (-1, 1)
     assert weights.counts == pytest.approx([410] * 10, abs=10)
     assert layers["scale"].gradient_norm is not None
+
+
+def test_a_layer_that_overwrites_another_one_does_not_change_what_was_seen_of_it() -> None:
+    network, image = _Known().double(), torch.rand(1, 1, 28, 28, dtype=torch.float64)  # all of its values are counted
+    before = by_name(measure_layers(network, image, torch.zeros(1, dtype=torch.int64)))["conv"].activations
+    assert before is not None
+    assert before.low == -1
 
 
 def test_what_is_not_finite_is_left_out() -> None:
