@@ -86,6 +86,8 @@ class InsideScreen(AskingScreen[None]):
         self._value: ValueView | None = None
         self._occluded: Occluded | None = None
         self._nearest: NearestFound | None = None
+        self._said: dict[str, str] = {}
+        """What the texts say, by their places."""
 
     def compose(self) -> ComposeResult:
         yield Header()
@@ -295,7 +297,13 @@ class InsideScreen(AskingScreen[None]):
             self._tell(_("Loading torch and the network: this takes some seconds the first time…"))
 
     def _tell(self, text: str) -> None:
-        self.query_one("#inside-title", Static).update(Content(text))
+        self._put("#inside-title", Content(text))
+
+    def _put(self, place: str, text: Content) -> None:
+        """Show a text unless it is there already: a new one costs a new layout of the screen."""
+        if self._said.get(place) != text.markup:
+            self._said[place] = text.markup
+            self.query_one(place, Static).update(text)
 
     def _fill(self) -> None:
         way = self._at.way
@@ -309,7 +317,7 @@ class InsideScreen(AskingScreen[None]):
         other = self._other if self._is_beside else None
         ways = [way] if other is None else [way, other]
         room = self.query_one("#inside-image-side").size.height - SIDE // 2
-        self.query_one("#inside-answer", Static).update(words.answers_of(ways, SIDE, room, plain=plain))
+        self._put("#inside-answer", words.answers_of(ways, SIDE, room, plain=plain))
         if other is not None:
             beside = self.query_one("#inside-other", TileWall)
             beside.show(bands.way(other, beside.width, plain=plain), None)
@@ -333,5 +341,5 @@ class InsideScreen(AskingScreen[None]):
         elif at.view is not None and at.map is not None:
             wall.show(bands.value(at.view, at.map, at.place, seen, self._width, wall.size.height), None)
             text = words.value(at.view, seen, self.query_one("#inside-text").size.width)
-        self.query_one("#inside-text", Static).update(text)
+        self._put("#inside-text", text)
         self.query_one("#inside-text-box").display = bool(text)

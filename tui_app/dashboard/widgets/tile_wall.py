@@ -74,9 +74,9 @@ class TileWall(ScrollView):
 
     def show(self, bands: Sequence[Band], cursor: Spot | None) -> None:
         """Show other bands, with the cursor on a picture."""
-        self._bands = tuple(bands)
-        self.cursor = cursor
-        self._arrange()
+        if (tuple(bands), cursor) != (self._bands, self.cursor):
+            self._bands, self.cursor = tuple(bands), cursor
+            self._arrange()
 
     def beside(self, rows: int, columns: int) -> Spot | None:
         """Return the picture so many rows below the cursor, or so many to the right; None if there is none."""
