@@ -46,6 +46,18 @@ def test_a_digit_drawn_with_the_mouse_is_recognised_by_both_networks(place: Plac
     terminal.wait_for("Loss  Progress  Layers")  # the panels are tabs now
     terminal.wait_for("━━ rn2-0002")
     _draw_the_digits(terminal)
+
+    # From the last drawing down to a value, and up again
+    terminal.keys("w")
+    terminal.wait_for("Draw a digit")
+    terminal.keys("enter")
+    terminal.wait_for("a drawing · taken for")
+    terminal.keys("enter")
+    terminal.wait_for("Definition:")
+    terminal.keys("enter")
+    terminal.wait_for(" ≈ ")
+    terminal.keys("escape")
+    terminal.wait_for("Definition:")
     terminal.keys("f10")
     assert terminal.wait_end() == 0
 
