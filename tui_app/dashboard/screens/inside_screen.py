@@ -188,11 +188,6 @@ class InsideScreen(AskingScreen[None]):
     def is_waiting(self) -> bool:
         return self._enquiries.has_open(FindNearest)
 
-    @property
-    def is_settled(self) -> bool:
-        """True once every question has been answered."""
-        return not self._enquiries.are_open
-
     # Going down and up
 
     def action_deeper(self) -> None:
