@@ -20,7 +20,7 @@ def shape_of_maps(shape: Sequence[int]) -> tuple[int, int, int]:
     if len(shape) >= 2:
         return math.prod(shape[:-2]), shape[-2], shape[-1]
     size = shape[0] if shape else 1
-    columns = min(size, _VECTOR_COLUMNS)
+    columns = max(1, min(size, _VECTOR_COLUMNS))
     return 1, -(-size // columns), columns
 
 
@@ -39,12 +39,13 @@ def scale_of(values: Tensor) -> LevelScale:
     return LevelScale(min(0.0, float(finite.min())), max(0.0, float(finite.max())))
 
 
-def pictures(values: Tensor, scale: LevelScale, most: int | None = None) -> tuple[FeatureMap, ...]:
+def pictures(values: Tensor, scale: LevelScale, most: int | None = None, coarseness: int = 1) -> tuple[FeatureMap, ...]:
     """Return the channels of an output as pictures: all in their order, or the `most` active ones, those first.
 
-    The more active channel is the one with the value of the greater magnitude.
+    The more active channel is the one with the value of the greater magnitude. Of a coarser picture, only each
+    `coarseness`-th row and column is shown.
     """
-    maps = as_maps(values)
+    maps = as_maps(values)[:, ::coarseness, ::coarseness]
     activity = maps.abs().nan_to_num(0, 0, 0).amax((1, 2))
     order = activity.argsort(descending=True, stable=True)[:most] if most is not None else torch.arange(len(maps))
     chosen = maps[order]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import NamedTuple
 
 import torch
@@ -15,6 +17,8 @@ from core.messages import N_, Problem, reason
 from core.randomness import random_state_kept, seed_all
 
 _MOST_STEPS = 300
+FAILURES = (Exception, SystemExit)
+"""What a custom network may raise, apart from an interruption by the user."""
 BATCH = 64
 """Images in a batch where the network takes any number: larger ones leave the processor's cache."""
 
@@ -33,6 +37,9 @@ class Step:
     calls: int = 1
     source: str | None = None
     """Name of the step whose output is the input, value for value; empty for the image, None for neither."""
+    given_in: int = 0
+    """Address of the memory that the input was in; 0 if it is not known."""
+    gave_in: int = 0
 
 
 class Passes:
@@ -48,21 +55,33 @@ class Passes:
         self.batch_size = 1
         self._sizes = (1, batch_size)
         self._places: list[tuple[_Place, _Place]] | None = None
+        self._given_at: dict[nn.Module, _Place] = {}
+        """Where the images are in what each layer is given."""
+        self.twin_of: Callable[[nn.Module], nn.Module] = lambda module: module
+        """Return this network's module for one of the network that it was copied from."""
 
-    def run(self, image: Tensor) -> list[Step]:
-        """Return the layers' values for an image, 1×28×28, normalised. Raises `Problem` if the network fails."""
-        if self._places is None:
-            self._settle(image)
-        calls = self._calls(image.expand(self.batch_size, *image.shape))
+    def run(self, image: Tensor) -> tuple[list[Step], Tensor]:
+        """Return the layers' values for an image, 1×28×28, normalised, and its logits.
+
+        Raises `Problem` if the network fails.
+        """
+        self.settle(image)
+        calls, output = self._calls(image.expand(self.batch_size, *image.shape))
         if len(calls) != len(self._places or ()):  # the network decides anew in each call what it calls
             self._places = self._places_of(image)
         steps = [
-            Step(name, module, given_at.first(given), gave_at.first(gave), is_function)
-            for (name, module, is_function, given, gave), (given_at, gave_at) in zip(
-                calls, self._places or (), strict=False
+            Step(
+                call.name,
+                call.module,
+                given_at.first(call.given),
+                gave_at.first(call.gave),
+                call.is_function,
+                given_in=call.given_in,
+                gave_in=call.gave_in,
             )
+            for call, (given_at, gave_at) in zip(calls, self._places or (), strict=False)
         ]
-        return _linked(_merged(steps)[:_MOST_STEPS], image.to(self.dtype))
+        return _linked(_merged(steps)[:_MOST_STEPS], image.to(self.dtype)), output[0]
 
     @property
     def dtype(self) -> torch.dtype:
@@ -84,64 +103,88 @@ class Passes:
             return reduce(parts)
 
         shapes: dict[int, torch.Size] = {}
-        for number, call in enumerate(self._calls(images, keep)):
+        for number, call in enumerate(self._calls(images, keep)[0]):
             if call.gave is not None:
                 found[call.name, shapes[number]] = call.gave
         return found
 
     @torch.no_grad()
-    def _calls(self, images: Tensor, keep: Keep | None = None) -> list[Call]:
-        """Run the network on N×1×28×28 images and return all calls; `keep` replaces the copies of the outputs."""
-        with _as_default(self.dtype), random_state_kept(), _slow_attention():
-            seed_all(0)
+    def _calls(self, images: Tensor, keep: Keep | None = None) -> tuple[list[Call], Tensor]:
+        """Run the network on N×1×28×28 images; return all calls and the output. `keep` replaces copies of outputs."""
+        with self._undisturbed():
             return recorded(self.network, images.to(self.dtype), keep)
 
+    def outputs(self, images: Tensor) -> Tensor:
+        """Return the network's outputs for N×1×28×28 images, N×…"""
+        return torch.cat([output[:count] for output, _given, count in self._in_batches(images)])
+
+    def inputs_of(self, layer: nn.Module, images: Tensor) -> Tensor:
+        """Return what a layer is given for each of N×1×28×28 images, N×…  Raises `LookupError` if that is not known."""
+        parts = []
+        for _output, given, count in self._in_batches(images, layer):
+            size = count if self.batch_size == 1 else self.batch_size
+            apart = self._given_at.get(layer, _Place(None)).apart(given, size)
+            if apart is None:
+                raise LookupError(layer)
+            parts.append(apart[:count])
+        return torch.cat(parts)
+
+    def given_in_batch(self, layer: nn.Module, images: Tensor) -> Tensor:
+        """Return what a layer is given for a batch, N×1×28×28, in the layer's own shape. Raises `LookupError`."""
+        given = next(given for _output, given, _count in self._in_batches(images, layer))
+        if given is None:
+            raise LookupError(layer)
+        return given
+
     @torch.no_grad()
-    def outputs(self, images: Tensor, layer: nn.Module | None = None) -> Tensor:
-        """Return the network's outputs for N×1×28×28 images, N×…, or what it gives to one of its layers."""
-        size = max(BATCH, self.batch_size) if self.batch_size == 1 else self.batch_size
-        found: list[Tensor] = []
-        with _as_default(self.dtype), random_state_kept(), _slow_attention():
-            for part in images.to(self.dtype).split(size):
-                seed_all(0)
-                missing = 0 if self.batch_size == 1 else size - len(part)
-                whole = torch.cat([part, part[-1:].expand(missing, *part.shape[1:])])
-                given: list[Tensor] = []
-                with (
-                    nullcontext()
-                    if layer is None
-                    else layer.register_forward_pre_hook(
-                        lambda _module, args, given=given: given.append(args[0].detach().clone())
-                    )
-                ):
-                    outputs = self.network(whole)
-                found.append((outputs if layer is None else given[-1])[: len(part)])
-        return torch.cat(found)
+    def _in_batches(
+        self, images: Tensor, layer: nn.Module | None = None
+    ) -> Iterator[tuple[Tensor, Tensor | None, int]]:
+        """Yield the output of each batch, what a layer was given for it, and how many of the images it has."""
+        for part in images.to(self.dtype).split(BATCH if self.batch_size == 1 else self.batch_size):
+            missing = 0 if self.batch_size == 1 else self.batch_size - len(part)
+            whole = torch.cat([part, part[-1:].expand(missing, *part.shape[1:])])
+            given: list[Tensor] = []
+            with self._undisturbed(), _watched(layer, given):
+                output = self.network(whole)
+            yield output, given[-1] if given else None, len(part)
 
     @contextmanager
-    def in_single_precision(self) -> Iterator[None]:
-        """Compute as the training did, in a fifth of the time; no parameter changes."""
-        was_double = self.is_double
-        self._set_precision(False)
-        try:
+    def _undisturbed(self) -> Iterator[None]:
+        """Let a forward pass neither see nor leave anything of what was before."""
+        with _as_default(self.dtype), random_state_kept(), _slow_attention():
+            seed_all(0)
             yield
-        finally:
-            self._set_precision(was_double)
+
+    def in_single_precision(self) -> Passes:
+        """Return the same in the precision of the training, which takes a fifth of the time; itself if that fails."""
+        try:
+            single = copy.copy(self)
+            single.network = copy.deepcopy(self.network).float()
+            single.is_double = False
+            twins = dict(zip(self.network.modules(), single.network.modules(), strict=True))
+            single.twin_of = twins.__getitem__
+            single._given_at = {twins[module]: place for module, place in self._given_at.items()}
+        except FAILURES:
+            return self
+        return single
 
     def _set_precision(self, is_double: bool) -> None:
         self.is_double = is_double
         self.network.double() if is_double else self.network.float()  # complex parameters stay what they are
 
-    def _settle(self, image: Tensor) -> None:
-        """Find the precision and the size of batch that the network takes."""
-        failure: Exception | None = None
+    def settle(self, image: Tensor) -> None:
+        """Find the precision and the size of batch that the network takes, once. Raises `Problem` if it takes none."""
+        if self._places is not None:
+            return
+        failure: BaseException | None = None
         for is_double in (True, False):
             self._set_precision(is_double)
             for size in self._sizes:
                 self.batch_size = size
                 try:
                     self._places = self._places_of(image)
-                except Exception as error:  # a custom network may raise anything
+                except FAILURES as error:
                     failure = failure or error
                 else:
                     return
@@ -151,20 +194,24 @@ class Passes:
 
     def _places_of(self, image: Tensor) -> list[tuple[_Place, _Place]]:
         """Find where the images are in each call's tensors: what doubles with them."""
-        once = self._calls(image.expand(self.batch_size, *image.shape))
+        once, _output = self._calls(image.expand(self.batch_size, *image.shape))
         try:
-            twice = self._calls(image.expand(2 * self.batch_size, *image.shape))
-        except Exception:  # it takes only batches of its own size
+            twice, _output = self._calls(image.expand(2 * self.batch_size, *image.shape))
+        except FAILURES:  # it takes only batches of its own size
             twice = []
         if [call.name for call in once] != [call.name for call in twice]:
             twice = []
         size = self.batch_size
-        if not twice:
-            return [(_Place.between(one.given, None, size), _Place.between(one.gave, None, size)) for one in once]
-        return [
-            (_Place.between(one.given, two.given, size), _Place.between(one.gave, two.gave, size))
-            for one, two in zip(once, twice, strict=True)
+        pairs = zip_longest(once, twice)
+        places = [
+            (
+                _Place.between(one.given, two.given if two else None, size),
+                _Place.between(one.gave, two.gave if two else None, size),
+            )
+            for one, two in pairs
         ]
+        self._given_at = {one.module: given_at for one, (given_at, _gave_at) in zip(once, places, strict=True)}
+        return places
 
 
 class _Place(NamedTuple):
@@ -210,23 +257,42 @@ def _merged(steps: list[Step]) -> list[Step]:
         key = step.name if step.is_function else step.module, None if step.gave is None else step.gave.shape
         known = found.get(key)
         calls = 1 if known is None else known.calls + 1
-        found[key] = Step(step.name, step.module, step.given, step.gave, step.is_function, calls)
+        found[key] = replace(step, calls=calls)
     return list(found.values())
 
 
 def _linked(steps: list[Step], image: Tensor) -> list[Step]:
-    """Name for each step the one whose output it was given, found by the values themselves."""
+    """Name for each step the one whose output it was given: one in the same memory, else the latest of equal values."""
     linked: list[Step] = []
     for step in steps:
-        source = None
-        if step.given is not None:
-            given = step.given.flatten()
-            for name, before in [*((one.name, one.gave) for one in reversed(linked)), ("", image)]:
-                if before is not None and before.numel() == given.numel() and torch.equal(before.flatten(), given):
-                    source = name
-                    break
-        linked.append(Step(step.name, step.module, step.given, step.gave, step.is_function, step.calls, source))
+        equal = [each for each in linked if step.given is not None and _are_equal(each.gave, step.given)]
+        same = [each for each in equal if each.gave_in and each.gave_in == step.given_in]
+        source = next(reversed(same or equal), None)
+        is_image = source is None and step.given is not None and _are_equal(image, step.given)
+        linked.append(replace(step, source=source.name if source is not None else "" if is_image else None))
     return linked
+
+
+def _are_equal(one: Tensor | None, other: Tensor) -> bool:
+    """Tell if two tensors have the same values in the same order; no number equals no number."""
+    if one is None or one.numel() != other.numel():
+        return False
+    left, right = one.flatten(), other.flatten()
+    return bool(((left == right) | (left.isnan() & right.isnan())).all())
+
+
+@contextmanager
+def _watched(layer: nn.Module | None, given: list[Tensor]) -> Iterator[None]:
+    """Collect what a layer is given."""
+    if layer is None:
+        yield
+        return
+
+    def keep(_module: nn.Module, args: tuple[Tensor, ...]) -> None:
+        given.append(args[0].detach().clone())
+
+    with layer.register_forward_pre_hook(keep):
+        yield
 
 
 @contextmanager

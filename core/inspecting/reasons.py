@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,9 @@ PATCH = 4
 """Rows, and columns, of the square that is hidden."""
 STRIDE = 2
 """Pixels between neighbouring squares."""
-_BATCH = 1024
+_CHUNK = 1024
+_MOST_KEPT = 16_000_000
+"""Values that are kept of the training images: for more, they are computed anew each time."""
 
 
 def without_each_place(passes: Passes, image: Tensor, background: float) -> Tensor:
@@ -36,7 +38,7 @@ class LastHidden:
 
     def __init__(self, passes: Passes) -> None:
         self._passes = passes
-        self._values: Tensor | None = None
+        self._kept: list[Tensor] = []
 
     def nearest(
         self,
@@ -49,25 +51,38 @@ class LastHidden:
         """Return the indices of the training images, N×28×28, that are nearest, with their Euclidean distances.
 
         `prepare` normalises images; `tell` is told the fraction that is done. Raises `LookupError` if the network has
-        no linear layer.
+        no linear layer, or what it is given cannot be told apart by image.
         """
         linear = [step for step in steps if isinstance(step.module, nn.Linear) and step.given is not None]
         if not linear or linear[-1].given is None:
             raise LookupError("no linear layer")
         layer, own = linear[-1].module, linear[-1].given.flatten()
-        if self._values is None:
-            with self._passes.in_single_precision():
-                self._values = self._all(layer, images, prepare, tell)
-        distances = (self._values - own.to(self._values.dtype)).square().sum(1)
-        nearest = distances.topk(min(count, len(distances)), largest=False).indices
-        exact = self._passes.outputs(prepare(images[nearest]), layer).flatten(1).sub(own).square().sum(1).sqrt()
+        if not bool(own.isfinite().all()):
+            raise LookupError("values that are not finite have no distance")
+        nearest = torch.zeros(0, dtype=torch.long)
+        least = torch.zeros(0)
+        for start, values in self._chunks(layer, images, prepare):
+            distances = torch.cat([least, (values - own.to(values.dtype)).square().sum(1)])
+            indices = torch.cat([nearest, torch.arange(start, start + len(values))])
+            least, order = distances.topk(min(count, len(distances)), largest=False)
+            nearest = indices[order]
+            tell(min(1.0, (start + len(values)) / len(images)))
+        exact = self._passes.inputs_of(layer, prepare(images[nearest])).flatten(1).sub(own).square().sum(1).sqrt()
         return sorted(zip(nearest.tolist(), exact.tolist(), strict=True), key=lambda each: each[1])
 
-    def _all(
-        self, layer: nn.Module, images: Tensor, prepare: Callable[[Tensor], Tensor], tell: Callable[[float], None]
-    ) -> Tensor:
-        found = []
-        for start in range(0, len(images), _BATCH):
-            found.append(self._passes.outputs(prepare(images[start : start + _BATCH]), layer).flatten(1))
-            tell(min(1.0, (start + _BATCH) / len(images)))
-        return torch.cat(found)
+    def _chunks(
+        self, layer: nn.Module, images: Tensor, prepare: Callable[[Tensor], Tensor]
+    ) -> Iterator[tuple[int, Tensor]]:
+        """Yield the values of images, with the number of the first of them; they are kept if they are not too many."""
+        if self._kept:
+            for number, values in enumerate(self._kept):
+                yield number * _CHUNK, values
+            return
+        single = self._passes.in_single_precision()
+        kept: list[Tensor] = []
+        for start in range(0, len(images), _CHUNK):
+            values = single.inputs_of(single.twin_of(layer), prepare(images[start : start + _CHUNK])).flatten(1)
+            if values[0].numel() * len(images) <= _MOST_KEPT:
+                kept.append(values)
+            yield start, values
+        self._kept = kept

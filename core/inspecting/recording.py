@@ -19,19 +19,30 @@ class Call(NamedTuple):
     is_function: bool
     given: Tensor | None
     gave: Tensor | None
+    given_in: int = 0
+    """Address of the memory that the input was in; 0 if it is not known."""
+    gave_in: int = 0
 
 
-def recorded(network: nn.Module, images: Tensor, keep: Keep | None) -> list[Call]:
-    """Run a network and return the calls of its layers, and of functions that stand for layers, as they end.
+def recorded(network: nn.Module, images: Tensor, keep: Keep | None) -> tuple[list[Call], Tensor]:
+    """Run a network; return the calls of its layers, and of functions like layers, as they end, and its output.
 
     Inputs and outputs are copied, or, if `keep` is given, the outputs are what it makes of them.
     """
     paths = {module: path for module, path in part_paths(network).items() if is_layer(module)}
     calls: list[Call] = []
-    entered: list[tuple[nn.Module, Tensor | None]] = []
+    entered: list[tuple[nn.Module, Tensor | None, int]] = []
+    alive: list[Tensor] = []  # for as long as they are, no other tensor has their memory
 
     def is_inside() -> bool:
-        return any(module is not network for module, _given in entered)
+        return any(module is not network for module, *_given in entered)
+
+    def memory_of(value: object) -> int:
+        first = _first(value)
+        if first is None or keep is not None:
+            return 0
+        alive.append(first)
+        return first.untyped_storage().data_ptr()
 
     def given_of(args: object) -> Tensor | None:
         return _kept(args) if keep is None else None
@@ -45,29 +56,31 @@ def recorded(network: nn.Module, images: Tensor, keep: Keep | None) -> list[Call
 
     def enter(module: nn.Module, args: tuple[Any, ...]) -> None:
         if module in paths:
-            entered.append((module, given_of(args)))
+            entered.append((module, given_of(args), memory_of(args)))
 
     def leave(module: nn.Module, _args: Any, output: Any) -> None:
         if module not in paths:
             return
         while (begun := entered.pop())[0] is not module:
             pass  # a call within this one raised something that the network caught
-        calls.append(Call(paths[module] or type(module).__name__, module, False, begun[1], gave_of(output)))
+        name = paths[module] or type(module).__name__
+        calls.append(Call(name, module, False, begun[1], gave_of(output), begun[2], memory_of(output)))
 
     def call(function: _Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         stand_in = None if is_inside() else _stand_in(function, args, kwargs)
-        given = None if stand_in is None else given_of(args)
+        given, given_in = (None, 0) if stand_in is None else (given_of(args), memory_of(args))
         output = function(*args, **kwargs)
         if stand_in is not None and (not isinstance(stand_in, nn.Flatten) or _flattens(args, output)):
             name = f"{_name_of(function)}()"
             number = 1 + sum(each.is_function and each.name.startswith(name) for each in calls)
-            calls.append(Call(name if number == 1 else f"{name} {number}", stand_in, True, given, gave_of(output)))
+            name = name if number == 1 else f"{name} {number}"
+            calls.append(Call(name, stand_in, True, given, gave_of(output), given_in, memory_of(output)))
         return output
 
     # For every module there is: those compiled by torch.jit take no hooks of their own.
     with register_module_forward_pre_hook(enter), register_module_forward_hook(leave), _Functions(call):
-        network(images)
-    return calls
+        output = network(images)
+    return calls, output
 
 
 Keep = Callable[[int, Tensor], Tensor | None]

@@ -150,6 +150,8 @@ class ValueView(msgspec.Struct, frozen=True):
     """Places of a channel of the input that the value is computed from, row by row; empty for all or unknown."""
     receptive_field: bytes
     """784 bytes, 1 for each pixel of the image that the value depends on; empty if unknown."""
+    is_field_known: bool = True
+    """False while it is still being found."""
 
 
 class Neighbour(msgspec.Struct, frozen=True):
@@ -162,6 +164,17 @@ class Neighbour(msgspec.Struct, frozen=True):
     pixels: bytes
 
 
+class SlidWindow(msgspec.Struct, frozen=True):
+    """How a convolution's window lies on its input, per dimension."""
+
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    """Padding before the first row, and column."""
+    dilation: tuple[int, ...]
+    groups: int
+
+
 class LayerFacts(msgspec.Struct, frozen=True):
     """What the card of a layer says beside its view."""
 
@@ -171,3 +184,9 @@ class LayerFacts(msgspec.Struct, frozen=True):
     statistics: ChannelStatistics | None = None
     draw: DropoutDraw | None = None
     dropout: float = 0.0
+    has_bias: bool = True
+    has_weights: bool = True
+    """False for a layer without parameters, as a batch norm may be."""
+    window: SlidWindow | None = None
+    is_torchs: bool = True
+    """False if somebody has given the layer another forward, or hooks: it may compute something else."""

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -17,10 +17,12 @@ from core.data import drawing, own_pictures
 from core.data.datasets import Dataset
 from core.inspecting.inspection import Inspection, Look, log_odds
 from core.inspecting.reasons import STRIDE
+from core.inspecting.receptive_field import ReceptiveFields
 from core.messages import Message, Problem
 from core.networks import kept_tables
 from core.runs import snapshots
 from core.runs.directory import Run
+from core.runs.record import LIVE
 from core.runs.resumption import check_trusted
 from core.runs.snapshots import Moment
 from core.training.load_trained import load_network, load_newest
@@ -48,6 +50,8 @@ _MOST_NETWORKS = 4
 _MOST_LOOKS = 8
 
 
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
 _State = tuple[str, str]
 """A run, and what identifies its network's parameters."""
 
@@ -70,9 +74,13 @@ class Insides:
     def __init__(self, dataset_of: Callable[[Run], Dataset]) -> None:
         self._dataset_of = dataset_of
         self._inspections: OrderedDict[_State, _Opened] = OrderedDict()
-        self._looks: OrderedDict[tuple[_State, AskedImage], Look] = OrderedDict()
+        self._looks: OrderedDict[tuple[_State, bytes], Look] = OrderedDict()
+        self._fields: OrderedDict[str, ReceptiveFields] = OrderedDict()
+        """Receptive fields by run: those of all its moments are the same."""
         self._newest: dict[str, str] = {}
         """State of each run that was the newest when an image's way was asked for: what is deeper belongs to it."""
+        self._positions: dict[_State, tuple[int, int]] = {}
+        """Epoch and completed batches of every state that was opened."""
 
     def answer(self, request: InsideQuestion, tell: Callable[[Message, float], None]) -> InsideAnswer:
         """Answer a question; `tell` is told of the progress of a long answer. Raises `Problem`."""
@@ -80,25 +88,24 @@ class Insides:
         pixels, label, doubts = self._image(run, request.picture)
         opened, look = self._look(run, request, pixels)
         inspection = opened.inspection
-        try:
-            match request:
-                case Inspect():
-                    return self._inspected(request, run, opened, look, label, doubts)
-                case InspectLayer(layer=number):
-                    return InspectedLayer(request, *inspection.layer(look, number))
-                case InspectValue(layer=number, place=place):
-                    return InspectedValue(request, inspection.value(look, number, place))
-                case Occlude():
-                    return _occluded(request, inspection, look)
-                case FindNearest():
-                    return self._nearest(request, run, inspection, look, tell)
-        except LookupError as error:
-            raise Problem("the network called other layers for this image") from error
+        if isinstance(request, InspectLayer | InspectValue) and request.layer >= len(look.steps):
+            raise Problem("the network called other layers for this image")
+        match request:
+            case Inspect():
+                return self._inspected(request, run, opened, look, label, doubts)
+            case InspectLayer(layer=number):
+                return InspectedLayer(request, *inspection.layer(look, number))
+            case InspectValue(layer=number, place=place):
+                return InspectedValue(request, inspection.value(look, number, place))
+            case Occlude():
+                return _occluded(request, inspection, look)
+            case FindNearest():
+                return self._nearest(request, run, inspection, look, tell)
 
-    def prepare(self) -> None:
-        """Find the receptive fields of the network that was asked about last, before they are needed."""
+    def prepare(self, is_wanted: Callable[[], bool]) -> None:
+        """Find the receptive fields of the network that was asked about last, until something else is wanted."""
         if self._inspections:
-            next(reversed(self._inspections.values())).inspection.prepare()
+            next(reversed(self._inspections.values())).inspection.prepare(is_wanted)
 
     def _image(self, run: Run, picture: AskedImage) -> tuple[Tensor, int | None, tuple[Message, ...]]:
         """Return an image, uint8, 28×28, its label if it is known, and doubts. Raises `Problem`."""
@@ -117,15 +124,14 @@ class Insides:
         return torch.from_numpy(drawing.mnist_form(drawn)), None, ()
 
     def _look(self, run: Run, request: InsideQuestion, pixels: Tensor) -> tuple[_Opened, Look]:
-        state = run.path.name, request.moment or self._newest_state(run, is_asked=isinstance(request, Inspect))
+        check_trusted(run, run.config(), trust=request.trusts)
+        state = str(run.path), request.moment or self._newest_state(run, is_asked=isinstance(request, Inspect))
         opened = self._inspections.pop(state, None) or self._open(run, request.moment)
-        self._inspections[state] = opened
-        while len(self._inspections) > _MOST_NETWORKS:
-            self._inspections.popitem(last=False)
-        look = self._looks.pop((state, request.picture), None) or opened.inspection.look(pixels)
-        self._looks[state, request.picture] = look
-        while len(self._looks) > _MOST_LOOKS:
-            self._looks.popitem(last=False)
+        _keep(self._inspections, state, opened, _MOST_NETWORKS)
+        self._positions[state] = opened.position
+        seen = state, pixels.numpy().tobytes()
+        look = self._looks.pop(seen, None) or opened.inspection.look(pixels)
+        _keep(self._looks, seen, look, _MOST_LOOKS)
         return opened, look
 
     def _newest_state(self, run: Run, *, is_asked: bool) -> str:
@@ -138,13 +144,12 @@ class Insides:
         return self._newest[key]
 
     def _newest_position(self, run: Run) -> tuple[int, int]:
-        opened = self._inspections.get((run.path.name, self._newest_state(run, is_asked=False)))
-        return opened.position if opened is not None else run.tail().position
+        state = str(run.path), self._newest_state(run, is_asked=False)
+        return self._positions.get(state) or run.tail().position
 
     def _open(self, run: Run, name: str) -> _Opened:
         """Load a run's network at a moment. Raises `Problem`."""
         config = run.config()
-        check_trusted(run, config, trust=False)
         started = run.first_start()
         if started is None or started.dataset not in DATA_SETS:
             raise Problem("run {run} has not started", run=run.id)
@@ -159,7 +164,9 @@ class Insides:
         else:
             network, moment = load_newest(run)
         position = run.tail().position if moment is None else moment.position
-        return _Opened(Inspection(network, config, data, table), position, is_final=moment is None)
+        fields = self._fields.pop(str(run.path), None) or ReceptiveFields()
+        _keep(self._fields, str(run.path), fields, _MOST_NETWORKS)
+        return _Opened(Inspection(network, config, data, table, fields), position, is_final=moment is None)
 
     def _inspected(
         self,
@@ -184,10 +191,17 @@ class Insides:
             probabilities=tuple(look.probabilities.tolist()),
             loss=None if label is None else look.loss(label),
             moments=moment_views(run, newest),
-            is_final=opened.is_final or bool(request.moment),
+            is_live=not opened.is_final and not request.moment and run.state() in LIVE,
+            num_images=self._num_images(run),
             is_double=inspection.is_double,
             doubts=doubts,
         )
+
+    def _num_images(self, run: Run) -> int:
+        try:
+            return len(self._dataset_of(run).test_labels)
+        except Problem:
+            return 0
 
     def _nearest(
         self, request: FindNearest, run: Run, inspection: Inspection, look: Look, tell: Callable[[Message, float], None]
@@ -196,6 +210,13 @@ class Insides:
             tell(Message("Looking through the training images"), fraction)
 
         return NearestFound(request, inspection.nearest(look, self._dataset_of(run), _NUM_NEIGHBOURS, told))
+
+
+def _keep(kept: OrderedDict[_Key, _Value], key: _Key, value: _Value, most: int) -> None:
+    """Keep a value as the newest of at most so many."""
+    kept[key] = value
+    while len(kept) > most:
+        kept.popitem(last=False)
 
 
 def _occluded(request: Occlude, inspection: Inspection, look: Look) -> Occluded:

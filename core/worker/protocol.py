@@ -1,8 +1,9 @@
-"""The protocol between a dashboard and its standby worker: a JSON object per line, on the worker's stdin and stdout."""
+"""The protocol between a dashboard and its standby worker: a line a message, on the worker's stdin and stdout."""
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+import base64
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 import msgspec
 
@@ -13,6 +14,8 @@ from core.machine import DeviceInfo
 from core.messages import Message
 from core.networks.layer_table import LayerTable
 from core.runs.events import Evaluated
+
+_Decoded = TypeVar("_Decoded")
 
 
 class Describe(msgspec.Struct, frozen=True, tag=True):
@@ -106,6 +109,8 @@ class _AboutImage(msgspec.Struct, frozen=True):
     picture: AskedImage
     moment: str = ""
     """Name of the snapshot that is asked; empty for the trained network, or the newest state of a run in progress."""
+    trusts: bool = False
+    """True if the user has allowed the network's file to be executed, whoever the run belongs to."""
 
 
 class Inspect(_AboutImage, frozen=True, tag=True):
@@ -253,12 +258,19 @@ class Inspected(msgspec.Struct, frozen=True, tag=True):
     """Cross-entropy of this image, −log of the probability of the true class; None without a label."""
     moments: tuple[MomentView, ...]
     """All states that can be looked into, in the order of training."""
-    is_final: bool
-    """False for a run in progress, whose newest state changes."""
+    is_live: bool
+    """True for the newest state of a run in progress, which changes."""
+    num_images: int
+    """Number of test images; 0 if they are no longer there."""
     is_double: bool
     """False if the network only computes in single precision."""
     doubts: tuple[Message, ...] = ()
     """Doubts that a picture shows one digit."""
+
+    @property
+    def best(self) -> int:
+        """Most probable class."""
+        return max(range(len(self.probabilities)), key=self.probabilities.__getitem__, default=0)
 
 
 class InspectedLayer(msgspec.Struct, frozen=True, tag=True):
@@ -294,6 +306,23 @@ InsideAnswer: TypeAlias = Inspected | InspectedLayer | InspectedValue | Occluded
 SideAnswer: TypeAlias = InsideAnswer | ProgressNote | Settled | Browsed | EvaluatedAt | Recognised | Measured
 Answer: TypeAlias = Ready | Described | Tried | Refused | SideAnswer
 
-encode = msgspec.json.Encoder().encode
-decode_request: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
-decode_answer: msgspec.json.Decoder[Answer] = msgspec.json.Decoder(Answer)
+
+class _Decoder(Generic[_Decoded]):
+    """A decoder of lines."""
+
+    def __init__(self, kind: Any) -> None:
+        self._decoder: msgspec.msgpack.Decoder[_Decoded] = msgspec.msgpack.Decoder(kind)
+
+    def decode(self, line: bytes) -> _Decoded:
+        """Return what a line says. Raises `ValueError` if it says nothing."""
+        return self._decoder.decode(base64.b64decode(line))
+
+
+def encode(what: Request | Answer) -> bytes:
+    """Return a line, without its end. JSON would have no numbers that are infinite, or are none."""
+    return base64.b64encode(_encoder.encode(what))
+
+
+_encoder = msgspec.msgpack.Encoder()
+decode_request: _Decoder[Request] = _Decoder(Request)
+decode_answer: _Decoder[Answer] = _Decoder(Answer)

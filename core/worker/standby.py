@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +24,7 @@ from core.worker.process_title import entitle
 from core.worker.questions import RunInspector
 
 _LOWEST_PRIORITY = 19
+_PARENT_CHECK_S = 2.0
 
 Say = Callable[[protocol.Answer], None]
 
@@ -41,10 +43,13 @@ def stand_by() -> Path | None:
     entitle("waiting for a run")
     say(protocol.Ready(tuple(devices.available())))
     acceleration.keep_freed_memory()
+    is_over = threading.Event()
+    threading.Thread(target=_end_with_parent, args=(is_over,), daemon=True).start()
     inspector = RunInspector()
     for line in _lines(inspector.insides.prepare):
         request = protocol.decode_request.decode(line)
         if isinstance(request, protocol.Train):
+            is_over.set()
             os.close(answers)
             os.dup2(null, 0)
             return Path(request.run_dir)
@@ -55,18 +60,31 @@ def stand_by() -> Path | None:
             say(answer_question(request, inspector, say))
         except Problem as problem:
             say(protocol.Refused(request, problem.message, problem.advice))
-        except Exception as error:  # a custom network may fail on some batches only: the worker goes on
+        except (Exception, SystemExit) as error:  # a custom network may fail on some batches only: the worker goes on
             message = Message("{kind}: {reason}", {"kind": type(error).__name__, "reason": reason(error)})
             say(protocol.Refused(request, message, Message("")))
     return None
 
 
-def _lines(idle: Callable[[], None]) -> Iterator[bytes]:
-    """Yield the lines of the standard input; `idle` is called before each wait for one."""
+def _end_with_parent(is_over: threading.Event) -> None:
+    """End this process with the dashboard, whatever a custom network is doing in it, until it is handed a run."""
+    parent = os.getppid()
+    while not is_over.wait(_PARENT_CHECK_S):
+        if os.getppid() != parent:
+            os._exit(0)
+
+
+def _lines(idle: Callable[[Callable[[], bool]], None]) -> Iterator[bytes]:
+    """Yield the lines of the standard input; `idle` is called before each wait, with what tells that one has come."""
+
+    def has_come() -> bool:
+        return bool(select.select([0], [], [], 0)[0])
+
     begun = b""
     while True:
-        if not select.select([0], [], [], 0)[0]:
-            idle()
+        if not has_come():
+            with suppress(Exception, SystemExit):  # of a custom network
+                idle(has_come)
         if not (read := os.read(0, 1 << 16)):
             return
         *lines, begun = (begun + read).split(b"\n")

@@ -41,6 +41,7 @@ class WorkerInProcess:
     def ask(self, question: Question) -> None:
         try:
             self._answers.put_nowait(answer_question(question, self._inspector, self._answers.put_nowait))
+            self._inspector.insides.prepare(lambda: False)
         except Problem as problem:
             self._answers.put_nowait(Refused(question, problem.message, problem.advice))
 
@@ -82,6 +83,7 @@ class _Alone(MnistTui):
         assert isinstance(screen, InsideScreen)
         try:
             answer = answer_question(question, self._inspector, screen.show)
+            self._inspector.insides.prepare(lambda: False)
         except Problem as problem:
             screen.refuse(Refused(question, problem.message, problem.advice))
         else:

@@ -16,13 +16,18 @@ _COLUMNS = 80
 _GAP = 1
 
 
-def inside(run: Run, picture: AskedImage) -> int:
-    """Print an image, every layer with its most active channels, and the answer. Raises `Problem`."""
+def inside(run: Run, picture: AskedImage, *, trusts: bool) -> int:
+    """Print an image, every layer with its most active channels, and the answer. Raises `Problem`.
+
+    `trusts` allows another user's network to be executed.
+    """
     prepare_for_torch()
     from core.worker.questions import RunInspector
 
     with terminal.unclaimed_output_dropped():
-        answer = RunInspector().insides.answer(Inspect(str(run.path), picture), lambda _message, _fraction: None)
+        answer = RunInspector().insides.answer(
+            Inspect(str(run.path), picture, trusts=trusts), lambda _message, _fraction: None
+        )
     assert isinstance(answer, Inspected)
     out = terminal.output()
     painter = Painter(plain=not (out.isatty() and terminal.has_grey()))

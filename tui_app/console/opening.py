@@ -31,7 +31,7 @@ def open_dashboard(
     run_id: str | None = None,
     resume: Request | None = None,
     at_end: AtEnd = AtEnd(),  # noqa: B008 - it is immutable
-    look: AskedImage | None = None,
+    look: tuple[AskedImage, bool] | None = None,
 ) -> int:
     from core.worker.process_title import entitle
     from tui_app.dashboard.app import MnistTui

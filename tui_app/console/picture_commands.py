@@ -70,12 +70,12 @@ def inside(
         raise InvalidSetting("draw", N_("choose one of --image and --draw"))
     picture = AskedImage() if draw else _picture(image or "0")
     if not no_dashboard(_("what happens inside follows as text")):
-        return open_dashboard(folder, {}, found.id, look=picture)
+        return open_dashboard(folder, {}, found.id, look=(picture, trust))
     if draw:
         raise InvalidSetting("draw", N_("there is no terminal to draw in: name a picture with --image"))
     from tui_app.console import inside_command
 
-    return inside_command.inside(found, picture)
+    return inside_command.inside(found, picture, trusts=trust)
 
 
 def _picture(text: str) -> AskedImage:

@@ -54,7 +54,8 @@ def _leave_without_terminal() -> None:
 class MnistTui(App[int]):
     """The dashboard for a folder of runs; `settings` fill its form, `run_id` is opened at once.
 
-    `look` is a picture to follow through that run's network at once, or an empty one to draw.
+    `look` is a picture to follow through that run's network at once, or an empty one to draw, and if that network is
+    trusted, whoever the run belongs to.
     """
 
     COMMANDS = {commands}  # noqa: RUF012
@@ -70,7 +71,7 @@ class MnistTui(App[int]):
         resume: Request | None = None,
         at_end: AtEnd = AtEnd(),  # noqa: B008 - it is immutable
         launch: Launch | None = None,
-        look: AskedImage | None = None,
+        look: tuple[AskedImage, bool] | None = None,
     ) -> None:
         super().__init__()
         launch = launch or partial(StandbyProcess, at_end.command)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from textual.message_pump import MessagePump
 from textual.timer import Timer
 
+from core.messages import N_
 from core.worker.protocol import MomentView
 from tui_app.i18n import _, number
 
@@ -30,14 +31,29 @@ class MomentWalk:
         name: str,
         ask: Callable[[MomentView], None],
         tell: Callable[[str], None],
+        *,
+        waiting: str = N_("Testing epoch {epoch}, batch {step}…"),
     ) -> None:
-        """Begin at the state called `name`, or at the last one if it is not there any more."""
+        """Begin at the state called `name`, or at the last one if it is not there any more.
+
+        `waiting` is told of a wait.
+        """
         self.moments = tuple(moments)
         self._node = node
         self._ask, self._tell = ask, tell
         names = [moment.name for moment in moments]
         self._at = self._shown = names.index(name) if name in names else len(names) - 1
         self._playing: Timer | None = None
+        self._waiting = waiting
+
+    def update(self, moments: Sequence[MomentView]) -> None:
+        """Take the states that there are by now, and stay at the one that is wanted."""
+        names = [moment.name for moment in moments]
+        self._at, self._shown = (
+            names.index(name) if name in names else len(names) - 1
+            for name in (self.wanted.name, self.moments[self._shown].name)
+        )
+        self.moments = tuple(moments)
 
     @property
     def wanted(self) -> MomentView:
@@ -101,4 +117,4 @@ class MomentWalk:
     def _say_slow(self) -> None:
         if self._at != self._shown:
             values = {"epoch": self.wanted.epoch, "step": number(self.wanted.step)}
-            self._tell(_("Testing epoch {epoch}, batch {step}…").format(**values))
+            self._tell(_(self._waiting).format(**values))

@@ -16,7 +16,7 @@ from tui_app.dashboard.screens.digits_screen import Cell, Choice, DigitsScreen
 from tui_app.dashboard.screens.draw_screen import DrawScreen
 from tui_app.dashboard.screens.inside_screen import InsideScreen
 from tui_app.dashboard.screens.side_screen import AskedRun
-from tui_app.i18n import _, printable
+from tui_app.i18n import _
 
 Look = Callable[[AskedImage, str, str], None]
 """Opens an image inside the network of a run, at a moment of its training."""
@@ -73,12 +73,13 @@ def inside_screen(
     *,
     layer: str,
     moment: str,
+    trusts: bool,
 ) -> InsideScreen:
     """Make the screen for the first of `runs`, and the next one beside it. Raises `Problem`."""
-    return InsideScreen(_asked(runs), picture, ask, layer=layer, moment=moment)
+    return InsideScreen(_asked(runs, trusts=trusts), picture, ask, layer=layer, moment=moment, trusts=trusts)
 
 
-def _asked(runs: Sequence[FollowedRun]) -> list[AskedRun]:
+def _asked(runs: Sequence[FollowedRun], *, trusts: bool = False) -> list[AskedRun]:
     """Return those of `runs` that have started and whose networks may be asked.
 
     A custom network's file will be executed, so it is not asked if its run is another user's. Raises `Problem` if there
@@ -91,11 +92,11 @@ def _asked(runs: Sequence[FollowedRun]) -> list[AskedRun]:
         if started is None:
             continue
         try:
-            check_trusted(each.run, started.config, trust=False)
+            check_trusted(each.run, started.config, trust=trusts)
         except Problem as problem:
             refused = problem
         else:
-            name = printable(started.config.model.rpartition(":")[2])
+            name = wording.network_name(started.config, folder=False)
             subjects.append(AskedRun(each.run.id, str(each.run.path), name, started.class_names))
     if refused is not None and not subjects:
         raise refused

@@ -61,17 +61,30 @@ class ScreenOpener:
 
         self._open(draw_screen(self._book.shown, self._ask, self.ask_beside, self._look))
 
+    def look(self, picture: AskedImage, trusts: bool) -> None:
+        """Look inside at a picture, or have one drawn if it is empty. Raises `Problem`."""
+        if picture == AskedImage():
+            self.open_draw()
+        else:
+            self.open_inside(picture, trusts=trusts)
+
     def open_inside(
-        self, picture: AskedImage = FIRST_IMAGE, run_id: str = "", moment: str = "", layer: str = ""
+        self,
+        picture: AskedImage = FIRST_IMAGE,
+        run_id: str = "",
+        moment: str = "",
+        layer: str = "",
+        *,
+        trusts: bool = False,
     ) -> None:
         """Look inside the network of a run, or of the current one, at an image, at a moment of its training.
 
-        `layer` is shown at once.
+        `layer` is shown at once; `trusts` allows another user's network to be executed.
         """
         from tui_app.dashboard.screen_factories import inside_screen
 
         runs = sorted(self._book.shown, key=lambda each: each.run.id != (run_id or self._book.current_id))
-        self._open(inside_screen(runs, picture, self.ask_beside, layer=layer, moment=moment))
+        self._open(inside_screen(runs, picture, self.ask_beside, layer=layer, moment=moment, trusts=trusts))
 
     def _look(self, picture: AskedImage, run_id: str, moment: str) -> None:
         """Look inside from another screen."""

@@ -78,7 +78,7 @@ class StandbyProcess:
     async def answers(self) -> AsyncIterator[Answer]:
         stdout = self._process.stdout
         assert stdout is not None
-        reader = asyncio.StreamReader(limit=1 << 22)
+        reader = asyncio.StreamReader(limit=1 << 24)
         transport, _protocol = await asyncio.get_running_loop().connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(reader), stdout
         )

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from core.catalogue import SIDE
 from core.inspecting.views import FeatureMap, Kernels, LayerFacts, LayerView, LevelScale, ValueView
 from core.worker.protocol import Inspected, NearestFound, Occluded
-from tui_app.charts import answer as answers
 from tui_app.i18n import _, ngettext, number, printable
 from tui_app.inside.cards import heading
 from tui_app.inside.formulas import value_text
 from tui_app.inside.tiles import Tile, tile_of
+from tui_app.inside.words import bars
 
 Spot = tuple[int, int]
 """A band, and a picture in it."""
@@ -110,7 +110,7 @@ def _map_tile(view: LayerView, feature_map: FeatureMap) -> Tile:
 
 
 def _end_band(answer: Inspected, width: int, *, plain: bool) -> Band:
-    lines, _best = answers.bars(answer.probabilities, answer.class_names, min(40, width - 20), plain=plain)
+    lines = bars(answer, min(48, max(20, width - 24)), plain=plain)
     with_logit, of_true = _("{bar}   logit {logit}"), _("{bar}   logit {logit}  ← true")
     texts = [
         (of_true if at == answer.label else with_logit).format(bar=line, logit=value_text(logit))
@@ -262,7 +262,9 @@ def value(
     if seen is None or seen.before is None:
         return [Band("", (replace(here, caption=title),))]
     before = _before(seen, width, (width - 1) // 2, lines - 1)
-    named = {None: _("its input"), "": _("the image")}.get(seen.before_name, printable(seen.before_name or ""))
+    named = {None: _("its input"), "": _("the image, normalised")}.get(
+        seen.before_name, printable(seen.before_name or "")
+    )
     if seen.num_before > 1:
         named = f"{named} · {seen.before.channel}"
     pair = (replace(before, caption=named), replace(here, caption=title))

@@ -29,11 +29,15 @@ def card(view: LayerView, facts: LayerFacts, channel: int = 0) -> list[CardLine]
     """Return a layer's card; `channel` is the one whose numbers are given where each has its own."""
     shown = _Shown(view, facts, channel)
     kind = view.kind.text if view.kind.text != "{name}" else str(view.kind.values.get("name", ""))
-    lines = (
-        _CARDS[kind](shown)
-        if kind in _CARDS
-        else [CardLine("", _("No formula is known for this kind of layer: its values are shown."))]
-    )
+    if kind not in _CARDS:
+        lines = [CardLine("", _("No formula is known for this kind of layer: its values are shown."))]
+    elif not facts.is_torchs:
+        text = _(
+            "It is derived from torch's layer, or has hooks, and may compute something else: its values are shown."
+        )
+        lines = [CardLine("", text)]
+    else:
+        lines = _CARDS[kind](shown)
     if facts.row is not None and facts.row.output_derivation:
         lines.insert(1, CardLine(_("Output size"), printable(facts.row.output_derivation)))
     if view.calls > 1:
@@ -103,8 +107,9 @@ def _linear(shown: _Shown) -> list[CardLine]:
     if row is not None:
         inputs = int(row.specification.values.get("inputs", inputs))
     outputs = number(kernels.total) if kernels else "?"
+    bias = " + bⱼ" if shown.facts.has_bias else ""
     return [
-        CardLine(_("Definition"), f"yⱼ = wⱼ₁·x₁ + … + wⱼₙ·xₙ + bⱼ   n = {number(inputs)}, j = 1 … {outputs}"),
+        CardLine(_("Definition"), f"yⱼ = wⱼ₁·x₁ + … + wⱼₙ·xₙ{bias}   n = {number(inputs)}, j = 1 … {outputs}"),
         CardLine(
             _("Good for"),
             _(
@@ -112,7 +117,12 @@ def _linear(shown: _Shown) -> list[CardLine]:
                 " image, and knows nothing of what is beside what."
             ),
         ),
-        _parameters(shown, _("A weight for each input of each unit, and a bias for each unit.")),
+        _parameters(
+            shown,
+            _("A weight for each input of each unit, and a bias for each unit.")
+            if shown.facts.has_bias
+            else _("A weight for each input of each unit, and no bias."),
+        ),
     ]
 
 
@@ -125,7 +135,7 @@ def _convolution(shown: _Shown) -> list[CardLine]:
             outputs=number(kernels.total), inputs=number(kernels.inputs), rows=kernels.rows, columns=kernels.columns
         )
     return [
-        CardLine(_("Definition"), "y[c,i,j] = Σₖ Σₘ Σₙ w[c,k,m,n]·x[k,i+m,j+n] + b[c]" + numbers),
+        CardLine(_("Definition"), _convolution_sum(shown.facts) + numbers),
         CardLine(
             _("Good for"),
             _(
@@ -135,9 +145,28 @@ def _convolution(shown: _Shown) -> list[CardLine]:
         ),
         _parameters(
             shown,
-            _("For each filter, a weight for each place of its window in each input channel, and a bias."),
+            _("For each filter, a weight for each place of its window in each input channel, and a bias.")
+            if shown.facts.has_bias
+            else _("For each filter, a weight for each place of its window in each input channel, and no bias."),
         ),
     ]
+
+
+def _convolution_sum(facts: LayerFacts) -> str:
+    """Return the sum of a convolution in two dimensions, with this layer's stride, padding and dilation."""
+    slid = facts.window
+    bias = " + b[c]" if facts.has_bias else ""
+    if slid is None or len(slid.kernel) != 2:
+        return f"y = w * x{bias.replace('[c]', '')}"
+    places = []
+    for dimension, (of_output, of_window) in enumerate((("i", "m"), ("j", "n"))):
+        stride, dilation, padding = (each[dimension] for each in (slid.stride, slid.dilation, slid.padding))
+        text = f"{of_output}·{stride}" if stride > 1 else of_output
+        text += f"+{of_window}·{dilation}" if dilation > 1 else f"+{of_window}"
+        places.append(f"{text}−{padding}" if padding else text)
+    ranges = ", ".join(f"{name} = 0…{size - 1}" for name, size in zip("mn", slid.kernel, strict=True))
+    outside = _("; x is 0 outside") if any(slid.padding) else ""
+    return f"y[c,i,j] = Σₖ Σₘ Σₙ w[c,k,m,n]·x[k,{','.join(places)}]{bias}   {ranges}{outside}"
 
 
 def _max_pooling(shown: _Shown) -> list[CardLine]:
@@ -200,6 +229,8 @@ def _flatten(shown: _Shown) -> list[CardLine]:
 
 
 def _dropout(shown: _Shown) -> list[CardLine]:
+    if shown.facts.row is not None and "Alpha" in shown.facts.row.type:
+        return [CardLine("", _("No formula is known for this kind of layer: its values are shown."))]
     p = shown.facts.dropout
     lines = [
         CardLine(
@@ -228,17 +259,29 @@ def _batch_norm(shown: _Shown) -> list[CardLine]:
             _("Good for"),
             _("Whatever the layers before do, its output keeps its mean and spread: training can take larger steps."),
         ),
-        _parameters(shown, _("γ and β for each channel; μ and σ² are measured, not learned.")),
+        _parameters(
+            shown,
+            _("γ and β for each channel; μ and σ² are measured, not learned.")
+            if shown.facts.has_weights
+            else _("None: μ and σ² are measured, and there is no γ or β."),
+        ),
     ]
     statistics = shown.facts.statistics
     if statistics is not None and shown.channel < len(statistics.gamma):
         at = shown.channel
-        in_training = _("a batch of {count} images, this one among them: μ = {mean}, σ² = {variance}")
-        in_test = _("running averages over the training: μ = {mean}, σ² = {variance}; γ = {gamma}, β = {beta}")
+        in_training = _(
+            "channel {channel} over a batch of {count} images, this one among them, and all its places:"
+            " μ = {mean}, σ² = {variance}"
+        )
+        in_test = _(
+            "channel {channel}, running averages over the training: μ = {mean}, σ² = {variance}; γ = {gamma},"
+            " β = {beta}"
+        )
         lines[1:1] = [
             CardLine(
                 _("Training"),
                 in_training.format(
+                    channel=at,
                     count=number(statistics.batch_size),
                     mean=value_text(statistics.batch_mean[at]),
                     variance=value_text(statistics.batch_variance[at]),
@@ -247,6 +290,7 @@ def _batch_norm(shown: _Shown) -> list[CardLine]:
             CardLine(
                 _("In a test"),
                 in_test.format(
+                    channel=at,
                     mean=value_text(statistics.running_mean[at]),
                     variance=value_text(statistics.running_variance[at]),
                     gamma=value_text(statistics.gamma[at]),

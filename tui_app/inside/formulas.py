@@ -17,6 +17,10 @@ class Written:
     """A number as it is written: rounded, with so many decimals."""
 
     def __init__(self, value: float, decimals: int) -> None:
+        if not math.isfinite(value):
+            self.value = Decimal(0)
+            self._text = "NaN" if math.isnan(value) else "∞" if value > 0 else "−∞"
+            return
         text = f"{value:.{decimals}f}"
         self.value = Decimal(text)
         if not self.value:
@@ -40,7 +44,7 @@ def decimals_for(values: Sequence[float]) -> int:
 
 def value_text(value: float) -> str:
     """Return a single value as it is written where it stands alone."""
-    return str(Written(value, decimals_for([value]))) if math.isfinite(value) else number(value)
+    return str(Written(value, decimals_for([value])))
 
 
 def written(formula: Formula, value: float, most: int) -> tuple[str, list[str]]:
@@ -167,7 +171,7 @@ def _signed(value: float, decimals: int) -> tuple[str, Decimal]:
 
 
 def _joined(parts: Sequence[tuple[str, Decimal]]) -> str:
-    text = " ".join(part for part, _value in parts)
+    text = " ".join(part for part, _value in parts) or "0"
     return text.removeprefix("+ ") if not text.startswith("− ") else f"−{text[2:]}"
 
 

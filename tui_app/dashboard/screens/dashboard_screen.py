@@ -40,7 +40,7 @@ class Dashboard(PanelScreen):
     """The main screen's panels and the actions of its keys.
 
     `settings` fill the form; `run_id` is shown at once, and resumed with what `resume` asks for, if it is given;
-    `look` is followed through its network, or drawn if it is empty; `launch` starts a worker.
+    `look` is a picture to follow through its network, or to draw if it is empty; `launch` starts a worker.
     """
 
     AUTO_FOCUS = ""
@@ -60,7 +60,7 @@ class Dashboard(PanelScreen):
         launch: Launch,
         *,
         resume: Request | None,
-        look: AskedImage | None,
+        look: tuple[AskedImage, bool] | None,
         notifies: bool,
     ) -> None:
         super().__init__(key_table())
@@ -336,7 +336,7 @@ class Dashboard(PanelScreen):
         current, look = self._book.current, self._look_first
         if look is not None and current is not None and current.record.started is not None:
             self._look_first = None
-            self._trying(self._opener.open_draw if look == AskedImage() else lambda: self._opener.open_inside(look))
+            self._trying(lambda: self._opener.look(*look))
 
     @on(Worker.StateChanged)
     def _task_failed(self, event: Worker.StateChanged) -> None:

@@ -16,7 +16,7 @@ from textual.widgets import Header, Input, Label, Static
 from core import paths
 from core.catalogue import SIDE
 from core.messages import N_, Problem
-from core.worker.protocol import AskedImage, InsideQuestion, Inspect, Inspected, Recognise, Recognised
+from core.worker.protocol import AskedImage, InsideQuestion, Inspect, Inspected, Recognise, Recognised, Refused
 from tui_app import terminal
 from tui_app.charts import answer as answers
 from tui_app.dashboard.enquiries import Enquiries
@@ -144,6 +144,11 @@ class DrawScreen(AskingScreen[None]):
         for subject in self._subjects:
             probabilities = answer.probabilities.get(subject.run_id, ())
             self.query_one(f"#answers-{subject.run_id}", Static).update(_bars(probabilities, subject))
+
+    def refuse(self, refused: Refused) -> None:
+        waiting = self._insides.take if isinstance(refused.request, Inspect) else self._enquiries.take
+        if waiting(refused.request):  # type: ignore[arg-type]
+            self._complain(Problem.of(refused.message, refused.advice))
 
     def give_up(self) -> None:
         self._enquiries.forget()

@@ -13,7 +13,7 @@ from textual.widgets import Header, Static
 
 from core.catalogue import SIDE
 from core.inspecting.views import ValueView
-from core.messages import N_
+from core.messages import N_, Problem
 from core.worker.protocol import (
     AskedImage,
     FindNearest,
@@ -39,13 +39,16 @@ from tui_app.dashboard.why_not import no_snapshots
 from tui_app.dashboard.widgets.key_footer import KeyFooter
 from tui_app.dashboard.widgets.tile_wall import TileWall
 from tui_app.i18n import _, percent, say
-from tui_app.inside import bands, words
+from tui_app.inside import bands, levels, words
 from tui_app.inside.bands import Band
-from tui_app.inside.cards import CardLine, card, heading, softmax_card
+from tui_app.inside.levels import Room
 from tui_app.inside.position import LAYER, VALUE, WAY, Position
 
 LIVE_S = 3.0
 """Seconds after which a run in progress is looked at again: it saves checkpoints some seconds apart."""
+FIELD_S = 0.3
+"""Seconds after which a value is asked about again, if it was not known yet what it depends on."""
+_LAYERS_OF_A_PAGE = 3
 _SLOW_S = 0.4
 """Seconds after which a wait is told."""
 
@@ -69,8 +72,12 @@ class InsideScreen(AskingScreen[None]):
         *,
         layer: str = "",
         moment: str = "",
+        trusts: bool = False,
     ) -> None:
-        """Show the first of `subjects` at a `moment`, the second beside it on request; `layer` is opened at once."""
+        """Show the first of `subjects` at a `moment`, the second beside it on request; `layer` is opened at once.
+
+        `trusts` allows another user's network to be executed.
+        """
         super().__init__(inside_keys())
         self._subjects = list(subjects[:2])
         self._picture = picture
@@ -78,9 +85,10 @@ class InsideScreen(AskingScreen[None]):
         self._open_first = layer
         self._at = Position()
         self._first_moment = moment
+        self._trusts = trusts
         self._walk: MomentWalk | None = None
         """Walk through the moments of the training, once they are known."""
-        self._is_beside = False
+        self._is_beside = self._wants_why = False
         self._other: Inspected | None = None
         """The image's way through the second network."""
         self._value: ValueView | None = None
@@ -116,11 +124,10 @@ class InsideScreen(AskingScreen[None]):
 
     def _ask_again(self) -> None:
         """Ask for everything that is on the screen."""
+        self._occluded = self._nearest = None
         self._enquiries.ask(Inspect(*self._about))
         if self._is_beside:
             self._enquiries.ask(Inspect(self._subjects[1].run_dir, self._picture))
-        if self._occluded is not None:
-            self._enquiries.ask(Occlude(*self._about, chosen=self._occluded.request.chosen))
         self._ask_deeper()
 
     def _ask_deeper(self) -> None:
@@ -133,23 +140,32 @@ class InsideScreen(AskingScreen[None]):
             self._enquiries.ask(InspectValue(*self._about, layer=self._at.layer, place=place))
 
     @property
-    def _about(self) -> tuple[str, AskedImage, str]:
+    def _about(self) -> tuple[str, AskedImage, str, bool]:
         moment = self._walk.wanted.name if self._walk is not None else self._first_moment
-        return self._subjects[0].run_dir, self._picture, moment
+        return self._subjects[0].run_dir, self._picture, moment, self._trusts
+
+    def _is_about(self, question: InsideQuestion) -> bool:
+        """Tell if a question is about what is on the screen, and not about an image or a moment that was left."""
+        about = (question.run_dir, question.picture, question.moment, question.trusts)
+        return about == self._about or (question.run_dir != self._about[0] and question.picture == self._picture)
 
     def show(self, answer: Any) -> None:
         if isinstance(answer, ProgressNote):
-            self._tell(f"{say(answer.message)}: {percent(answer.fraction or 0, 0)}")
+            if self._enquiries.has_open(FindNearest):
+                share = percent(answer.fraction or 0, 0)
+                self._tell(_("{text}: {share}").format(text=say(answer.message), share=share))
             return
-        if not self._enquiries.take(answer.request):
+        if not self._enquiries.take(answer.request) or not self._is_about(answer.request):
             return
         match answer:
             case Inspected():
                 self._take_way(answer)
             case InspectedLayer() if answer.request.layer == self._at.layer:
                 self._at.take_layer(answer, self._width)
-            case InspectedValue():
+            case InspectedValue() if answer.request.layer == self._at.layer:
                 self._value = answer.value
+                if not answer.value.is_field_known:
+                    self.set_timer(FIELD_S, self._ask_value)
             case Occluded():
                 self._occluded = answer
             case NearestFound():
@@ -160,12 +176,18 @@ class InsideScreen(AskingScreen[None]):
         if answer.request.run_dir != self._subjects[0].run_dir:
             self._other = answer
             return
-        self._at.way = answer
-        if self._walk is None or self._walk.moments != answer.moments:
-            name = answer.request.moment
-            self._walk = MomentWalk(self, answer.moments, name, lambda _moment: self._ask_again(), self._tell)
-        if self._walk.wanted.name == answer.request.moment:
-            self._walk.arrive()
+        before, self._at.way = self._at.way, answer
+        if self._walk is None:
+            name, waiting = answer.request.moment, N_("Loading epoch {epoch}, batch {step}…")
+            self._walk = MomentWalk(
+                self, answer.moments, name, lambda _moment: self._ask_again(), self._tell, waiting=waiting
+            )
+        self._walk.update(answer.moments)
+        self._walk.arrive()
+        if self._wants_why and self._occluded is None:
+            self._enquiries.ask(Occlude(*self._about, chosen=answer.best))
+        if answer.is_live and before is not None and before.logits != answer.logits:
+            self._ask_deeper()  # the run has gone on
         for doubt in answer.doubts:
             self.notify(say(doubt), severity="warning", timeout=10, markup=False)
         names = [view.name for view in answer.layers]
@@ -176,9 +198,15 @@ class InsideScreen(AskingScreen[None]):
         self.refresh_bindings()
 
     def refuse(self, refused: Refused) -> None:
-        super().refuse(refused)
+        """Tell why a question cannot be answered, and go back to what is shown."""
+        request = refused.request
+        if not isinstance(request, self.ASKS) or not self._enquiries.take(request) or not self._is_about(request):
+            return
         if self._walk is not None:
             self._walk.give_up()
+        if self._at.way is not None and isinstance(request, Inspect):
+            self._picture = self._at.way.request.picture
+        self._complain(Problem.of(refused.message, refused.advice))
         self._tell(say(refused.message, refused.advice))
 
     def give_up(self) -> None:
@@ -206,8 +234,12 @@ class InsideScreen(AskingScreen[None]):
             self.dismiss()
 
     def action_turn(self, layers: int) -> None:
-        """Go to another layer."""
-        if self._at.way is not None:
+        """Go to another layer, on the first level some layers on."""
+        if self._at.way is None or self._nearest is not None:
+            return
+        if self._at.level == WAY:
+            self.action_move(layers * _LAYERS_OF_A_PAGE, 0)
+        else:
             self._at.go_to_layer(self._at.layer + layers)
             self._arrive()
 
@@ -222,6 +254,9 @@ class InsideScreen(AskingScreen[None]):
         self.call_after_refresh(self._fill)
 
     def action_move(self, rows: int, columns: int) -> None:
+        if self._nearest is not None:
+            self.query_one("#inside-wall", TileWall).scroll_relative(y=rows, animate=False)
+            return
         self._at.move(rows, columns, self._width, self.query_one("#inside-wall", TileWall).beside)
         self._ask_value()
         self._fill()
@@ -237,8 +272,8 @@ class InsideScreen(AskingScreen[None]):
     def action_image(self, offset: int) -> None:
         """Go to another test image."""
         index = self._picture.index
-        self._picture = AskedImage(0 if index is None else max(0, index + offset))
-        self._nearest = None
+        most = max(1, self._at.way.num_images if self._at.way is not None else 1)
+        self._picture = AskedImage(0 if index is None else min(max(0, index + offset), most - 1))
         self._ask_again()
 
     def action_moment(self, offset: int) -> None:
@@ -250,21 +285,24 @@ class InsideScreen(AskingScreen[None]):
             self._walk.play()
 
     def _look_again(self) -> None:
-        if self._at.way is not None and not self._at.way.is_final and not self._enquiries.are_open:
-            self._ask_again()
+        """Look whether a run in progress has newer parameters."""
+        if self._at.way is not None and self._at.way.is_live and not self._enquiries.are_open:
+            self._enquiries.ask(Inspect(*self._about))
 
     def action_why(self) -> None:
-        if self._occluded is not None or self._at.way is None:
-            self._occluded = None
-            self._fill()
-            return
-        probabilities = self._at.way.probabilities
-        best = max(range(len(probabilities)), key=probabilities.__getitem__)
-        self._enquiries.ask(Occlude(*self._about, chosen=best))
+        self._wants_why = not self._wants_why
+        self._occluded = None
+        if self._wants_why and self._at.way is not None:
+            self._enquiries.ask(Occlude(*self._about, chosen=self._at.way.best))
+        self._fill()
 
     def action_nearest(self) -> None:
-        self._tell(_("Looking through the training images…"))
-        self._enquiries.ask(FindNearest(*self._about))
+        if self._nearest is not None:
+            self._nearest = None
+            self._fill()
+        else:
+            self._tell(_("Looking through the training images…"))
+            self._enquiries.ask(FindNearest(*self._about))
 
     def action_beside(self) -> None:
         self._is_beside = not self._is_beside
@@ -274,11 +312,11 @@ class InsideScreen(AskingScreen[None]):
 
     def why_not(self, verb: str) -> str:
         if verb == "beside" and len(self._subjects) < 2:
-            return _("Overlay a second finished run on the dashboard first.")
+            return _("Go back to the dashboard, and overlay a second run with o in its list.")
         if verb in ("moment", "play") and (self._walk is None or len(self._walk.moments) < 2):
             return no_snapshots()
-        if verb == "turn" and self._at.level == WAY:
-            return _("Enter opens a layer first.")
+        if verb == "deeper" and (self._at.level == VALUE or (self._at.level == LAYER and self._at.is_at_end)):
+            return _("There is nothing deeper.")
         return ""
 
     # Showing
@@ -305,36 +343,23 @@ class InsideScreen(AskingScreen[None]):
         if way is None:
             return
         plain = not terminal.has_utf8()
-        self._tell(words.title(self._subjects[0].run_id, self._subjects[0].network, way))
         seen = self._value if self._at.level == VALUE else None
         pixels = bands.image(way.pixels, seen.receptive_field if seen is not None else b"", self._occluded)
         self.query_one("#inside-image", TileWall).show([Band("", (pixels,))], None)
         other = self._other if self._is_beside else None
         ways = [way] if other is None else [way, other]
+        titles = [words.title(each.run_id, each.network, way) for each, way in zip(self._subjects, ways, strict=False)]
+        self._tell("\n".join(titles))
         room = self.query_one("#inside-image-side").size.height - SIDE // 2
         self._put("#inside-answer", words.answers_of(ways, SIDE, room, plain=plain))
         if other is not None:
             beside = self.query_one("#inside-other", TileWall)
             beside.show(bands.way(other, beside.width, plain=plain), None)
-        self._fill_wall(self.query_one("#inside-wall", TileWall), way, seen, plain=plain)
-
-    def _fill_wall(self, wall: TileWall, way: Inspected, seen: ValueView | None, *, plain: bool) -> None:
-        at, text = self._at, Content("")
+        wall = self.query_one("#inside-wall", TileWall)
         if self._nearest is not None:
-            wall.show([bands.neighbours(self._nearest, way)], None)
-            text = Content(words.neighbours(self._nearest, way))
-        elif at.level == WAY:
-            wall.show(bands.way(way, self._width, plain=plain), at.spot)
-            text = Content(words.occlusion(self._occluded, way) if self._occluded is not None else "")
-        elif at.is_at_end:
-            wall.show(bands.way(way, self._width, plain=plain)[-1:], None)
-            text = words.lines(softmax_card(way))
-        elif at.of_layer is not None and at.level == LAYER:
-            view, facts = at.of_layer.layer, at.of_layer.facts
-            wall.show(at.layer_bands(self._width), at.spot)
-            text = words.lines([CardLine("", heading(view)), *card(view, facts, at.channel)])
-        elif at.view is not None and at.map is not None:
-            wall.show(bands.value(at.view, at.map, at.place, seen, self._width, wall.size.height), None)
-            text = words.value(at.view, seen, self.query_one("#inside-text").size.width)
-        self._put("#inside-text", text)
-        self.query_one("#inside-text-box").display = bool(text)
+            shown = levels.neighbours(self._nearest, way)
+        else:
+            shown = levels.level(self._at, way, seen, self._occluded, Room(wall.width, wall.size.height, plain))
+        wall.show(shown.bands, shown.cursor)
+        self._put("#inside-text", shown.text)
+        self.query_one("#inside-text-box").display = bool(shown.text)

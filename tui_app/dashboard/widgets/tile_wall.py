@@ -191,7 +191,7 @@ class TileWall(ScrollView):
                 name = "tile-wall--cursor"
             return [
                 Segment(
-                    set_cell_size(row.text, min(cell_len(row.text), self.size.width)),
+                    _shortened(row.text, self.width),
                     self.get_component_rich_style(name),
                 )
             ]
@@ -210,7 +210,9 @@ class TileWall(ScrollView):
 
     def _caption(self, tile: Tile, part: int, *, is_current: bool) -> Segment:
         style = self.get_component_rich_style("tile-wall--cursor" if is_current else "tile-wall--caption")
-        text = set_cell_size(tile.caption, tile.width) if part == tile.height else " " * tile.width
+        text = (
+            set_cell_size(_shortened(tile.caption, tile.width), tile.width) if part == tile.height else " " * tile.width
+        )
         return Segment(text, style if part == tile.height else self.rich_style)
 
     @property
@@ -238,3 +240,8 @@ class TileWall(ScrollView):
                 self.post_message(
                     self.Clicked(self, (row.band, number), y * tile.columns + (column - left) // tile.zoom)
                 )
+
+
+def _shortened(text: str, width: int) -> str:
+    """Return a text, cut visibly if it is wider than so many cells."""
+    return text if cell_len(text) <= width else set_cell_size(text, width - 1) + "…"
