@@ -25,16 +25,17 @@ def main() -> None:
         # Until it has a run, nothing is lost if it ends at once. It ends with its dashboard, so it ignores SIGINT.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
-            run_dir = stand_by()
+            handed = stand_by()
         except (BrokenPipeError, KeyboardInterrupt):
             return
-        if run_dir is None:
+        if handed is None:
             return
+        run_dir, has_run_networks = handed
         signal.signal(signal.SIGINT, signal.default_int_handler)
         run = Run(run_dir)
         redirect_output(run.log_path)
-        if own_modules.were_executed():
-            restart_for(run)  # what that code did to torch, for example, is no part of a run
+        if has_run_networks or own_modules.were_executed():
+            restart_for(run)  # what that did to torch is no part of a run
     else:
         run = Run(Path(sys.argv[1]))
         redirect_output(run.log_path)

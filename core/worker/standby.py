@@ -29,8 +29,11 @@ _PARENT_CHECK_S = 2.0
 Say = Callable[[protocol.Answer], None]
 
 
-def stand_by() -> Path | None:
-    """Answer the dashboard until it hands over a run; return that run's directory, or None if the dashboard ended."""
+def stand_by() -> tuple[Path, bool] | None:
+    """Answer the dashboard until it hands over a run; return that run's directory, or None if the dashboard ended.
+
+    With it comes whether networks were run meanwhile: what that did to torch is no part of a run.
+    """
 
     def say(answer: protocol.Answer) -> None:
         os.write(answers, protocol.encode(answer) + b"\n")
@@ -43,6 +46,7 @@ def stand_by() -> Path | None:
     entitle("waiting for a run")
     say(protocol.Ready(tuple(devices.available())))
     acceleration.keep_freed_memory()
+    has_run_networks = False
     is_over = threading.Event()
     threading.Thread(target=_end_with_parent, args=(is_over,), daemon=True).start()
     inspector = RunInspector()
@@ -52,10 +56,13 @@ def stand_by() -> Path | None:
             is_over.set()
             os.close(answers)
             os.dup2(null, 0)
-            return Path(request.run_dir)
+            return Path(request.run_dir), has_run_networks
         if isinstance(request, protocol.GiveWay):
             _give_way()
             continue
+        has_run_networks = has_run_networks or not isinstance(
+            request, protocol.Describe | protocol.Settle | protocol.Try
+        )
         try:
             say(answer_question(request, inspector, say))
         except Problem as problem:

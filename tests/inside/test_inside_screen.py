@@ -72,14 +72,14 @@ async def test_why_this_answer_is_shown_by_hiding_each_place(finished: Path, sam
     async with inside(run) as (app, pilot):
         await pilot.press("w")
         await pilot.pause()
-        match = re.search(r"around row (\d+), column (\d+): (\S+)%", " ".join(shown(app).split()))
+        match = re.search(r"around row (\d+), column (\d+) \(counted from 0\): (\S+)\.", beside_the_image(shown(app)))
         assert match is not None
     row, column, hidden = int(match[1]), int(match[2]), float(match[3])
     image = sample_images[:1].clone()
     image[:, max(0, row - 1) : row + 3, max(0, column - 1) : column + 3] = 0
     with torch.no_grad():
         probabilities = load_network(run).double()(normalise(image, DATA_SETS["sample"]).double()).softmax(1)[0]
-    assert 100 * float(probabilities[0]) == pytest.approx(hidden, abs=0.006)
+    assert float(probabilities[0]) == pytest.approx(hidden, abs=0.6 * 10.0 ** -len(match[3].partition(".")[2]))
 
 
 async def test_the_nearest_training_images_are_those_of_the_last_hidden_layer(finished: Path, sample) -> None:  # type: ignore[no-untyped-def]
@@ -105,8 +105,8 @@ async def test_dropout_and_batch_norm_show_training_and_test(tmp_path: Path) -> 
     async with inside(run) as (app, pilot):
         await pilot.press("down", "down", "enter")
         await pilot.pause()
-        text = " ".join(shown(app).split())
-        assert "Training: a batch of 64 images, this one among them: μ =" in text
+        text = beside_the_image(shown(app))
+        assert "channel 0 over a batch of 64 images, this one among them, and all its places: μ =" in text
         assert "running averages over the training: μ = 0.00, σ² = 1.00; γ = 1.00, β = 0.00" in text
         await pilot.press("pagedown", "pagedown")
         await pilot.pause()
@@ -156,8 +156,8 @@ async def test_from_a_wrong_digit_and_from_a_cell_of_the_matrix(finished: Path) 
         await pilot.press("d")
         await until(pilot, lambda: isinstance(app.screen, DigitsScreen) and "taken for" in shown(app))
         await pilot.press("enter")
-        text = f"test image {worst} · {known['label'][worst]}, taken for {known['predicted'][worst]}"
-        await until(pilot, lambda: isinstance(app.screen, InsideScreen) and text in shown(app))
+        taken_for = rf"test image {worst} · {known['label'][worst]} \(p = \S+\), taken for {known['predicted'][worst]} "
+        await until(pilot, lambda: isinstance(app.screen, InsideScreen) and bool(re.search(taken_for, shown(app))))
         await pilot.press("plus")
         await until(pilot, lambda: f"test image {worst + 1}" in shown(app))
 

@@ -21,7 +21,7 @@ from tests.inside import own_networks
 from tests.inside.same_process import inside, untrained_run
 from tests.tui_app.driving import shown
 
-VALUE = re.compile(r"^(\S+(?: \d+)?)\[([\d, ]*)\] ≈ (\S+)$", re.MULTILINE)
+VALUE = re.compile(r"^(\S+(?: \d+)?)\[([\d, ]*)\] ≈ (\S+)", re.MULTILINE)
 FILE = Path(own_networks.__file__)
 
 
@@ -110,7 +110,7 @@ def check_screens(screens: list[str], known: dict[str, list[Tensor]]) -> set[str
             assert candidates, f"{name}[{place}]"
             check_rounded(written, candidates[-1])
         below = text[match.end() :].split("\n\n")[0]
-        formula = re.search(r"^(\(|max|e\^|−?\d).*?[=≈]\s+−?[\d.]+", below.strip(), re.DOTALL)
+        formula = re.search(r"^(\(−?\d|max\(|e\^|−?\d).*?[=≈]\s+−?[\d.]+", below, re.DOTALL | re.MULTILINE)
         if formula is not None:
             check_sum(" ".join(formula[0].split()).replace(", …", ""))
         seen.add(name)
