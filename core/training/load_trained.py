@@ -18,7 +18,7 @@ from core.messages import N_, Message, Problem, reason
 from core.networks.build import build_network
 from core.networks.state import load_network_state
 from core.randomness import random_state_kept
-from core.runs import snapshots
+from core.runs import lease, snapshots
 from core.runs.directory import Run
 from core.runs.snapshots import Moment
 from core.training import acceleration, checkpoints, weights
@@ -80,6 +80,8 @@ def load_newest(run: Run) -> tuple[nn.Module, Moment | None]:
 
     While the run is in progress, they are those of its newest checkpoint or snapshot. Raises `Problem` if it has none.
     """
+    if _attempt_of_weights(run) >= max(1, lease.newest_attempt(run.path)):
+        return load_network(run), None  # no attempt has trained it further
     kept = checkpoints.newest_parameters(run.path, _PARTS_OF_CHECKPOINT * _MAX_WEIGHTS)
     snapshot = max(snapshots.moments(run), default=None)
     newest = max((moment for moment in (kept and kept[0], snapshot) if moment is not None), default=None)

@@ -99,6 +99,12 @@ class SnapshotKeeper:
         if self._waiting and at >= self._start + _WARM_UP + _MEASURED:
             self._keep_waiting()
 
+    def end_early(self) -> None:
+        """Keep what waits when the training is stopped or has diverged: nobody can take it again. Raises `Lost`."""
+        for epoch, step, tensors in self._waiting:
+            self._write(epoch, step, tensors)
+        self._waiting.clear()
+
     def finish(self) -> None:
         """Say at the end of the training if snapshots were left out that were asked for."""
         self._num_left_out += len(self._waiting)

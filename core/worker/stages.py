@@ -134,6 +134,8 @@ def _train(
 
     for event in train(network, dataset, config, device, resume_from=checkpoint, save=save, look=look):
         if isinstance(event, RunEnded):
+            if keeper is not None:
+                keeper.end_early()
             return event
         emit(helm.marked(event))
         if health is not None and isinstance(event, EpochEnded) and (measured := health.measure(event.epoch)):

@@ -56,7 +56,8 @@ def _why_not_with(current: ShownRun, verb: str) -> str:
         return _("{run} ({state}) has no result: F7 resumes it, or pick another run.").format(**values)
     if verb == "look_inside" and current.record.started is None:
         return _("{run} ({state}) has not started: there is no network to look into yet.").format(**values)
-    if verb in ("moment", "play") and current.record.config.snapshots < 2:  # the last one is the trained network
+    started = current.record.started
+    if verb in ("moment", "play") and (started is None or started.config.snapshots < 2):  # the last: trained network
         return no_snapshots()
     if verb not in _APPLIES_TO or current.state in _APPLIES_TO[verb]:
         return ""

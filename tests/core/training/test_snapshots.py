@@ -207,7 +207,9 @@ def test_a_full_disk_is_said_once_and_the_training_goes_on(tmp_path: Path, monke
 def test_what_is_no_snapshot_is_ignored(tmp_path: Path) -> None:
     run = carried_out(tmp_path, after_batches(2), width=0.1, snapshots=5)
     place = folder(run.path)
-    place.mkdir(exist_ok=True)
+    assert moments(run)[0].position == (1, 0)  # a run that is stopped at once keeps its beginning
+    for moment in moments(run):
+        moment.path.unlink()
     real = snapshot_path(run.path, 1, 1, 5)
     real.write_bytes(b"")
     (place / "0001-1-6.safetensors").symlink_to(real)
