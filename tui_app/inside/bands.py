@@ -10,7 +10,7 @@ from core.inspecting.views import FeatureMap, Kernels, LayerFacts, LayerView, Le
 from core.worker.protocol import Inspected, NearestFound, Occluded
 from tui_app.i18n import _, ngettext, number, printable
 from tui_app.inside.cards import heading
-from tui_app.inside.formulas import value_text
+from tui_app.inside.formulas import share_text, value_text
 from tui_app.inside.tiles import Tile, tile_of
 from tui_app.inside.words import bars
 
@@ -119,7 +119,7 @@ def _end_band(answer: Inspected, width: int, *, plain: bool) -> Band:
     if answer.loss is not None and answer.label is not None:
         texts.append(
             _("loss on this image: −log {probability} ≈ {loss}").format(
-                probability=value_text(answer.probabilities[answer.label]), loss=value_text(answer.loss)
+                probability=share_text(answer.probabilities[answer.label]), loss=value_text(answer.loss)
             )
         )
     return Band(_("softmax · cross-entropy"), lines=tuple(texts))

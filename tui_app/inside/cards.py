@@ -9,7 +9,7 @@ from core.inspecting.views import LayerFacts, LayerView
 from core.worker.protocol import Inspected
 from tui_app import tables
 from tui_app.i18n import _, number, printable, say
-from tui_app.inside.formulas import value_text
+from tui_app.inside.formulas import share_text, value_text
 
 
 class CardLine(NamedTuple):
@@ -76,7 +76,7 @@ def softmax_card(answer: Inspected) -> list[CardLine]:
         name = answer.class_names[answer.label] if answer.label < len(answer.class_names) else str(answer.label)
         text = _("−log p of the true class {name}: −log {probability} ≈ {loss}").format(
             name=printable(name),
-            probability=value_text(answer.probabilities[answer.label]),
+            probability=share_text(answer.probabilities[answer.label]),
             loss=value_text(answer.loss),
         )
         lines.insert(1, CardLine(_("Cross-entropy"), text))

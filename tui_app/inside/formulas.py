@@ -47,6 +47,13 @@ def value_text(value: float) -> str:
     return str(Written(value, decimals_for([value])))
 
 
+def share_text(probability: float) -> str:
+    """Return a probability, rounded; beside 0 and 1 with as many digits as it takes not to look like them."""
+    least = min(probability, 1 - probability)
+    decimals = 4 if least >= 0.0001 or not least > 0 else min(9, 1 - math.floor(math.log10(least)))
+    return str(Written(probability, decimals))
+
+
 def written(formula: Formula, value: float, most: int) -> tuple[str, list[str]]:
     """Write a formula with its numbers and the value that it gives, with at most so many terms, and explain its parts.
 

@@ -11,7 +11,7 @@ from core.inspecting.views import LayerView, ValueView
 from core.worker.protocol import Inspected, NearestFound, Occluded
 from tui_app.i18n import _, ngettext, number, printable
 from tui_app.inside.cards import CardLine
-from tui_app.inside.formulas import Written, value_text, written
+from tui_app.inside.formulas import Written, share_text, value_text, written
 
 _TERM_CELLS = 16
 """Cells that a term of a sum takes, at most."""
@@ -55,13 +55,6 @@ def verdict(answer: Inspected) -> str:
         probability=share,
         loss=value_text(answer.loss),
     )
-
-
-def share_text(probability: float) -> str:
-    """Return a probability, rounded; beside 0 and 1 with as many digits as it takes not to look like them."""
-    least = min(probability, 1 - probability)
-    decimals = 4 if least >= 0.0001 or not least > 0 else min(9, 1 - math.floor(math.log10(least)))
-    return str(Written(probability, decimals))
 
 
 def bars(answer: Inspected, width: int, *, plain: bool) -> list[str]:
@@ -168,7 +161,7 @@ def _named(view: LayerView, seen: ValueView) -> str:
         )
     if view.kind.text == "dropout":
         text += "  " + _("(in a test; in training 0, or scaled up)")
-    if seen.before is not None and seen.num_before > 1 and seen.formula is not None and seen.formula.num_terms > 1:
+    if seen.before is not None and seen.num_before > 1 and seen.formula is not None and seen.formula.kind == "sum":
         beside = _("Beside it the channel of the input that contributes most, {channel} of {count}.")
         text += "\n" + beside.format(channel=seen.before.channel, count=seen.num_before)
     return text
