@@ -24,7 +24,7 @@ from core.worker.process_title import entitle
 from core.worker.questions import RunInspector
 
 _LOWEST_PRIORITY = 19
-_PARENT_CHECK_S = 2.0
+_GRACE_S = 60.0
 
 Say = Callable[[protocol.Answer], None]
 
@@ -74,11 +74,16 @@ def stand_by() -> tuple[Path, bool] | None:
 
 
 def _end_with_parent(is_over: threading.Event) -> None:
-    """End this process with the dashboard, whatever a custom network is doing in it, until it is handed a run."""
+    """End this process some time after the dashboard, if a custom network keeps it from ending by itself.
+
+    Its last request may be a run, which is yet to be read.
+    """
     parent = os.getppid()
-    while not is_over.wait(_PARENT_CHECK_S):
+    while not is_over.wait(_GRACE_S):
         if os.getppid() != parent:
-            os._exit(0)
+            if not is_over.wait(_GRACE_S):
+                os._exit(0)
+            return
 
 
 def _lines(idle: Callable[[Callable[[], bool]], None]) -> Iterator[bytes]:
