@@ -112,6 +112,8 @@ def _threads_for(request: protocol.InsideQuestion) -> int:
 
 def _give_way() -> None:
     """Leave the processor to a run in progress. What is taken back from a process so is never given again."""
+    with suppress(OSError, AttributeError):  # where there is such a thing: only while nothing else wants the processor
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     with suppress(OSError):
         os.nice(_LOWEST_PRIORITY - os.getpriority(os.PRIO_PROCESS, 0))
 

@@ -17,7 +17,7 @@ from tests.benchmarks.measuring import Options, Spread, Table, mean_interval, qu
 from tests.benchmarks.pseudo_terminal import COMMAND, PseudoTerminal, environment
 
 PICTURE_MS, CURSOR_MS, STROKES_PER_S = 100, 50, 25
-ENTER, PAGE_DOWN, LEFT, RIGHT = "\r", "\x1b[6~", "\x1b[D", "\x1b[C"
+ENTER, BACK, PAGE_DOWN, LEFT, RIGHT = "\r", "\x7f", "\x1b[6~", "\x1b[D", "\x1b[C"
 _PERIOD_S = 4.0
 _QUIET_S = 0.4
 """Seconds without output after which nothing more is expected."""
@@ -56,7 +56,7 @@ def _keys(run: Run, options: Options) -> Table:
             ("the way through, another image", "+" * count, PICTURE_MS),
             ("a layer", (ENTER,), PICTURE_MS),
             ("another layer", (PAGE_DOWN, PAGE_DOWN, PAGE_DOWN), PICTURE_MS),
-            ("a value", (ENTER,), PICTURE_MS),
+            ("a value, and back", (ENTER, BACK) * 3 + (ENTER,), PICTURE_MS),
             ("a move of the cursor", (LEFT, RIGHT) * count, CURSOR_MS),
         ):
             _add(table, name, [_timed(terminal, key) for key in keys], f"at most {budget}")

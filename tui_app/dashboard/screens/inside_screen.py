@@ -207,6 +207,7 @@ class InsideScreen(AskingScreen[None]):
         if self._at.way is not None and isinstance(request, Inspect):
             self._picture = self._at.way.request.picture
         self._complain(Problem.of(refused.message, refused.advice))
+        self._fill()
         self._tell(say(refused.message, refused.advice))
 
     def give_up(self) -> None:
@@ -251,7 +252,9 @@ class InsideScreen(AskingScreen[None]):
             self._ask_deeper()
         self._ask_value()
         self.refresh_bindings()
-        self.call_after_refresh(self._fill)
+        # What is asked for is drawn once, when it has come.
+        if self._at.level == WAY or self._at.is_at_end or (self._at.level == LAYER and self._at.of_layer is not None):
+            self.call_after_refresh(self._fill)
 
     def action_move(self, rows: int, columns: int) -> None:
         if self._nearest is not None:
