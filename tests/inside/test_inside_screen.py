@@ -128,6 +128,9 @@ async def test_in_french_and_without_colours(finished: Path, monkeypatch: pytest
             await pilot.press("enter", "enter")
             await pilot.pause()
             assert re.search(r"conv1\[\d+, \d+, \d+\] ≈ −?\d+,\d\d", shown(app))
+            await pilot.press("escape", "escape", "w")
+            await pilot.pause()
+            assert "Les signes (.:-=+*#%@) parlent pour" in beside_the_image(shown(app))
     finally:
         i18n.use("en")
 

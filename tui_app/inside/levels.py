@@ -15,11 +15,13 @@ from tui_app.inside.position import LAYER, WAY, Position
 
 
 class Room(NamedTuple):
-    """The columns and lines for pictures, and if these are without colours."""
+    """The columns and lines for pictures, and what the terminal lacks."""
 
     width: int
     height: int
     plain: bool
+    """True without block characters."""
+    is_colourless: bool
 
 
 class Shown(NamedTuple):
@@ -38,7 +40,7 @@ def neighbours(found: NearestFound, way: Inspected) -> Shown:
 def level(at: Position, way: Inspected, seen: ValueView | None, occluded: Occluded | None, room: Room) -> Shown:
     """Return what is shown at a position: `seen` is its value once it is known, `occluded` what hiding does."""
     if at.level == WAY:
-        text = words.occlusion(occluded, way, plain=room.plain) if occluded is not None else ""
+        text = words.occlusion(occluded, way, is_colourless=room.is_colourless) if occluded is not None else ""
         return Shown(bands.way(way, room.width, plain=room.plain), at.spot, Content(text))
     if at.is_at_end:
         end = bands.way(way, room.width, plain=room.plain)[-1:]

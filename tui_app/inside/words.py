@@ -89,11 +89,11 @@ def answers_of(ways: Sequence[Inspected], width: int, height: int, *, plain: boo
     return Content("\n").join(Content(" ").join(row) for row in zip(*columns, strict=False))
 
 
-def occlusion(found: Occluded, answer: Inspected, *, plain: bool) -> str:
-    """Say what hiding a place of the image does to the answer; `plain` means without colours."""
+def occlusion(found: Occluded, answer: Inspected, *, is_colourless: bool) -> str:
+    """Say what hiding a place of the image does to the answer."""
     worst = min(range(len(found.probabilities)), key=found.log_odds.__getitem__)
     signs = _("Why {name}? Orange places speak for it, blue ones against it.")
-    if plain:
+    if is_colourless:
         signs = _("Why {name}? Signs (.:-=+*#%@) speak for it, letters (,;~ioaeXM) against it.")
     tried = _(
         "A square of 4×4 pixels is hidden at each place in turn. p of the whole image: {whole}; hidden around"

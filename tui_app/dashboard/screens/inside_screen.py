@@ -353,16 +353,17 @@ class InsideScreen(AskingScreen[None]):
         ways = [way] if other is None else [way, other]
         titles = [words.title(each.run_id, each.network, way) for each, way in zip(self._subjects, ways, strict=False)]
         self._tell("\n".join(titles))
-        room = self.query_one("#inside-image-side").size.height - SIDE // 2
-        self._put("#inside-answer", words.answers_of(ways, SIDE, room, plain=plain))
+        lines = self.query_one("#inside-image-side").size.height - SIDE // 2
+        self._put("#inside-answer", words.answers_of(ways, SIDE, lines, plain=plain))
         if other is not None:
             beside = self.query_one("#inside-other", TileWall)
             beside.show(bands.way(other, beside.width, plain=plain), None)
         wall = self.query_one("#inside-wall", TileWall)
+        room = Room(wall.width, wall.size.height, plain, is_colourless=not terminal.has_grey())
         if self._nearest is not None:
             shown = levels.neighbours(self._nearest, way)
         else:
-            shown = levels.level(self._at, way, seen, self._occluded, Room(wall.width, wall.size.height, plain))
+            shown = levels.level(self._at, way, seen, self._occluded, room)
         wall.show(shown.bands, shown.cursor)
         self._put("#inside-text", shown.text)
         self.query_one("#inside-text-box").display = bool(shown.text)
