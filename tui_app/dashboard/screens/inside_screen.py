@@ -7,11 +7,8 @@ from typing import Any
 
 from textual import on
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.content import Content
-from textual.widgets import Header, Static
+from textual.widgets import Header
 
-from core.catalogue import SIDE
 from core.inspecting.views import ValueView
 from core.messages import N_, Problem
 from core.worker.protocol import (
@@ -30,18 +27,17 @@ from core.worker.protocol import (
     ProgressNote,
     Refused,
 )
-from tui_app import terminal
 from tui_app.dashboard.enquiries import Enquiries
 from tui_app.dashboard.keys import inside_keys
 from tui_app.dashboard.moment_walk import MomentWalk
 from tui_app.dashboard.screens.side_screen import AskedRun, AskingScreen
 from tui_app.dashboard.why_not import no_snapshots
+from tui_app.dashboard.widgets.inside_view import InsideView
 from tui_app.dashboard.widgets.key_footer import KeyFooter
 from tui_app.dashboard.widgets.tile_wall import TileWall
 from tui_app.i18n import _, percent, say
-from tui_app.inside import bands, levels, words
-from tui_app.inside.bands import Band
-from tui_app.inside.levels import Room
+from tui_app.inside import levels, words
+from tui_app.inside.levels import Room, Shown
 from tui_app.inside.position import LAYER, VALUE, WAY, Position
 
 LIVE_S = 3.0
@@ -94,22 +90,10 @@ class InsideScreen(AskingScreen[None]):
         self._value: ValueView | None = None
         self._occluded: Occluded | None = None
         self._nearest: NearestFound | None = None
-        self._said: dict[str, str] = {}
-        """What the texts say, by their places."""
 
     def compose(self) -> ComposeResult:
         yield Header()
-        yield Static(_("Loading the network…"), id="inside-title")
-        with Horizontal(id="inside"):
-            with Vertical(id="inside-image-side"):
-                yield TileWall(id="inside-image")
-                yield Static(id="inside-answer")
-            with Vertical(id="inside-side"):
-                with Horizontal(id="inside-walls"):
-                    yield TileWall(id="inside-wall")
-                    yield TileWall(id="inside-other")
-                with VerticalScroll(can_focus=False, id="inside-text-box"):
-                    yield Static(id="inside-text")
+        yield InsideView()
         yield KeyFooter(self.keys)
 
     def on_mount(self) -> None:
@@ -161,7 +145,7 @@ class InsideScreen(AskingScreen[None]):
             case Inspected():
                 self._take_way(answer)
             case InspectedLayer() if answer.request.layer == self._at.layer:
-                self._at.take_layer(answer, self._width)
+                self._at.take_layer(answer, self._view.wall.width)
             case InspectedValue() if answer.request.layer == self._at.layer:
                 self._value = answer.value
                 if not answer.value.is_field_known:
@@ -258,16 +242,16 @@ class InsideScreen(AskingScreen[None]):
 
     def action_move(self, rows: int, columns: int) -> None:
         if self._nearest is not None:
-            self.query_one("#inside-wall", TileWall).scroll_relative(y=rows, animate=False)
+            self._view.wall.scroll_relative(y=rows, animate=False)
             return
-        self._at.move(rows, columns, self._width, self.query_one("#inside-wall", TileWall).beside)
+        self._at.move(rows, columns, self._view.wall.width, self._view.wall.beside)
         self._ask_value()
         self._fill()
 
     @on(TileWall.Clicked, "#inside-wall")
     def _clicked(self, event: TileWall.Clicked) -> None:
         if self._nearest is None and self._at.level < VALUE and not (self._at.level > WAY and self._at.is_at_end):
-            self._at.put_on(event.spot, self._width)
+            self._at.put_on(event.spot, self._view.wall.width)
             self.action_deeper()
 
     # Other images, moments of the training, and runs
@@ -325,45 +309,28 @@ class InsideScreen(AskingScreen[None]):
     # Showing
 
     @property
-    def _width(self) -> int:
-        return self.query_one("#inside-wall", TileWall).width
+    def _view(self) -> InsideView:
+        return self.query_one(InsideView)
 
     def _say_waiting(self) -> None:
         if self._at.way is None and self._enquiries.are_open:
             self._tell(_("Loading torch and the network: this takes some seconds the first time…"))
 
     def _tell(self, text: str) -> None:
-        self._put("#inside-title", Content(text))
-
-    def _put(self, place: str, text: Content) -> None:
-        """Show a text unless it is there already: a new one costs a new layout of the screen."""
-        if self._said.get(place) != text.markup:
-            self._said[place] = text.markup
-            self.query_one(place, Static).update(text)
+        self._view.tell(text)
 
     def _fill(self) -> None:
         way = self._at.way
         if way is None:
             return
-        plain = not terminal.has_utf8()
         seen = self._value if self._at.level == VALUE else None
-        pixels = bands.image(way.pixels, seen.receptive_field if seen is not None else b"", self._occluded)
-        self.query_one("#inside-image", TileWall).show([Band("", (pixels,))], None)
-        other = self._other if self._is_beside else None
-        ways = [way] if other is None else [way, other]
+        ways = [way] if self._other is None or not self._is_beside else [way, self._other]
         titles = [words.title(each.run_id, each.network, way) for each, way in zip(self._subjects, ways, strict=False)]
         self._tell("\n".join(titles))
-        lines = self.query_one("#inside-image-side").size.height - SIDE // 2
-        self._put("#inside-answer", words.answers_of(ways, SIDE, lines, plain=plain))
-        if other is not None:
-            beside = self.query_one("#inside-other", TileWall)
-            beside.show(bands.way(other, beside.width, plain=plain), None)
-        wall = self.query_one("#inside-wall", TileWall)
-        room = Room(wall.width, wall.size.height, plain, is_colourless=not terminal.has_grey())
-        if self._nearest is not None:
-            shown = levels.neighbours(self._nearest, way)
-        else:
-            shown = levels.level(self._at, way, seen, self._occluded, room)
-        wall.show(shown.bands, shown.cursor)
-        self._put("#inside-text", shown.text)
-        self.query_one("#inside-text-box").display = bool(shown.text)
+
+        def level(room: Room) -> Shown:
+            if self._nearest is not None:
+                return levels.neighbours(self._nearest, way)
+            return levels.level(self._at, way, seen, self._occluded, room)
+
+        self._view.show(ways, seen.receptive_field if seen is not None else b"", self._occluded, level)
