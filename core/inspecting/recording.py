@@ -34,9 +34,6 @@ def recorded(network: nn.Module, images: Tensor, keep: Keep | None) -> tuple[lis
     entered: list[tuple[nn.Module, Tensor | None, int]] = []
     alive: list[Tensor] = []  # for as long as they are, no other tensor has their memory
 
-    def is_inside() -> bool:
-        return any(module is not network for module, *_given in entered)
-
     def memory_of(value: object) -> int:
         first = _first(value)
         if first is None or keep is not None:
@@ -67,7 +64,8 @@ def recorded(network: nn.Module, images: Tensor, keep: Keep | None) -> tuple[lis
         calls.append(Call(name, module, False, begun[1], gave_of(output), begun[2], memory_of(output)))
 
     def call(function: _Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        stand_in = None if is_inside() else _stand_in(function, args, kwargs)
+        is_inside = any(module is not network for module, *_given in entered)
+        stand_in = None if is_inside else _stand_in(function, args, kwargs)
         given, given_in = (None, 0) if stand_in is None else (given_of(args), memory_of(args))
         output = function(*args, **kwargs)
         if stand_in is not None and (not isinstance(stand_in, nn.Flatten) or _flattens(args, output)):
