@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -49,6 +50,7 @@ def image(pixels: bytes, receptive_field: bytes = b"", occluded: Occluded | None
 def _heat(occluded: Occluded) -> bytes:
     """Return how much each pixel speaks for the chosen class: by how much hiding it lowers the log-odds."""
     drops = [occluded.whole_log_odds - each for each in occluded.log_odds]
+    drops = [drop if math.isfinite(drop) else 0.0 for drop in drops]
     most = max(map(abs, drops), default=0.0) or 1.0
     step = SIDE // occluded.side
     levels = [128 + round(127 * drop / most) for drop in drops]
