@@ -169,13 +169,18 @@ def _convolution_sum(facts: LayerFacts) -> str:
     return f"y[c,i,j] = Σₖ Σₘ Σₙ w[c,k,m,n]·x[k,{','.join(places)}]{bias}   {ranges}{outside}"
 
 
+def _window(shown: _Shown) -> str:
+    """Return a pooling window's size and stride, or into how many windows the layer divides its input."""
+    text = tables.specification(shown.view.specification)
+    size = text.removeprefix("→")
+    return text if size == text else _("as large as gives {size} of them").format(size=size)
+
+
 def _max_pooling(shown: _Shown) -> list[CardLine]:
     return [
         CardLine(
             _("Definition"),
-            _("y = the greatest of the values in the window: {window}").format(
-                window=tables.specification(shown.view.specification)
-            ),
+            _("y = the greatest of the values in the window: {window}").format(window=_window(shown)),
         ),
         CardLine(
             _("Good for"),
@@ -192,9 +197,7 @@ def _average_pooling(shown: _Shown) -> list[CardLine]:
     return [
         CardLine(
             _("Definition"),
-            _("y = the mean of the values in the window: {window}").format(
-                window=tables.specification(shown.view.specification)
-            ),
+            _("y = the mean of the values in the window: {window}").format(window=_window(shown)),
         ),
         CardLine(
             _("Good for"), _("It makes the picture smaller and smoother: each value stands for its whole window.")
