@@ -60,7 +60,7 @@ def is_torchs_own(module: nn.Module) -> bool:
 
 def evaluated(formula: Formula) -> tuple[float, float]:
     """Return the value that a formula gives, and the sum of its terms' magnitudes."""
-    values = [term.value if term.weight is None else term.value * term.weight for term in formula.terms]
+    values = [term.contribution for term in formula.terms]
     match formula.kind:
         case "max" | "relu":
             padded = [0.0] if formula.kind == "relu" else []
@@ -88,9 +88,9 @@ def _formula(kind: FormulaKind, terms: Sequence[Term], **more: Any) -> Formula:
     """Return a formula with its greatest terms if there are many, and the sum of the others."""
     if len(terms) <= MOST_TERMS:
         return Formula(kind, tuple(terms), len(terms), **more)
-    ordered = sorted(terms, key=lambda term: -abs(term.value * (1.0 if term.weight is None else term.weight)))
+    ordered = sorted(terms, key=lambda term: -abs(term.contribution))
     others = ordered[MOST_TERMS:]
-    rest = math.fsum(term.value * (1.0 if term.weight is None else term.weight) for term in others)
+    rest = math.fsum(term.contribution for term in others)
     return Formula(kind, tuple(ordered[:MOST_TERMS]), len(terms), rest, **more)
 
 

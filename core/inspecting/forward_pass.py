@@ -189,8 +189,7 @@ class Passes:
                 else:
                     return
         assert failure is not None
-        text = N_("the network fails on this image: {kind}: {reason}")
-        raise Problem(text, kind=type(failure).__name__, reason=reason(failure)) from failure
+        raise failure_on_image(failure) from failure
 
     def _places_of(self, image: Tensor) -> list[tuple[_Place, _Place]]:
         """Find where the images are in each call's tensors: what doubles with them."""
@@ -214,8 +213,14 @@ class Passes:
         return places
 
 
+def failure_on_image(error: BaseException) -> Problem:
+    """Return the problem that says that the network's own code failed on an image."""
+    text = N_("the network fails on this image: {kind}: {reason}")
+    return Problem(text, kind=type(error).__name__, reason=reason(error))
+
+
 class _Place(NamedTuple):
-    """Where the first image is in a tensor of a batch; `dimension` is None if that cannot be told."""
+    """The place of the first image in a tensor of a batch; `dimension` is None if that cannot be told."""
 
     dimension: int | None
     each: int = 1

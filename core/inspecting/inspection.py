@@ -16,7 +16,7 @@ from core.config import RunConfig
 from core.data.datasets import Dataset
 from core.data.split_and_permute import permuted
 from core.inspecting import feature_maps, formulas, reasons
-from core.inspecting.forward_pass import BATCH, FAILURES, Passes, Step
+from core.inspecting.forward_pass import BATCH, FAILURES, Passes, Step, failure_on_image
 from core.inspecting.reasons import LastHidden
 from core.inspecting.receptive_field import ReceptiveFields
 from core.inspecting.views import (
@@ -30,7 +30,7 @@ from core.inspecting.views import (
     SlidWindow,
     ValueView,
 )
-from core.messages import N_, Problem, reason
+from core.messages import Problem
 from core.networks.describe import BATCH_NORMS, DROPOUTS, kind, specification
 from core.networks.layer_table import LayerTable
 from core.networks.output_size import CONVOLUTIONS, window
@@ -105,8 +105,7 @@ class Inspection:
         except FAILURES as error:
             if isinstance(error, Problem):
                 raise
-            text = N_("the network fails on this image: {kind}: {reason}")
-            raise Problem(text, kind=type(error).__name__, reason=reason(error)) from error
+            raise failure_on_image(error) from error
         return Look(seen, image, steps, logits.double())
 
     # The three levels
@@ -309,8 +308,7 @@ def _before(given: Tensor, derived: formulas.Derivation | None) -> tuple[Feature
         return feature_maps.pictures(given, scale, 1)[0], ()
     shares: dict[int, float] = {}
     for term in derived.formula.terms:
-        contribution = abs(term.value * (1.0 if term.weight is None else term.weight))
-        shares[term.at // size] = shares.get(term.at // size, 0.0) + contribution
+        shares[term.at // size] = shares.get(term.at // size, 0.0) + abs(term.contribution)
     channel = max(shares, key=shares.__getitem__, default=0)
     picture = feature_maps.pictures(feature_maps.as_maps(given)[channel], scale)[0]
     read = tuple(at % size for at in derived.window if at // size == channel)

@@ -109,6 +109,11 @@ class Term(msgspec.Struct, frozen=True):
     value: float
     weight: float | None = None
 
+    @property
+    def contribution(self) -> float:
+        """Its share of the sum: the value times its weight, which is 1 where the layer has none."""
+        return self.value if self.weight is None else self.value * self.weight
+
 
 FormulaKind = Literal["sum", "mean", "max", "relu", "same", "norm", "softmax", "log_softmax"]
 

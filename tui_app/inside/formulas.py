@@ -81,7 +81,7 @@ def written(formula: Formula, value: float, most: int) -> tuple[str, list[str]]:
 
 def _sum(formula: Formula, value: float, most: int) -> tuple[str, list[str]]:
     terms, rest, others = _shortened(formula, most)
-    products = [term.value * (term.weight or 0.0) for term in terms]
+    products = [term.contribution for term in terms]
     for_weights, for_inputs = (
         decimals_for([term.weight or 0.0 for term in terms]),
         decimals_for([t.value for t in terms]),
@@ -167,8 +167,8 @@ def _shortened(formula: Formula, most: int) -> tuple[Sequence[Term], float, int]
     terms = formula.terms
     if len(terms) <= most and formula.num_terms == len(terms):
         return terms, 0.0, 0
-    ordered = sorted(terms, key=lambda term: -abs(term.value * (term.weight or 0.0)))
-    left_out = math.fsum(term.value * (term.weight or 0.0) for term in ordered[most:])
+    ordered = sorted(terms, key=lambda term: -abs(term.contribution))
+    left_out = math.fsum(term.contribution for term in ordered[most:])
     return ordered[:most], formula.rest + left_out, formula.num_terms - min(most, len(ordered))
 
 
