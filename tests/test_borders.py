@@ -28,8 +28,8 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("core.runs", "core.data", "core.networks"),
     # Training a network on images.
     ("core.training",),
-    # A trained network looked into.
-    ("core.inspecting",),
+    # A trained network looked into; the exam's sheet, its program and its questions.
+    ("core.inspecting", "core.exam"),
     # The names for a notebook, and what there is on this machine.
     ("core.notebook", "core.doctor"),
     # The process that trains, and the protocol to talk to it.
