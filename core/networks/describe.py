@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from core.messages import Message, Value
+from core.networks.layer_table import Settings
 from core.networks.output_size import (
     ADAPTIVE_AVERAGE_POOLS,
     ADAPTIVE_MAX_POOLS,
@@ -88,6 +89,19 @@ def specification(module: Any) -> Message:
             "{channels} channels, {groups} groups", {"channels": module.num_channels, "groups": module.num_groups}
         )
     return _resizing(module)
+
+
+def settings(module: Any) -> Settings | None:
+    """Return what a layer's numbers are worked out from; None for kinds of layers that the exam does not ask for."""
+    if isinstance(module, nn.Linear):
+        return Settings(module.in_features, module.out_features, bias=module.bias is not None)
+    slid = window(module)
+    if slid is None or not isinstance(module, (*CONVOLUTIONS, *MAX_POOLS, *AVERAGE_POOLS)):
+        return None
+    if isinstance(module, CONVOLUTIONS):
+        channels, bias = (module.in_channels, module.out_channels), module.bias is not None
+        return Settings(*channels, *slid, groups=module.groups, bias=bias)
+    return Settings(0, 0, *slid, bias=False)
 
 
 def times(factors: Iterable[object]) -> str:
