@@ -101,7 +101,7 @@ def _markdown(rows: list[str]) -> Iterator[Line]:
         if found := _FENCE.match(row):
             if fence and not found[2] and found[1].startswith(fence):
                 fence = ""
-            elif found[2] and any(each.strip().startswith(found[1]) for each in rows[number + 1 :]):
+            elif not fence and found[2] and any(each.strip().startswith(found[1]) for each in rows[number + 1 :]):
                 fence = found[1]
         elif not fence and not _RULE.fullmatch(row):
             yield _piped(row)
