@@ -21,7 +21,7 @@ _PAGE_FORMATS = ("html", "md")
 
 CopiesToMark = Annotated[
     list[str] | None,
-    typer.Argument(metavar=_("[FILE...]"), show_default=False, help=_("With --mark: copies, or folders of them.")),
+    typer.Argument(metavar=_("FILE"), show_default=False, help=_("With --mark: copies, or folders of them.")),
 ]
 OwnModels = Annotated[
     list[str] | None,

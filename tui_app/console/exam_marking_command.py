@@ -21,7 +21,7 @@ from tui_app.console import exam_files, exam_json, json_output
 from tui_app.console.exam_json import UnreadCopy
 from tui_app.console.status_line import StatusLine
 from tui_app.console.training_command import prepare_for_torch
-from tui_app.i18n import _, number, printable, say, short
+from tui_app.i18n import _, ngettext, number, printable, say, short
 from tui_app.report import exam_sheets, spreadsheet
 from tui_app.report.feedback_pages import FeedbackPages, PageFormat
 
@@ -181,7 +181,7 @@ def _mistake_rows(marking: _Marking, most_cells: int | None = None) -> Iterator[
             for each in mistake.cells[:most_cells]
         ]
         more = len(mistake.cells) - len(cells)
-        cells += [_("{count} more").format(count=number(more))] if more else []
+        cells += [ngettext("{count} other cell", "{count} other cells", more).format(count=number(more))] if more else []
         text = say(exam_json.mistake_text(mistake.kind))
         yield (text, number(mistake.times), number(mistake.copies), "; ".join(cells))
 
