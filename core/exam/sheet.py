@@ -55,8 +55,10 @@ class Reason(msgspec.Struct, frozen=True):
     """What is written, such as `572`; empty if that says nothing more."""
     expected: str = ""
     """What should be there instead, such as `512`."""
+    layer: str = ""
+    """Layer in which it was made, or that something was taken from, such as `pool1`; empty if that is clear."""
     carried_from: str = ""
-    """Cell in which this mistake was marked already, such as `fc1`; empty if it is marked here."""
+    """Layer in whose row this mistake was marked already, such as `fc1`; empty if it is marked here."""
 
 
 class Mark(msgspec.Struct, frozen=True):
