@@ -13,8 +13,8 @@ from core.messages import N_, Message
 
 OTHER_MISTAKES = {
     "unexplained": N_("not right, without a named reason"),
-    "unreadable": N_("unreadable"),
-    "empty": N_("empty"),
+    "unreadable": feedback.STATES["unreadable"],
+    "empty": feedback.STATES["empty"],
 }
 """What is counted beside the named mistakes."""
 
@@ -103,4 +103,4 @@ def _network(sheet: MarkedSheet, with_key: bool) -> PrintedNetwork:
 
 def _without_key(mark: Mark) -> Mark:
     reasons = tuple(msgspec.structs.replace(reason, expected="") for reason in mark.reasons)
-    return msgspec.structs.replace(mark, reasons=reasons, form="")
+    return msgspec.structs.replace(mark, reasons=reasons)

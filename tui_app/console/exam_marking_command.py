@@ -21,9 +21,9 @@ from tui_app.console import exam_files, exam_json, json_output
 from tui_app.console.exam_json import UnreadCopy
 from tui_app.console.status_line import StatusLine
 from tui_app.console.training_command import prepare_for_torch
-from tui_app.i18n import _, ngettext, number, printable, say, short
+from tui_app.i18n import _, ngettext, number, printable, say
 from tui_app.report import exam_sheets, spreadsheet
-from tui_app.report.feedback_pages import FeedbackPages, PageFormat
+from tui_app.report.feedback_pages import FeedbackPages, PageFormat, rounded
 
 _MOST_COLUMNS = 4
 """Networks that have a column of their own in the table of marks."""
@@ -164,9 +164,9 @@ def _mark_rows(marking: _Marking) -> Iterator[tuple[str, ...]]:
     names = marking.networks if len(marking.networks) <= _MOST_COLUMNS else []
     yield (_("Name"), _("File"), *(names or [_("Networks")]), _("Points"), _("of"), _("Mark out of 20"))
     for copy in marking.copies:
-        points = {sheet.model: _short(sheet.points) for sheet in copy.sheets}
+        points = {sheet.model: rounded(sheet.points) for sheet in copy.sheets}
         networks = [points.get(name, "") for name in names] or [", ".join(points)]
-        yield (copy.student, copy.file, *networks, _short(copy.points), _short(copy.out_of), _short(copy.mark))
+        yield (copy.student, copy.file, *networks, rounded(copy.points), rounded(copy.out_of), rounded(copy.mark))
 
 
 def _mistake_rows(marking: _Marking, most_cells: int | None = None) -> Iterator[tuple[str, ...]]:
@@ -175,16 +175,12 @@ def _mistake_rows(marking: _Marking, most_cells: int | None = None) -> Iterator[
     headings = exam_sheets.column_headings()
     for mistake in marking.mistakes:
         cells = [
-            _("{network} {layer}, {column}: {times}").format(
-                network=each.network, layer=each.layer, column=headings[each.column], times=number(each.times)
-            )
+            f"{each.network} {each.layer}, {headings[each.column]}" + (f" ×{each.times}" if each.times > 1 else "")
             for each in mistake.cells[:most_cells]
         ]
         more = len(mistake.cells) - len(cells)
-        cells += [ngettext("{count} other cell", "{count} other cells", more).format(count=number(more))] if more else []
+        cells += (
+            [ngettext("{count} other cell", "{count} other cells", more).format(count=number(more))] if more else []
+        )
         text = say(exam_json.mistake_text(mistake.kind))
         yield (text, number(mistake.times), number(mistake.copies), "; ".join(cells))
-
-
-def _short(points: float) -> str:
-    return short(round(points, 2))

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from core.exam import feedback
 from core.exam.sheet import COLUMNS, Column
 from core.networks.layer_table import Layer, LayerTable
+from tui_app import tables
 from tui_app.i18n import _, printable, say
 from tui_app.report import spreadsheet
 
@@ -47,7 +48,14 @@ def csv(sheets: Sequence[Sheet]) -> bytes:
 
 
 def right_answer(layer: Layer, column: Column) -> str:
-    """Return the right answer of a cell, on one line; empty if there is nothing to write."""
+    """Return the right answer of a cell as the layer table shows it; a dash if there is nothing to write."""
+    match column:
+        case "specification":
+            return tables.specification(layer.specification) or "–"
+        case "output":
+            return tables.shape(layer)
+        case "parameters":
+            return tables.count(layer)
     return say(feedback.right_answer(layer, column))
 
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
-from core.exam import feedback
+from core.exam import feedback, marking
 from core.exam.marked_copies import FULL_MARK, MarkedCopy
 from core.exam.sheet import COLUMNS, Mark, MarkedSheet, State
-from core.messages import N_
 from core.networks.layer_table import LayerTable
 from tui_app import i18n
 from tui_app.i18n import _, printable, say, short
@@ -23,13 +22,6 @@ PageFormat = Literal["html", "md"]
 
 SIGNS: dict[State, str] = {"right": "✓", "form": "≈", "empty": "–", "unreadable": "?", "wrong": "✗"}
 """Signs of the states, which colours only repeat."""
-_LEGEND: dict[State, str] = {
-    "right": N_("right"),
-    "form": N_("right but for the form"),
-    "empty": N_("empty"),
-    "unreadable": N_("unreadable"),
-    "wrong": N_("wrong"),
-}
 
 
 @dataclass(frozen=True)
@@ -41,7 +33,8 @@ class _Cell:
     heading: str
     """Name of its column."""
     points: str = ""
-    sentences: tuple[str, ...] = ()
+    said: str = ""
+    """What its mark says."""
     right: str = ""
     """The right answer, if it is given away and was missed."""
 
@@ -96,7 +89,7 @@ class FeedbackPages:
             remarks=tuple(map(say, copy.remarks)),
             networks=networks,
             headings=(_("Name"), *exam_sheets.column_headings().values()),
-            scheme=(_legend(), *map(say, feedback.scheme())),
+            scheme=scheme(),
             right_label=_("Right: {answer}"),
         )
         text = self._templates.get_template(f"feedback.{self._format}").render(page=page)
@@ -127,21 +120,47 @@ class FeedbackPages:
             return _Cell("", mark.answer, heading)
         is_missed = mark.state != "right"
         right = exam_sheets.right_answer(table.layers[row], mark.column) if self._with_key and is_missed else ""
-        sentences = tuple(map(say, feedback.verdict(mark))) if is_missed else ()
-        return _Cell(mark.state, mark.answer, heading, _points(mark.points, mark.out_of), sentences, right)
+        said = _said(mark) if is_missed and mark.state != "empty" else ""
+        return _Cell(mark.state, mark.answer, heading, _points(mark.points, mark.out_of), said, right)
 
 
 def result(copy: MarkedCopy) -> str:
-    """Return a copy's points and its mark: `31.5 of 42 points: 15 of 20`."""
-    return _("{points} points, a mark of {mark} out of {full}").format(
-        points=_points(copy.points, copy.out_of), mark=short(round(copy.mark, 2)), full=FULL_MARK
+    """Return a copy's points and its mark: `31.5 of 42 points, a mark of 15 out of 20`."""
+    return _("{points} of {all} points, a mark of {mark} out of {full}").format(
+        points=rounded(copy.points), all=rounded(copy.out_of), mark=rounded(copy.mark), full=FULL_MARK
     )
+
+
+def rounded(points: float) -> str:
+    """Format points, or a mark: `15`, or `31.25`."""
+    return short(round(points, 2))
+
+
+def scheme() -> tuple[str, ...]:
+    """Return the scheme after which cells are marked, in sentences."""
+    one, two = (short(points) for points in marking.MISTAKE_POINTS[1:])
+    texts = (
+        _("A cell has 1 point if it is right, and {points} if it is right but for the form.").format(
+            points=short(marking.FORM_POINTS)
+        ),
+        _("One mistake that can be named leaves {one}, two leave {two}; another wrong cell has none.").format(
+            one=one, two=two
+        ),
+        _("What only follows from a mistake in an earlier cell is right here."),
+    )
+    return (_legend(), *texts)
+
+
+def _said(mark: Mark) -> str:
+    """Return what a mark says in one line: `wrong: the bias is forgotten`."""
+    state, *why = map(say, feedback.verdict(mark))
+    return _("{what}: {reason}").format(what=state, reason="; ".join(why)) if why else state
 
 
 def _points(points: float, out_of: float) -> str:
     """Format points of all that there are: `0.5/1`."""
-    return f"{short(round(points, 2))}/{short(round(out_of, 2))}"
+    return f"{rounded(points)}/{rounded(out_of)}"
 
 
 def _legend() -> str:
-    return ", ".join(f"{SIGNS[state]} {_(text)}" for state, text in _LEGEND.items())
+    return ", ".join(f"{sign} {_(feedback.STATES[state])}" for state, sign in SIGNS.items())
