@@ -131,7 +131,7 @@ class _Reading:
 
     def _keep_name(self, label: str, name: str) -> None:
         """Keep what follows a label; if that is nothing, it may be on the next line."""
-        name = _OTHER_LABEL.sub(" ", name)
+        name = _OTHER_LABEL.sub(" ", name).strip("*_ ")
         if _TO_FILL_IN.fullmatch(name):
             self._label = label
         else:
@@ -140,7 +140,7 @@ class _Reading:
     def _takes_heading(self, line: Line) -> bool:
         if not self._is_heading(line):
             return False
-        self._network = line.text
+        self._network = line.text.strip("#* ")
         return True
 
     def _is_heading(self, line: Line) -> bool:
