@@ -132,7 +132,7 @@ def write(content: bytes) -> Callable[[Path], object]:
         (write(b""), "there is no filled-in table"),
         (write(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(range(256)) * 9), "it is no text"),
         (write(b"%PDF-1.7\n\x80\x81\x9d\xff stream \x01\x02"), "it is no text"),
-        (write("I was ill, sorry. |".encode()), "there is no filled-in table"),
+        (write(b"I was ill, sorry. |"), "there is no filled-in table"),
         (write(copies_written.markdown(RN_1).encode() + b"x" * copies.MAX_BYTES), "it is larger than 1 MB"),
         (write(b"| fc1 | a | b | c | d |\n" * 600), "it has more than 500 rows"),
         (write(b"".join(b"## RN_%d\n\n| fc1 | a | b |\n" % n for n in range(30))), "it has more than 20 tables"),
