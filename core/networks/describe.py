@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import msgspec
 from torch import nn
 
 from core.messages import Message, Value
@@ -99,9 +100,10 @@ def settings(module: Any) -> Settings | None:
     if slid is None or not isinstance(module, (*CONVOLUTIONS, *MAX_POOLS, *AVERAGE_POOLS)):
         return None
     if isinstance(module, CONVOLUTIONS):
-        channels, bias = (module.in_channels, module.out_channels), module.bias is not None
-        return Settings(*channels, *slid, groups=module.groups, bias=bias)
-    return Settings(0, 0, *slid, bias=False)
+        found = Settings(module.in_channels, module.out_channels, groups=module.groups, bias=module.bias is not None)
+    else:
+        found = Settings(0, 0, bias=False)
+    return msgspec.structs.replace(found, **slid._asdict())
 
 
 def times(factors: Iterable[object]) -> str:
