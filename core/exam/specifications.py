@@ -59,9 +59,11 @@ def read_specification(text: str, settings: Settings) -> WrittenSpecification:
         return found
     pieces = [(piece.lastgroup or "", piece[0]) for piece in _PIECE.finditer(text)]
     unlabelled = []
+    is_oblong = len(set(settings.kernel)) > 1
     for quantity, label in _labelled(pieces):
         factors = _factors(quantity)
-        if settings.kernel and len(factors) > 1 and max(factors[-2:]) <= _MOST_KERNEL and factors[-1] == factors[-2]:
+        is_window = len(factors) > 1 and max(factors[-2:]) <= _MOST_KERNEL
+        if settings.kernel and is_window and (is_oblong or factors[-1] == factors[-2]):
             found.kernel = found.kernel or factors[-2:]
             before = factors[:-2]
             if len(before) == 2:

@@ -81,6 +81,8 @@ _WORDS: dict[str, tuple[str, ...]] = {
             "batchnorm3d",
             "normalisation par lot",
             "normalisation de lot",
+            "norm par lot",
+            "norm par lots",
             "normalisation",
         ),
         *("couche de normalisation par lots", "batch normalization layer", "normalisation batch", "normalization"),
