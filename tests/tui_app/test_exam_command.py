@@ -242,8 +242,13 @@ def test_without_a_terminal_the_empty_sheet_is_printed(capsys: pytest.CaptureFix
 
 def test_with_a_terminal_the_dashboard_opens_on_the_exam(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[Any] = []
+
+    def open_dashboard(*given: object, **named: object) -> int:
+        opened.append((given, named))
+        return 0
+
     monkeypatch.setattr(exam_command, "no_dashboard", lambda _instead: False)
-    monkeypatch.setattr(exam_command, "open_dashboard", lambda *given, **named: opened.append((given, named)) or 0)
+    monkeypatch.setattr(exam_command, "open_dashboard", open_dashboard)
     exam("--model", "RN_2", "--runs-dir", tmp_path)
     assert opened == [((tmp_path, {"model": "RN_2"}), {"exam": True})]
 

@@ -9,14 +9,7 @@ import msgspec
 from core.exam import feedback
 from core.exam.marked_copies import CountedCell, CountedMistake, MarkedCopy
 from core.exam.sheet import Kind, Mark, MarkedSheet, Reason
-from core.messages import N_, Message
-
-OTHER_MISTAKES = {
-    "unexplained": N_("not right, without a named reason"),
-    "unreadable": feedback.STATES["unreadable"],
-    "empty": feedback.STATES["empty"],
-}
-"""What is counted beside the named mistakes."""
+from core.messages import Message
 
 
 class UnreadCopy(msgspec.Struct, frozen=True):
@@ -86,8 +79,13 @@ def printed(
 
 def mistake_text(kind: str) -> Message:
     """Return what a counted mistake is."""
-    if kind in OTHER_MISTAKES:
-        return Message(OTHER_MISTAKES[kind])
+    match kind:
+        case "unexplained":
+            return Message("not right, without a named reason")
+        case "unreadable":
+            return Message("unreadable")
+        case "empty":
+            return Message("empty")
     return feedback.reason_text(Reason(msgspec.convert(kind, Kind)))
 
 

@@ -59,7 +59,8 @@ def make(how_many: int, seed: int, folder: Path, *, with_key: bool, overwrites: 
         "{count} exercises of seed {seed} in {path}. Marked by: {command}",
         len(made),
     )
-    command = f"mnist-tui exam --mark --seed {seed} {_('COPIES')}/*"
+    folder_of_copies = _("COPIES")
+    command = f"mnist-tui exam --mark --seed {seed} {folder_of_copies}/*"
     status.note(text.format(count=len(made), seed=seed, path=printable(str(folder)), command=command))
     return 0
 

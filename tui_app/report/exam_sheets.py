@@ -33,7 +33,8 @@ def column_headings() -> dict[Column, str]:
 def markdown(sheets: Sequence[Sheet], *, key: bool = False) -> bytes:
     """Return sheets as Markdown, empty or with the right answers."""
     # The names come last: what stands below an empty one would be taken for it.
-    before = [f"# {_('Annexe 1: the key')}"] if key else [f"# {_('Annexe 1')}", _instruction(), *_name_lines()]
+    title = _("Annexe 1: the key") if key else _("Annexe 1")
+    before = [f"# {title}"] if key else [f"# {title}", _instruction(), *_name_lines()]
     parts = [*before, *(part for sheet in sheets for part in _section(sheet, key=key))]
     return ("\n\n".join(parts) + "\n").encode("utf-8", errors="replace")
 

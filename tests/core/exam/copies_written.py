@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Mapping
 
 HANDWRITTEN = """\
 Annexe 1 (à remettre)
@@ -46,18 +47,18 @@ HEADINGS = ("Name", "Layer type", "Specification", "Output size", "Number of par
 FRENCH = ("Nom", "Type de couche", "Spécifications", "Dimension de la sortie", "Nombre de paramètres")
 
 
-def table(rows: dict[str, tuple[str, ...]], headings: tuple[str, ...] = HEADINGS) -> str:
+def table(rows: Mapping[str, tuple[str, ...]], headings: tuple[str, ...] = HEADINGS) -> str:
     """Return a pipe table."""
     lines = [headings, ("---",) * len(headings), *((name, *cells) for name, cells in rows.items())]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def markdown(rows: dict[str, tuple[str, ...]], name: str = "Dupont", network: str = "RN_1") -> str:
+def markdown(rows: Mapping[str, tuple[str, ...]], name: str = "Dupont", network: str = "RN_1") -> str:
     """Return a filled-in sheet."""
     return f"# Annexe 1\n\nName: {name}\n\nFirst name:\n\n## {network}\n\n{table(rows)}"
 
 
-def comma_separated(rows: dict[str, tuple[str, ...]], delimiter: str, name: str = "Dupont") -> str:
+def comma_separated(rows: Mapping[str, tuple[str, ...]], delimiter: str, name: str = "Dupont") -> str:
     """Return a filled-in sheet as a spreadsheet saves it."""
     text = io.StringIO()
     writer = csv.writer(text, delimiter=delimiter, lineterminator="\r\n")
