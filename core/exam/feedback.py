@@ -117,11 +117,10 @@ def right_answer(layer: Layer, column: Column) -> Message:
 
 
 def _type_hints(layer: Layer) -> tuple[Message, Message, Message]:
-    first = str(layer.kind)[:1]
     return (
         Message("Look at what {layer} is made of in the network's code, and at what it does to its input.", _of(layer)),
         Message("Its class is {type}.", {"type": layer.type}),
-        Message("In English, its type begins with {letter}.", {"letter": first}),
+        layer.kind,
     )
 
 

@@ -63,5 +63,5 @@ def slip(written: int, expected: int) -> Reason:
 def carried(reasons: tuple[Reason, ...], origin: str, written: str, expected: str) -> frozenset[Reason]:
     """Return the mistakes of a cell as they are carried into others."""
     if not reasons:
-        return frozenset((Reason("carried", written, expected, origin),))
+        return frozenset((Reason("carried", written, expected, carried_from=origin),))
     return frozenset(msgspec.structs.replace(reason, carried_from=reason.carried_from or origin) for reason in reasons)

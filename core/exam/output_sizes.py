@@ -46,9 +46,9 @@ def explain_size(place: Place, sizes: Sequence[WrittenSize]) -> tuple[Reason, ..
     """Return the mistakes that are certain in a size that is wrong, as it is most likely meant."""
     if sizes[0].says_otherwise and rightness(place.layer, WrittenSize(sizes[0].sides, True, True)) != "wrong":
         return (Reason("value_wrong"),)
-    answered = list(_answered(place))
     for size in sizes:
         may_be_product = size.is_product and len(place.layer.output_shape or ()) == 1
+        answered = _answered(place, may_be_product)
         found = [reasons for each in answered for reasons in _matching(each, size.sides, may_be_product)]
         if found:
             more = frozenset((Reason("value_wrong"),)) if size.says_otherwise else frozenset()
@@ -71,14 +71,15 @@ def _matching(answered: _Answered, written: Shape, may_be_product: bool) -> Iter
                 yield answered.reasons | {slip(*wrong[0])}
 
 
-def _answered(place: Place) -> Iterator[_Answered]:
-    """Yield the sizes that up to two mistakes lead to."""
+def _answered(place: Place, may_be_product: bool) -> Iterator[_Answered]:
+    """Yield the sizes that up to two mistakes lead to; that of another layer is one of its own, or its product."""
     own = list(_own(place))
     yield from own
     known = {each.sides for each in own if cost(each.reasons) <= 1}
     for layer in place.layers:
         shape = layer.output_shape or ()
-        if shape and shape not in known:
+        is_known = shape in known or (may_be_product and (math.prod(shape),) in known)
+        if shape and not is_known:
             known.add(shape)
             reason = Reason("other_layer", "×".join(map(str, shape)), layer=layer.name)
             yield _Answered(shape, frozenset((reason,)))

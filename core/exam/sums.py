@@ -107,10 +107,10 @@ def _sides(part: str) -> list[WrittenSize]:
     if _GROUPED.fullmatch(part):
         ways.append(WrittenSize((int(re.sub(r"\D", "", part)),)))
     bare = re.sub(r"[()\[\]{}]", " ", part).strip(" ,;")
-    if re.fullmatch(r"[\d\s*x,;]+", bare) is None or max(map(len, re.findall(r"\d+", bare)), default=0) > _MOST_DIGITS:
-        return ways
-    sides = tuple(int(digits) for digits in re.findall(r"\d+", bare))
-    if sides and len(sides) <= _MOST_FACTORS:
+    numbers = re.findall(r"\d+", bare)
+    is_list = re.fullmatch(r"\d+(?:[\s*x,;]+\d+)*", bare) is not None
+    if is_list and len(numbers) <= _MOST_FACTORS and max(map(len, numbers)) <= _MOST_DIGITS:
+        sides = tuple(map(int, numbers))
         ways.insert(0, WrittenSize(sides, is_product=len(sides) > 1 and not re.search(r"[,;]|\d\s+\d", bare)))
     return ways
 
@@ -240,6 +240,6 @@ def _multiplied(some: Terms, others: Terms) -> Terms:
 def _divided(terms: Terms, by: Terms) -> Terms:
     """Divide as sizes are divided, which are rounded down."""
     divisor = product(by)
-    if divisor == 0:
+    if not 0 < divisor <= product(terms):
         raise UnreadableAnswer
     return ((product(terms) // divisor,),)
