@@ -13,7 +13,7 @@ import msgspec
 
 from core import files
 from core.exam import copy_lines
-from core.exam.copy_lines import ColumnOfCopy, Line, folded
+from core.exam.copy_lines import ColumnOfCopy, CopyLine, folded
 from core.exam.sheet import COLUMNS, MAX_ANSWER, Column
 from core.messages import Problem, reason
 
@@ -107,14 +107,14 @@ class _Reading:
         """Label of a name that may follow on the next line."""
         self._rows = 0
 
-    def add(self, line: Line) -> None:
+    def add(self, line: CopyLine) -> None:
         """Take a line into account. Raises `Problem` if there are too many rows."""
         if found := copy_lines.columns(line.cells) if line.is_row else {}:
             self._columns = found
         elif not self._takes_name(line) and not self._takes_heading(line) and line.is_row:
             self._add_row(line)
 
-    def _takes_name(self, line: Line) -> bool:
+    def _takes_name(self, line: CopyLine) -> bool:
         """Take a line for the student's name, as in `Nom : Dupont`, if it is that and no table has begun."""
         label, self._label = self._label, ""
         if self.tables:
@@ -137,19 +137,19 @@ class _Reading:
         else:
             self.names.setdefault(label, " ".join(name.split()))
 
-    def _takes_heading(self, line: Line) -> bool:
+    def _takes_heading(self, line: CopyLine) -> bool:
         if not self._is_heading(line):
             return False
         self._network = line.text.strip("#* ")
         return True
 
-    def _is_heading(self, line: Line) -> bool:
+    def _is_heading(self, line: CopyLine) -> bool:
         """Tell if a line says of which network the following rows are."""
         if line.is_row and (not line.cells[0] or any(line.cells[1:])):
             return False
         return len(line.text) <= _LONGEST_HEADING and _NETWORK.search(folded(line.text)) is not None
 
-    def _add_row(self, line: Line) -> None:
+    def _add_row(self, line: CopyLine) -> None:
         cells = {self._column(place): text for place, text in enumerate(line.cells)}
         name = cells.get("name", "")
         if not self._columns and not (_LAYER.fullmatch(name) and len(line.cells) > 1):

@@ -32,7 +32,7 @@ _LONGEST_HEADING = 60
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x19\x1b-\x1f\x7f-\x9f]")
 
 
-class Line(NamedTuple):
+class CopyLine(NamedTuple):
     """A line of a copy: its cells, or its whole text as the only one."""
 
     cells: tuple[str, ...]
@@ -57,7 +57,7 @@ def decoded(content: bytes) -> str:
     raise Problem("it is no text: save it as Markdown, CSV or plain text")
 
 
-def lines(text: str) -> Iterator[Line]:
+def lines(text: str) -> Iterator[CopyLine]:
     """Yield the lines of a copy, split as its headings are, or else most of its lines."""
     rows = text.splitlines()
     if _has_header(rows, "|"):
@@ -94,7 +94,7 @@ def _has_header(rows: list[str], separator: str) -> bool:
     return any(separator in row and columns(split(row).cells) for row in rows)
 
 
-def _markdown(rows: list[str]) -> Iterator[Line]:
+def _markdown(rows: list[str]) -> Iterator[CopyLine]:
     """Yield the lines of Markdown, without the code of a network, which is in a block marked with its language."""
     fence = ""
     for number, row in enumerate(rows):
@@ -107,16 +107,16 @@ def _markdown(rows: list[str]) -> Iterator[Line]:
             yield _piped(row)
 
 
-def _piped(row: str) -> Line:
+def _piped(row: str) -> CopyLine:
     """Split a row of a pipe table; its outer pipes may be missing."""
     parts = re.split(r"(?<!\\)\|", row.strip())
     if len(parts) == 1:
-        return Line((_markdown_text(row),), is_row=False)
+        return CopyLine((_markdown_text(row),), is_row=False)
     if not parts[0].strip():
         del parts[0]
     if parts and not parts[-1].strip():
         del parts[-1]
-    return Line(tuple(map(_markdown_text, parts)), is_row=True)
+    return CopyLine(tuple(map(_markdown_text, parts)), is_row=True)
 
 
 def _markdown_text(text: str) -> str:
@@ -128,9 +128,9 @@ def _markdown_text(text: str) -> str:
     return html.unescape(_ESCAPED.sub(r"\1", text)).strip()
 
 
-def _tabbed(row: str) -> Line:
+def _tabbed(row: str) -> CopyLine:
     parts = row.split("\t")
-    return Line(tuple(part.strip().strip('"') for part in parts), is_row=len(parts) > 1)
+    return CopyLine(tuple(part.strip().strip('"') for part in parts), is_row=len(parts) > 1)
 
 
 def _is_csv(text: str) -> bool:
@@ -141,16 +141,16 @@ def _is_csv(text: str) -> bool:
     return max(sum(row.count(each) >= 3 for row in filled) for each in _DELIMITERS) * 2 > len(filled)
 
 
-def _comma_separated(text: str) -> list[Line]:
+def _comma_separated(text: str) -> list[CopyLine]:
     """Return the rows of CSV, by the delimiter under which there are headings, else by the more frequent one."""
     found = {each: _rows(text, each) for each in _DELIMITERS}
     delimiter = max(_DELIMITERS, key=lambda each: (any(columns(row.cells) for row in found[each]), text.count(each)))
     return found[delimiter]
 
 
-def _rows(text: str, delimiter: str) -> list[Line]:
+def _rows(text: str, delimiter: str) -> list[CopyLine]:
     try:
         read = list(csv.reader(text.splitlines(keepends=True), delimiter=delimiter))
     except csv.Error:  # a field without end
         return []
-    return [Line(tuple(" ".join(cell.split()) for cell in row), is_row=len(row) > 1) for row in read if any(row)]
+    return [CopyLine(tuple(" ".join(cell.split()) for cell in row), is_row=len(row) > 1) for row in read if any(row)]

@@ -110,7 +110,7 @@ class _Draw:
         return self._random.random() < probability
 
 
-class _Network(NamedTuple):
+class _Drawn(NamedTuple):
     lines: tuple[tuple[str, str], ...]
     """Names of its layers, and what makes them."""
     essence: object
@@ -180,7 +180,7 @@ class _Builder:
         self.size = (rows, columns)
 
 
-def _network(draw: _Draw) -> _Network | None:
+def _network(draw: _Draw) -> _Drawn | None:
     """Draw a network; None if one of its sizes, or the number of its parameters, is out of bounds."""
     convolutions, poolings, hidden, further = draw.one_of(_LAYOUTS)
     pooled = draw.some_of(poolings, range(convolutions))
@@ -207,7 +207,7 @@ def _network(draw: _Draw) -> _Network | None:
     built.linear(NUM_CLASSES)
     lines = tuple(built.lines)
     essence = tuple(code for _name, code in lines if not code.startswith(("nn.Dropout", "nn.BatchNorm")))
-    return _Network(lines, essence) if built.parameters in _PARAMETERS else None
+    return _Drawn(lines, essence) if built.parameters in _PARAMETERS else None
 
 
 def _as_code(size: _Size) -> str:

@@ -25,7 +25,7 @@ SIGNS: dict[State, str] = {"right": "✓", "form": "≈", "empty": "–", "unrea
 
 
 @dataclass(frozen=True)
-class _Cell:
+class _FeedbackCell:
     """A cell with its mark; `state` is empty if there was nothing to write."""
 
     state: State | Literal[""]
@@ -44,20 +44,20 @@ class _Cell:
 
 
 @dataclass(frozen=True)
-class _Row:
+class _FeedbackRow:
     layer: str
-    cells: tuple[_Cell, ...]
+    cells: tuple[_FeedbackCell, ...]
 
 
 @dataclass(frozen=True)
-class _Network:
+class _FeedbackNetwork:
     name: str
     points: str
-    rows: tuple[_Row, ...]
+    rows: tuple[_FeedbackRow, ...]
 
 
 @dataclass(frozen=True)
-class _Page:
+class _FeedbackPage:
     """The page of a copy. Its texts may hold anything: each format escapes them in its own way."""
 
     language: str
@@ -65,7 +65,7 @@ class _Page:
     student: str
     result: str
     remarks: tuple[str, ...]
-    networks: tuple[_Network, ...]
+    networks: tuple[_FeedbackNetwork, ...]
     headings: tuple[str, ...]
     scheme: tuple[str, ...]
     right_label: str
@@ -81,7 +81,7 @@ class FeedbackPages:
     def page(self, copy: MarkedCopy, tables: Mapping[str, LayerTable]) -> bytes:
         """Return the page of a copy, which has nothing of any other; `tables` has the table of each network in it."""
         networks = tuple(self._network(sheet, tables[sheet.model]) for sheet in copy.sheets)
-        page = _Page(
+        page = _FeedbackPage(
             language=i18n.language(),
             title=_("Annexe 1: feedback"),
             student=copy.student or copy.file,
@@ -103,25 +103,25 @@ class FeedbackPages:
             return pages.environment(printable)
         return pages.environment(lambda text: Markup(pages.plain(text)))
 
-    def _network(self, sheet: MarkedSheet, table: LayerTable) -> _Network:
+    def _network(self, sheet: MarkedSheet, table: LayerTable) -> _FeedbackNetwork:
         width = len(COLUMNS)
         rows = tuple(
-            _Row(
+            _FeedbackRow(
                 layer.name,
                 tuple(self._cell(mark, table, row) for mark in sheet.marks[row * width : (row + 1) * width]),
             )
             for row, layer in enumerate(table.layers)
         )
-        return _Network(sheet.model, _points(sheet.points, sheet.out_of), rows)
+        return _FeedbackNetwork(sheet.model, _points(sheet.points, sheet.out_of), rows)
 
-    def _cell(self, mark: Mark, table: LayerTable, row: int) -> _Cell:
+    def _cell(self, mark: Mark, table: LayerTable, row: int) -> _FeedbackCell:
         heading = exam_sheets.column_headings()[mark.column]
         if not mark.out_of and mark.state in ("right", "empty"):
-            return _Cell("", mark.answer, heading)
+            return _FeedbackCell("", mark.answer, heading)
         is_missed = mark.state != "right"
         right = exam_sheets.right_answer(table.layers[row], mark.column) if self._with_key and is_missed else ""
         said = _said(mark) if is_missed and mark.state != "empty" else ""
-        return _Cell(mark.state, mark.answer, heading, _points(mark.points, mark.out_of), said, right)
+        return _FeedbackCell(mark.state, mark.answer, heading, _points(mark.points, mark.out_of), said, right)
 
 
 def result(copy: MarkedCopy) -> str:
