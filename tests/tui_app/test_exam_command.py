@@ -114,6 +114,7 @@ def test_copies_that_cannot_be_read_get_a_line_and_the_others_are_marked(
     said = capsys.readouterr()
     assert sorted(said.err.splitlines()) == [
         f"{copies}/empty: there is no file in it",
+        "good.md: RN_2 is not in the copy: its cells count as empty",
         "link.md: it is a link: name the file that it leads to",
         "none.md: No such file or directory",
         "other.md: RN_5 is not among the networks that are marked here",

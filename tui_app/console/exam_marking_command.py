@@ -62,6 +62,9 @@ def mark(request: MarkingRequest) -> int:
         except Problem as problem:
             unread.append(UnreadCopy(name, problem.message))
             status.note(_line(unread[-1]))
+        else:
+            if remarks := "; ".join(map(say, marked[path].remarks)):
+                status.note(_line_of(name, remarks))
     status.erase()
     _give(
         request,
@@ -134,7 +137,11 @@ def _give(request: MarkingRequest, marking: _Marking, pages: dict[Path, MarkedCo
 
 
 def _line(unread: UnreadCopy) -> str:
-    return _("{what}: {reason}").format(what=printable(unread.file), reason=say(unread.message))
+    return _line_of(unread.file, say(unread.message))
+
+
+def _line_of(file: str, text: str) -> str:
+    return _("{what}: {reason}").format(what=printable(file), reason=text)
 
 
 def _print(marking: _Marking) -> None:
