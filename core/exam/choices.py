@@ -14,7 +14,7 @@ from core.networks.layer_table import Layer, Settings
 
 
 @dataclass(frozen=True)
-class Choice:
+class Alternative:
     """What may stand at a place of a calculation: its factors, and the mistakes in them."""
 
     factors: Term
@@ -50,55 +50,55 @@ class Place:
         return None
 
 
-def outputs_choices(place: Place, settings: Settings) -> list[Choice]:
+def outputs_choices(place: Place, settings: Settings) -> list[Alternative]:
     """Return what may be taken for the number of a layer's outputs, without slips."""
-    choices = [Choice((settings.outputs,))]
+    choices = [Alternative((settings.outputs,))]
     if place.outputs is not None:
-        choices.append(Choice(place.outputs.shape[:1], place.outputs.reasons))
+        choices.append(Alternative(place.outputs.shape[:1], place.outputs.reasons))
     return [*choices, *of_other_layers(place, choices)]
 
 
-def inputs_choices(place: Place, settings: Settings) -> list[Choice]:
+def inputs_choices(place: Place, settings: Settings) -> list[Alternative]:
     """Return what may be taken for the number of a layer's inputs, without slips."""
     if settings.kernel:
-        choices = [Choice((settings.inputs // settings.groups,))]
+        choices = [Alternative((settings.inputs // settings.groups,))]
         if settings.groups > 1:
-            choices.append(Choice((settings.inputs,), frozenset((Reason("groups_ignored"),))))
+            choices.append(Alternative((settings.inputs,), frozenset((Reason("groups_ignored"),))))
         given = place.before()
         if given is not None and len(given.shape) == len(settings.kernel) + 1 and given.shape[0] != settings.inputs:
-            choices.append(Choice((given.shape[0] // settings.groups,), given.reasons))
-        choices.append(Choice((), frozenset((Reason("input_channels_forgotten"),))))
+            choices.append(Alternative((given.shape[0] // settings.groups,), given.reasons))
+        choices.append(Alternative((), frozenset((Reason("input_channels_forgotten"),))))
     else:
         choices = _features(place, settings)
     if place.inputs is not None:
-        choices.append(Choice(place.inputs.shape, place.inputs.reasons))
+        choices.append(Alternative(place.inputs.shape, place.inputs.reasons))
     return [*choices, *of_other_layers(place, choices)]
 
 
-def _features(place: Place, settings: Settings) -> list[Choice]:
+def _features(place: Place, settings: Settings) -> list[Alternative]:
     """Return what may be taken for the features that a linear layer gets: after `Flatten`, an image's size."""
     layers = place.layers
-    choices = [Choice((settings.inputs,))]
+    choices = [Alternative((settings.inputs,))]
     given = place.before()
     if given is not None and len(given.shape) == 1:
-        choices.append(Choice(given.shape, given.reasons))
+        choices.append(Alternative(given.shape, given.reasons))
     flatten = _flatten_before(place)
     if flatten is None:
         return choices
     ways = [Way(layers[flatten].input_shape or ())]
     if flatten and layers[flatten].input_shape == layers[flatten - 1].output_shape:
         ways = Chain(layers, flatten - 1).ways(place.carried)
-    choices = [Choice(ways[0].shape), *(choice for choice in choices if choice.reasons)]
+    choices = [Alternative(ways[0].shape), *(choice for choice in choices if choice.reasons)]
     for way in ways:
         channels, *sides = way.shape
-        choices.append(Choice(way.shape, way.reasons))
-        choices.append(Choice((channels,), frozenset((Reason("channels_for_flattened"),))))
+        choices.append(Alternative(way.shape, way.reasons))
+        choices.append(Alternative((channels,), frozenset((Reason("channels_for_flattened"),))))
         if channels > 1:
-            choices.append(Choice(tuple(sides), way.reasons | {Reason("image_for_flattened")}))
+            choices.append(Alternative(tuple(sides), way.reasons | {Reason("image_for_flattened")}))
     return _distinct(choices)
 
 
-def _distinct(choices: list[Choice]) -> list[Choice]:
+def _distinct(choices: list[Alternative]) -> list[Alternative]:
     """Return the choices that differ from the first, each once, and of no more mistakes than can be told apart."""
     right = math.prod(choices[0].factors)
     found = dict.fromkeys(choices[1:])
@@ -119,20 +119,20 @@ def _flatten_before(place: Place) -> int | None:
     return None
 
 
-def of_other_layers(place: Place, known: Sequence[Choice]) -> list[Choice]:
+def of_other_layers(place: Place, known: Sequence[Alternative]) -> list[Alternative]:
     """Return the numbers of other layers' outputs that stand for nothing else here."""
     taken = {math.prod(choice.factors) for choice in known if choice.cost <= 1} | {1}
-    found: dict[int, Choice] = {}
+    found: dict[int, Alternative] = {}
     for layer in place.layers:
         shape = layer.output_shape or ()
         number = shape[0] if shape else 0
         if number and number not in taken:
             reason = Reason("other_layer", str(number), layer=layer.name)
-            found.setdefault(number, Choice((number,), frozenset((reason,))))
+            found.setdefault(number, Alternative((number,), frozenset((reason,))))
     return list(found.values())
 
 
-def with_slips(choices: Sequence[Choice], written: Sequence[int]) -> list[Choice]:
+def with_slips(choices: Sequence[Alternative], written: Sequence[int]) -> list[Alternative]:
     """Add the choices in which a number that is written is a slip for one of theirs, or for all of them multiplied."""
     found = list(choices)
     for choice in choices:
@@ -143,5 +143,5 @@ def with_slips(choices: Sequence[Choice], written: Sequence[int]) -> list[Choice
                 for other in written:
                     if is_slip(other, factor):
                         slipped = (*factors[:place], other, *factors[place + 1 :])
-                        found.append(Choice(slipped, choice.reasons | {slip(other, factor)}))
+                        found.append(Alternative(slipped, choice.reasons | {slip(other, factor)}))
     return list(dict.fromkeys(found))

@@ -108,7 +108,11 @@ def right_answer(layer: Layer, column: Column) -> Message:
         case "type":
             return layer.kind
         case "specification":
-            return layer.specification if layer.specification.text else Message("–")
+            specification = layer.specification
+            if not specification.text:
+                return Message("–")
+            as_written = {name: str(value) for name, value in specification.values.items()}  # not in groups of digits
+            return Message(specification.text, {**as_written})
         case "output":
             return Message("{size}", {"size": "×".join(map(str, layer.output_shape or ())) or "–"})
     if not layer.parameters:
@@ -150,8 +154,9 @@ def _output_hints(layer: Layer) -> tuple[Message, Message, Message]:
         "linear": N_("as many numbers as the layer has neurons"),
         "flatten": N_("channels × height × width, as one row of numbers"),
         "same": N_("each number is changed on its own: the size stays"),
+        "other": N_("see what the layer's definition says of the size"),
     }
-    formula = Message(formulas.get(role(layer), N_("see what the layer's definition says of the size")))
+    formula = Message(formulas[role(layer)])
     derived = layer.output_derivation or "×".join(map(str, layer.output_shape or ())) or "–"
     return look, formula, Message("{derivation}", {"derivation": derived})
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from core.exam.chain import Chain, Shape, Way, role
-from core.exam.choices import Choice, Place, of_other_layers, outputs_choices
+from core.exam.choices import Alternative, Place, of_other_layers, outputs_choices
 from core.exam.mistakes import MOST_MISTAKES, Reasons, certain, cost, is_slip, slip
 from core.exam.sheet import Reason
 from core.exam.sums import WrittenSize
@@ -104,9 +104,9 @@ def _own(place: Place) -> Iterator[_Answered]:
 def _with_channels(place: Place, way: Way) -> Iterator[_Answered]:
     """Yield a size with the number of channels there is, and with others; also without the image's size."""
     channels, *image = way.shape
-    choices = [Choice((channels,))]
+    choices = [Alternative((channels,))]
     if image and place.outputs is not None:
-        choices.append(Choice(place.outputs.shape[:1], place.outputs.reasons))
+        choices.append(Alternative(place.outputs.shape[:1], place.outputs.reasons))
     if image:
         choices += of_other_layers(place, choices)
     for choice in choices:

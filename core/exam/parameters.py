@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from core.exam.chain import role
-from core.exam.choices import Choice, Place, inputs_choices, outputs_choices, with_slips
+from core.exam.choices import Alternative, Place, inputs_choices, outputs_choices, with_slips
 from core.exam.mistakes import MOST_MISTAKES, NONE, Reasons, certain, cost, is_slip, slip
 from core.exam.sheet import Kind, Reason
 from core.exam.sums import Term, Terms, UnreadableAnswer, product, read_number
@@ -76,9 +76,9 @@ def drafts(place: Place, written: Sequence[int]) -> Iterator[Draft]:
         return
     inputs = with_slips(inputs_choices(place, settings), written)
     outputs = with_slips(outputs_choices(place, settings), written)
-    kernels = [Choice(settings.kernel)]
+    kernels = [Alternative(settings.kernel)]
     if len(settings.kernel) > 1 and len(set(settings.kernel)) == 1:
-        kernels.append(Choice(settings.kernel[:1], frozenset((Reason("kernel_side"),))))
+        kernels.append(Alternative(settings.kernel[:1], frozenset((Reason("kernel_side"),))))
     for kernel in with_slips(kernels, written):
         for one in inputs:
             if cost(kernel.reasons | one.reasons) > MOST_MISTAKES:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from core.exam.choices import Choice, Place, inputs_choices, outputs_choices, with_slips
+from core.exam.choices import Alternative, Place, inputs_choices, outputs_choices, with_slips
 from core.exam.mistakes import certain
 from core.exam.sheet import Reason, State
 from core.exam.sums import Term, plain_signs
@@ -178,7 +178,7 @@ def explain_specification(place: Place, written: WrittenSpecification, settings:
     if "stride" in faults and set(written.stride) == {1}:
         reasons.append(Reason("stride_forgotten"))
     if "kernel" in faults:
-        reasons += _certain_in([Choice(settings.kernel)], written.kernel)
+        reasons += _certain_in([Alternative(settings.kernel)], written.kernel)
     return tuple(dict.fromkeys(reasons))
 
 
@@ -188,7 +188,7 @@ def explain_number(place: Place, name: str, written: Term, settings: Settings) -
     return _certain_in(choices, written)
 
 
-def _certain_in(choices: Sequence[Choice], written: Term) -> tuple[Reason, ...]:
+def _certain_in(choices: Sequence[Alternative], written: Term) -> tuple[Reason, ...]:
     number = math.prod(written)
     tried = with_slips(choices, sorted({*written, number}))
     return certain(each.reasons for each in tried if each.factors and math.prod(each.factors) == number)

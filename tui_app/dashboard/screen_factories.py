@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from core.catalogue import EXAM_PAIR
 from core.config import Architecture
+from core.exam.examined import source_code
 from core.exam.kept_sheets import sheets_file
 from core.messages import Problem
 from core.networks import kept_tables
@@ -152,4 +153,4 @@ def annexe_screen(shown: Callable[[], LayerTable | None]) -> AnnexeScreen:
         own = shown()
         return found if own is None or own in found or not own.layers else [*found, own]
 
-    return AnnexeScreen(networks, lambda model: "", sheets_file(None))
+    return AnnexeScreen(networks, source_code, sheets_file(None))
