@@ -76,11 +76,12 @@ class Record:
     """Channels of another layer; None for its own."""
 
 
-class Cells:
-    """A table's cells, and the records that mistakes make of them."""
+class Tried:
+    """A layer of a table, and the records that mistakes make of it."""
 
-    def __init__(self, table: LayerTable) -> None:
+    def __init__(self, table: LayerTable, cell: int) -> None:
         self.layers = table.layers
+        self.cell = cell
 
     def right(self, place: int) -> Record:
         """Return a layer's record without any mistake."""
@@ -130,8 +131,8 @@ class Cells:
         given = self.sizes(record)
         if given is None:
             return []
-        sides = given.flattened if self.layers[record.place].type == "Flatten" else given.after
-        if len(sides) == 3:
+        sides = given.flattened if self._is_flatten(record.place) and record.place == self.cell else given.after
+        if record.channels or len(sides) == 3:
             sides = (record.channels or sides[0], *sides[1:])
             sides = {"all": sides, "channels": sides[:1], "image": sides[1:]}[record.shown]
         return [sides]
@@ -154,10 +155,15 @@ class Cells:
                 yield Mistake(kind, self.layers[place].name), replace(record, astray=astray)
 
     def _of_a_size(self, record: Record) -> Iterator[tuple[Mistake, Record]]:
-        is_flat = self.layers[record.place].type == "Flatten"
-        if record.shown == "all":
+        if record.shown != "all" or (self._is_flatten(record.place) and record.place != self.cell):
+            return
+        is_flat = self._is_flatten(self.cell)
+        if record.place == self.cell or self._number_of_outputs(self.layers[record.place]):
             yield Mistake("channels_for_flattened" if is_flat else "channels_alone"), replace(record, shown="channels")
-            yield Mistake("image_for_flattened" if is_flat else "image_alone"), replace(record, shown="image")
+        yield Mistake("image_for_flattened" if is_flat else "image_alone"), replace(record, shown="image")
+
+    def _is_flatten(self, place: int) -> bool:
+        return self.layers[place].type == "Flatten"
 
     def _of_the_bias(self, record: Record) -> Iterator[tuple[Mistake, Record]]:
         settings = self.layers[record.place].settings
@@ -191,48 +197,47 @@ class Cells:
 
     def _of_another_layer(self, record: Record, column: str) -> Iterator[tuple[Mistake, Record]]:
         for place, layer in enumerate(self.layers):
-            if place == record.place or not made_by_itself(layer):
+            if place in (record.place, self.cell) or not made_by_itself(layer):
                 continue
             whole = self.right(place)
             if column == "output" or whole.outputs:
                 yield Mistake("other_layer", layer.name, "whole"), replace(whole, astray=frozenset())
             number = self._number_of_outputs(layer)
-            if column == "output":
-                if len(layer.output_shape or ()) == 3:
-                    yield Mistake("other_layer", layer.name, "channels"), replace(record, channels=number)
-            elif number and record.outputs:
+            if column == "output" and number and not self._is_flatten(place):
+                yield Mistake("other_layer", layer.name, "channels"), replace(record, channels=number)
+            if column == "parameters" and number and record.outputs:
                 yield Mistake("other_layer", layer.name, "inputs"), replace(record, inputs=(number,))
                 yield Mistake("other_layer", layer.name, "outputs"), replace(record, outputs=number)
 
     def _number_of_outputs(self, layer: Layer) -> int:
-        shape = layer.output_shape or (0,)
-        return shape[0] if layer.settings is None or layer.settings.outputs or len(shape) == 3 else 0
+        """Return how many outputs or channels a layer makes; 0 if it keeps their number."""
+        return math.prod(layer.output_shape or ()) if layer.settings is None else layer.settings.outputs
 
 
 class Sets:
     """The smallest sets of mistakes that yield the answers of a cell."""
 
-    def __init__(self, cells: Cells, place: int, column: str) -> None:
+    def __init__(self, tried: Tried, place: int, column: str) -> None:
         self.column = column
-        layer = cells.layers[place]
-        self.is_flat = len(layer.output_shape or ()) == 1
+        layer = tried.layers[place]
+        self.is_flatten = layer.type == "Flatten"
         self.ways: list[dict[Mistakes, list[Written]]] = [{}, {}, {}]
         """Answers by the mistakes that yield them, for none, one and two mistakes of thought."""
         self._by_key: list[dict[object, set[Mistakes]]] = [defaultdict(set) for _level in range(3)]
-        self._add(cells, frozenset(), cells.right(place), 0)
-        for one, record in cells.slips_of_mind(cells.right(place), column):
-            self._add(cells, frozenset({one}), record, 1)
-            for other, twice in cells.slips_of_mind(record, column):
+        self._add(tried, frozenset(), tried.right(place), 0)
+        for one, record in tried.slips_of_mind(tried.right(place), column):
+            self._add(tried, frozenset({one}), record, 1)
+            for other, twice in tried.slips_of_mind(record, column):
                 if other != one:
-                    self._add(cells, frozenset({one, other}), twice, 2)
+                    self._add(tried, frozenset({one, other}), twice, 2)
         if column == "parameters" and not layer.parameters:
             self._by_key[0][0].add(frozenset())
 
-    def _add(self, cells: Cells, mistakes: Mistakes, record: Record, level: int) -> None:
+    def _add(self, tried: Tried, mistakes: Mistakes, record: Record, level: int) -> None:
         if self.column == "output":
-            found = [Written(sides=sides) for sides in cells.size(record)]
+            found = [Written(sides=sides) for sides in tried.size(record)]
         else:
-            found = [Written(terms) for terms in cells.count(record)]
+            found = [Written(terms) for terms in tried.count(record)]
         self.ways[level].setdefault(mistakes, []).extend(found)
         for written in found:
             for key in self._keys(written):
@@ -241,26 +246,34 @@ class Sets:
     def _keys(self, written: Written) -> Iterator[object]:
         """Yield what an answer that a record amounts to is recognised by."""
         if written.terms:
-            yield _products(written.terms)
-            yield sum(map(math.prod, written.terms))
-        elif self.is_flat:
+            doubled = any(term[0] == 2 for term in written.terms)
+            yield ("doubled" if doubled else "", _products(written.terms))
+            yield written.total
+            return
+        yield written.sides
+        if len(written.sides) == 3:
+            yield (*written.sides[1:], written.sides[0])
+        if self.is_flatten:
             yield math.prod(written.sides)
-        else:
-            yield written.sides
-            if len(written.sides) == 3:
-                yield (*written.sides[1:], written.sides[0])
 
-    def _key(self, written: Written) -> object:
-        """Return what an answer as it is written is recognised by."""
-        if written.terms and (len(written.terms) > 1 or len(written.terms[0]) > 1):
-            return _products(written.terms)
+    def _known(self, written: Written, level: int) -> set[Mistakes]:
+        """Return the sets of mistakes of thought that yield just what is written."""
         if written.sides:
-            return math.prod(written.sides) if self.is_flat else written.sides
-        return written.value if not written.terms else written.terms[0][0]
+            keys: list[object] = [written.sides, *([math.prod(written.sides)] if self.is_flatten else [])]
+        elif written.terms and (len(written.terms) > 1 or len(written.terms[0]) > 1):
+            keys = [("", _products(written.terms))]
+            if any(2 in term for term in written.terms):
+                keys.append(("doubled", _products(written.terms)))
+        else:
+            keys = [written.value if not written.terms else written.terms[0][0]]
+        return {mistakes for key in keys for mistakes in self._by_key[level].get(key, ())}
 
     def smallest(self, written: Written) -> set[Mistakes]:
-        """Return the smallest sets that yield an answer; none if no set of at most two does."""
-        for level in range(3):
+        """Return the smallest sets that yield an answer; none if no set of at most two does.
+
+        A value beside a sum may be wrong besides: it is one more mistake.
+        """
+        for level in range(4 if written.terms and written.value not in (None, written.total) else 3):
             if found := set(self._sets(written, level)):
                 return _of_the_special(found)
         return set()
@@ -270,30 +283,30 @@ class Sets:
         if written.terms and written.value is not None:
             yield from self._beside_its_value(written.terms, written.value, level)
             return
-        yield from self._by_key[level].get(self._key(written), ())
+        yield from self._known(written, level)
         if level:
             for slip, before in _unslipped(written):
                 if level == 1 or self._is_near(before):
-                    yield from (rest | {slip} for rest in self._sets(before, level - 1) if slip not in rest)
+                    yield from (rest | {slip} for rest in self._sets(before, level - 1) if not _is_again(slip, rest))
                 else:
-                    yield from (rest | {slip} for rest in self._by_key[1].get(self._key(before), ()))
+                    yield from (rest | {slip} for rest in self._known(before, 1))
 
     def _beside_its_value(self, terms: Terms, value: int, level: int) -> Iterator[Mistakes]:
         """Yield the sets of an answer whose value is not the sum's: it was wrong, or the sum was miswritten later."""
         alone = Written(terms)
-        if sum(map(math.prod, terms)) == value:
+        if alone.total == value:
             yield from self._sets(alone, level)
         elif level:
             yield from (rest | {Mistake("value_wrong")} for rest in self._sets(alone, level - 1))
             for slip, before in _unslipped(alone):
-                if level == 2 or sum(map(math.prod, before.terms)) == value:
-                    yield from (rest | {slip} for rest in self._sets(replace(before, value=value), level - 1))
+                if before.total == value:
+                    yield from (rest | {slip} for rest in self._sets(before, level - 1))
 
     def _is_near(self, written: Written) -> bool:
         """Tell whether one more slip could lead to the right answer, so that it is worth looking for it."""
         if not written.terms:
             return True
-        rights = [Counter(key) for key in self._by_key[0] if isinstance(key, tuple)]
+        rights = [Counter(key[1]) for key in self._by_key[0] if isinstance(key, tuple)]
         return any((right - Counter(_products(written.terms))).total() <= 1 for right in rights)
 
 
@@ -309,6 +322,11 @@ def _says_it_better(special: Mistakes, mistakes: Mistakes) -> bool:
         and next(iter(general)).kind == "other_layer"
         and next(iter(instead)).kind not in ("other_layer", "slip", "value_wrong")
     )
+
+
+def _is_again(slip: Mistake, rest: Mistakes) -> bool:
+    """Tell whether a number that a slip is taken from is mended once more: two slips are in two numbers."""
+    return any(other.kind == "slip" and other.layer == slip.what for other in rest)
 
 
 def _products(terms: Terms) -> tuple[int, ...]:
@@ -351,10 +369,8 @@ def slipped(number: int) -> tuple[int, ...]:
 
 def sets_of(table: LayerTable) -> Callable[[int, str], Sets]:
     """Return what gives the sets of a table's cells, each worked out once."""
-    cells = Cells(table)
-
     @cache
     def of_cell(place: int, column: str) -> Sets:
-        return Sets(cells, place, column)
+        return Sets(Tried(table, place), place, column)
 
     return of_cell

@@ -42,7 +42,8 @@ class Cell:
             if not smallest or not all(any(_is(named, mistake) for mistake in mistakes) for mistakes in smallest):
                 sets = sorted(sorted(f"{each.kind} {each.layer} {each.what}" for each in one) for one in smallest)
                 where = f"{self.table.model} {mark.layer} {self.column}"
-                return f"{where}: {written.text!r} is said to be {reason.kind} {reason.layer}; smallest sets: {sets}"
+                said = [f"{each.kind} {each.layer} {each.written} {each.expected}" for each in mark.reasons]
+                return f"{where}: {written.text!r} is said to be {said}; smallest sets: {sets}"
         return ""
 
 
