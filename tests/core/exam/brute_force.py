@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import combinations, permutations
 from typing import Literal
 
 from core.exam.sheet import Kind
@@ -67,6 +68,8 @@ class Record:
     groups: int = 1
     biases: int = 0
     """How often the bias is counted."""
+    bias_outputs: int | None = None
+    """Number of biases, if it is another layer's."""
     bias_of: Literal["outputs", "inputs", "weights", "inputs×outputs"] = "outputs"
     image: Literal["", "output", "input"] = ""
     """Image that is multiplied in."""
@@ -113,7 +116,7 @@ class Tried:
         seen = (math.prod(inputs) // record.groups,) if record.groups > 1 else inputs
         weights = (*seen, record.outputs, *record.kernel)
         bias = {
-            "outputs": (record.outputs,),
+            "outputs": (record.bias_outputs or record.outputs,),
             "inputs": inputs,
             "weights": weights,
             "inputs×outputs": (*seen, record.outputs),
@@ -208,6 +211,10 @@ class Tried:
             if column == "parameters" and number and record.outputs:
                 yield Mistake("other_layer", layer.name, "inputs"), replace(record, inputs=(number,))
                 yield Mistake("other_layer", layer.name, "outputs"), replace(record, outputs=number)
+                if record.biases and record.bias_of == "outputs":
+                    weights_only = replace(record, outputs=number, bias_outputs=record.outputs)
+                    yield Mistake("other_layer", layer.name, "outputs of the weights"), weights_only
+                    yield Mistake("other_layer", layer.name, "biases"), replace(record, bias_outputs=number)
 
     def _number_of_outputs(self, layer: Layer) -> int:
         """Return how many outputs or channels a layer makes; 0 if it keeps their number."""
@@ -223,7 +230,8 @@ class Sets:
         self.is_flatten = layer.type == "Flatten"
         self.ways: list[dict[Mistakes, list[Written]]] = [{}, {}, {}]
         """Answers by the mistakes that yield them, for none, one and two mistakes of thought."""
-        self._by_key: list[dict[object, set[Mistakes]]] = [defaultdict(set) for _level in range(3)]
+        self._by_key: list[dict[object, set[tuple[Mistakes, Written]]]] = [defaultdict(set) for _level in range(3)]
+        self._only_grouped = False
         self._add(tried, frozenset(), tried.right(place), 0)
         for one, record in tried.slips_of_mind(tried.right(place), column):
             self._add(tried, frozenset({one}), record, 1)
@@ -231,7 +239,7 @@ class Sets:
                 if other != one:
                     self._add(tried, frozenset({one, other}), twice, 2)
         if column == "parameters" and not layer.parameters:
-            self._by_key[0][0].add(frozenset())
+            self._by_key[0][0].add((frozenset(), Written(value=0)))
 
     def _add(self, tried: Tried, mistakes: Mistakes, record: Record, level: int) -> None:
         if self.column == "output":
@@ -241,7 +249,7 @@ class Sets:
         self.ways[level].setdefault(mistakes, []).extend(found)
         for written in found:
             for key in self._keys(written):
-                self._by_key[level][key].add(mistakes)
+                self._by_key[level][key].add((mistakes, written))
 
     def _keys(self, written: Written) -> Iterator[object]:
         """Yield what an answer that a record amounts to is recognised by."""
@@ -266,13 +274,18 @@ class Sets:
                 keys.append(("doubled", _products(written.terms)))
         else:
             keys = [written.value if not written.terms else written.terms[0][0]]
-        return {mistakes for key in keys for mistakes in self._by_key[level].get(key, ())}
+        found = {known for key in keys for known in self._by_key[level].get(key, ())}
+        if not self._only_grouped or len(written.terms or written.sides) == 0 or not isinstance(keys[0], tuple):
+            return {mistakes for mistakes, _way in found}
+        return {mistakes for mistakes, way in found if _grouped_alike(written, way)}
 
-    def smallest(self, written: Written) -> set[Mistakes]:
+    def smallest(self, written: Written, *, only_grouped: bool = False) -> set[Mistakes]:
         """Return the smallest sets that yield an answer; none if no set of at most two does.
 
-        A value beside a sum may be wrong besides: it is one more mistake.
+        A value beside a sum may be wrong besides: it is one more mistake. Terms are alike if their products are; with
+        `only_grouped` if their factors are the same but for being grouped, so that 80×12 is not 48×20.
         """
+        self._only_grouped = only_grouped
         for level in range(4 if written.terms and written.value not in (None, written.total) else 3):
             if found := set(self._sets(written, level)):
                 return _of_the_special(found)
@@ -327,6 +340,26 @@ def _says_it_better(special: Mistakes, mistakes: Mistakes) -> bool:
 def _is_again(slip: Mistake, rest: Mistakes) -> bool:
     """Tell whether a number that a slip is taken from is mended once more: two slips are in two numbers."""
     return any(other.kind == "slip" and other.layer == slip.what for other in rest)
+
+
+def _grouped_alike(written: Written, way: Written) -> bool:
+    some, others = written.terms or (written.sides,), way.terms or (way.sides,)
+    return len(some) == len(others) and any(
+        all(_is_grouped(one, other) or _is_grouped(other, one) for one, other in zip(some, order, strict=True))
+        for order in permutations(others)
+    )
+
+
+def _is_grouped(groups: tuple[int, ...], factors: tuple[int, ...]) -> bool:
+    """Tell whether each group is a product of some of the factors, and each factor is in a group."""
+    groups, factors = (tuple(each for each in numbers if each != 1) for numbers in (groups, factors))
+    if not groups:
+        return not factors
+    return any(
+        math.prod(chosen) == groups[0] and _is_grouped(groups[1:], tuple((Counter(factors) - Counter(chosen)).elements()))
+        for size in range(1, len(factors) + 1)
+        for chosen in combinations(factors, size)
+    )
 
 
 def _products(terms: Terms) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from core.exam.marking import mark_sheet
-from core.exam.sheet import Column, Mark
+from core.exam.sheet import Column, Mark, Reason
 from core.networks.kept_tables import built_in
 from core.networks.layer_table import LayerTable
 from tests.core.exam.brute_force import Mistake, Mistakes, Sets, Written, sets_of, slipped
@@ -36,22 +36,32 @@ class Cell:
 
     def accused(self, written: Written) -> str:
         """Return a line that tells of a false accusation; empty if there is none."""
-        mark, smallest = self.mark(written), self.sets.smallest(written)
-        for reason in mark.reasons:
-            named = Mistake(reason.kind, reason.layer if reason.kind in _OF_A_LAYER else "", "")
-            if not smallest or not all(any(_is(named, mistake) for mistake in mistakes) for mistakes in smallest):
-                sets = sorted(sorted(f"{each.kind} {each.layer} {each.what}" for each in one) for one in smallest)
-                where = f"{self.table.model} {mark.layer} {self.column}"
-                said = [f"{each.kind} {each.layer} {each.written} {each.expected}" for each in mark.reasons]
-                return f"{where}: {written.text!r} is said to be {said}; smallest sets: {sets}"
-        return ""
+        mark = self.mark(written)
+        if not _unfounded(mark, self.sets.smallest(written)):
+            return ""
+        smallest = self.sets.smallest(written, only_grouped=True)
+        if not (unfounded := _unfounded(mark, smallest)):
+            return ""
+        sets = sorted(sorted(f"{each.kind} {each.layer} {each.what}" for each in one) for one in smallest)
+        where = f"{self.table.model} {mark.layer} {self.column}"
+        return f"{where}: {written.text!r} is said to be {unfounded}; smallest sets: {sets}"
+
+
+def _unfounded(mark: Mark, smallest: set[Mistakes]) -> list[str]:
+    """Return the reasons of a mark that not every smallest set contains."""
+    return [
+        f"{reason.kind} {reason.layer} {reason.written} {reason.expected}"
+        for reason in mark.reasons
+        if not smallest or not all(any(_is(reason, mistake) for mistake in mistakes) for mistakes in smallest)
+    ]
 
 
 _OF_A_LAYER = ("other_layer", "pool_not_applied", "pool_twice", "padding_forgotten", "stride_forgotten")
 
 
-def _is(named: Mistake, mistake: Mistake) -> bool:
-    return named.kind == mistake.kind and named.layer in ("", mistake.layer)
+def _is(reason: Reason, mistake: Mistake) -> bool:
+    of_a_layer = reason.layer if reason.kind in _OF_A_LAYER else ""
+    return reason.kind == mistake.kind and of_a_layer in ("", mistake.layer)
 
 
 @pytest.fixture(scope="module")
