@@ -69,7 +69,7 @@ class Record:
     biases: int = 0
     """How often the bias is counted."""
     bias_outputs: int | None = None
-    """Number of biases, if it is another layer's."""
+    """Number of outputs that the biases are counted for, if it is another than for the weights."""
     bias_of: Literal["outputs", "inputs", "weights", "inputs×outputs"] = "outputs"
     image: Literal["", "output", "input"] = ""
     """Image that is multiplied in."""
@@ -92,9 +92,7 @@ class Tried:
         if settings is None:
             return Record(place)
         biases = int(settings.bias and settings.outputs > 0)
-        return Record(
-            place, outputs=settings.outputs, kernel=settings.kernel, groups=settings.groups, biases=biases
-        )
+        return Record(place, outputs=settings.outputs, kernel=settings.kernel, groups=settings.groups, biases=biases)
 
     def sizes(self, record: Record) -> Sizes | None:
         return sizes(self.layers[: record.place + 1], record.astray)
@@ -214,7 +212,6 @@ class Tried:
                 if record.biases and record.bias_of == "outputs":
                     weights_only = replace(record, outputs=number, bias_outputs=record.outputs)
                     yield Mistake("other_layer", layer.name, "outputs of the weights"), weights_only
-                    yield Mistake("other_layer", layer.name, "biases"), replace(record, bias_outputs=number)
 
     def _number_of_outputs(self, layer: Layer) -> int:
         """Return how many outputs or channels a layer makes; 0 if it keeps their number."""
@@ -343,7 +340,10 @@ def _is_again(slip: Mistake, rest: Mistakes) -> bool:
 
 
 def _grouped_alike(written: Written, way: Written) -> bool:
-    some, others = written.terms or (written.sides,), way.terms or (way.sides,)
+    if written.sides:
+        same = (way.sides, (*way.sides[1:], *way.sides[:1]))
+        return len(written.sides) == 1 or written.sides in same
+    some, others = written.terms, way.terms
     return len(some) == len(others) and any(
         all(_is_grouped(one, other) or _is_grouped(other, one) for one, other in zip(some, order, strict=True))
         for order in permutations(others)
@@ -356,7 +356,8 @@ def _is_grouped(groups: tuple[int, ...], factors: tuple[int, ...]) -> bool:
     if not groups:
         return not factors
     return any(
-        math.prod(chosen) == groups[0] and _is_grouped(groups[1:], tuple((Counter(factors) - Counter(chosen)).elements()))
+        math.prod(chosen) == groups[0]
+        and _is_grouped(groups[1:], tuple((Counter(factors) - Counter(chosen)).elements()))
         for size in range(1, len(factors) + 1)
         for chosen in combinations(factors, size)
     )
@@ -402,6 +403,7 @@ def slipped(number: int) -> tuple[int, ...]:
 
 def sets_of(table: LayerTable) -> Callable[[int, str], Sets]:
     """Return what gives the sets of a table's cells, each worked out once."""
+
     @cache
     def of_cell(place: int, column: str) -> Sets:
         return Sets(Tried(table, place), place, column)
