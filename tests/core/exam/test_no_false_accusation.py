@@ -12,7 +12,8 @@ from core.exam.marking import mark_sheet
 from core.exam.sheet import Column, Mark, Reason
 from core.networks.kept_tables import built_in
 from core.networks.layer_table import LayerTable
-from tests.core.exam.brute_force import Mistake, Mistakes, Sets, Written, sets_of, slipped
+from tests.core.exam.brute_force import Mistake, Mistakes, Written
+from tests.core.exam.smallest_sets import Sets, sets_of, slipped
 
 NUM_ANSWERS = 1_000
 COLUMNS: tuple[Column, ...] = ("parameters", "output")
