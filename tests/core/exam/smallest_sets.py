@@ -105,7 +105,7 @@ class Sets:
             yield from (rest | {Mistake("value_wrong")} for rest in self._sets(alone, level - 1))
             for slip, before in _unslipped(alone):
                 if before.total == value:
-                    yield from (rest | {slip} for rest in self._sets(before, level - 1))
+                    yield from (rest | {slip} for rest in self._sets(before, level - 1) if not _is_again(slip, rest))
 
     def _is_near(self, written: Written) -> bool:
         """Tell whether one more slip could lead to the right answer, so that it is worth looking for it."""
