@@ -44,9 +44,13 @@ class Place:
 
     def before(self) -> Way | None:
         """Return the wrong size that was given for what this layer gets."""
-        before = self.position - 1
-        if before in self.carried and self.layers[before].output_shape == self.layer.input_shape:
-            return self.carried[before]
+        position = self.position - 1
+        while position >= 0 and self.layers[position].output_shape == self.layers[position + 1].input_shape:
+            if position in self.carried:
+                return self.carried[position]
+            if role(self.layers[position]) != "same":
+                return None
+            position -= 1
         return None
 
 
@@ -121,15 +125,16 @@ def _flatten_before(place: Place) -> int | None:
 
 def of_other_layers(place: Place, known: Sequence[Alternative]) -> list[Alternative]:
     """Return the numbers of other layers' outputs that stand for nothing else here."""
-    taken = {math.prod(choice.factors) for choice in known if choice.cost <= 1} | {1}
-    found: dict[int, Alternative] = {}
+    taken = {math.prod(choice.factors) for choice in known if choice.cost <= 1} | {0, 1}
+    right = str(math.prod(known[0].factors))
+    found = []
     for layer in place.layers:
-        shape = layer.output_shape or ()
-        number = shape[0] if shape else 0
-        if number and number not in taken:
-            reason = Reason("other_layer", str(number), layer=layer.name)
-            found.setdefault(number, Alternative((number,), frozenset((reason,))))
-    return list(found.values())
+        number = (layer.output_shape or (0,))[0]
+        if number not in taken:
+            factors = layer.input_shape if role(layer) == "flatten" and layer.input_shape else (number,)
+            reason = Reason("other_layer", str(number), right, layer=layer.name)
+            found.append(Alternative(factors, frozenset((reason,))))
+    return found
 
 
 def with_slips(choices: Sequence[Alternative], written: Sequence[int]) -> list[Alternative]:

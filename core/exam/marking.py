@@ -19,8 +19,23 @@ MISTAKE_POINTS = (1.0, 0.5, 0.25)
 """Points of an answer whose mistakes are all known, by their number; those of another cell do not count."""
 
 _NOTHING = frozenset(
-    ("", "-", "–", "—", "/", "0", "aucun", "aucune", "aucuns", "none", "no", "rien", "nothing", "n/a", "x", "∅")
+    (
+        *("-", "–", "—", "/", "0", "∅", "Ø", "ø", "…", "...", "n/a", "x"),
+        *(
+            "aucun",
+            "aucune",
+            "aucuns",
+            "aucun parametre",
+            "pas de parametre",
+            "pas de parametres",
+            "rien",
+            "sans",
+            "zero",
+        ),
+        *("none", "no", "nothing", "no parameter", "no parameters"),
+    )
 )
+"""Ways to write that there are no parameters, in small letters and without accents."""
 
 _Found = tuple[State, tuple[Reason, ...], str]
 """State of a cell, its mistakes, and the form that is expected."""
@@ -62,6 +77,8 @@ class _Marker:
             marks.append(Mark(layer.name, column, answer, state, reasons, form, given, float(is_asked)))
             if column == "specification":
                 place = _with_specification(place, answer, state)
+            elif column == "output" and state == "wrong" and place.outputs is None:
+                place = _with_output(place, marks[-1])
         self._keep_size(place, marks[2])
         return marks
 
@@ -112,6 +129,15 @@ def _needs_nothing(layer: Layer, column: Column) -> bool:
     if column == "specification":
         return not layer.specification.text
     return column == "output" and layer.output_shape is None
+
+
+def _with_output(place: Place, mark: Mark) -> Place:
+    """Add the wrong number of outputs in a layer's size to what its number of parameters may follow from."""
+    settings, shape = place.layer.settings, _whole_size(place.layer, mark)
+    if settings is None or not settings.outputs or shape is None or shape[0] == settings.outputs:
+        return place
+    reasons = carried(mark.reasons, place.layer.name, str(shape[0]), str(settings.outputs))
+    return replace(place, outputs=Way(shape[:1], reasons))
 
 
 # Cells
@@ -167,7 +193,7 @@ def _form_of(size: WrittenSize) -> str:
 
 def _mark_parameters(place: Place, answer: str) -> _Found:
     layer = place.layer
-    if not layer.parameters and answer.lower() in _NOTHING - {""}:
+    if not layer.parameters and vocabulary.without_accents(answer.lower()).strip(" .") in _NOTHING:
         return "right", (), ""
     if not answer:
         return "empty", (), ""
@@ -178,14 +204,9 @@ def _mark_parameters(place: Place, answer: str) -> _Found:
     if written.terms is None:
         is_right = written.value == layer.parameters
         return ("right", (), "") if is_right else ("wrong", parameters.explain_value(place, written.value), "")
-    is_right = parameters.is_right_sum(layer, written.terms)
-    if is_right and not written.says_otherwise:
-        return "right", (), ""
-    value_wrong = (Reason("value_wrong"),) if written.says_otherwise else ()
-    if is_right:
-        return "wrong", value_wrong, ""
-    reasons = parameters.explain_sum(place, written.terms)
-    return "wrong", (*reasons, *value_wrong) if reasons else (), ""
+    if not parameters.is_right_sum(layer, written.terms):
+        return "wrong", parameters.explain_sum(place, written.terms, written.stated), ""
+    return ("wrong", (Reason("value_wrong"),), "") if written.says_otherwise else ("right", (), "")
 
 
 _CELLS: Mapping[Column, Callable[[Place, str], _Found]] = {

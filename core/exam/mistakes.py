@@ -27,8 +27,10 @@ def certain(found: Iterable[Reasons]) -> tuple[Reason, ...]:
         return ()
     least = min(map(cost, sets))
     smallest = [each for each in sets if cost(each) == least]
+    common = frozenset.intersection(*smallest)
     kinds = [kind for kind in _kinds(smallest[0]) if all(kind in _kinds(each) for each in smallest)]
-    return tuple(_agreed(kind, smallest) for kind in kinds)
+    exact = sorted(common, key=lambda reason: (reason.kind, reason.layer, reason.written))
+    return (*exact, *(_agreed(kind, smallest) for kind in kinds if kind not in _kinds(common)))
 
 
 def _kinds(reasons: Reasons) -> list[Kind]:
@@ -36,12 +38,13 @@ def _kinds(reasons: Reasons) -> list[Kind]:
 
 
 def _agreed(kind: Kind, sets: Sequence[Reasons]) -> Reason:
-    of_kind = {reason for each in sets for reason in each if reason.kind == kind}
-    if len(of_kind) == 1:
-        return of_kind.pop()
-    origins, layers = {reason.carried_from for reason in of_kind}, {reason.layer for reason in of_kind}
-    origin, layer = (each.pop() if len(each) == 1 else "" for each in (origins, layers))
-    return Reason(kind, layer=layer, carried_from=origin)
+    """Return a mistake that all sets contain, without the details in which they differ."""
+    of_kind = [reason for each in sets for reason in each if reason.kind == kind]
+    details = {
+        name: values.pop() if len(values := {getattr(reason, name) for reason in of_kind}) == 1 else ""
+        for name in ("written", "expected", "layer", "carried_from")
+    }
+    return Reason(kind, **details)
 
 
 def is_slip(written: int, expected: int) -> bool:

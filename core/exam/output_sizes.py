@@ -9,7 +9,7 @@ from typing import Literal
 
 from core.exam.chain import Chain, Shape, Way, role
 from core.exam.choices import Alternative, Place, of_other_layers, outputs_choices
-from core.exam.mistakes import MOST_MISTAKES, Reasons, certain, cost, is_slip, slip
+from core.exam.mistakes import MOST_MISTAKES, NONE, Reasons, certain, cost, is_slip, slip
 from core.exam.sheet import Reason
 from core.exam.sums import WrittenSize
 from core.networks.layer_table import Layer
@@ -62,27 +62,47 @@ def _spellings(shape: Shape) -> tuple[Shape, ...]:
 
 
 def _matching(answered: _Answered, written: Shape, may_be_product: bool) -> Iterator[Reasons]:
+    most_slips = MOST_MISTAKES - cost(answered.reasons)
     for sides in _spellings(answered.sides):
         if written == sides or (may_be_product and sides == (math.prod(written),)):
             yield answered.reasons
-        elif len(written) == len(sides) and cost(answered.reasons) < MOST_MISTAKES:
+        elif len(written) == len(sides):
             wrong = [pair for pair in zip(written, sides, strict=True) if pair[0] != pair[1]]
-            if len(wrong) == 1 and is_slip(*wrong[0]):
-                yield answered.reasons | {slip(*wrong[0])}
+            if len(wrong) <= most_slips and all(is_slip(*pair) for pair in wrong):
+                yield answered.reasons | _slips(wrong)
+
+
+def _slips(wrong: Sequence[tuple[int, int]]) -> Reasons:
+    """Return a slip for each side that is wrong: the same one twice counts twice."""
+    found = {slip(*pair) for pair in wrong}
+    if len(found) < len(wrong):
+        written, right = wrong[0]
+        found.add(Reason("slip", f"{written}×{written}", f"{right}×{right}"))
+    return frozenset(found)
 
 
 def _answered(place: Place, may_be_product: bool) -> Iterator[_Answered]:
-    """Yield the sizes that up to two mistakes lead to; that of another layer is one of its own, or its product."""
-    own = list(_own(place))
+    """Yield the sizes that up to two mistakes lead to.
+
+    That of another layer may have a mistake of its own. It is none that this layer's own calculation gives.
+    """
+    own = [*_own(place), *(_as_sides(place) if may_be_product else ())]
     yield from own
-    known = {each.sides for each in own if cost(each.reasons) <= 1}
-    for layer in place.layers:
+    known = {each.sides for each in own if cost(each.reasons) <= 1 and not _has_other(each.reasons)}
+    for position, layer in enumerate(place.layers):
         shape = layer.output_shape or ()
         is_known = shape in known or (may_be_product and (math.prod(shape),) in known)
-        if shape and not is_known:
-            known.add(shape)
-            reason = Reason("other_layer", "×".join(map(str, shape)), layer=layer.name)
-            yield _Answered(shape, frozenset((reason,)))
+        if not shape or is_known:
+            continue
+        reason = Reason("other_layer", "×".join(map(str, shape)), layer=layer.name)
+        other = Place(place.layers, position, {})
+        for each in _own(other) if role(layer) != "other" else [_Answered(shape, NONE)]:
+            if cost(each.reasons) < MOST_MISTAKES and each.sides not in known:
+                yield _Answered(each.sides, each.reasons | {reason})
+
+
+def _has_other(reasons: Reasons) -> bool:
+    return any(reason.kind == "other_layer" for reason in reasons)
 
 
 def _own(place: Place) -> Iterator[_Answered]:
@@ -90,10 +110,10 @@ def _own(place: Place) -> Iterator[_Answered]:
     does = role(layer)
     settings = layer.settings
     if does == "linear" and settings is not None and len(layer.output_shape or ()) == 1:
-        yield from (_Answered(choice.factors, choice.reasons) for choice in outputs_choices(place, settings))
+        yield from (_Answered((math.prod(each.factors),), each.reasons) for each in outputs_choices(place, settings))
         return
     if does == "other":
-        yield _Answered(layer.output_shape or (), frozenset())
+        yield _Answered(layer.output_shape or (), NONE)
         return
     for way in Chain(place.layers, place.position).ways(place.carried):
         yield from _with_channels(place, way)
@@ -107,26 +127,43 @@ def _with_channels(place: Place, way: Way) -> Iterator[_Answered]:
     choices = [Alternative((channels,))]
     if image and place.outputs is not None:
         choices.append(Alternative(place.outputs.shape[:1], place.outputs.reasons))
-    if image:
+    if role(place.layer) != "flatten":
         choices += of_other_layers(place, choices)
     for choice in choices:
         reasons = way.reasons | choice.reasons
+        number = (math.prod(choice.factors),)
         if cost(reasons) <= MOST_MISTAKES:
-            yield _Answered((*choice.factors, *image), reasons)
+            yield _Answered((*number, *image), reasons)
         alone = reasons | {Reason("channels_alone")}
         if image and cost(alone) <= MOST_MISTAKES:
-            yield _Answered(choice.factors, alone)
+            yield _Answered(number, alone)
     alone = way.reasons | {Reason("image_alone")}
     if image and cost(alone) <= MOST_MISTAKES:
         yield _Answered(tuple(image), alone)
 
 
+def _before(place: Place) -> list[Way]:
+    """Return the ways to the size of the image that is flattened."""
+    if place.position and place.layer.input_shape == place.layers[place.position - 1].output_shape:
+        return Chain(place.layers, place.position - 1).ways(place.carried)
+    return [Way(place.layer.input_shape or ())]
+
+
+def _as_sides(place: Place) -> Iterator[_Answered]:
+    """Yield the sizes of a flattened image that are written as its sides, also without a single channel."""
+    if role(place.layer) == "flatten":
+        for way in _before(place):
+            channels, *image = way.shape
+            right = [Alternative((channels,))]
+            for choice in [*right, *of_other_layers(place, right)]:
+                yield _Answered((math.prod(choice.factors), *image), way.reasons | choice.reasons)
+            if channels == 1:
+                yield _Answered(tuple(image), way.reasons)
+
+
 def _unflattened(place: Place) -> Iterator[_Answered]:
     """Yield what may be taken for the size of a flattened image."""
-    ways = [Way(place.layer.input_shape or ())]
-    if place.position and place.layer.input_shape == place.layers[place.position - 1].output_shape:
-        ways = Chain(place.layers, place.position - 1).ways(place.carried)
-    for way in ways:
+    for way in _before(place):
         channels, *image = way.shape
         for sides, kind in (((channels,), "channels_for_flattened"), ((math.prod(image),), "image_for_flattened")):
             reasons = way.reasons | {Reason(kind)}  # type: ignore[arg-type]

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from core.exam.chain import role
-from core.exam.choices import Alternative, Place, inputs_choices, outputs_choices, with_slips
+from core.exam.choices import Alternative, Place, inputs_choices, outputs_choices
+from core.exam.matching import is_grouped, matches
 from core.exam.mistakes import MOST_MISTAKES, NONE, Reasons, certain, cost, is_slip, slip
 from core.exam.sheet import Kind, Reason
 from core.exam.sums import Term, Terms, UnreadableAnswer, product, read_number
@@ -20,6 +21,8 @@ class Draft:
 
     terms: Terms
     reasons: Reasons = NONE
+    has_two: bool = False
+    """True if it is only meant where a factor 2 is written."""
 
 
 def right_sum(layer: Layer) -> Terms:
@@ -35,28 +38,36 @@ def right_sum(layer: Layer) -> Terms:
 def is_right_sum(layer: Layer, terms: Terms) -> bool:
     """Tell if a sum is the right one, however its factors are put together, also as outputs × (inputs + 1)."""
     right = right_sum(layer)
-    if _products(terms) == _products(right):
+    if not layer.parameters:
+        return product(terms) == 0
+    doubled = [term[1:] for term in right if term[:1] == (2,)]
+    if _products(terms) in (_products(right), _products((*doubled, *doubled)) if len(right) == 1 else []):
         return True
     settings = layer.settings
     if settings is None or not settings.outputs or not settings.bias:
         return False
     together = (settings.outputs, layer.parameters // settings.outputs)
-    return len(terms) == 1 and _groups(_bare(together), _bare(terms[0]))
+    return len(terms) == 1 and is_grouped(together, terms[0])
 
 
-def explain_sum(place: Place, terms: Terms) -> tuple[Reason, ...]:
-    """Return the mistakes that are certain in a sum that is wrong."""
-    numbers = sorted({factor for term in terms for factor in term})
-    wanted = _products(terms)
-    alike = [each for each in drafts(place, numbers) if _products(each.terms) == wanted]
-    same = [each for each in alike if _is_grouped(each.terms, terms)]
-    return certain(each.reasons for each in same or alike)
+def explain_sum(place: Place, terms: Terms, stated: Sequence[int]) -> tuple[Reason, ...]:
+    """Return the mistakes that are certain in a sum that is wrong; `stated` are the values beside it."""
+    has_two = any(2 in term for term in terms)
+    found = []
+    for draft in drafts(place):
+        if draft.has_two and not has_two:
+            continue
+        for slips in matches(draft.terms, terms, MOST_MISTAKES - cost(draft.reasons)):
+            agrees = {*stated} <= {product(terms)} or {*stated} <= {product(draft.terms)}
+            more = NONE if agrees else frozenset((Reason("value_wrong"),))
+            found.append(draft.reasons | slips | more)
+    return certain(found)
 
 
 def explain_value(place: Place, value: int) -> tuple[Reason, ...]:
     """Return the mistakes that are certain in a number of parameters that is wrong."""
     found = []
-    for draft in drafts(place, ()):
+    for draft in drafts(place):
         gives = product(draft.terms)
         if gives == value:
             found.append(draft.reasons)
@@ -65,29 +76,40 @@ def explain_value(place: Place, value: int) -> tuple[Reason, ...]:
     return certain(found)
 
 
-def drafts(place: Place, written: Sequence[int]) -> Iterator[Draft]:
-    """Yield the sums that up to two mistakes lead to, the right one among them.
+def drafts(place: Place) -> Iterator[Draft]:
+    """Yield the sums that up to two mistakes lead to, the right one among them; slips of digits come on top."""
+    known = set()
+    for draft in _own_drafts(place):
+        if cost(draft.reasons) <= 1:
+            known.add(product(draft.terms))
+        yield draft
+    for position, layer in enumerate(place.layers):
+        if not layer.parameters or layer.parameters in known:
+            continue
+        reason = Reason("other_layer", layer.parameter_sum, layer=layer.name)
+        for draft in _own_drafts(Place(place.layers, position, {})):
+            if cost(draft.reasons) < MOST_MISTAKES:
+                yield Draft(draft.terms, draft.reasons | {reason}, draft.has_two)
 
-    `written` are the numbers of the answer, among which slips are looked for.
-    """
-    yield from _plain_drafts(place)
+
+def _own_drafts(place: Place) -> Iterator[Draft]:
+    """Yield the sums that mistakes in a layer's own calculation lead to."""
+    yield Draft(right_sum(place.layer))
     settings = place.layer.settings
     if settings is None or not settings.outputs:
         return
-    inputs = with_slips(inputs_choices(place, settings), written)
-    outputs = with_slips(outputs_choices(place, settings), written)
+    inputs, outputs = inputs_choices(place, settings), outputs_choices(place, settings)
     kernels = [Alternative(settings.kernel)]
-    if len(settings.kernel) > 1 and len(set(settings.kernel)) == 1:
-        kernels.append(Alternative(settings.kernel[:1], frozenset((Reason("kernel_side"),))))
-    for kernel in with_slips(kernels, written):
+    if len(settings.kernel) > 1:
+        sides = dict.fromkeys(settings.kernel)
+        kernels += [Alternative((side,), frozenset((Reason("kernel_side"),))) for side in sides]
+    for kernel in kernels:
         for one in inputs:
-            if cost(kernel.reasons | one.reasons) > MOST_MISTAKES:
-                continue
             for other in outputs:
                 reasons = kernel.reasons | one.reasons | other.reasons
                 if cost(reasons) <= MOST_MISTAKES:
                     weight = _Weight(place, settings, one.factors, other.factors, kernel.factors)
-                    yield from _with_image(weight, reasons, written)
+                    yield from _with_image(weight, reasons)
 
 
 @dataclass(frozen=True)
@@ -104,7 +126,7 @@ class _Weight:
     def factors(self) -> Term:
         return (*self.inputs, *self.outputs, *self.kernel)
 
-    def biases(self, written: Sequence[int]) -> Iterator[tuple[Terms, Reasons]]:
+    def biases(self) -> Iterator[tuple[Terms, Reasons]]:
         """Yield what may be taken for the bias: first what is right, with what stands in the weight."""
         if not self.settings.bias:
             yield (), NONE
@@ -124,15 +146,13 @@ class _Weight:
             ("bias_per_weight", ((*self.inputs, *self.outputs),)),
         ]
         yield from ((terms, frozenset((Reason(kind),))) for kind, terms in wrong)
-        slips = (each for each in written if is_slip(each, *right))
-        yield from ((((other,),), frozenset((slip(other, *right),))) for other in slips)
 
 
-def _with_image(weight: _Weight, reasons: Reasons, written: Sequence[int]) -> Iterator[Draft]:
+def _with_image(weight: _Weight, reasons: Reasons) -> Iterator[Draft]:
     """Yield the sums of a weight with its bias, also with the image's size multiplied in."""
     images = _images(weight.place.layer)
     multiplied = frozenset((Reason("image_multiplied"),))
-    for bias, more in weight.biases(written):
+    for bias, more in weight.biases():
         both = reasons | more
         if cost(both) > MOST_MISTAKES:
             continue
@@ -141,6 +161,9 @@ def _with_image(weight: _Weight, reasons: Reasons, written: Sequence[int]) -> It
             for image in images:
                 yield Draft(((*weight.factors, *image), *bias), both | multiplied)
                 yield Draft(((*weight.factors, *image), *((*term, *image) for term in bias)), both | multiplied)
+    if weight.settings.bias and cost(reasons) < MOST_MISTAKES:  # written with a factor 2
+        yield Draft((weight.factors, (2, *weight.outputs)), reasons | {Reason("bias_twice")}, has_two=True)
+        yield Draft(((2, *weight.factors),), reasons | {Reason("bias_per_weight")}, has_two=True)
 
 
 def _images(layer: Layer) -> list[Term]:
@@ -150,56 +173,5 @@ def _images(layer: Layer) -> list[Term]:
     return list(dict.fromkeys(shape[1:] for shape in (layer.output_shape, layer.input_shape) if shape))
 
 
-def _plain_drafts(place: Place) -> Iterator[Draft]:
-    """Yield the right sum as the table writes it, and those of the other layers, also without their last terms."""
-    right = right_sum(place.layer)
-    yield Draft(right)
-    seen = {product(right)}
-    for layer in place.layers:
-        if layer.parameters and layer.parameters not in seen:
-            seen.add(layer.parameters)
-            reason = Reason("other_layer", layer.parameter_sum, layer=layer.name)
-            terms = right_sum(layer)
-            yield Draft(terms, frozenset((reason,)))
-            if len(terms) > 1:
-                yield Draft(terms[:-1], frozenset((reason, Reason("bias_forgotten"))))
-
-
 def _products(terms: Terms) -> list[int]:
     return sorted(math.prod(term) for term in terms)
-
-
-def _is_grouped(drafted: Terms, written: Terms) -> bool:
-    """Tell if a sum is another one with some factors multiplied: `784·512` for `28·28·512`."""
-    left = list(written)
-    for term in drafted:
-        match = next((each for each in left if _groups(_bare(term), _bare(each))), None)
-        if match is None:
-            return False
-        left.remove(match)
-    return not left
-
-
-def _bare(term: Term) -> Term:
-    return tuple(sorted(factor for factor in term if factor != 1))
-
-
-def _groups(factors: Term, wanted: Term) -> bool:
-    """Tell if factors can be put into groups whose products are those wanted."""
-    if not wanted:
-        return not factors
-    target, rest = wanted[-1], wanted[:-1]
-    fitting = (chosen for chosen in _subsets(factors) if math.prod(chosen) == target)
-    return any(_groups(_without(factors, chosen), rest) for chosen in fitting)
-
-
-def _subsets(factors: Term) -> Iterator[Term]:
-    for number in range(1, 1 << len(factors)):
-        yield tuple(factor for place, factor in enumerate(factors) if number >> place & 1)
-
-
-def _without(factors: Term, chosen: Term) -> Term:
-    left = list(factors)
-    for factor in chosen:
-        left.remove(factor)
-    return tuple(left)

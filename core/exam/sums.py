@@ -20,9 +20,10 @@ _MOST_DIGITS = 12
 
 _TIMES = str.maketrans(dict.fromkeys("×✕✖⨯·⋅•∙∗", "*") | dict.fromkeys("−–—‐‑‒", "-") | {"÷": "/", "∕": "/", "⁄": "/"})
 _OPEN, _CLOSE = "([{⌊⌈", ")]}⌋⌉"
-_WORD = re.compile(r"[^\W\d_]{2,}\.?|[_:→$]|->|(?<=\d)°")
+_WORD = re.compile(r"[^\W\d_]{2,}\.?|[_:$]|(?<=\d)°")
 _TOKEN = re.compile(r"\s*(?:(\d{1,3}(?:([\s,.'’_])\d{3})(?:\2\d{3})*(?!\d)|\d+)|(\*\*|\^|[-+*/x()\[\]{}⌊⌋⌈⌉]))")
 _GROUPED = re.compile(r"\d{1,3}([\s,.'’_])\d{3}(\1\d{3})*")
+_NUMBER_THEN_SUM = re.compile(r"^\s*(\d[\d\s.,']*)\((.*[-+*x×·].*)\)\s*$")
 _BATCH = re.compile(r"^[\s(\[]*(?:n|b|none|batch\w*|\?|-1)\s*[*x,; ]\s*")
 
 
@@ -38,8 +39,13 @@ class WrittenNumber:
     """Number, or what the sum gives."""
     terms: Terms | None
     """Sum; None for a number alone."""
-    says_otherwise: bool = False
-    """True if a value beside the sum is not what it gives."""
+    stated: tuple[int, ...] = ()
+    """Values beside the sum."""
+
+    @property
+    def says_otherwise(self) -> bool:
+        """True if a value beside the sum is not what it gives."""
+        return any(value != self.value for value in self.stated)
 
 
 @dataclass(frozen=True)
@@ -64,18 +70,46 @@ def product(terms: Terms) -> int:
 
 def read_number(text: str) -> WrittenNumber:
     """Read a number or a sum, with or without its value, in either order. Raises `UnreadableAnswer`."""
-    parts = [part for part in _plain(text).split("=") if part.strip()]
+    parts = [part for part in _plain(_beside(text)).split("=") if part.strip()]
     if not parts:
         raise UnreadableAnswer
     read = [_Sum(part).read() for part in parts]
-    sums = [(terms, has_operator) for terms, has_operator in read if has_operator]
-    values = {product(terms) for terms, _has_operator in read}
-    if not sums:
-        if len(values) > 1:
+    terms: Terms | None = None
+    stated: list[int] = []
+    for found, has_operator in read:
+        if not has_operator:
+            stated.append(product(found))
+        elif terms is None:
+            terms = found
+        elif (longer := _continued(terms, found)) is not None:
+            terms = longer
+            stated = []
+        else:
+            stated.append(product(found))
+    if terms is None:
+        if len(set(stated)) > 1:
             raise UnreadableAnswer
-        return WrittenNumber(values.pop(), None)
-    terms = sums[0][0]
-    return WrittenNumber(product(terms), terms, says_otherwise=len(values) > 1)
+        return WrittenNumber(stated[0], None)
+    return WrittenNumber(product(terms), terms, tuple(stated))
+
+
+def _beside(text: str) -> str:
+    """Return a text such as `320 (288 + 32)`, where that is the same and no product, as `320 = 288 + 32`."""
+    found = _NUMBER_THEN_SUM.fullmatch(text)
+    if found is None:
+        return text
+    number, inside = (product(_Sum(_plain(part)).read()[0]) for part in found.groups())
+    return f"{found[1]} = {found[2]}" if number == inside else text
+
+
+def _continued(terms: Terms, following: Terms) -> Terms | None:
+    """Return a sum that goes on from its value: `288·64 = 18432 + 64` is `288·64 + 64`; None if it does not."""
+    first, *others = following
+    if first == (product(terms),) and others:
+        return (*terms, *others)
+    if first[:1] == (product(terms),) and len(first) > 1:
+        return (*_multiplied(terms, (first[1:],)), *others)
+    return None
 
 
 def read_size(text: str) -> list[WrittenSize]:
@@ -122,7 +156,10 @@ def plain_signs(text: str) -> str:
 
 def _plain(text: str) -> str:
     """Return a text in small letters and without words."""
-    return _WORD.sub(" ", plain_signs(text).lower()).strip(" .;!")
+    text = re.sub(r"→|->|=>|≈", "=", plain_signs(text).lower())
+    text = re.sub(r"\b(?:et|and|plus)\b|&", "+", text).replace("@", "*")
+    text = re.sub(r"(?<=\d)[.,]0+(?!\d)|\b[chw] ?=|\b[rℝ] ?\^|[σ∑]", "", text)
+    return re.sub(r"\(\s*\)", " ", _WORD.sub(" ", text)).strip(" .;!")
 
 
 class _Sum:
