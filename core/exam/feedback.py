@@ -58,6 +58,8 @@ _FORMS: Mapping[str, str] = {
     "kernel": N_("say the kernel's size as well"),
     "padding": N_("say the padding as well"),
     "stride": N_("say the stride as well"),
+    "groups": N_("say the groups as well"),
+    "dilation": N_("say the dilation as well"),
 }
 _WAYS: Mapping[Column, str] = {
     "type": N_("not this: look at the layer's class in the network's code"),

@@ -24,7 +24,10 @@ _KEYWORDS = {
 }
 _IN = r"entrees?|inputs?|in(?:[ _]features|[ _]channels)?|recoit"
 _OUT = r"sorties?|outputs?|out(?:[ _]features|[ _]channels)?|filtres?|filters?|vers|to|>"
-_PIECE = re.compile(rf"(?P<quantity>{_QUANTITY})|\b(?P<ins>{_IN})\b|(?P<outs>\b(?:{_OUT})\b|>)|(?P<stop>[,;\n|])")
+_PIECE = re.compile(rf"(?P<quantity>{_QUANTITY})|\b(?P<ins>{_IN})\b|(?P<outs>\b(?:{_OUT})\b|>)")
+_ARROWS = (">", "vers", "to")
+_NO_BIAS = re.compile(r"\bbias ?= ?false\b|\b(?:sans|pas de|aucun) biais\b|\b(?:no|without) bias\b")
+_NO_PADDING = re.compile(r"\b(?:sans|no|without|aucune?|pas de) (?:padding|marge|bordure)\b|\bpadding ?=? ?.?valid.?")
 _MOST_KERNEL = 15
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
@@ -38,6 +41,10 @@ class WrittenSpecification:
     kernel: Term = ()
     padding: Term = ()
     stride: Term = ()
+    dilation: Term = ()
+    groups: Term = ()
+    has_bias: bool | None = None
+    """True or False if it is said."""
 
     @property
     def is_empty(self) -> bool:
@@ -45,11 +52,25 @@ class WrittenSpecification:
 
 
 def read_specification(text: str, settings: Settings) -> WrittenSpecification:
-    """Return what a specification says of a layer with such settings."""
+    """Return what a specification says of a layer with such settings.
+
+    A comma before three digits may group them: what makes more sense is meant.
+    """
+    found = _read(text, settings)
+    if wrong(found, settings) or missing(found, settings):
+        grouped = _read(re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text), settings)
+        if not wrong(grouped, settings) and not missing(grouped, settings):
+            return grouped
+    return found
+
+
+def _read(text: str, settings: Settings) -> WrittenSpecification:
     found = WrittenSpecification()
     text = _plain(text)
+    if _NO_BIAS.search(text):
+        found.has_bias = False
     if settings.kernel:
-        text = _take_keywords(text, found)
+        text = _take_keywords(_NO_PADDING.sub(" padding 0 ", text), found)
     if settings.kernel and not settings.inputs:  # a pooling has nothing else
         numbers = [_factors(each) for each in re.findall(_QUANTITY, text)]
         if numbers and not found.kernel:
@@ -57,24 +78,48 @@ def read_specification(text: str, settings: Settings) -> WrittenSpecification:
         if numbers and not found.stride:
             found.stride = numbers.pop(0)
         return found
-    pieces = [(piece.lastgroup or "", piece[0]) for piece in _PIECE.finditer(text)]
+    quantities = [(_factors(quantity), label) for quantity, label in _labelled(text)]
+    if settings.kernel:
+        quantities = _without_kernel(quantities, found, settings)
+    elif len(quantities) == 1 and len(quantities[0][0]) > 1 and quantities[0][0][-1] == settings.outputs:
+        ((*inputs, output), _label) = quantities[0]  # as in `784×512`
+        quantities = [(tuple(inputs), "ins"), ((output,), "outs")]
+    _give_roles(quantities, found, settings)
+    return found
+
+
+def _without_kernel(
+    quantities: list[tuple[Term, str]], found: WrittenSpecification, settings: Settings
+) -> list[tuple[Term, str]]:
+    """Take the kernel out of a convolution's quantities: a product of two small numbers, maybe with others before."""
+    products = [factors for factors, _label in quantities if len(factors) > 1 and max(factors[-2:]) <= _MOST_KERNEL]
+    window = next((each for each in products if each[-2:] == settings.kernel), products[0] if products else ())
+    left = []
+    for factors, label in quantities:
+        if not window or factors != window:
+            left.append((factors, label))
+            continue
+        found.kernel = found.kernel or factors[-2:]
+        before, window = factors[:-2], ()
+        if len(before) == 2:
+            left += [(before[:1], "ins"), (before[1:], "outs")]
+        elif before:
+            left.append((before, "repeated"))
+    return left
+
+
+def _give_roles(quantities: list[tuple[Term, str]], found: WrittenSpecification, settings: Settings) -> None:
+    """Give each quantity its role: that of its word, and in their order to those that have none."""
     unlabelled = []
-    is_oblong = len(set(settings.kernel)) > 1
-    for quantity, label in _labelled(pieces):
-        factors = _factors(quantity)
-        is_window = len(factors) > 1 and max(factors[-2:]) <= _MOST_KERNEL
-        if settings.kernel and is_window and (is_oblong or factors[-1] == factors[-2]):
-            found.kernel = found.kernel or factors[-2:]
-            before = factors[:-2]
-            if len(before) == 2:
-                found.inputs, found.outputs = found.inputs or before[:1], found.outputs or before[1:]
-            elif before and not found.outputs:
-                unlabelled.append(before)
+    for place, (factors, label) in enumerate(quantities):
+        joins = not settings.kernel and label == "ins" and found.inputs and place and quantities[place - 1][1] == "ins"
+        if joins and len(found.inputs) == 1 and len(factors) == 2:
+            found.inputs = (*found.inputs, *factors)  # channels, then the image's size
         elif label == "ins" and not found.inputs:
             found.inputs = factors
         elif label == "outs" and not found.outputs:
             found.outputs = factors
-        elif not label:
+        elif not label or (label == "repeated" and not any(each == "outs" for _factors_of, each in quantities)):
             unlabelled.append(factors)
     for factors in unlabelled:
         if not found.inputs and (len(unlabelled) > 1 or found.outputs):
@@ -83,15 +128,14 @@ def read_specification(text: str, settings: Settings) -> WrittenSpecification:
             found.outputs = factors
         elif not found.kernel and settings.kernel and len(factors) == 1:
             found.kernel = factors
-    return found
 
 
 def _plain(text: str) -> str:
     text = without_accents(plain_signs(text).lower())
-    text = re.sub(r"\b(?:nn\.)?[a-z]+[1-3]d\b|\b(?:fc|conv|relu|pool)\d+\b", " ", text)
+    text = re.sub(r"\b(?:nn\.)?(?:[a-z]+[1-3]d|linear(?=\())|\b(?:fc|conv|relu|pool)\d+\b", " ", text)
     text = re.sub(r"(?<=\d)\s*x\s*(?=\d)", "*", text).replace("->", ">").replace("→", ">")
     text = re.sub(rf"({_QUANTITY})\s*=\s*\d[\d ]*", r"\1", text)  # a product with its value
-    text = re.sub(r"=\s*\((\d+)\s*,\s*(\d+)\)", r"=\1*\2", text)  # a setting in two dimensions
+    text = re.sub(r"(?<=[=,:a-z])\s*\((\d+)\s*,\s*(\d+)\)", r" \1*\2", text)  # a setting in two dimensions
     return re.sub(r"(?<![\d*])(\d{1,3})[ .'](\d{3})(?!\d)", r"\1\2", text)
 
 
@@ -102,30 +146,39 @@ def _take_keywords(text: str, found: WrittenSpecification) -> str:
         match = re.search(pattern, text)
         if match is None:
             continue
-        if hasattr(found, name) and match[1] != "same":
+        if match[1] != "same":
             setattr(found, name, _factors(match[1]))
         text = f"{text[: match.start()]} , {text[match.end() :]}"
     return text
 
 
-def _labelled(pieces: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    """Yield each quantity with its word, `ins` or `outs`: the one before it or else after it, in its clause."""
-    for place, (kind, text) in enumerate(pieces):
-        if kind != "quantity":
+def _labelled(text: str) -> Iterator[tuple[str, str]]:
+    """Yield each quantity with its word, `ins` or `outs`; each word serves once, and only in its clause.
+
+    Where the first word comes before its quantity, the others do, too.
+    """
+    for clause in re.split(r"[,;\n|]", text):
+        pieces = [(piece.lastgroup or "", piece[0]) for piece in _PIECE.finditer(clause)]
+        if arrow := next((place for place, piece in enumerate(pieces) if piece[1] in _ARROWS), 0):
+            for place, (kind, quantity) in enumerate(pieces):
+                if kind == "quantity":
+                    yield quantity, "ins" if place < arrow else "outs" if place == arrow + 1 else ""
             continue
-        before = pieces[place - 1][0] if place else ""
-        after = pieces[place + 1][0] if place + 1 < len(pieces) else ""
-        if before in ("ins", "outs"):
-            yield text, before
-        elif after in ("ins", "outs") and not _is_arrow(pieces[place + 1][1]):
-            then = pieces[place + 2][0] if place + 2 < len(pieces) else ""
-            yield text, "" if then == "quantity" else after
-        else:
-            yield text, "ins" if after and _is_arrow(pieces[place + 1][1]) else ""
+        words_first = bool(pieces) and pieces[0][0] != "quantity"
+        used: set[int] = set()
+        for place, (kind, quantity) in enumerate(pieces):
+            if kind != "quantity":
+                continue
+            beside = (place - 1,) if words_first else (place + 1, place - 1)
+            free = [at for at in beside if 0 <= at < len(pieces) and pieces[at][0] != "quantity" and at not in used]
+            used.update(free[:1])
+            repeats = not free and words_first and place and pieces[place - 1][0] == "quantity"
+            yield quantity, pieces[free[0]][0] if free else "ins" if repeats and _is_in(pieces, place) else ""
 
 
-def _is_arrow(word: str) -> bool:
-    return word in (">", "vers", "to")
+def _is_in(pieces: Sequence[tuple[str, str]], place: int) -> bool:
+    """Tell if a quantity follows another one that the same word for inputs explains."""
+    return place > 1 and pieces[place - 2][0] == "ins"
 
 
 def _factors(quantity: str) -> Term:
@@ -141,6 +194,10 @@ def missing(written: WrittenSpecification, settings: Settings) -> list[str]:
         needed.append("kernel")
         if any(settings.padding):
             needed.append("padding")
+        if settings.groups > 1:
+            needed.append("groups")
+        if set(settings.dilation) != {1}:
+            needed.append("dilation")
         if settings.stride != (settings.kernel if not settings.inputs else (1,) * len(settings.stride)):
             needed.append("stride")
     return [name for name in needed if not getattr(written, name)]
@@ -154,10 +211,13 @@ def wrong(written: WrittenSpecification, settings: Settings) -> list[str]:
         "kernel": settings.kernel,
         "padding": tuple(width // 2 for width in settings.padding),
         "stride": settings.stride,
+        "dilation": settings.dilation,
+        "groups": (settings.groups,),
     }
-    return [
+    faults = [
         name for name, terms in right.items() if getattr(written, name) and not _same(getattr(written, name), terms)
     ]
+    return [*faults, "bias"] if settings.inputs and settings.bias and written.has_bias is False else faults
 
 
 def _same(written: Term, right: Term) -> bool:

@@ -158,7 +158,7 @@ def _plain(text: str) -> str:
     """Return a text in small letters and without words."""
     text = re.sub(r"→|->|=>|≈", "=", plain_signs(text).lower())
     text = re.sub(r"\b(?:et|and|plus)\b|&", "+", text).replace("@", "*")
-    text = re.sub(r"(?<=\d)[.,]0+(?!\d)|\b[chw] ?=|\b[rℝ] ?\^|[σ∑]", "", text)
+    text = re.sub(r"(?<=\d)[.,]0{1,2}(?!\d)|\b[chw] ?=|\br ?\^?(?=\d)|[σ∑]", "", text)
     return re.sub(r"\(\s*\)", " ", _WORD.sub(" ", text)).strip(" .;!")
 
 

@@ -13,7 +13,7 @@ _WORDS: dict[str, tuple[str, ...]] = {
     "convolution": (
         *("convolution", "conv", "convolutive", "convolutif", "convolutionnelle", "convolutional", "convolution 2d"),
         *("couche de convolution", "couche convolutive", "convolution layer", "convolutional layer"),
-        *("conv1d", "conv2d", "conv3d", "produit de convolution", "filtrage", "correlation", "cross correlation"),
+        *("conv2d", "produit de convolution", "filtrage", "correlation", "cross correlation"),
     ),
     "linear": (
         *("lineaire", "linear", "dense", "fc", "affine", "regression lineaire", "linear regression"),
@@ -64,13 +64,20 @@ _WORDS: dict[str, tuple[str, ...]] = {
     "flatten": (
         *("aplatissement", "flatten", "flattening", "mise a plat", "vectorisation", "vectorization", "applatissement"),
         *("redimensionnement", "reshape", "couche d aplatissement", "couche flatten", "flatten layer", "linearisation"),
-        *("deroulement", "transformation en vecteur", "conversion en vecteur"),
+        *(
+            "deroulement",
+            "transformation en vecteur",
+            "conversion en vecteur",
+            "aplatir",
+            "mise en vecteur",
+            "etalement",
+        ),
     ),
     "relu": (
         *("relu", "activation", "fonction d activation", "activation relu", "activation function", "non linearite"),
         *("couche d activation", "nonlinearity", "non linearity", "rectified linear unit", "relu activation"),
         *("fonction relu", "activation layer", "couche relu", "redresseur", "rectifieur", "unite lineaire rectifiee"),
-        *("fonction d activation relu", "non lineaire", "nonlinear"),
+        *("fonction d activation relu", "non lineaire", "nonlinear", "non linear", "non linear layer", "max 0 x"),
     ),
     "dropout": ("dropout", "couche dropout", "dropout layer", "abandon", "decrochage", "extinction", "dropout2d"),
     "batch norm": (
@@ -90,8 +97,38 @@ _WORDS: dict[str, tuple[str, ...]] = {
 }
 """Words without accents and in small letters, by kind; those of `relu` serve every activation."""
 
-_ACTIVATIONS = frozenset(("relu", "leakyrelu", "relu6", "sigmoid", "tanh", "gelu", "elu", "selu", "silu", "prelu"))
-_OF_RELU_ALONE = ("relu", "rectified", "redresseur", "rectifi")
+_ACTIVATIONS = {
+    "leakyrelu": "leaky ?relu",
+    "relu6": "relu ?6",
+    "sigmoid": "sigmoides?|sigmoid|logistique|logistic|fonction logistique",
+    "tanh": "tanh|tangente hyperbolique|hyperbolic tangent",
+    "gelu": "gelu",
+    "elu": "elu",
+    "selu": "selu",
+    "silu": "silu|swish",
+    "prelu": "prelu",
+    "softmax": "softmax",
+    "logsoftmax": "log ?softmax",
+    "softplus": "softplus",
+    "hardtanh": "hard ?tanh",
+}
+"""Other activations than ReLU: patterns of their names, by torch's."""
+_MEANINGS = {
+    "max": "max|maximum|maximal",
+    "min": "min|minimum",
+    "avg": "avg|average|mean|moyen|moyenne",
+    "global": "global|adapt",
+    "transposed": "transpos|deconv|inverse",
+    "unfolding": "un(?:pool|flatten)|de ?pool",
+    "1d": "[a-z]* ?1 ?d\\b",
+    "3d": "[a-z]* ?3 ?d\\b",
+}
+"""What some words mean that a layer of another type has, by the part of torch's name that means the same."""
+_OTHER_LAYERS = frozenset(
+    ("deconvolution", "bilineaire", "bilinear", "unflatten", "unpooling", "identity", "embedding")
+)
+_NEGATED = re.compile(r"(?:pas|not|no|ni|aucune?|sans|without)\b")
+_OF_RELU_ALONE = ("relu", "rectified", "redresseur", "rectifi", "max 0 x")
 _LIKENESS = 0.75
 
 
@@ -100,15 +137,39 @@ def rightness(layer: Layer, text: str) -> Literal["right", "form", "wrong"]:
     words, own = _normal(text), _words_for(layer)
     if words in own:
         return "right"
-    known = own.union(*_WORDS.values())
-    if words in known:
+    if _NEGATED.match(words) or _contradicts(words, layer) or words in _OTHER_LAYERS:
         return "wrong"
-    contained = [word for word in known if len(word) > 2 and re.search(rf"\b{re.escape(word)}\b", words)]
+    known = own.union(*_WORDS.values())
+    contained = _contained(words, known)
     if contained:
-        longest = max(map(len, contained))
-        return "right" if any(word in own for word in contained if len(word) == longest) else "wrong"
-    close = difflib.get_close_matches(words, known, n=1, cutoff=_LIKENESS)
+        return "right" if all(word in own for word in contained) else "wrong"
+    close = difflib.get_close_matches(words, known | _OTHER_LAYERS, n=1, cutoff=_LIKENESS)
     return "form" if close and close[0] in own else "wrong"
+
+
+def _contained(text: str, known: frozenset[str]) -> list[str]:
+    """Return the known words in a text, the longest first; what is part of a longer one does not count."""
+    found = []
+    for word in sorted(known, key=lambda word: (-len(word), word)):
+        pattern = rf"\b{re.escape(word)}\b"
+        if len(word) > 2 and re.search(pattern, text):
+            found.append(word)
+            text = re.sub(pattern, "|", text)
+    return found
+
+
+def _contradicts(words: str, layer: Layer) -> bool:
+    """Tell if a text has a word that makes another layer of it: `transposed`, or `average` for a max pooling."""
+    name = layer.type.lower()
+    own = {"avg" if "avg" in name else "max", name[-2:], "global" if "adaptive" in name else ""}
+    said = {meaning for meaning, pattern in _MEANINGS.items() if re.search(rf"\b(?:{pattern})", words)}
+    if _kind(layer) == "relu":
+        said |= {
+            other
+            for other, pattern in _ACTIVATIONS.items()
+            if other != name and re.search(rf"\b(?:{pattern})\b", words)
+        }
+    return bool(said - own)
 
 
 def named_kind(text: str) -> str:
@@ -123,16 +184,20 @@ def has_words(text: str) -> bool:
     return re.search(r"[a-z]{2}", _normal(text)) is not None
 
 
+def _kind(layer: Layer) -> str:
+    name = layer.type.lower()
+    return "relu" if name == "relu" or name in _ACTIVATIONS else layer.kind.text
+
+
 def _words_for(layer: Layer) -> frozenset[str]:
     """Return the words for a layer's type; those for a kind that the course does not have are torch's own."""
     name = layer.type.lower()
-    if name not in _ACTIVATIONS:
-        known = _WORDS.get(layer.kind.text, (_normal(str(layer.kind)),))
-        return frozenset((*known, name))
-    words = _WORDS["relu"]
-    if name != "relu":
-        words = tuple(word for word in words if not any(own in word for own in _OF_RELU_ALONE))
-    return frozenset((*words, name, *(f"{prefix} {name}" for prefix in ("activation", "fonction"))))
+    known = _WORDS.get(_kind(layer), (_normal(str(layer.kind)),))
+    if name in _ACTIVATIONS:
+        names = [name, *(word.replace(" ?", " ").replace("?", "") for word in _ACTIVATIONS[name].split("|"))]
+        known = tuple(word for word in known if not any(own in word for own in _OF_RELU_ALONE))
+        known = (*known, *names, *(f"{prefix} {each}" for each in names for prefix in ("activation", "fonction")))
+    return frozenset((*known, name))
 
 
 def without_accents(text: str) -> str:
