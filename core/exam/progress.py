@@ -10,7 +10,7 @@ import msgspec
 
 from core import files
 from core.exam import questions
-from core.exam.guesses import MAX_TYPED
+from core.exam.guesses import MAX_TYPED, Truth
 from core.exam.questions import Question
 from core.messages import N_, Problem, reason
 
@@ -27,6 +27,8 @@ class Guessed(msgspec.Struct, frozen=True):
 
     typed: Annotated[str, msgspec.Meta(max_length=MAX_TYPED)]
     is_right: bool
+    against: Truth | None = None
+    """What it was held against."""
 
 
 class Answered(msgspec.Struct, frozen=True):

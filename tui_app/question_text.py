@@ -1,0 +1,176 @@
+"""The exam's questions as they are shown: their texts with the numbers filled in, guesses and verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from core.exam import questions
+from core.exam.evidence import Evidence
+from core.exam.facts import Fact, facts
+from core.exam.guesses import Truth
+from core.exam.progress import Guessed, Progress, Standing
+from core.exam.questions import THE_END, Guess, Place, Question
+from core.messages import fill
+from core.networks.layer_table import LayerTable
+from tui_app import tables, terminal
+from tui_app.i18n import _, language, number, percent, printable, say, short
+
+_SIGNS: dict[Standing, tuple[str, str]] = {
+    "right": ("✓", "+"),
+    "missed": ("✗", "x"),
+    "seen": ("○", "o"),
+    "open": ("·", "."),
+}
+_LEGEND_COLUMN = 43
+"""Column of the map at which its legend stands."""
+
+
+def all_questions() -> tuple[Question, ...]:
+    """Return the fourteen questions in the current language."""
+    return questions.load(language())
+
+
+def filled(text: str, evidence: Evidence = Evidence()) -> str:  # noqa: B008 - it is immutable
+    """Return a text with its numbers as the language writes them."""
+    values = {name: _fact(fact) for name, fact in facts().items()}
+    return fill(text, {**values, "subject": _subject(evidence)})
+
+
+def _fact(fact: Fact) -> str:
+    match fact:
+        case LayerTable():
+            return _rows(fact)
+        case str():
+            return fact
+        case int():
+            return number(fact)
+        case _:
+            return percent(fact)
+
+
+def _rows(table: LayerTable) -> str:
+    """Return a table's layers as formulas: name, size and number of parameters."""
+    cells = [(layer.name, tables.shape(layer), tables.count(layer)) for layer in table.layers]
+    widths = [max(len(row[column]) for row in cells) for column in (0, 1)]
+    rows = [f"  {name:{widths[0]}}  {size:>{widths[1]}}  {count}" for name, size, count in cells]
+    return "\n".join([*rows, "  " + _("Total: {count}").format(count=number(table.total))])
+
+
+def _subject(evidence: Evidence) -> str:
+    """Say in which run the first loss of RN_1 was seen."""
+    seen = evidence.runs.get("RN_1")
+    if seen is None or seen.first_loss is None:
+        return "MNIST"
+    return f"{printable(seen.run_id)}, {_('SAMPLE')}" if seen.dataset == "sample" else printable(seen.run_id)
+
+
+def laid_out(text: str) -> RenderableType:
+    """Lay out a text: bullets hang, and the lines of formulas stand in from the left."""
+    return Group(*map(_paragraph, text.split("\n")))
+
+
+def _paragraph(line: str) -> RenderableType:
+    if line.startswith("•"):
+        grid = Table.grid(padding=(0, 1, 0, 0))
+        grid.add_row(Text("•" if terminal.has_utf8() else "-"), Text(line[1:].strip()))
+        return grid
+    stripped = line.lstrip()
+    return Padding(Text(stripped), (0, 0, 0, 4)) if line.startswith("  ") else Text(stripped)
+
+
+# The map
+
+
+def progress_map(progress: Progress, current: str) -> Text:
+    """Return the two lines that show how every question stands."""
+    standings = {question.id: progress.standing(question) for question in all_questions()}
+    legend = f"{sign('right')} {_('right')}  {sign('missed')} {_('missed')}  {sign('seen')} {_('seen')}"
+    seen = _("{done} of {total}").format(done=sum(each != "open" for each in standings.values()), total=len(standings))
+    return Text.assemble(
+        *_series("I", standings, current, legend), "\n", *_series("II", standings, current, seen), no_wrap=True
+    )
+
+
+def _series(series: str, standings: dict[str, Standing], current: str, beside: str) -> Iterator[tuple[str, str]]:
+    yield f"{series:4}", "bold"
+    width = 4
+    for question_id, standing in standings.items():
+        if question_id.startswith(f"{series}."):
+            text = f" {question_id.rpartition('.')[2]} {sign(standing)} "
+            width += len(text)
+            yield text, "reverse" if question_id == current else ""
+    yield " " * (_LEGEND_COLUMN - width) + beside, ""
+
+
+def sign(standing: Standing) -> str:
+    return _SIGNS[standing][not terminal.has_utf8()]
+
+
+def missed(progress: Progress) -> list[str]:
+    """Return the ids of the questions that were missed, in order."""
+    return [question.id for question in all_questions() if progress.standing(question) == "missed"]
+
+
+# Guesses
+
+
+def guessed_line(guess: Guess, guessed: Guessed) -> str:
+    """Return what was guessed, before the answer is shown."""
+    return _("{prompt} Your guess: {guess}").format(prompt=guess.prompt, guess=_typed(guess, guessed.typed))
+
+
+def verdict_line(guess: Guess, guessed: Guessed) -> str:
+    """Return what was guessed, what was seen, and where."""
+    mark = sign("right" if guessed.is_right else "missed")
+    text = f"{mark} {guessed_line(guess, guessed)}"
+    against = guessed.against
+    if against is None:
+        return text
+    seen = _("seen: {value} ({source})").format(value=_value(guess, against), source=say(against.source))
+    return f"{text} · {seen}"
+
+
+def _typed(guess: Guess, typed: str) -> str:
+    names = {choice.key: choice.text for choice in guess.choices}
+    return names.get(typed, printable(typed))
+
+
+def _value(guess: Guess, truth: Truth) -> str:
+    match truth.value:
+        case str() as key:
+            return _typed(guess, key)
+        case tuple() as size:
+            return "×".join(map(str, size))
+        case int() as count:
+            return number(count)
+        case value:
+            return number(value) if value == round(value) and abs(value) > 9 else short(round(value, 4))
+
+
+# Where the answer is seen
+
+
+def place_name(place: Place, run_ids: Sequence[str]) -> str:
+    """Name a screen, with the runs that it shows; with the networks where there are no runs yet."""
+    run = printable(run_ids[0]) if run_ids else place.model
+    match place.kind:
+        case "layers":
+            return _("layer table of {model}").format(model=place.model)
+        case "inside":
+            layer = _("the end") if place.layer == THE_END else place.layer
+            return _("Inside {run}: {layer}").format(run=run, layer=layer)
+        case "digits":
+            return _("Digits that {run} gets wrong").format(run=run)
+        case "conditions":
+            return _("Conditions of RN_1 and RN_2")
+        case "compare" if place.model:
+            return _("Compare {model} with width {width}").format(model=place.model, width=short(place.width))
+        case "compare":
+            return _("Compare RN_1 and RN_2")
+        case "program":
+            return _("the program, line by line")
