@@ -66,7 +66,8 @@ def _subject(evidence: Evidence) -> str:
     seen = evidence.runs.get("RN_1")
     if seen is None or seen.first_loss is None:
         return "MNIST"
-    return f"{printable(seen.run_id)}, {_('SAMPLE')}" if seen.dataset == "sample" else printable(seen.run_id)
+    run = printable(seen.run_id)
+    return f"{run}, " + _("SAMPLE") if seen.dataset == "sample" else run
 
 
 def laid_out(text: str) -> RenderableType:
@@ -89,7 +90,8 @@ def _paragraph(line: str) -> RenderableType:
 def progress_map(progress: Progress, current: str) -> Text:
     """Return the two lines that show how every question stands."""
     standings = {question.id: progress.standing(question) for question in all_questions()}
-    legend = f"{sign('right')} {_('right')}  {sign('missed')} {_('missed')}  {sign('seen')} {_('seen')}"
+    words: dict[Standing, str] = {"right": _("guessed"), "missed": _("missed"), "seen": _("seen")}
+    legend = "  ".join(f"{sign(standing)} {word}" for standing, word in words.items())
     seen = _("{done} of {total}").format(done=sum(each != "open" for each in standings.values()), total=len(standings))
     return Text.assemble(
         *_series("I", standings, current, legend), "\n", *_series("II", standings, current, seen), no_wrap=True
@@ -121,7 +123,7 @@ def missed(progress: Progress) -> list[str]:
 
 def guessed_line(guess: Guess, guessed: Guessed) -> str:
     """Return what was guessed, before the answer is shown."""
-    return _("{prompt} Your guess: {guess}").format(prompt=guess.prompt, guess=_typed(guess, guessed.typed))
+    return f"{guess.prompt}\n  " + _("your guess: {guess}").format(guess=_typed(guess, guessed.typed))
 
 
 def verdict_line(guess: Guess, guessed: Guessed) -> str:

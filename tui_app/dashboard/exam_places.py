@@ -100,7 +100,7 @@ class ExamPlaces:
         try:
             if not self.runs_for(place):
                 raise Problem(
-                    "no trained {model} yet: the questions of the exam have a key that trains one", model=model
+                    "no trained {model} yet: the questions I.2 to I.4 have a key that trains one", model=model
                 )
             self.open(place)
         except Problem as problem:

@@ -321,9 +321,7 @@ def conditions_keys() -> tuple[Key, ...]:
 def exam_keys() -> tuple[Key, ...]:
     return (
         Key("enter", "go_on", _("Go on"), _("Give the guess, then see for yourself, then go to the next question"), 8),
-        Key(
-            "s,f5", "show_me", _("Show me"), _("Open the screen that shows the answer; again: the next such screen"), 8
-        ),
+        Key("s,f5", "show_me", _("Show me"), _("Open a screen that shows the answer; again: the next one"), 8),
         Key("t,f6", "train", _("Train"), _("Train the run that this question needs"), 7),
         Key("r,f7", "again", _("Again"), _("Guess once more what was missed"), 6),
         Key("a,f8", "open_annexe", _("Annexe"), _("Fill in Annexe 1, and have it marked"), 6),

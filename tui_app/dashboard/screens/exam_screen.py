@@ -68,7 +68,9 @@ class ExamScreen(SideScreen[None]):
             yield Static(id="exam-mended", classes="muted")
             yield Static(id="exam-guessed")
             yield Static(id="exam-prompt")
-            yield NumberField(id="exam-number", compact=True, placeholder=_("a number, or the sum that gives it"))
+            yield NumberField(
+                id="exam-number", compact=True, placeholder=_("a number, or the sum that gives it, then Enter")
+            )
             yield ChoiceField(id="exam-choices", compact=True)
             yield Static(id="exam-next")
             yield Static(id="exam-answer")
@@ -316,4 +318,6 @@ class ExamScreen(SideScreen[None]):
         if run_id := self._places.in_training(place):
             return _("{run} is in training: it can be seen here once it has ended.").format(run=printable(run_id))
         network = wording.network_name(self._places.missing(place)[0])
-        return _("No trained {network} yet: t trains one. Enter shows the answer without.").format(network=network)
+        text = _("No trained {network} yet: t trains one.").format(network=network)
+        without = _("Enter shows the answer without.")
+        return text if self._is_seen or self._place is not None else f"{text} {without}"

@@ -71,9 +71,9 @@ class InsideScreen(AskingScreen[None]):
         moment: str = "",
         trusts: bool = False,
     ) -> None:
-        """Show the first of `subjects` at a `moment`, the second beside it on request; `layer`, or `THE_END`, is opened at once.
+        """Show the first of `subjects` at a `moment`, the second beside it on request.
 
-        `trusts` allows another user's network to be executed.
+        `layer`, or `THE_END`, is opened at once; `trusts` allows another user's network to be executed.
         """
         super().__init__(inside_keys())
         self._subjects = list(subjects[:2])
