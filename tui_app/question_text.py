@@ -13,8 +13,8 @@ from core.exam import questions
 from core.exam.evidence import Evidence
 from core.exam.facts import Fact, facts
 from core.exam.guesses import Truth
-from core.exam.progress import Guessed, Progress, Standing
-from core.exam.questions import THE_END, Guess, Place, Question
+from core.exam.progress import ExamProgress, Guessed, Standing
+from core.exam.questions import THE_END, AnswerPlace, Guess, Question
 from core.messages import fill
 from core.networks.layer_table import LayerTable
 from tui_app import tables, terminal
@@ -87,7 +87,7 @@ def _paragraph(line: str) -> RenderableType:
 # The map
 
 
-def progress_map(progress: Progress, current: str) -> Text:
+def progress_map(progress: ExamProgress, current: str) -> Text:
     """Return the two lines that show how every question stands."""
     standings = {question.id: progress.standing(question) for question in all_questions()}
     words: dict[Standing, str] = {"right": _("guessed"), "missed": _("missed"), "seen": _("seen")}
@@ -113,7 +113,7 @@ def sign(standing: Standing) -> str:
     return _SIGNS[standing][not terminal.has_utf8()]
 
 
-def missed(progress: Progress) -> list[str]:
+def missed(progress: ExamProgress) -> list[str]:
     """Return the ids of the questions that were missed, in order."""
     return [question.id for question in all_questions() if progress.standing(question) == "missed"]
 
@@ -157,7 +157,7 @@ def _value(guess: Guess, truth: Truth) -> str:
 # Where the answer is seen
 
 
-def place_name(place: Place, run_ids: Sequence[str]) -> str:
+def place_name(place: AnswerPlace, run_ids: Sequence[str]) -> str:
     """Name a screen, with the runs that it shows; with the networks where there are no runs yet."""
     run = printable(run_ids[0]) if run_ids else place.model
     match place.kind:

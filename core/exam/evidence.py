@@ -9,7 +9,7 @@ import msgspec
 
 from core.catalogue import EXAM_PAIR
 from core.config import RunConfig
-from core.exam.questions import Place
+from core.exam.questions import AnswerPlace
 from core.runs.directory import FollowedRun, Run, Summary
 
 _DIGITS = ("mnist", "sample")
@@ -75,7 +75,7 @@ def gather(run_ids: dict[str, str], runs: Iterable[Run], *, are_alike: bool) -> 
     return Evidence(seen, are_alike and len(seen) == len(EXAM_PAIR))
 
 
-def runs_for(place: Place, summaries: Sequence[Summary]) -> list[str]:
+def runs_for(place: AnswerPlace, summaries: Sequence[Summary]) -> list[str]:
     """Return the ids of the newest trained runs that a place needs, one for each network; fewer if there are none."""
     found = []
     for model in place.needs:
@@ -84,7 +84,7 @@ def runs_for(place: Place, summaries: Sequence[Summary]) -> list[str]:
     return found
 
 
-def _suits(summary: Summary, model: str, place: Place) -> bool:
+def _suits(summary: Summary, model: str, place: AnswerPlace) -> bool:
     config = summary.config
     if config is None or summary.accuracy is None or config.model != model or config.permute:
         return False

@@ -16,7 +16,7 @@ THE_END = "softmax"
 """Name of what comes after the last layer: the probabilities, and the loss."""
 
 
-class Place(msgspec.Struct, frozen=True, kw_only=True):
+class AnswerPlace(msgspec.Struct, frozen=True, kw_only=True):
     """A screen that shows an answer with live numbers."""
 
     kind: PlaceKind
@@ -37,7 +37,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
         return (self.model,) if self.kind in ("inside", "digits") else ()
 
 
-class Choice(msgspec.Struct, frozen=True):
+class GuessChoice(msgspec.Struct, frozen=True):
     """One of several answers to choose from."""
 
     key: str
@@ -49,7 +49,7 @@ class Guess(msgspec.Struct, frozen=True):
 
     id: str
     prompt: str
-    choices: tuple[Choice, ...] = ()
+    choices: tuple[GuessChoice, ...] = ()
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -71,24 +71,27 @@ class _File(msgspec.Struct, frozen=True):
     questions: tuple[Question, ...]
 
 
-PLACES: dict[str, tuple[Place, ...]] = {
-    "I.1": (Place(kind="layers", model="RN_1"), Place(kind="layers", model="RN_2")),
-    "I.2": (Place(kind="inside", model="RN_2", layer="conv1"), Place(kind="inside", model="RN_1", layer="fc1")),
-    "I.3": (Place(kind="inside", model="RN_2", layer="relu1"),),
-    "I.4": (Place(kind="inside", model="RN_2", layer="pool1"),),
-    "I.5": (Place(kind="conditions"), Place(kind="compare")),
-    "I.6": (Place(kind="layers", model="RN_2"), Place(kind="compare", model="RN_2", width=0.5)),
-    "I.7": (
-        Place(kind="inside", model="RN_2", layer="bn1", batch_norm=True, dropout=0.3),
-        Place(kind="inside", model="RN_2", layer="dropout1", batch_norm=True, dropout=0.3),
+PLACES: dict[str, tuple[AnswerPlace, ...]] = {
+    "I.1": (AnswerPlace(kind="layers", model="RN_1"), AnswerPlace(kind="layers", model="RN_2")),
+    "I.2": (
+        AnswerPlace(kind="inside", model="RN_2", layer="conv1"),
+        AnswerPlace(kind="inside", model="RN_1", layer="fc1"),
     ),
-    "II.1": (Place(kind="program"),),
-    "II.2": (Place(kind="program"), Place(kind="inside", model="RN_1", layer="flatten")),
-    "II.3": (Place(kind="inside", model="RN_2", layer=THE_END),),
-    "II.4": (Place(kind="program"),),
-    "II.5": (Place(kind="program"),),
-    "II.6": (Place(kind="program"), Place(kind="digits", model="RN_1")),
-    "II.7": (Place(kind="compare"),),
+    "I.3": (AnswerPlace(kind="inside", model="RN_2", layer="relu1"),),
+    "I.4": (AnswerPlace(kind="inside", model="RN_2", layer="pool1"),),
+    "I.5": (AnswerPlace(kind="conditions"), AnswerPlace(kind="compare")),
+    "I.6": (AnswerPlace(kind="layers", model="RN_2"), AnswerPlace(kind="compare", model="RN_2", width=0.5)),
+    "I.7": (
+        AnswerPlace(kind="inside", model="RN_2", layer="bn1", batch_norm=True, dropout=0.3),
+        AnswerPlace(kind="inside", model="RN_2", layer="dropout1", batch_norm=True, dropout=0.3),
+    ),
+    "II.1": (AnswerPlace(kind="program"),),
+    "II.2": (AnswerPlace(kind="program"), AnswerPlace(kind="inside", model="RN_1", layer="flatten")),
+    "II.3": (AnswerPlace(kind="inside", model="RN_2", layer=THE_END),),
+    "II.4": (AnswerPlace(kind="program"),),
+    "II.5": (AnswerPlace(kind="program"),),
+    "II.6": (AnswerPlace(kind="program"), AnswerPlace(kind="digits", model="RN_1")),
+    "II.7": (AnswerPlace(kind="compare"),),
 }
 """Where the answer to each question is seen, the best place first."""
 IDS = tuple(PLACES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 from textual.screen import Screen
@@ -10,12 +11,14 @@ from textual.screen import Screen
 from core.config import Architecture, RunConfig
 from core.exam import evidence, questions
 from core.exam.evidence import Evidence
-from core.exam.questions import Place
+from core.exam.questions import AnswerPlace
 from core.messages import Problem
 from core.runs.record import LIVE
 from tui_app.dashboard.run_book import RunBook
-from tui_app.dashboard.screen_opener import ScreenOpener
 from tui_app.dashboard.widgets.run_form import RunForm
+
+if TYPE_CHECKING:
+    from tui_app.dashboard.screen_opener import ScreenOpener
 
 
 class ExamPlaces:
@@ -41,19 +44,19 @@ class ExamPlaces:
 
     # What there is
 
-    def of(self, question_id: str) -> list[Place]:
+    def of(self, question_id: str) -> list[AnswerPlace]:
         """Return the places of a question that this program has a screen for."""
         return [place for place in questions.PLACES[question_id] if place.kind != "program" or "program" in self.more]
 
-    def runs_for(self, place: Place) -> list[str]:
+    def runs_for(self, place: AnswerPlace) -> list[str]:
         return evidence.runs_for(place, self._book.summaries)
 
-    def missing(self, place: Place) -> list[RunConfig]:
+    def missing(self, place: AnswerPlace) -> list[RunConfig]:
         """Return the settings of the runs to train before a place has something to show."""
         there = {self._model_of(run_id) for run_id in self.runs_for(place)}
         return [self._settings(place, model) for model in place.needs if model not in there]
 
-    def in_training(self, place: Place) -> str:
+    def in_training(self, place: AnswerPlace) -> str:
         """Return the id of a run in progress that a place waits for; nothing if there is none."""
         wanted = {config.architecture for config in self.missing(place)}
         live = (each for each in reversed(self._book.summaries) if each.state in LIVE and each.config is not None)
@@ -74,7 +77,7 @@ class ExamPlaces:
 
     # Opening and training
 
-    def open(self, place: Place) -> None:
+    def open(self, place: AnswerPlace) -> None:
         """Open a place that has all the runs it needs. Raises `Problem`."""
         run_ids = self.runs_for(place)
         match place.kind:
@@ -87,7 +90,7 @@ class ExamPlaces:
             case "conditions":
                 self._opener.open_conditions_of(run_ids)
             case "compare" if place.model:
-                plain = self._settings(Place(kind="compare"), place.model)
+                plain = self._settings(AnswerPlace(kind="compare"), place.model)
                 self._opener.open_comparison([plain, self._settings(place, place.model)], self._together)
             case "compare":
                 self._opener.open_compare(self._form.config_for_others(), self._together)
@@ -96,7 +99,7 @@ class ExamPlaces:
 
     def _look(self, model: str, layer: str) -> None:
         """Look at a layer in a trained run, or say that there is none."""
-        place = Place(kind="inside", model=model, layer=layer)
+        place = AnswerPlace(kind="inside", model=model, layer=layer)
         try:
             if not self.runs_for(place):
                 raise Problem(
@@ -106,7 +109,7 @@ class ExamPlaces:
         except Problem as problem:
             self._opener.complain(problem)
 
-    def train(self, place: Place) -> None:
+    def train(self, place: AnswerPlace) -> None:
         """Start the first run that a place is missing, with the other settings of the form. Raises `Problem`."""
         self._dashboard.post_message(RunForm.Submitted(self.missing(place)[0], draws_seed=True))
 
@@ -114,6 +117,6 @@ class ExamPlaces:
     def _form(self) -> RunForm:
         return self._dashboard.query_one(RunForm)
 
-    def _settings(self, place: Place, model: str) -> RunConfig:
+    def _settings(self, place: AnswerPlace, model: str) -> RunConfig:
         network = Architecture(model=model, dropout=place.dropout, batch_norm=place.batch_norm, width=place.width)
         return msgspec.structs.replace(self._form.config_for_others(), **msgspec.structs.asdict(network), permute=False)

@@ -91,10 +91,10 @@ class ScreenOpener:
     def open_exam(self, together: Callable[[Sequence[str] | None], None] = lambda _run_ids: None) -> None:
         """Open the exam's questions; `together` shows runs in the chart."""
         from tui_app.dashboard.exam_places import ExamPlaces
-        from tui_app.dashboard.screens.exam_screen import ExamScreen, progress_file
+        from tui_app.dashboard.screens.exam_screen import ExamScreen, users_file
 
         places = ExamPlaces(self._dashboard, self._book, self, self._other_exam_screens(), together)
-        self._dashboard.app.push_screen(ExamScreen(places, *progress_file()))
+        self._dashboard.app.push_screen(ExamScreen(places, *users_file()))
 
     def _other_exam_screens(self) -> dict[str, Callable[[], None]]:
         """Return what opens the exam's other screens, by their names."""

@@ -9,13 +9,13 @@ import pytest
 
 from core import paths
 from core.exam import questions
-from core.exam.progress import FILE, Guessed, Progress, ProgressFile
+from core.exam.progress import FILE, ExamProgress, Guessed, progress_file
 from core.messages import Problem
 
 I_1, I_2 = questions.load("en")[:2]
 
 
-def guessed(progress: Progress, *rights: bool) -> Progress:
+def guessed(progress: ExamProgress, *rights: bool) -> ExamProgress:
     """Return the progress with guesses at I.1, the first of which are right or not."""
     for guess, is_right in zip(I_1.guesses, rights, strict=False):
         progress = progress.with_guess(I_1.id, guess.id, Guessed("9", is_right))
@@ -23,7 +23,7 @@ def guessed(progress: Progress, *rights: bool) -> Progress:
 
 
 def test_how_a_question_stands() -> None:
-    start = Progress()
+    start = ExamProgress()
     assert start.standing(I_1) == guessed(start, True, True).standing(I_1) == "open"
     seen = start.with_seen("I.1")
     assert seen.standing(I_1) == guessed(seen, True).standing(I_1) == "seen"
@@ -36,9 +36,9 @@ def test_how_a_question_stands() -> None:
 
 
 def test_progress_is_kept(tmp_path: Path) -> None:
-    kept = guessed(Progress(), True, False).with_seen("I.1")
-    ProgressFile(tmp_path / "new" / "folder").write(kept)
-    assert ProgressFile(tmp_path / "new" / "folder").read() == (kept, None)
+    kept = guessed(ExamProgress(), True, False).with_seen("I.1")
+    progress_file(tmp_path / "new" / "folder").write(kept)
+    assert progress_file(tmp_path / "new" / "folder").read() == (kept, None)
 
 
 def link(path: Path) -> None:
@@ -61,42 +61,36 @@ HOSTILE = {
 @pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE)
 def test_a_file_that_cannot_be_used_is_set_aside(content: bytes, tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(content)
-    file = ProgressFile(tmp_path)
+    file = progress_file(tmp_path)
     progress, problem = file.read()
-    assert progress == Progress()
+    assert progress == ExamProgress()
     assert problem is not None
-    assert (tmp_path / "exam.old.json").read_bytes() == content
+    assert (tmp_path / "questions.old.json").read_bytes() == content
     file.write(progress.with_seen("I.1"))
-    assert ProgressFile(tmp_path).read() == (progress.with_seen("I.1"), None)
+    assert progress_file(tmp_path).read() == (progress.with_seen("I.1"), None)
 
 
 @pytest.mark.parametrize("make", [link, os.mkfifo, Path.mkdir], ids=["link", "pipe", "folder"])
 def test_what_is_no_file_is_set_aside(make: object, tmp_path: Path) -> None:
     make(tmp_path / FILE)  # type: ignore[operator]
-    assert ProgressFile(tmp_path).read()[1] is not None
-    ProgressFile(tmp_path).write(Progress())
+    assert progress_file(tmp_path).read()[1] is not None
+    progress_file(tmp_path).write(ExamProgress())
     assert Path("/etc/passwd").read_text()
 
 
 def test_many_damaged_files_do_not_pile_up_for_ever(tmp_path: Path) -> None:
     for _time in range(12):
         (tmp_path / FILE).write_bytes(b"?")
-        assert ProgressFile(tmp_path).read()[0] == Progress()
+        assert progress_file(tmp_path).read()[0] == ExamProgress()
     assert len(list(tmp_path.iterdir())) == 9
-
-
-def test_what_no_question_asks_is_left_out(tmp_path: Path) -> None:
-    (tmp_path / FILE).write_bytes(b'{"answered":{"I.1":{"is_seen":true},"IX.9\\u001b[2J":{"is_seen":true}}}')
-    progress, problem = ProgressFile(tmp_path).read()
-    assert (set(progress.answered), problem) == ({"I.1"}, None)
 
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(Problem, match="cannot write"):
-        ProgressFile(tmp_path / "file").write(Progress())
-    ProgressFile(None).write(Progress())
-    assert ProgressFile(None).read() == (Progress(), None)
+        progress_file(tmp_path / "file").write(ExamProgress())
+    progress_file(None).write(ExamProgress())
+    assert progress_file(None).read() == (ExamProgress(), None)
 
 
 def test_the_state_folder_is_the_users(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

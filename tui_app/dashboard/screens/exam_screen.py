@@ -10,8 +10,9 @@ from textual.widgets import Header, Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from core.exam import guesses
-from core.exam.progress import Guessed, Progress, ProgressFile
-from core.exam.questions import Guess, Place, Question
+from core.exam.kept import KeptFile
+from core.exam.progress import ExamProgress, Guessed, progress_file
+from core.exam.questions import AnswerPlace, Guess, Question
 from core.messages import N_, Problem
 from core.paths import default_state_dir
 from tui_app import question_text, wording
@@ -26,12 +27,12 @@ LOOK_S = 1.0
 """Seconds between two looks at whether a run that is needed has ended."""
 
 
-def progress_file() -> tuple[ProgressFile, Problem | None]:
+def users_file() -> tuple[KeptFile[ExamProgress], Problem | None]:
     """Return the file with the user's progress, and why there is none."""
     try:
-        return ProgressFile(default_state_dir()), None
+        return progress_file(default_state_dir()), None
     except Problem as problem:
-        return ProgressFile(None), problem
+        return progress_file(None), problem
 
 
 class ExamScreen(SideScreen[None]):
@@ -45,7 +46,7 @@ class ExamScreen(SideScreen[None]):
         " What was missed comes back at the end."
     )
 
-    def __init__(self, places: ExamPlaces, file: ProgressFile, problem: Problem | None = None) -> None:
+    def __init__(self, places: ExamPlaces, file: KeptFile[ExamProgress], problem: Problem | None = None) -> None:
         super().__init__(exam_keys())
         self._places = places
         self._file = file
@@ -99,14 +100,14 @@ class ExamScreen(SideScreen[None]):
         return None if self._is_seen else next((each for each in self.question.guesses if each.id not in given), None)
 
     @property
-    def _place(self) -> Place | None:
-        """Place that is opened next: one that has what it needs, if there is one."""
+    def _place(self) -> AnswerPlace | None:
+        """AnswerPlace that is opened next: one that has what it needs, if there is one."""
         places = self._places.of(self.question.id)
         in_turn = [places[(self._next_place + offset) % len(places)] for offset in range(len(places))]
         return next((place for place in in_turn if not self._places.missing(place)), None)
 
     @property
-    def _lacking(self) -> Place | None:
+    def _lacking(self) -> AnswerPlace | None:
         """First place that needs a run which is not there."""
         return next((place for place in self._places.of(self.question.id) if self._places.missing(place)), None)
 
@@ -151,7 +152,7 @@ class ExamScreen(SideScreen[None]):
         self._keep(progress)
         self._fill()
 
-    def _keep(self, progress: Progress) -> None:
+    def _keep(self, progress: ExamProgress) -> None:
         self._progress = progress
         try:
             self._file.write(progress)
