@@ -323,7 +323,7 @@ def exam_keys() -> tuple[Key, ...]:
         Key("enter", "go_on", _("Go on"), _("Give the guess, then see for yourself, then go to the next question"), 8),
         Key("s,f5", "show_me", _("Show me"), _("Open a screen that shows the answer; again: the next one"), 8),
         Key("t,f6", "train", _("Train"), _("Train the run that this question needs"), 7),
-        Key("r,f7", "again", _("Again"), _("Guess once more what was missed"), 6),
+        Key("r,f7", "again", _("Again"), _("Guess again what was missed, or seen without a guess"), 6),
         Key("a,f8", "open_annexe", _("Annexe"), _("Fill in Annexe 1, and have it marked"), 6),
         Key("p,f9", "open_program", _("Program"), _("The exam's program, line by line"), 6),
         Key("pagedown,right", "turn(1)", _("Next"), _("Go to the next question"), 7),

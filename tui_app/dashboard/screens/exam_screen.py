@@ -247,8 +247,8 @@ class ExamScreen(SideScreen[None]):
         name = verb.removeprefix("open_")
         if name in ("annexe", "program") and name not in self._places.more:
             return _("This screen is not there yet.")
-        if verb == "again" and not self._is_missed(self.question):
-            return _("Only what was missed is guessed again.")
+        if verb == "again" and self._progress.standing(self.question) not in ("missed", "seen"):
+            return _("Only what was missed, or seen without a guess, is guessed again.")
         if verb == "show_me" and self._place is None:
             return self._runs_line() or _("Nothing more is to be seen here: Enter shows the answer.")
         if verb == "train" and self._lacking is None:
@@ -289,6 +289,7 @@ class ExamScreen(SideScreen[None]):
         choices.clear_options()
         if pending is not None:
             choices.add_options([Option(Content(choice.text), id=choice.key) for choice in pending.choices])
+            choices.highlighted = 0 if pending.choices else None
         self._focus_field()
 
     def _focus_field(self) -> None:
