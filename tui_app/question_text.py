@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 
-from rich.console import Group, RenderableType
-from rich.padding import Padding
-from rich.table import Table
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.measure import Measurement
 from rich.text import Text
 
 from core.exam import questions
@@ -14,7 +14,7 @@ from core.exam.evidence import Evidence
 from core.exam.facts import Fact, facts
 from core.exam.guesses import Truth
 from core.exam.progress import ExamProgress, Guessed, Standing
-from core.exam.questions import THE_END, AnswerPlace, Guess, Question
+from core.exam.questions import AnswerPlace, Guess, Question
 from core.messages import fill
 from core.networks.layer_table import LayerTable
 from tui_app import tables, terminal
@@ -70,18 +70,34 @@ def _subject(evidence: Evidence) -> str:
     return f"{run}, " + _("SAMPLE") if seen.dataset == "sample" else run
 
 
-def laid_out(text: str) -> RenderableType:
-    """Lay out a text: bullets hang, and the lines of formulas stand in from the left."""
-    return Group(*map(_paragraph, text.split("\n")))
+class LaidOut:
+    """A text whose bullets hang, whose formulas stand in from the left, and whose lines end at plain blanks.
+
+    Rich and Textual would also break a line at the narrow space before a question mark.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._lines = text.split("\n")
+
+    def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
+        for line in self._lines:
+            for part in _wrapped(line, options.max_width):
+                yield Text(part, no_wrap=True)
+
+    def __rich_measure__(self, _console: Console, options: ConsoleOptions) -> Measurement:
+        return Measurement(1, options.max_width)
 
 
-def _paragraph(line: str) -> RenderableType:
+def _wrapped(line: str, width: int) -> list[str]:
+    first, rest = "", ""
     if line.startswith("•"):
-        grid = Table.grid(padding=(0, 1, 0, 0))
-        grid.add_row(Text("•" if terminal.has_utf8() else "-"), Text(line[1:].strip()))
-        return grid
-    stripped = line.lstrip()
-    return Padding(Text(stripped), (0, 0, 0, 4)) if line.startswith("  ") else Text(stripped)
+        line, first, rest = line[1:], "• " if terminal.has_utf8() else "- ", "  "
+    elif line.startswith("  "):
+        first, rest = "    ", "      "
+    wrapper = textwrap.TextWrapper(
+        width=max(width, 20), initial_indent=first, subsequent_indent=rest, break_on_hyphens=False
+    )
+    return wrapper.wrap(line.strip()) or [""]
 
 
 # The map
@@ -133,6 +149,8 @@ def verdict_line(guess: Guess, guessed: Guessed) -> str:
     against = guessed.against
     if against is None:
         return text
+    if guess.choices and guessed.is_right:  # it would be said twice
+        return f"{text} ({say(against.source)})"
     seen = _("seen: {value} ({source})").format(value=_value(guess, against), source=say(against.source))
     return f"{text} · {seen}"
 
@@ -164,8 +182,7 @@ def place_name(place: AnswerPlace, run_ids: Sequence[str]) -> str:
         case "layers":
             return _("layer table of {model}").format(model=place.model)
         case "inside":
-            layer = _("the end") if place.layer == THE_END else place.layer
-            return _("Inside {run}: {layer}").format(run=run, layer=layer)
+            return _("Inside {run}: {layer}").format(run=run, layer=place.layer)
         case "digits":
             return _("Digits that {run} gets wrong").format(run=run)
         case "conditions":

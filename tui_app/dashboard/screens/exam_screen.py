@@ -22,6 +22,7 @@ from tui_app.dashboard.screens.side_screen import SideScreen
 from tui_app.dashboard.widgets.guess_fields import ChoiceField, NumberField
 from tui_app.dashboard.widgets.key_footer import KeyFooter
 from tui_app.i18n import _, printable
+from tui_app.question_text import LaidOut
 
 LOOK_S = 1.0
 """Seconds between two looks at whether a run that is needed has ended."""
@@ -273,13 +274,13 @@ class ExamScreen(SideScreen[None]):
         self._show("#exam-next", "" if pending is not None else self._next_text())
         answer = self.query_one("#exam-answer", Static)
         answer.display = self._is_seen
-        answer.update(question_text.laid_out(question_text.filled(self.question.answer)) if self._is_seen else "")
+        answer.update(LaidOut(question_text.filled(self.question.answer)) if self._is_seen else "")
         self.refresh_bindings()
 
     def _show(self, selector: str, text: str) -> None:
         widget = self.query_one(selector, Static)
         widget.display = bool(text)
-        widget.update(Content(text))
+        widget.update(LaidOut(text))
 
     def _show_field(self, pending: Guess | None) -> None:
         choices, number = self.query_one(ChoiceField), self.query_one(NumberField)
