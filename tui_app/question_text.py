@@ -5,12 +5,13 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 
+import msgspec
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.measure import Measurement
 from rich.text import Text
 
 from core.exam import questions
-from core.exam.evidence import Evidence
+from core.exam.evidence import Evidence, SeenRun
 from core.exam.facts import Fact, facts
 from core.exam.guesses import Truth
 from core.exam.progress import ExamProgress, Guessed, Standing
@@ -38,7 +39,7 @@ def all_questions() -> tuple[Question, ...]:
 def filled(text: str, evidence: Evidence = Evidence()) -> str:  # noqa: B008 - it is immutable
     """Return a text with its numbers as the language writes them."""
     values = {name: _fact(fact) for name, fact in facts().items()}
-    return fill(text, {**values, "subject": _subject(evidence)})
+    return fill(text, {**values, **_subjects(evidence)})
 
 
 def _fact(fact: Fact) -> str:
@@ -61,13 +62,18 @@ def _rows(table: LayerTable) -> str:
     return "\n".join([*rows, "  " + _("Total: {count}").format(count=number(table.total))])
 
 
-def _subject(evidence: Evidence) -> str:
-    """Say in which run the first loss of RN_1 was seen."""
-    seen = evidence.runs.get("RN_1")
-    if seen is None or seen.first_loss is None:
-        return "MNIST"
-    run = printable(seen.run_id)
-    return f"{run}, " + _("SAMPLE") if seen.dataset == "sample" else run
+def _subjects(evidence: Evidence) -> dict[str, str]:
+    """Say in which runs what is guessed is seen: RN_1's first loss, and how both networks compare."""
+    first, pair = evidence.runs.get("RN_1"), evidence.pair
+    return {
+        "subject": _runs([first]) if first is not None and first.first_loss is not None else "MNIST",
+        "pair": _runs(pair) if pair is not None and evidence.is_decisive else "MNIST",
+    }
+
+
+def _runs(seen: Sequence[SeenRun]) -> str:
+    sample = [_("SAMPLE")] if any(run.dataset == "sample" for run in seen) else []
+    return ", ".join([*(printable(run.run_id) for run in seen), *sample])
 
 
 class LaidOut:
@@ -135,6 +141,11 @@ def missed(progress: ExamProgress) -> list[str]:
 
 
 # Guesses
+
+
+def asked(guess: Guess, evidence: Evidence) -> Guess:
+    """Return what is to be guessed with the numbers and runs in its prompt."""
+    return msgspec.structs.replace(guess, prompt=filled(guess.prompt, evidence))
 
 
 def guessed_line(guess: Guess, guessed: Guessed) -> str:

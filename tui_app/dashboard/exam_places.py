@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 class ExamPlaces:
     """Opener of the places; it chooses the runs to show there, and has those trained that are missing.
 
-    `more` opens the exam's other screens by their names, `program` and `annexe`; `together` shows runs in the chart.
+    `more` opens the exam's other screens by their names, `program` and `annexe`; `together` shows runs in the chart;
+    `complain` receives the problems.
     """
 
     def __init__(
@@ -34,12 +35,14 @@ class ExamPlaces:
         opener: ScreenOpener,
         more: Mapping[str, Callable[[], None]],
         together: Callable[[Sequence[str] | None], None],
+        complain: Callable[[Problem], None],
     ) -> None:
         self.more = more
         self._dashboard = dashboard
         self._book = book
         self._opener = opener
         self._together = together
+        self._complain = complain
         self._known: tuple[tuple[dict[str, str], bool], Evidence] = (({}, False), Evidence())
 
     # What there is
@@ -107,7 +110,7 @@ class ExamPlaces:
                 )
             self.open(place)
         except Problem as problem:
-            self._opener.complain(problem)
+            self._complain(problem)
 
     def train(self, place: AnswerPlace) -> None:
         """Start the first run that a place is missing, with the other settings of the form. Raises `Problem`."""

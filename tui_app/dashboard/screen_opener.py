@@ -39,7 +39,7 @@ class ScreenOpener:
         self._dashboard = dashboard
         self._book = book
         self._link = link
-        self.complain = complain
+        self._complain = complain
         self._accuracies: dict[Measure, float] = {}
         self._runs_line = ""
         """Filter line of the table of runs as it was left."""
@@ -93,7 +93,7 @@ class ScreenOpener:
         from tui_app.dashboard.exam_places import ExamPlaces
         from tui_app.dashboard.screens.exam_screen import ExamScreen, users_file
 
-        places = ExamPlaces(self._dashboard, self._book, self, self._other_exam_screens(), together)
+        places = ExamPlaces(self._dashboard, self._book, self, self._other_exam_screens(), together, self._complain)
         self._dashboard.app.push_screen(ExamScreen(places, *users_file()))
 
     def _other_exam_screens(self) -> dict[str, Callable[[], None]]:
@@ -146,7 +146,7 @@ class ScreenOpener:
         try:
             self.open_inside(picture, run_id, moment)
         except Problem as problem:
-            self.complain(problem)
+            self._complain(problem)
 
     def open_conditions(self, colours: Callable[[], dict[str, str]]) -> None:
         from tui_app.dashboard.screen_factories import conditions_screen
@@ -169,7 +169,7 @@ class ScreenOpener:
                     try:
                         self._open_comparison_of(run_ids, together)
                     except Problem as problem:
-                        self.complain(problem)
+                        self._complain(problem)
                 case "overlay", run_ids:
                     together(run_ids)
                 case "show", run_ids:
@@ -234,7 +234,7 @@ class ScreenOpener:
                 self._link.give_way()
             self._link.ask(question)
         except Problem as problem:
-            self.complain(problem)
+            self._complain(problem)
             self.give_up()
 
     def take(self, answer: SideAnswer | Refused) -> None:
@@ -262,4 +262,4 @@ class ScreenOpener:
         try:
             self._link.interrupt()
         except Problem as problem:
-            self.complain(problem)
+            self._complain(problem)

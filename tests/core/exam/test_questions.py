@@ -40,7 +40,7 @@ def test_the_fourteen_questions_are_there_in_both_languages() -> None:
 
 @pytest.mark.parametrize("language", ["en", "fr"])
 def test_every_number_in_the_texts_is_known(language: str) -> None:
-    known = {*facts.facts(), "subject"}
+    known = {*facts.facts(), "subject", "pair"}
     for question in questions.load(language):
         assert places(question) <= known, question.id
 

@@ -112,9 +112,13 @@ class ExamScreen(SideScreen[None]):
         """First place that needs a run which is not there."""
         return next((place for place in self._places.of(self.question.id) if self._places.missing(place)), None)
 
+    @property
+    def _still_open(self) -> list[int]:
+        """Numbers of the questions whose answer was not seen."""
+        return [at for at, each in enumerate(self._questions) if self._progress.standing(each) == "open"]
+
     def _first_open(self) -> int:
-        standings = [self._progress.standing(question) for question in self._questions]
-        return standings.index("open") if "open" in standings else 0
+        return next(iter(self._still_open), 0)
 
     # Guessing
 
@@ -189,8 +193,7 @@ class ExamScreen(SideScreen[None]):
 
     def _go_to_next(self) -> None:
         """Go to the next question; once all are seen, to the next one that was missed."""
-        still_open = [question for question in self._questions if self._progress.standing(question) == "open"]
-        if still_open:
+        if self._still_open:
             self._go_to((self._at + 1) if self._at + 1 < len(self._questions) else self._first_open())
             return
         missed = [number for number, question in enumerate(self._questions) if self._is_missed(question)]
@@ -266,9 +269,10 @@ class ExamScreen(SideScreen[None]):
         mended = _("Mended: {what}").format(what=self.question.mended) if self.question.mended else ""
         self._show("#exam-mended", mended)
         line = question_text.verdict_line if self._is_seen else question_text.guessed_line
-        given = [(each, answered.guesses[each.id]) for each in self.question.guesses if each.id in answered.guesses]
-        self._show("#exam-guessed", question_text.filled("\n".join(line(*each) for each in given), evidence))
-        self._show("#exam-prompt", question_text.filled(pending.prompt, evidence) if pending is not None else "")
+        given = [each for each in self.question.guesses if each.id in answered.guesses]
+        lines = [line(question_text.asked(each, evidence), answered.guesses[each.id]) for each in given]
+        self._show("#exam-guessed", "\n".join(lines))
+        self._show("#exam-prompt", question_text.asked(pending, evidence).prompt if pending is not None else "")
         self._show_field(pending)
         self._waited_for = self._runs_line()
         self._show("#exam-next", "" if pending is not None else self._next_text())
@@ -303,7 +307,7 @@ class ExamScreen(SideScreen[None]):
         if not self._is_seen and self._place is not None:
             lines.append(_("Look for: {what}").format(what=question_text.filled(self.question.look_for)))
         missed = question_text.missed(self._progress)
-        if self._is_seen and missed and self._first_open() == 0:
+        if self._is_seen and missed and not self._still_open:
             lines.append(_("To guess again: {questions}").format(questions=", ".join(missed)))
         return "\n".join(filter(None, lines))
 
