@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import msgspec
 from torch import nn
 
 from core.messages import Message, Value
+from core.networks.layer_table import Settings
 from core.networks.output_size import (
     ADAPTIVE_AVERAGE_POOLS,
     ADAPTIVE_MAX_POOLS,
@@ -88,6 +90,20 @@ def specification(module: Any) -> Message:
             "{channels} channels, {groups} groups", {"channels": module.num_channels, "groups": module.num_groups}
         )
     return _resizing(module)
+
+
+def settings(module: Any) -> Settings | None:
+    """Return what a layer's numbers are worked out from; None for kinds of layers that the exam does not ask for."""
+    if isinstance(module, nn.Linear):
+        return Settings(module.in_features, module.out_features, bias=module.bias is not None)
+    slid = window(module)
+    if slid is None or not isinstance(module, (*CONVOLUTIONS, *MAX_POOLS, *AVERAGE_POOLS)):
+        return None
+    if isinstance(module, CONVOLUTIONS):
+        found = Settings(module.in_channels, module.out_channels, groups=module.groups, bias=module.bias is not None)
+    else:
+        found = Settings(0, 0, bias=False)
+    return msgspec.structs.replace(found, **slid._asdict())
 
 
 def times(factors: Iterable[object]) -> str:

@@ -9,6 +9,24 @@ import msgspec
 from core.messages import Message
 
 
+class Settings(msgspec.Struct, frozen=True):
+    """What the numbers of a linear layer, a convolution or a pooling are worked out from."""
+
+    inputs: int
+    """Channels, or features; 0 for a pooling."""
+    outputs: int
+    kernel: tuple[int, ...] = ()
+    """Window's size in each dimension; empty for a linear layer, as all that follows."""
+    stride: tuple[int, ...] = ()
+    padding: tuple[int, ...] = ()
+    """Padding on both sides together."""
+    dilation: tuple[int, ...] = ()
+    ceil: bool = False
+    """True if a last window that does not fit counts too."""
+    groups: int = 1
+    bias: bool = True
+
+
 class Layer(msgspec.Struct, frozen=True):
     """A row of the table: a layer with one size of its output, or a parameter that belongs to no layer."""
 
@@ -32,6 +50,10 @@ class Layer(msgspec.Struct, frozen=True):
     """False for a layer that holds parameters but whose own forward the network never calls."""
     calls: int = 1
     """Number of calls for an image that give this size: 0 for a layer never called, 1 for a parameter."""
+    input_shape: tuple[int, ...] | None = None
+    """Shape of its input without the batch; None if there is none or it is unknown."""
+    settings: Settings | None = None
+    """None for other layers than linear ones, convolutions and poolings."""
 
     def remarks(self) -> list[Message]:
         """Return what explains the numbers where they alone would puzzle a reader."""
@@ -58,7 +80,7 @@ class LayerTable(msgspec.Struct, frozen=True):
         return {
             "model": self.model,
             "layers": [
-                {**msgspec.structs.asdict(layer), "kind": str(layer.kind), "specification": str(layer.specification)}
+                {**msgspec.to_builtins(layer), "kind": str(layer.kind), "specification": str(layer.specification)}
                 for layer in self.layers
             ],
             "total": self.total,

@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from core.messages import Message
-from core.networks.describe import kind, specification, times
+from core.networks.describe import kind, settings, specification, times
 from core.networks.layer_table import Layer, LayerTable
 from core.networks.output_size import CONVOLUTIONS, derivation
 from core.networks.parts import is_layer, own_parameters, part_paths
@@ -112,7 +112,9 @@ class _Rows:
         size = None if twin is None else _size_for_one_image(call.gave, twin.gave)
         known = self.found.get((module, size))
         if known is None:
-            self.found[module, size] = self._layer(module, size, _derivation_for_one_image(call, twin))
+            row = self._layer(module, size, _derivation_for_one_image(call, twin))
+            given = None if twin is None else _size_for_one_image(call.given, twin.given)
+            self.found[module, size] = msgspec.structs.replace(row, input_shape=given)
         else:
             self.found[module, size] = msgspec.structs.replace(known, calls=known.calls + 1)
 
@@ -141,6 +143,7 @@ class _Rows:
             shared=len(new) < len(parameters),
             called=called,
             calls=int(called),
+            settings=settings(module),
         )
 
     def _add_parameters(self, container: nn.Module) -> None:

@@ -32,9 +32,10 @@ def open_dashboard(
     resume: Request | None = None,
     at_end: AtEnd = AtEnd(),  # noqa: B008 - it is immutable
     look: tuple[AskedImage, bool] | None = None,
+    exam: bool = False,
 ) -> int:
     from core.worker.process_title import entitle
     from tui_app.dashboard.app import MnistTui
 
     entitle()
-    return MnistTui(folder, settings, run_id, resume=resume, at_end=at_end, look=look).run_in_terminal()
+    return MnistTui(folder, settings, run_id, resume=resume, at_end=at_end, look=look, exam=exam).run_in_terminal()

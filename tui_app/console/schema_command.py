@@ -18,6 +18,7 @@ from core.runs.directory import Summary
 from core.runs.events import Event
 from tui_app.console.compare_json import PrintedComparison
 from tui_app.console.doctor_command import Examination
+from tui_app.console.exam_json import MarkedCopies
 from tui_app.console.json_output import Detached, Failure
 from tui_app.console.predict_command import Prediction, UnreadPicture
 from tui_app.console.runs_in_order import Deletion
@@ -46,6 +47,7 @@ OUTPUTS: dict[str, Any] = {
     "compare": PrintedComparison,
     "conditions": list[Robustness],
     "doctor": Examination,
+    "exam": MarkedCopies,
     "predict": Prediction | UnreadPicture,
 }
 """Type of each output by its name: that of a command, or of a line that several commands print."""

@@ -55,7 +55,7 @@ class MnistTui(App[int]):
     """The dashboard for a folder of runs; `settings` fill its form, `run_id` is opened at once.
 
     `look` is a picture to follow through that run's network at once, or an empty one to draw, and if that network is
-    trusted, whoever the run belongs to.
+    trusted, whoever the run belongs to. With `exam`, the exam is opened at once.
     """
 
     COMMANDS = {commands}  # noqa: RUF012
@@ -72,8 +72,10 @@ class MnistTui(App[int]):
         at_end: AtEnd = AtEnd(),  # noqa: B008 - it is immutable
         launch: Launch | None = None,
         look: tuple[AskedImage, bool] | None = None,
+        exam: bool = False,
     ) -> None:
         super().__init__()
+        self.opens_exam = exam
         launch = launch or partial(StandbyProcess, at_end.command)
         self._dashboard = Dashboard(
             runs_dir, settings, run_id, launch, resume=resume, look=look, notifies=at_end.notifies

@@ -341,3 +341,21 @@ def layers_keys() -> tuple[Key, ...]:
         Key("down", "move(1)", _("Down"), _("Go to the layer below"), NEVER),
         replace(_back(), help=_("Back to the question")),
     )
+
+
+def annexe_keys() -> tuple[Key, ...]:
+    return (
+        Key("f2", "hint", _("Hint"), _("Give a hint for this cell: what to look at, the formula, its numbers"), 8),
+        Key("f3", "network", _("Network"), _("Go to the next network's sheet"), 7),
+        Key("f4", "exam", _("Exam"), _("Begin the exam, an hour with empty sheets, or put it away"), 6),
+        Key("f5", "hand_in", _("Hand in"), _("End the exam, and see the marks"), 5),
+        Key("f6", "code", _("Code"), _("Read the network's code"), 8),
+        Key("f7", "key", _("Answers"), _("Show the right answers of this row, or not"), 4),
+        Key("f8", "clear", _("Empty"), _("Empty this sheet"), 2),
+        Key("enter", "enter", _("Mark"), _("Mark the cell, and go on if it is right; again, go on anyway"), NEVER),
+        Key("tab", "move(0, 1)", _("Next cell"), _("Go to the next cell"), NEVER),
+        Key("shift+tab", "move(0, -1)", _("Previous cell"), _("Go to the previous cell"), NEVER),
+        Key("down", "move(1, 0)", _("Down"), _("Go to the cell below"), NEVER),
+        Key("up", "move(-1, 0)", _("Up"), _("Go to the cell above"), NEVER),
+        _back(),
+    )

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from core.catalogue import EXAM_PAIR
+from core.config import Architecture
+from core.exam.examined import source_code
+from core.exam.kept_sheets import sheets_file
 from core.messages import Problem
+from core.networks import kept_tables
+from core.networks.layer_table import LayerTable
 from core.runs.directory import FollowedRun
 from core.runs.record import Record
 from core.runs.resumption import check_trusted
 from core.worker.moment_views import moment_views
 from core.worker.protocol import AskedImage, Browse, InsideQuestion, Measure, Recognise
 from tui_app import wording
+from tui_app.dashboard.screens.annexe_screen import AnnexeScreen
 from tui_app.dashboard.screens.conditions_screen import ConditionsScreen, Subject
 from tui_app.dashboard.screens.digits_screen import Cell, Choice, DigitsScreen
 from tui_app.dashboard.screens.draw_screen import DrawScreen
@@ -136,3 +143,14 @@ def conditions_screen(
 
 def _is_built_in(record: Record) -> bool:
     return record.started is not None and record.started.config.architecture.is_built_in
+
+
+def annexe_screen(shown: Callable[[], LayerTable | None]) -> AnnexeScreen:
+    """Make the screen of Annexe 1, for the exam's networks and the one whose table is on show."""
+
+    def networks() -> list[LayerTable]:
+        found = [kept_tables.built_in()[Architecture(model=model)] for model in EXAM_PAIR]
+        own = shown()
+        return found if own is None or own in found or not own.layers else [*found, own]
+
+    return AnnexeScreen(networks, source_code, sheets_file(None))

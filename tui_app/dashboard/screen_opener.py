@@ -16,6 +16,7 @@ from core.worker.protocol import AskedImage, Browse, Measure, Measured, Question
 from tui_app.charts import palette
 from tui_app.dashboard.run_book import RunBook, ShownRun
 from tui_app.dashboard.screens.side_screen import AskingScreen
+from tui_app.dashboard.widgets.layer_panel import LayerPanel
 from tui_app.dashboard.widgets.result_panel import ResultPanel
 from tui_app.dashboard.worker_link import WorkerLink
 
@@ -147,6 +148,12 @@ class ScreenOpener:
             self.open_inside(picture, run_id, moment)
         except Problem as problem:
             self._complain(problem)
+
+    def open_annexe(self) -> None:
+        from tui_app.dashboard.screen_factories import annexe_screen
+
+        layers = self._dashboard.query_one(LayerPanel)
+        self._dashboard.app.push_screen(annexe_screen(lambda: layers.shown_table))
 
     def open_conditions(self, colours: Callable[[], dict[str, str]]) -> None:
         from tui_app.dashboard.screen_factories import conditions_screen

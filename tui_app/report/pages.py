@@ -68,22 +68,22 @@ def html(report: Report) -> str:
 
     from tui_app.report.pictures import embedded
 
-    environment = _environment(printable)
-    environment.filters["embedded"] = lambda illustration: Markup(embedded(illustration.svg))
-    return environment.get_template("report.html").render(report=report)
+    templates = environment(printable)
+    templates.filters["embedded"] = lambda illustration: Markup(embedded(illustration.svg))
+    return templates.get_template("report.html").render(report=report)
 
 
 def markdown(report: Report, stem: str) -> str:
     """Return Markdown whose pictures lie beside it, in files whose names begin with `stem`."""
     from markupsafe import Markup
 
-    environment = _environment(lambda text: Markup(_plain(text)))
-    environment.filters["fenced"] = lambda command: Markup(_fenced(command))
-    environment.filters["target"] = lambda each: Markup(quote(os.fsencode(_file_name(each, stem))))
-    return environment.get_template("report.md").render(report=report)
+    templates = environment(lambda text: Markup(plain(text)))
+    templates.filters["fenced"] = lambda command: Markup(_fenced(command))
+    templates.filters["target"] = lambda each: Markup(quote(os.fsencode(_file_name(each, stem))))
+    return templates.get_template("report.md").render(report=report)
 
 
-def _environment(written: Callable[[str], str]) -> Environment:
+def environment(written: Callable[[str], str]) -> Environment:
     """Return the template environment; every text except `Markup` goes through `written` and is escaped."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
@@ -109,7 +109,7 @@ def _file_name(illustration: Illustration, stem: str) -> str:
     return f"{stem}-{illustration.name}.svg"
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Escape text so that Markdown, and HTML within it, sees no markup in it, and no links either."""
     escaped = re.sub(r"([\\`*_{}\[\]<>#|~&$])", r"\\\1", printable(text).strip())
     escaped = re.sub(r"(:)(?=//)|(?<=www)(\.)", r"\\\g<0>", escaped, flags=re.IGNORECASE)

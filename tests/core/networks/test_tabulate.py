@@ -322,6 +322,18 @@ def test_a_table_goes_to_another_process_and_to_json() -> None:
         "shared": False,
         "called": True,
         "calls": 1,
+        "input_shape": [1, 28, 28],
+        "settings": {
+            "inputs": 1,
+            "outputs": 32,
+            "kernel": [3, 3],
+            "stride": [1, 1],
+            "padding": [2, 2],
+            "dilation": [1, 1],
+            "ceil": False,
+            "groups": 1,
+            "bias": True,
+        },
     }
 
 

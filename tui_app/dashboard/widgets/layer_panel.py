@@ -116,6 +116,11 @@ class LayerPanel(VerticalScroll):
         if self._wanted is not None and self._wanted not in self._tables:
             self.post_message(self.TableWanted(self._wanted))
 
+    @property
+    def shown_table(self) -> LayerTable | None:
+        """Table on show."""
+        return self._shown[1] if self._shown is not None else None
+
     # The cursor
 
     def on_focus(self) -> None:

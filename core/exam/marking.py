@@ -1,0 +1,196 @@
+"""Marking a sheet of Annexe 1: each cell, and what follows from an earlier one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from core.exam import output_sizes, parameters, specifications, vocabulary
+from core.exam.chain import Shape, Way, role
+from core.exam.choices import Place
+from core.exam.mistakes import carried
+from core.exam.sheet import COLUMNS, MAX_ANSWER, Answers, Column, Mark, MarkedSheet, Reason, State
+from core.exam.sums import UnreadableAnswer, WrittenSize, read_number, read_size
+from core.networks.layer_table import Layer, LayerTable
+
+FORM_POINTS = 0.75
+"""Points of an answer that is right but for the form."""
+MISTAKE_POINTS = (1.0, 0.5, 0.25)
+"""Points of an answer whose mistakes are all known, by their number; those of another cell do not count."""
+
+_NOTHING = frozenset(
+    ("", "-", "–", "—", "/", "0", "aucun", "aucune", "aucuns", "none", "no", "rien", "nothing", "n/a", "x", "∅")
+)
+
+_Found = tuple[State, tuple[Reason, ...], str]
+"""State of a cell, its mistakes, and the form that is expected."""
+
+
+def mark_sheet(table: LayerTable, answers: Answers) -> MarkedSheet:
+    """Return the marks of the answers to a network's table, a mark for each cell. Missing rows are empty."""
+    marker = _Marker(table.layers)
+    marks: list[Mark] = []
+    for position in range(len(table.layers)):
+        marks += marker.mark_row(position, answers[position] if position < len(answers) else {})
+    return MarkedSheet(table.model, tuple(marks))
+
+
+def points(state: State, reasons: tuple[Reason, ...]) -> float:
+    """Return the points of a cell after the scheme."""
+    if state in ("right", "form"):
+        return 1.0 if state == "right" else FORM_POINTS
+    own = sum(not reason.carried_from for reason in reasons)
+    return MISTAKE_POINTS[own] if state == "wrong" and reasons and own < len(MISTAKE_POINTS) else 0.0
+
+
+class _Marker:
+    """A marker of a sheet, row by row, which remembers the wrong sizes that later cells may follow from."""
+
+    def __init__(self, layers: tuple[Layer, ...]) -> None:
+        self._layers = layers
+        self._carried: dict[int, Way] = {}
+
+    def mark_row(self, position: int, answers: Mapping[Column, str]) -> list[Mark]:
+        layer = self._layers[position]
+        place = Place(self._layers, position, self._carried)
+        marks = []
+        for column in COLUMNS:
+            answer = " ".join(answers.get(column, "").split())[:MAX_ANSWER]
+            state, reasons, form = _CELLS[column](place, answer)
+            is_asked = not _needs_nothing(layer, column)
+            given = points(state, reasons) if is_asked else 0.0
+            marks.append(Mark(layer.name, column, answer, state, reasons, form, given, float(is_asked)))
+            if column == "specification":
+                place = _with_specification(place, answer, state)
+        self._keep_size(place, marks[2])
+        return marks
+
+    def _keep_size(self, place: Place, mark: Mark) -> None:
+        """Remember the wrong size that was given for this layer, or that follows from what was given before."""
+        position, layer = place.position, place.layer
+        if mark.state in ("right", "form"):
+            return
+        shape = _whole_size(layer, mark)
+        if shape is not None:
+            right = "×".join(map(str, layer.output_shape or ()))
+            reasons = carried(mark.reasons, layer.name, "×".join(map(str, shape)), right)
+            self._carried[position] = Way(shape, reasons)
+        elif place.outputs is not None and layer.output_shape is not None:
+            self._carried[position] = Way((*place.outputs.shape, *layer.output_shape[1:]), place.outputs.reasons)
+        elif (before := place.before()) is not None and role(layer) == "same":
+            self._carried[position] = before
+
+
+def _whole_size(layer: Layer, mark: Mark) -> Shape | None:
+    """Return a wrong size that later ones may follow from: one with as many sides as there should be."""
+    try:
+        sizes = read_size(mark.answer)
+    except UnreadableAnswer:
+        return None
+    wanted = len(layer.output_shape or ())
+    return next((size.sides for size in sizes if len(size.sides) == wanted), None)
+
+
+def _with_specification(place: Place, answer: str, state: State) -> Place:
+    """Add the wrong numbers of a specification to what the other cells of the row may follow from."""
+    settings = place.layer.settings
+    if state != "wrong" or settings is None or not settings.outputs:
+        return place
+    written = specifications.read_specification(answer, settings)
+    faults = specifications.wrong(written, settings)
+    found: dict[str, Way] = {}
+    for name in ("inputs", "outputs"):
+        if name in faults:
+            factors, right = getattr(written, name), getattr(settings, name)
+            text = "×".join(map(str, factors))
+            of_number = specifications.explain_number(place, name, factors, settings)
+            found[name] = Way(factors, carried(of_number, place.layer.name, text, str(right)))
+    return replace(place, inputs=found.get("inputs"), outputs=found.get("outputs"))
+
+
+def _needs_nothing(layer: Layer, column: Column) -> bool:
+    if column == "specification":
+        return not layer.specification.text
+    return column == "output" and layer.output_shape is None
+
+
+# Cells
+
+
+def _mark_type(place: Place, answer: str) -> _Found:
+    if not answer:
+        return "empty", (), ""
+    if not vocabulary.has_words(answer):
+        return "unreadable", (), ""
+    state = vocabulary.rightness(place.layer, answer)
+    kind = vocabulary.named_kind(answer) if state == "wrong" else ""
+    return state, (Reason("other_type", kind),) if kind else (), ""
+
+
+def _mark_specification(place: Place, answer: str) -> _Found:
+    layer, settings = place.layer, place.layer.settings
+    if _needs_nothing(layer, "specification"):
+        return "right", (), ""
+    if not answer:
+        return "empty", (), ""
+    if settings is None:
+        return specifications.mark_in_words(layer, answer)
+    written = specifications.read_specification(answer, settings)
+    if written.is_empty:
+        return "unreadable", (), ""
+    if specifications.wrong(written, settings):
+        return "wrong", specifications.explain_specification(place, written, settings), ""
+    missing = specifications.missing(written, settings)
+    return ("form", (), ",".join(missing)) if missing else ("right", (), "")
+
+
+def _mark_output(place: Place, answer: str) -> _Found:
+    if _needs_nothing(place.layer, "output"):
+        return "right", (), ""
+    if not answer:
+        return "empty", (), ""
+    try:
+        sizes = read_size(answer)
+    except UnreadableAnswer:
+        return "unreadable", (), ""
+    states = [output_sizes.rightness(place.layer, size) for size in sizes]
+    if "right" in states:
+        return "right", (), ""
+    if "form" in states:
+        return "form", (), _form_of(sizes[states.index("form")])
+    return "wrong", output_sizes.explain_size(place, sizes), ""
+
+
+def _form_of(size: WrittenSize) -> str:
+    return "one_number" if size.is_product else "sides"
+
+
+def _mark_parameters(place: Place, answer: str) -> _Found:
+    layer = place.layer
+    if not layer.parameters and answer.lower() in _NOTHING - {""}:
+        return "right", (), ""
+    if not answer:
+        return "empty", (), ""
+    try:
+        written = read_number(answer)
+    except UnreadableAnswer:
+        return "unreadable", (), ""
+    if written.terms is None:
+        is_right = written.value == layer.parameters
+        return ("right", (), "") if is_right else ("wrong", parameters.explain_value(place, written.value), "")
+    is_right = parameters.is_right_sum(layer, written.terms)
+    if is_right and not written.says_otherwise:
+        return "right", (), ""
+    value_wrong = (Reason("value_wrong"),) if written.says_otherwise else ()
+    if is_right:
+        return "wrong", value_wrong, ""
+    reasons = parameters.explain_sum(place, written.terms)
+    return "wrong", (*reasons, *value_wrong) if reasons else (), ""
+
+
+_CELLS: Mapping[Column, Callable[[Place, str], _Found]] = {
+    "type": _mark_type,
+    "specification": _mark_specification,
+    "output": _mark_output,
+    "parameters": _mark_parameters,
+}

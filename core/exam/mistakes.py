@@ -1,0 +1,67 @@
+"""Which mistakes explain an answer: those that all of the smallest sets contain that yield it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from core.exam.sheet import Kind, Reason
+
+MOST_MISTAKES = 2
+"""Mistakes that are looked for in one cell at most."""
+
+Reasons = frozenset[Reason]
+NONE: Reasons = frozenset()
+
+
+def cost(reasons: Reasons) -> int:
+    """Return the number of mistakes that are marked here: what was carried from another cell counts there."""
+    return sum(not reason.carried_from for reason in reasons)
+
+
+def certain(found: Iterable[Reasons]) -> tuple[Reason, ...]:
+    """Return the mistakes that every smallest set contains; details are left out where the sets differ in them."""
+    sets = list(found)
+    if not sets:
+        return ()
+    least = min(map(cost, sets))
+    smallest = [each for each in sets if cost(each) == least]
+    kinds = [kind for kind in _kinds(smallest[0]) if all(kind in _kinds(each) for each in smallest)]
+    return tuple(_agreed(kind, smallest) for kind in kinds)
+
+
+def _kinds(reasons: Reasons) -> list[Kind]:
+    return sorted({reason.kind for reason in reasons})
+
+
+def _agreed(kind: Kind, sets: Sequence[Reasons]) -> Reason:
+    of_kind = {reason for each in sets for reason in each if reason.kind == kind}
+    if len(of_kind) == 1:
+        return of_kind.pop()
+    origins, layers = {reason.carried_from for reason in of_kind}, {reason.layer for reason in of_kind}
+    origin, layer = (each.pop() if len(each) == 1 else "" for each in (origins, layers))
+    return Reason(kind, layer=layer, carried_from=origin)
+
+
+def is_slip(written: int, expected: int) -> bool:
+    """Tell if a number of two digits or more has one digit wrong, or two neighbouring ones exchanged."""
+    one, other = str(written), str(expected)
+    if len(one) != len(other) or len(one) < 2:
+        return False
+    wrong = [place for place, (a, b) in enumerate(zip(one, other, strict=True)) if a != b]
+    if len(wrong) == 2:
+        first, second = wrong
+        return second == first + 1 and one[first] == other[second] and one[second] == other[first]
+    return len(wrong) == 1
+
+
+def slip(written: int, expected: int) -> Reason:
+    return Reason("slip", str(written), str(expected))
+
+
+def carried(reasons: tuple[Reason, ...], origin: str, written: str, expected: str) -> frozenset[Reason]:
+    """Return the mistakes of a cell as they are carried into others."""
+    if not reasons:
+        return frozenset((Reason("carried", written, expected, carried_from=origin),))
+    return frozenset(msgspec.structs.replace(reason, carried_from=reason.carried_from or origin) for reason in reasons)

@@ -1,0 +1,134 @@
+"""Marking the size of a layer's output."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from core.exam.chain import Chain, Shape, Way, role
+from core.exam.choices import Alternative, Place, of_other_layers, outputs_choices
+from core.exam.mistakes import MOST_MISTAKES, Reasons, certain, cost, is_slip, slip
+from core.exam.sheet import Reason
+from core.exam.sums import WrittenSize
+from core.networks.layer_table import Layer
+
+_BATCHES = (1, 64)
+"""Sizes that a batch has where people write one down: of one image, and the exam's."""
+
+
+@dataclass(frozen=True)
+class _Answered:
+    """A size that a student may have arrived at, with the mistakes in it."""
+
+    sides: Shape
+    reasons: Reasons
+
+
+def rightness(layer: Layer, size: WrittenSize) -> Literal["right", "form", "wrong"]:
+    """Return whether a size is that of a layer's output, written in a usual way or otherwise."""
+    right = layer.output_shape or ()
+    if size.says_otherwise:
+        return "wrong"
+    if size.sides in _spellings(right):
+        return "right"
+    if len(right) == 1 and size.is_product and math.prod(size.sides) == right[0]:
+        return "right" if size.has_value else "form"
+    with_batch = len(size.sides) == len(right) + 1 and size.sides[0] in _BATCHES
+    if with_batch and size.sides[1:] in _spellings(right):
+        return "form"
+    flat = len(right) > 1 and size.sides in ((math.prod(right),), (right[0], math.prod(right[1:])))
+    return "form" if flat or (len(right) == 1 and size.sides in ((*right, 1), (*right, 1, 1))) else "wrong"
+
+
+def explain_size(place: Place, sizes: Sequence[WrittenSize]) -> tuple[Reason, ...]:
+    """Return the mistakes that are certain in a size that is wrong, as it is most likely meant."""
+    if sizes[0].says_otherwise and rightness(place.layer, WrittenSize(sizes[0].sides, True, True)) != "wrong":
+        return (Reason("value_wrong"),)
+    for size in sizes:
+        may_be_product = size.is_product and len(place.layer.output_shape or ()) == 1
+        answered = _answered(place, may_be_product)
+        found = [reasons for each in answered for reasons in _matching(each, size.sides, may_be_product)]
+        if found:
+            more = frozenset((Reason("value_wrong"),)) if size.says_otherwise else frozenset()
+            return certain(reasons | more for reasons in found)
+    return ()
+
+
+def _spellings(shape: Shape) -> tuple[Shape, ...]:
+    """Return a size with the channels first, as torch has them, and last."""
+    return (shape, (*shape[1:], *shape[:1])) if len(shape) > 2 else (shape,)
+
+
+def _matching(answered: _Answered, written: Shape, may_be_product: bool) -> Iterator[Reasons]:
+    for sides in _spellings(answered.sides):
+        if written == sides or (may_be_product and sides == (math.prod(written),)):
+            yield answered.reasons
+        elif len(written) == len(sides) and cost(answered.reasons) < MOST_MISTAKES:
+            wrong = [pair for pair in zip(written, sides, strict=True) if pair[0] != pair[1]]
+            if len(wrong) == 1 and is_slip(*wrong[0]):
+                yield answered.reasons | {slip(*wrong[0])}
+
+
+def _answered(place: Place, may_be_product: bool) -> Iterator[_Answered]:
+    """Yield the sizes that up to two mistakes lead to; that of another layer is one of its own, or its product."""
+    own = list(_own(place))
+    yield from own
+    known = {each.sides for each in own if cost(each.reasons) <= 1}
+    for layer in place.layers:
+        shape = layer.output_shape or ()
+        is_known = shape in known or (may_be_product and (math.prod(shape),) in known)
+        if shape and not is_known:
+            known.add(shape)
+            reason = Reason("other_layer", "×".join(map(str, shape)), layer=layer.name)
+            yield _Answered(shape, frozenset((reason,)))
+
+
+def _own(place: Place) -> Iterator[_Answered]:
+    layer = place.layer
+    does = role(layer)
+    settings = layer.settings
+    if does == "linear" and settings is not None and len(layer.output_shape or ()) == 1:
+        yield from (_Answered(choice.factors, choice.reasons) for choice in outputs_choices(place, settings))
+        return
+    if does == "other":
+        yield _Answered(layer.output_shape or (), frozenset())
+        return
+    for way in Chain(place.layers, place.position).ways(place.carried):
+        yield from _with_channels(place, way)
+    if does == "flatten":
+        yield from _unflattened(place)
+
+
+def _with_channels(place: Place, way: Way) -> Iterator[_Answered]:
+    """Yield a size with the number of channels there is, and with others; also without the image's size."""
+    channels, *image = way.shape
+    choices = [Alternative((channels,))]
+    if image and place.outputs is not None:
+        choices.append(Alternative(place.outputs.shape[:1], place.outputs.reasons))
+    if image:
+        choices += of_other_layers(place, choices)
+    for choice in choices:
+        reasons = way.reasons | choice.reasons
+        if cost(reasons) <= MOST_MISTAKES:
+            yield _Answered((*choice.factors, *image), reasons)
+        alone = reasons | {Reason("channels_alone")}
+        if image and cost(alone) <= MOST_MISTAKES:
+            yield _Answered(choice.factors, alone)
+    alone = way.reasons | {Reason("image_alone")}
+    if image and cost(alone) <= MOST_MISTAKES:
+        yield _Answered(tuple(image), alone)
+
+
+def _unflattened(place: Place) -> Iterator[_Answered]:
+    """Yield what may be taken for the size of a flattened image."""
+    ways = [Way(place.layer.input_shape or ())]
+    if place.position and place.layer.input_shape == place.layers[place.position - 1].output_shape:
+        ways = Chain(place.layers, place.position - 1).ways(place.carried)
+    for way in ways:
+        channels, *image = way.shape
+        for sides, kind in (((channels,), "channels_for_flattened"), ((math.prod(image),), "image_for_flattened")):
+            reasons = way.reasons | {Reason(kind)}  # type: ignore[arg-type]
+            if image and channels > 1 and cost(reasons) <= MOST_MISTAKES:
+                yield _Answered(sides, reasons)
