@@ -10,6 +10,7 @@ import pytest
 from textual.pilot import Pilot
 
 from core.exam.progress import FILE, progress_file
+from core.exam.questions import PLACES
 from core.runs import directory
 from core.runs.directory import Run
 from tests.tui_app.driving import NARROW, WIDE, dashboard, hard_to_read, shown, until
@@ -166,12 +167,17 @@ async def test_the_screens_of_the_programs_stages_are_found_once_they_exist(fini
 async def test_a_run_that_is_needed_is_trained(tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     async with dashboard(runs, NARROW, workers=FakeWorkers()) as (app, pilot):
-        await open_exam(app, pilot, runs=0)
-        await go_to(app, pilot, "I.4")
-        await enter(pilot, "14")
+        exam = await open_exam(app, pilot, runs=0)
+        await go_to(app, pilot, "I.3")
+        await enter(pilot, "0")
+        await enter(pilot, "3")
         assert "No trained RN_2 yet: t trains one." in spaced(shown(app))
-        await pilot.press("t")
+        await go_to(app, pilot, "I.4")
+        await pilot.press("1", "t")
         await until(pilot, lambda: [summary.state for summary in directory.Listing(runs).read()] == ["done"])
+        await until(pilot, lambda: exam._places.runs_for(PLACES["I.4"][0]) == ["rn2-0001"])
+        await enter(pilot, "4")  # what was typed before is still there
+        await until(pilot, lambda: "your guess: 14" in shown(app))
         await until(pilot, lambda: "s shows you: Inside rn2-0001: pool1" in shown(app))
         assert Run(runs / "rn2-0001").config().model == "RN_2"
         await pilot.press("s")

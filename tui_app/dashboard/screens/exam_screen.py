@@ -244,7 +244,7 @@ class ExamScreen(SideScreen[None]):
 
     def _look_at_runs(self) -> None:
         """Say what has become of the runs that the question needs."""
-        if self._runs_line() != self._waited_for:
+        if self._pending is None and self._runs_line() != self._waited_for:  # what is being typed stays
             self._fill()
 
     def why_not(self, verb: str) -> str:
@@ -257,6 +257,8 @@ class ExamScreen(SideScreen[None]):
             return self._runs_line() or _("Nothing more is to be seen here: Enter shows the answer.")
         if verb == "train" and self._lacking is None:
             return _("Every run that this question needs is there: s shows it.")
+        if verb == "train" and self._lacking is not None and self._places.in_training(self._lacking):
+            return self._runs_line()
         return ""
 
     # Showing
