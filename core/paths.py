@@ -1,11 +1,11 @@
-"""Default directories for the data and the runs, and paths as users type them."""
+"""Default directories for the data, the runs and what the program remembers, and paths as users type them."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-from platformdirs import user_data_path
+from platformdirs import user_data_path, user_state_path
 
 from core.messages import N_, Problem, reason
 
@@ -18,6 +18,16 @@ def default_data_dir() -> Path:
 def default_runs_dir() -> Path:
     """Return `$MNIST_TUI_RUNS` or, if it is unset, `runs` in the program's user data directory. Raises `Problem`."""
     return _default("MNIST_TUI_RUNS", "runs")
+
+
+def default_state_dir() -> Path:
+    """Return `$MNIST_TUI_STATE` or, if it is unset, the program's folder of the user's state. Raises `Problem`."""
+    if given := os.environ.get("MNIST_TUI_STATE"):
+        return absolute(given)
+    try:
+        return user_state_path("mnist-tui")
+    except RuntimeError as error:
+        raise Problem("this user has no home folder", advice=N_("Set HOME, or MNIST_TUI_STATE.")) from error
 
 
 def absolute(typed: str) -> Path:

@@ -1,4 +1,4 @@
-"""Trained runs for tests that inspect them."""
+"""A state folder for each test, and trained runs for tests that inspect them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,12 @@ import pytest
 
 from core.config import RunConfig
 from core.runs import directory
+
+
+@pytest.fixture(autouse=True)
+def _own_state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Keep what the program remembers out of the user's own folder."""
+    monkeypatch.setenv("MNIST_TUI_STATE", str(tmp_path / "state"))
 
 
 @pytest.fixture(scope="session")

@@ -44,8 +44,8 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("tui_app.run_columns", "tui_app.comparison_text"),
     # Which runs are shown, and tables as text.
     ("tui_app.run_selection", "tui_app.tables"),
-    # Curves in characters.
-    ("tui_app.charts",),
+    # Curves in characters; the exam's questions as they are shown.
+    ("tui_app.charts", "tui_app.question_text"),
     # What a look inside a network shows, as text and as pictures in characters.
     ("tui_app.inside",),
     # A comparison as a document.

@@ -1,4 +1,4 @@
-"""The six main screens at two sizes, as text and colours: `pytest tests/tui_app/test_snapshots.py --renew-snapshots`.
+"""The main screens at two sizes, as text and colours: `pytest tests/tui_app/test_snapshots.py --renew-snapshots`.
 
 The same screens are looked at for their contrast, in the recommended themes.
 
@@ -96,6 +96,18 @@ async def open_help(app: MnistTui, pilot: Pilot[int]) -> Opened:
     return lambda: "Start a run" in shown(app)
 
 
+async def open_exam(app: MnistTui, pilot: Pilot[int]) -> Opened:
+    """Open a question whose answer is shown: a choice that is right, and a number that is not."""
+    await pilot.press("shift+f1")
+    await until(pilot, lambda: "I.1  " in shown(app))
+    await pilot.press(*["pagedown"] * 4)
+    await until(pilot, lambda: "I.5  " in shown(app))
+    await pilot.press("down", "enter", "9", "enter", "s")
+    await until(pilot, lambda: "Mean accuracy over the directions" in shown(app))
+    await pilot.press("escape")
+    return lambda: "Network no. 2 (RN_2)" in shown(app)
+
+
 SCREENS: dict[str, Open] = {
     "dashboard": open_dashboard,
     "compare": open_compare,
@@ -103,6 +115,7 @@ SCREENS: dict[str, Open] = {
     "draw": open_draw,
     "conditions": open_conditions,
     "help": open_help,
+    "exam": open_exam,
 }
 
 

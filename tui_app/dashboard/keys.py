@@ -123,6 +123,13 @@ def key_table() -> tuple[Key, ...]:
             7,
         ),
         Key("shift+f5,c", "screen.compare", _("Compare"), _("Train networks on the same seeds, and compare them"), 7),
+        Key(
+            "g,shift+f1",
+            "screen.open_exam",
+            _("Exam"),
+            _("The fourteen questions of the exam: guess, see for yourself, then read the answer"),
+            5,
+        ),
         Key("t", "screen.runs", _("Runs"), _("Find, sort, compare and delete runs in a table of all of them"), 5),
         Key("f9,o", "screen.toggle_overlay", _("Overlay"), _("Overlay the selected run on the chart, or remove it"), 5),
         Key("O", "screen.show_alone", _("Alone"), _("Remove every overlaid run from the chart"), 0),
@@ -309,6 +316,31 @@ def draw_keys() -> tuple[Key, ...]:
 
 def conditions_keys() -> tuple[Key, ...]:
     return (Key("f5", "test", _("Test"), _("Test under the conditions entered")), _back())
+
+
+def exam_keys() -> tuple[Key, ...]:
+    return (
+        Key("enter", "go_on", _("Go on"), _("Give the guess, then see for yourself, then go to the next question"), 8),
+        Key("s,f5", "show_me", _("Show me"), _("Open a screen that shows the answer; again: the next one"), 8),
+        Key("t,f6", "train", _("Train"), _("Train the run that this question needs"), 7),
+        Key("r,f7", "again", _("Again"), _("Guess again what was missed, or seen without a guess"), 6),
+        Key("a,f8", "open_annexe", _("Annexe"), _("Fill in Annexe 1, and have it marked"), 6),
+        Key("p,f9", "open_program", _("Program"), _("The exam's program, line by line"), 6),
+        Key("pagedown,right", "turn(1)", _("Next"), _("Go to the next question"), 7),
+        Key("pageup,left", "turn(-1)", _("Previous"), _("Go to the question before"), 5),
+        Key("down", "scroll(1)", _("Down"), _("Scroll down the answer"), NEVER),
+        Key("up", "scroll(-1)", _("Up"), _("Scroll up the answer"), NEVER),
+        _back(),
+    )
+
+
+def layers_keys() -> tuple[Key, ...]:
+    return (
+        Key("enter", "pick", _("Inside"), _("Look inside the layer under the cursor, in a trained run"), 7),
+        Key("up", "move(-1)", _("Up"), _("Go to the layer above"), NEVER),
+        Key("down", "move(1)", _("Down"), _("Go to the layer below"), NEVER),
+        replace(_back(), help=_("Back to the question")),
+    )
 
 
 def annexe_keys() -> tuple[Key, ...]:

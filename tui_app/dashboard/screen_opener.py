@@ -10,8 +10,10 @@ from textual.screen import Screen
 from core.config import RunConfig
 from core.messages import Problem
 from core.runs.control import Request
+from core.runs.directory import FollowedRun
 from core.runs.record import LIVE
 from core.worker.protocol import AskedImage, Browse, Measure, Measured, Question, Refused, SideAnswer
+from tui_app.charts import palette
 from tui_app.dashboard.run_book import RunBook, ShownRun
 from tui_app.dashboard.screens.side_screen import AskingScreen
 from tui_app.dashboard.widgets.layer_panel import LayerPanel
@@ -87,6 +89,59 @@ class ScreenOpener:
         runs = sorted(self._book.shown, key=lambda each: each.run.id != (run_id or self._book.current_id))
         self._open(inside_screen(runs, picture, self.ask_beside, layer=layer, moment=moment, trusts=trusts))
 
+    def open_exam(self, together: Callable[[Sequence[str] | None], None] = lambda _run_ids: None) -> None:
+        """Open the exam's questions; `together` shows runs in the chart."""
+        from tui_app.dashboard.exam_places import ExamPlaces
+        from tui_app.dashboard.screens.exam_screen import ExamScreen, users_file
+
+        places = ExamPlaces(self._dashboard, self._book, self, self._other_exam_screens(), together, self._complain)
+        self._dashboard.app.push_screen(ExamScreen(places, *users_file()))
+
+    def _other_exam_screens(self) -> dict[str, Callable[[], None]]:
+        """Return what opens the exam's other screens, by their names."""
+        return {name: getattr(self, f"open_{name}") for name in ("program", "annexe") if hasattr(self, f"open_{name}")}
+
+    def open_layers(self, model: str, look: Callable[[str], None]) -> None:
+        """Show the layer table of a built-in network; `look` opens one of its layers."""
+        from tui_app.dashboard.screens.layers_screen import LayersScreen
+
+        self._dashboard.app.push_screen(LayersScreen(model, look))
+
+    def open_inside_of(self, run_ids: Sequence[str], layer: str) -> None:
+        """Look inside the network of the first of these runs, whether the chart shows it or not."""
+        from tui_app.dashboard.screen_factories import inside_screen
+
+        self._open(
+            inside_screen(self._read(run_ids), FIRST_IMAGE, self.ask_beside, layer=layer, moment="", trusts=False)
+        )
+
+    def open_digits_of(self, run_ids: Sequence[str]) -> None:
+        """Show the images that the first of these finished runs gets wrong."""
+        from tui_app.dashboard.screen_factories import digits_screen
+
+        self._open(digits_screen(self._read(run_ids), None, "", self._ask_digits, self._look))
+
+    def open_conditions_of(self, run_ids: Sequence[str]) -> None:
+        """Test these finished runs under harder conditions."""
+        from tui_app.dashboard.screen_factories import conditions_screen
+
+        self._open(conditions_screen(self._read(run_ids), self._colours_of(run_ids), self._ask, self._accuracies))
+
+    def _read(self, run_ids: Sequence[str]) -> list[FollowedRun]:
+        """Read runs that the chart may not show."""
+        runs = [FollowedRun(self._book.run(run_id), keep_losses=False) for run_id in run_ids]
+        for run in runs:
+            run.read()
+        return runs
+
+    def _colours_of(self, run_ids: Sequence[str]) -> Callable[[], dict[str, str]]:
+        """Return what gives these runs colours of their own, as the theme has them."""
+        names = [name.removeprefix("$") for name in palette.NAMES]
+        return lambda: {
+            run_id: self._dashboard.app.theme_variables.get(name, "")
+            for run_id, name in zip(run_ids, names, strict=False)
+        }
+
     def _look(self, picture: AskedImage, run_id: str, moment: str) -> None:
         """Look inside from another screen."""
         try:
@@ -132,9 +187,12 @@ class ScreenOpener:
 
     def _open_comparison_of(self, run_ids: Sequence[str], then: Callable[[list[str] | None], None]) -> None:
         """Offer the configurations of runs for a comparison."""
+        self.open_comparison([self._book.run(run_id).config() for run_id in run_ids], then)
+
+    def open_comparison(self, configs: Sequence[RunConfig], then: Callable[[list[str] | None], None]) -> None:
+        """Offer these configurations for a comparison."""
         from tui_app.dashboard.screens.compare_screen import CompareScreen
 
-        configs = [self._book.run(run_id).config() for run_id in run_ids]
         screen = CompareScreen(self._book.runs_dir, configs[0], self._ask, self._interrupt, configs)
         self._open(screen, then)
 

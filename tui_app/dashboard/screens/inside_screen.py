@@ -9,6 +9,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.widgets import Header
 
+from core.exam.questions import THE_END
 from core.inspecting.views import ValueView
 from core.messages import N_, Problem
 from core.worker.protocol import (
@@ -70,9 +71,9 @@ class InsideScreen(AskingScreen[None]):
         moment: str = "",
         trusts: bool = False,
     ) -> None:
-        """Show the first of `subjects` at a `moment`, the second beside it on request; `layer` is opened at once.
+        """Show the first of `subjects` at a `moment`, the second beside it on request.
 
-        `trusts` allows another user's network to be executed.
+        `layer`, or `THE_END`, is opened at once; `trusts` allows another user's network to be executed.
         """
         super().__init__(inside_keys())
         self._subjects = list(subjects[:2])
@@ -174,7 +175,7 @@ class InsideScreen(AskingScreen[None]):
             self._ask_deeper()  # the run has gone on
         for doubt in answer.doubts:
             self.notify(say(doubt), severity="warning", timeout=10, markup=False)
-        names = [view.name for view in answer.layers]
+        names = [*(view.name for view in answer.layers), THE_END]
         if self._open_first in names:
             self._at.go_to_layer(names.index(self._open_first))
             self._arrive()
