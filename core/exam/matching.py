@@ -11,6 +11,8 @@ from core.exam.mistakes import NONE, Reasons, is_slip, slip
 from core.exam.sums import Term, Terms
 
 _MOST_TERMS = 4
+_MOST_FACTORS = 9
+"""Factors of the longest term that is put together in every way."""
 
 
 def matches(drafted: Terms, written: Terms, most_slips: int) -> set[Reasons]:
@@ -40,6 +42,8 @@ def is_grouped(factors: Term, wanted: Term) -> bool:
 
 @lru_cache(maxsize=1 << 14)
 def _of_term(factors: Term, wanted: Term, most_slips: int) -> frozenset[Reasons]:
+    if not len(wanted) <= len(factors) <= _MOST_FACTORS:
+        return frozenset((NONE,)) if factors == wanted else frozenset()
     found = frozenset(_assigned(factors, wanted, most_slips))
     return frozenset((NONE,)) if NONE in found else found
 
