@@ -59,8 +59,8 @@ class Stepper:
     ) -> ProgramStop:
         """Go on to the next statement, batch or epoch, or to the end; return where the program stops.
 
-        It stops earlier, after a whole batch, once something else `is_wanted`. `tell` is told where it is meanwhile: the
-        epoch, how many there are, the batch, and how many there are.
+        It stops earlier, after a whole batch, once something else `is_wanted`. `tell` is told where it is meanwhile:
+        the epoch, how many there are, the batch, and how many there are.
         """
         if self.stop.is_over:
             return self.stop

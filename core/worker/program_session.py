@@ -11,6 +11,7 @@ import torch
 from core.exam.program import change
 from core.exam.program_data import ProgramFolders
 from core.exam.stepper import Stepper
+from core.exam.steps import Outcome
 from core.exam.trials import outcome
 from core.messages import Message, Problem
 from core.worker.protocol import ChangeTried, ProgramAnswer, Stepped, StepProgram, TryChange
@@ -75,15 +76,12 @@ class ProgramSession:
         edit = change(request.change)
         root = self._folders.sample(is_sorted=edit.is_sorted).root
         original, changed = edit.sources(request.model)
-        first = outcome(
-            original, root, self._is_wanted, lambda share: self._tell(tell, Message("The original program"), share / 2)
-        )
-        second = outcome(
-            changed,
-            root,
-            self._is_wanted,
-            lambda share: self._tell(tell, Message("The changed program"), (1 + share) / 2),
-        )
+
+        def executed(source: str, message: Message, begun: float) -> Outcome:
+            return outcome(source, root, self._is_wanted, lambda share: self._tell(tell, message, begun + share / 2))
+
+        first = executed(original, Message("The original program"), 0)
+        second = executed(changed, Message("The changed program"), 0.5)
         return ChangeTried(request, first, second)
 
     def _tell(self, tell: Tell, message: Message, share: float) -> None:
