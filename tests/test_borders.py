@@ -46,8 +46,8 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("tui_app.run_selection", "tui_app.tables"),
     # Curves in characters.
     ("tui_app.charts",),
-    # What a look inside a network shows, as text and as pictures in characters.
-    ("tui_app.inside",),
+    # What a look inside a network shows, as text and as pictures in characters; the exam's program, put into words.
+    ("tui_app.inside", "tui_app.program"),
     # A comparison as a document.
     ("tui_app.report",),
     # The screens.

@@ -254,6 +254,9 @@ class Dashboard(PanelScreen):
         form = self.query_one(RunForm)
         self._trying(lambda: self._opener.open_compare(form.config_for_others(), self._show_together))
 
+    def action_open_program(self) -> None:
+        self._trying(self._opener.open_program)
+
     def action_runs(self) -> None:
         self._opener.open_runs(self._follower.list_runs, self._show_only, self._show_together)
 
