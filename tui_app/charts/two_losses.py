@@ -17,6 +17,8 @@ from tui_app.i18n import _
 
 _MARGIN = 5
 _MARKERS = "●◆"
+_MOST_TIMES = 2
+"""Times the greatest value of the first curve that are drawn of the others."""
 _RUN = re.compile(r"(.)\1*", re.DOTALL)
 """A stretch of cells that show the same thing."""
 
@@ -39,7 +41,7 @@ def draw(curves: Sequence[BatchLosses], epochs: int, width: int, height: int, *,
         return Text()
     num_dots = columns * (1 if plain else 2)
     places = [_points(curve, epochs, num_dots) for curve in curves]
-    scale = linear_scale([Column(0.0, point.value, point.value) for points in places for point in points])
+    scale = _scale(places)
     canvas = ChartCanvas(layout, plain)
     canvas.axes([(epoch / epochs, str(epoch)) for epoch in range(epochs + 1)], _ticks(canvas, scale, rows))
     for number, points in enumerate(places):
@@ -48,6 +50,13 @@ def draw(curves: Sequence[BatchLosses], epochs: int, width: int, height: int, *,
         canvas.marks(points[-1:], num_dots, scale, SERIES + number, _MARKERS[number])
     lines = [_legend(curves, plain=plain), *(_line(row, curves, plain=plain) for row in canvas.rows())]
     return Text("\n", no_wrap=True).join(lines)
+
+
+def _scale(places: Sequence[Sequence[Point]]) -> Scale:
+    """Return a scale in which the first curve stays legible, however high the others go: those are cut off."""
+    values = [[point.value for point in points] for points in places]
+    most = _MOST_TIMES * max(values[0], default=math.inf)
+    return linear_scale([Column(0.0, min(value, most), value) for each in values for value in each])
 
 
 def _ticks(canvas: ChartCanvas, scale: Scale, rows: int) -> list[tuple[float, str]]:

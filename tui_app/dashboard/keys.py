@@ -307,7 +307,7 @@ def program_keys() -> tuple[Key, ...]:
         Key("f", "step('end')", _("End"), _("Go on to the end of the program"), 5),
         Key("space", "stop", _("Stop"), _("Stop the program after the batch in progress"), 6),
         Key("r", "restart", _("Restart"), _("Begin the program anew"), 4),
-        Key("m", "model", _("RN_1/RN_2"), _("Let the program train the other network"), 4),
+        Key("m", "model", "RN_1/RN_2", _("Let the program train the other network"), 4),
         Key("up", "move(-1)", _("Up"), _("Go up: to a line that has made something, or to another change"), NEVER),
         Key("down", "move(1)", _("Down"), _("Go down: to a line that has made something, or to another change"), NEVER),
         Key("pagedown", "turn(1)", _("Next page"), _("Scroll down the text"), 0),

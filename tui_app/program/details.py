@@ -11,12 +11,12 @@ from tui_app.program.figures import figure, figures, shape_text, size_text
 
 _NOTES = {
     "model.train()": N_(
-        "It tells the layers that they are being trained. Only dropout and batch normalisation care, and this network"
-        " has neither."
+        "It tells the layers that they are being trained. Only dropout and batch normalisation behave differently then,"
+        " and this network has neither."
     ),
     "model.eval()": N_(
-        "It tells the layers that they are being tested. Only dropout and batch normalisation care, and this network"
-        " has neither: see the change “eval() forgotten”."
+        "It tells the layers that they are being tested. Only dropout and batch normalisation behave differently then,"
+        " and this network has neither: see the mistake “eval() forgotten”."
     ),
     "with torch.no_grad():": N_("In this block torch keeps nothing for gradients: a test needs none."),
     "criterion =": N_("For each image −log of the probability that softmax gives its label, then the mean."),
@@ -60,7 +60,7 @@ def _of_value(value: NamedValue) -> str:
         if not value.values:
             return text
         if len(value.shape) == 2:
-            return f"{text}\n" + _("  first row: {values}").format(values=figures(value.values))
+            return f"{text}\n  " + _("first row: {values}").format(values=figures(value.values))
         more = " …" if value.shape and value.shape[0] > len(value.values) else ""
         return f"{text}\n  {figures(value.values, 6)}{more}"
     if value.values:

@@ -22,8 +22,8 @@ def figures(values: Sequence[float], digits: int = 3) -> str:
 
 
 def shape_text(shape: tuple[int, ...]) -> str:
-    """Write the shape of a tensor: `64×1×28×28`; of a number, what it is."""
-    return "×".join(map(str, shape)) or _("a number")
+    """Write the shape of a tensor: `64×1×28×28`, or `()` of a single number, as torch does."""
+    return "×".join(map(str, shape)) or "()"
 
 
 def size_text(value: NamedValue) -> str:

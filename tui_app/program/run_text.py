@@ -39,8 +39,8 @@ def details(source: str, record: Record, state: State) -> list[str]:
     if state in LIVE:
         lines.append(
             _(
-                "A run tells its values ten times a second, after hundreds of steps: no line moves here. The next tab"
-                " executes the program line by line."
+                "A run reports its values ten times a second, after hundreds of steps, so no line moves here. The next"
+                " tab executes the program line by line."
             )
         )
     return [*lines, *_differences(record)]
@@ -73,4 +73,4 @@ def _differences(record: Record) -> Iterator[str]:
     if started.dataset != "mnist":
         found.append(_("data {value}").format(value=_(started.dataset_title)))
     if found:
-        yield _("Otherwise than in the program: {differences}.").format(differences=", ".join(found))
+        yield _("Different from the program: {differences}.").format(differences=", ".join(found))

@@ -49,9 +49,9 @@ class ProgramScreen(AskingScreen[None]):
     ASKS = (StepProgram, TryChange)
     AUTO_FOCUS = "Tabs"
     HELP = N_(
-        "The exam's program. The first tab holds the current run beside it: its stage, both loops, and the values that"
-        " it has told. The second executes the program on real images: Enter executes a line, b a batch, e an epoch;"
-        " the arrows go to the lines that have made something. The third shows its mended errors, the fourth runs it"
+        "The exam's program. The first tab shows the current run beside it: its stage, both loops, and the values that"
+        " it has reported. The second executes the program on real images: Enter executes a line, b a batch, e an"
+        " epoch; the arrows go to the lines that have made something. The third shows its mended errors, the fourth runs it"
         " with a mistake beside the original. Left and Right change the tab."
     )
 
@@ -296,7 +296,7 @@ class ProgramScreen(AskingScreen[None]):
         self.query_one(BatchPictures).show(None)
         if current is None:
             view.show(source, {}, None)
-            self._put("#program-text", _("There is no run to hold beside the program."))
+            self._put("#program-text", _("There is no current run to show beside the program."))
             return
         stage = stages(source)[beside.stage_of_run(current.record, current.state)]
         view.show(source, beside.of_run(source, current.record), stage)
