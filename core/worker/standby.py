@@ -114,8 +114,8 @@ class _Requests:
 
 
 def _threads_for(request: protocol.InsideQuestion | protocol.ProgramQuestion) -> int:
-    """Return the threads that an answer gets: for one image, a second one would only be waited for."""
-    takes_many = not isinstance(request, protocol.Inspect | protocol.InspectLayer | protocol.InspectValue)
+    """Return the threads that an answer gets: for one image, or a few small batches, a second would be waited for."""
+    takes_many = isinstance(request, protocol.FindNearest | protocol.Occlude | protocol.StepProgram)
     has_given_way = os.getpriority(os.PRIO_PROCESS, 0) == _LOWEST_PRIORITY
     return devices.default_threads() if takes_many and not has_given_way else 1
 

@@ -32,17 +32,19 @@ def mended() -> Content:
     return Content("\n\n").join(parts)
 
 
-def choice(changes: Sequence[Change], chosen: int) -> Content:
-    """Write the list of the changes, one of them chosen."""
-    return Content("\n").join(
-        Content.styled(f"▸ {_(each.title)}", "bold $text-primary") if i == chosen else Content(f"  {_(each.title)}")
-        for i, each in enumerate(changes)
-    )
-
-
-def change_text(change: Change, model: str) -> Content:
-    """Write what a change is, and what to expect of it."""
-    return Content("\n\n").join([diff_text(diff(*change.sources(model), around=0)), Content(_(change.expect))])
+def change_text(changes: Sequence[Change], chosen: int, model: str, *, is_short: bool) -> Content:
+    """Write the list of the changes, and what the chosen one is; if `is_short`, of the list only that one."""
+    change = changes[chosen]
+    edit, expect = diff_text(diff(*change.sources(model), around=0)), Content(_(change.expect))
+    if is_short:
+        text = _("{title} ({number} of {count}; Up and Down choose)")
+        title = text.format(title=_(change.title), number=chosen + 1, count=len(changes))
+        return Content("\n").join([Content.styled(title, "bold $text-primary"), edit, expect])
+    names = [
+        Content.styled(f"▸ {_(each.title)}", "bold $text-primary") if each is change else Content(f"  {_(each.title)}")
+        for each in changes
+    ]
+    return Content("\n").join([*names, Content(), edit, Content(), expect])
 
 
 def names() -> tuple[str, str]:

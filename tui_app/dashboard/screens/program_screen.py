@@ -11,7 +11,7 @@ from textual.containers import Container, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Header, Static, Tab, Tabs
 
-from core.exam.program import CHANGE_EPOCHS, CHANGES, SEED, Change, Model, program, stage_of, stages
+from core.exam.program import CHANGE_EPOCHS, CHANGES, SEED, Model, program, stage_of, stages
 from core.exam.steps import BatchSeen, Made, ProgramStop, StepAction
 from core.messages import N_, Problem
 from core.worker.protocol import (
@@ -51,8 +51,8 @@ class ProgramScreen(AskingScreen[None]):
     HELP = N_(
         "The exam's program. The first tab shows the current run beside it: its stage, both loops, and the values that"
         " it has reported. The second executes the program on real images: Enter executes a line, b a batch, e an"
-        " epoch; the arrows go to the lines that have made something. The third shows its mended errors, the fourth runs it"
-        " with a mistake beside the original. Left and Right change the tab."
+        " epoch; the arrows go to the lines that have made something. The third shows its mended errors, the fourth"
+        " runs it with a mistake beside the original. Left and Right change the tab."
     )
 
     def __init__(
@@ -239,12 +239,8 @@ class ProgramScreen(AskingScreen[None]):
         return program(self._model)
 
     @property
-    def _chosen(self) -> Change:
-        return CHANGES[self._change]
-
-    @property
     def _wanted_change(self) -> TryChange:
-        return TryChange(self._model, self._chosen.name)
+        return TryChange(self._model, CHANGES[self._change].name)
 
     def _look_at_run(self) -> None:
         if self._view == RUN:
@@ -331,9 +327,9 @@ class ProgramScreen(AskingScreen[None]):
         return [*([say(stop.fault)] if stop.fault is not None else []), *said]
 
     def _fill_change(self) -> None:
-        change, tried = self._chosen, self._tried.get(self._wanted_change)
-        parts = (edits.choice(CHANGES, self._change), edits.change_text(change, self._model))
-        self.query_one("#program-change", Static).update(Content("\n\n").join(parts))
+        tried = self._tried.get(self._wanted_change)
+        text = edits.change_text(CHANGES, self._change, self._model, is_short=not self.has_class("-wide"))
+        self.query_one("#program-change", Static).update(text)
         losses = self.query_one(LossComparison)
         if tried is None:
             self._put("#program-results", "")

@@ -68,7 +68,7 @@ class SourceView(ScrollView):
 
     def render_line(self, y: int) -> Strip:
         line = round(self.scroll_y) + y + 1
-        width = self.size.width
+        width = self.scrollable_content_region.width
         if line > len(self._lines):
             return Strip.blank(width, self.rich_style)
         segments = [
@@ -76,7 +76,7 @@ class SourceView(ScrollView):
             Segment(self._lines[line - 1], self._style("", line)),
         ]
         if (beside := self._besides.get(line)) is not None:
-            segments.append(Segment(f"  ← {beside.text}", self._style("old" if beside.is_old else "beside", line)))
+            segments.append(Segment(f" ← {beside.text}", self._style("old" if beside.is_old else "beside", line)))
         strip = Strip(segments)
         if strip.cell_length > width:
             text = set_cell_size(strip.text, width - 1) + "…"
