@@ -96,7 +96,7 @@ def _of_loss(seen: LossSeen) -> Iterator[str]:
     yield text.format(label=seen.label, p=figure(p), loss=figure(seen.first))
     yield _("digit, logit, probability:")
     rows = [
-        f"{'>' if digit == seen.label else ' '}{digit} {number(logit, 2):>7} {percent(share, 1):>7}"
+        f"{'>' if digit == seen.label else ' '}{digit} {number(logit, 2).replace('-', '−'):>7} {percent(share, 1):>7}"
         for digit, (logit, share) in enumerate(zip(seen.logits, seen.probabilities, strict=True))
     ]
     half = len(rows) // 2
@@ -122,7 +122,7 @@ def _of_step(seen: StepSeen) -> Iterator[str]:
     text = _("Its moving means: m = {m}, of the square v = {v}; corrected in step {number}: m̂ = {m_hat}, v̂ = {v_hat}.")
     means = {"m": seen.m, "v": seen.v, "m_hat": seen.m_hat, "v_hat": seen.v_hat}
     yield text.format(number=number(seen.number), **{name: figure(value, 3) for name, value in means.items()})
-    text = "−lr · m̂ / (√v̂ + ε) = −{lr} · {m} / {root} = {change}"
+    text = "−lr · m̂ / (√v̂ + ε) = −{lr} · ({m}) / {root} = {change}"
     root = seen.v_hat**0.5 + 1e-8
     change = -seen.lr * seen.m_hat / root
     yield text.format(lr=figure(seen.lr), m=figure(seen.m_hat, 3), root=figure(root, 3), change=figure(change, 3))

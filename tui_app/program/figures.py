@@ -13,7 +13,7 @@ def figure(value: float, digits: int = 4) -> str:
     """Write a number with so many significant digits."""
     if not math.isfinite(value):
         return _("not finite")
-    return f"{value:.{digits}g}".replace(".", _("."))
+    return f"{value:.{digits}g}".replace("-", "−").replace(".", _("."))
 
 
 def figures(values: Sequence[float], digits: int = 3) -> str:

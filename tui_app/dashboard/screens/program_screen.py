@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.widgets import Header, Static, Tab, Tabs
 
 from core.exam.program import CHANGE_EPOCHS, CHANGES, SEED, Model, program, stage_of, stages
-from core.exam.steps import BatchSeen, Made, ProgramStop, StepAction
+from core.exam.steps import BatchSeen, ProgramStop, StepAction
 from core.messages import N_, Problem
 from core.worker.protocol import (
     ChangeTried,
@@ -30,8 +30,8 @@ from tui_app.dashboard.widgets.batch_pictures import BatchPictures
 from tui_app.dashboard.widgets.key_footer import KeyFooter
 from tui_app.dashboard.widgets.loss_comparison import LossComparison
 from tui_app.dashboard.widgets.source_view import SourceView
-from tui_app.i18n import _, number, percent, say
-from tui_app.program import beside, details, edits, run_text
+from tui_app.i18n import _, percent, say
+from tui_app.program import beside, edits, run_text, step_text
 
 RUN, STEPS, ERRORS, CHANGED = "run", "steps", "errors", "changed"
 _LOOK_S = 0.5
@@ -94,9 +94,7 @@ class ProgramScreen(AskingScreen[None]):
         yield KeyFooter(self.keys)
 
     def on_mount(self) -> None:
-        current = self._run()
-        if current is not None and current.record.started is not None and current.record.config.model == "RN_2":
-            self._model = "RN_2"
+        self._model = _model_of(self._run())
         self.set_interval(_LOOK_S, self._look_at_run)
 
     def on_resize(self) -> None:
@@ -226,8 +224,10 @@ class ProgramScreen(AskingScreen[None]):
             return _("The tab “Step by step” executes the program: Left and Right go there.")
         if verb == "go" and self._view not in (STEPS, CHANGED):
             return _("The tab “Step by step” executes the program: Left and Right go there.")
-        if verb == "model" and (self._view == ERRORS or self._waiting is not None):
-            return _("The program is being executed: Space stops it.") if self._waiting else _("Both are shown here.")
+        if verb == "model" and self._waiting is not None:
+            return _("The program is being executed: Space stops it.")
+        if verb == "model" and self._view in (RUN, ERRORS):
+            return _("The network can be chosen in “Step by step” and “Mistakes”.")
         if verb in ("go", "step") and self._view == STEPS and self._stop is not None and self._stop.is_over:
             return _("The program is at its end: r begins anew.")
         return ""
@@ -237,6 +237,9 @@ class ProgramScreen(AskingScreen[None]):
     @property
     def _source(self) -> str:
         return program(self._model)
+
+    def _source_of_run(self, current: ShownRun | None) -> str:
+        return program(_model_of(current))
 
     @property
     def _wanted_change(self) -> TryChange:
@@ -267,35 +270,25 @@ class ProgramScreen(AskingScreen[None]):
                 current = self._run()
                 if current is None:
                     return _("No run is shown: the next tab executes the program itself.")
-                return run_text.title(current.run.id, current.record, current.state, self._source)
+                source = self._source_of_run(current)
+                return run_text.title(current.run.id, current.record, current.state, source)
             case "steps" if self._stop is not None:
-                return self._where(self._stop)
+                return step_text.title(self._model, self._stop)
             case "changed":
                 text = _("{model}, {epochs} epochs on the sample of 5,000 images, seed {seed}")
                 return text.format(model=self._model, epochs=CHANGE_EPOCHS, seed=SEED)
         return ""
 
-    def _where(self, stop: ProgramStop) -> str:
-        """Say where the program has stopped, and on which data."""
-        data = "MNIST" if stop.dataset == "mnist" else _("SAMPLE: 5,000 images")
-        parts = [self._model, data, _("seed {seed}").format(seed=SEED)]
-        if stop.epoch:
-            text = _("epoch {epoch}/{epochs}, batch {batch}/{batches}")
-            counts = {"epoch": stop.epoch, "epochs": stop.num_epochs, "batch": stop.batch, "batches": stop.num_batches}
-            parts.append(text.format(**{name: number(count) for name, count in counts.items()}))
-        where = _("At its end") if stop.is_over else _(stage_of(self._source, stop.line).title)
-        return " · ".join([where, *reversed(parts)])
-
     def _fill_run(self) -> None:
-        current, source = self._run(), self._source
-        view = self.query_one(SourceView)
+        current, view = self._run(), self.query_one(SourceView)
+        source = self._source_of_run(current)
         self.query_one(BatchPictures).show(None)
         if current is None:
             view.show(source, {}, None)
             self._put("#program-text", _("There is no current run to show beside the program."))
             return
-        stage = stages(source)[beside.stage_of_run(current.record, current.state)]
-        view.show(source, beside.of_run(source, current.record), stage)
+        number = beside.stage_of_run(current.record, current.state)
+        view.show(source, beside.of_run(source, current.record), stages(source)[number] if number else None)
         self._put("#program-text", "\n".join(run_text.details(source, current.record, current.state)))
 
     def _fill_steps(self) -> None:
@@ -311,20 +304,7 @@ class ProgramScreen(AskingScreen[None]):
         made = next((each for each in stop.made if each.line == line), None)
         seen = made.seen if made is not None else None
         self.query_one(BatchPictures).show(seen if isinstance(seen, BatchSeen) else None)
-        self._put("#program-text", "\n".join(self._said(stop, made, line)))
-
-    def _said(self, stop: ProgramStop, made: Made | None, line: int) -> list[str]:
-        """Say what the line that is looked at has made; at the start, how to go on."""
-        if made is None:
-            text = _(
-                "Enter executes the line at ▸, b goes on to the next batch, e to the end of the epoch. The program is"
-                " the exam's, mended; only root='./data' stands for the folder that has the images, nothing is"
-                " downloaded, and torch.manual_seed({seed}) comes before it."
-            )
-            return [text.format(seed=SEED)]
-        statement = self._source.split("\n")[line - 1].strip()
-        said = [_("Line {line} made:").format(line=line), *details.lines(made, statement, stop.mean)]
-        return [*([say(stop.fault)] if stop.fault is not None else []), *said]
+        self._put("#program-text", "\n".join(step_text.said(source, stop, made)))
 
     def _fill_change(self) -> None:
         tried = self._tried.get(self._wanted_change)
@@ -340,6 +320,12 @@ class ProgramScreen(AskingScreen[None]):
 
     def _put(self, place: str, text: str) -> None:
         self.query_one(place, Static).update(Content(text))
+
+
+def _model_of(current: ShownRun | None) -> Model:
+    """Return which of the exam's networks a run trains; the first, where it is neither."""
+    started = current.record.started if current is not None else None
+    return "RN_2" if started is not None and started.config.model == "RN_2" else "RN_1"
 
 
 _VIEWS = (RUN, STEPS, ERRORS, CHANGED)

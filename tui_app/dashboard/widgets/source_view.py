@@ -16,7 +16,7 @@ from tui_app.program.beside import Beside
 
 _GUTTER = 5
 """Columns of the mark and of the line's number."""
-_CONTEXT = 2
+_CONTEXT = 1
 """Lines that stay visible above and below a line that is looked at."""
 
 
@@ -57,22 +57,29 @@ class SourceView(ScrollView):
             self.call_after_refresh(self._follow)
 
     def _follow(self) -> None:
-        """Scroll to the line that is looked at and the next one, or else to the beginning of the stage."""
-        top, height = round(self.scroll_y), self.size.height
+        """Scroll to the line that is looked at and the next one, or else to the stage, and in it to the values."""
+        height = self.size.height
         lines = [line for line in (self._cursor, self._next) if line]
-        if not lines and self._stage is not None:
-            self.scroll_to(y=self._stage.first - 1, animate=False)
-        elif lines and not all(top + _CONTEXT < line <= top + height - _CONTEXT for line in lines):
-            wanted = lines[-1] if max(lines) - min(lines) > height - 2 * _CONTEXT else min(lines)
-            self.scroll_to(y=max(0, wanted - 1 - height // 3), animate=False)
+        if lines:
+            first, last = min(lines) - _CONTEXT, max(lines) + _CONTEXT
+            if last - first >= height:
+                first, last = lines[0] - _CONTEXT, lines[0] + _CONTEXT
+            top = min(first - 1, max(round(self.scroll_y), last - height))
+            self.scroll_to(y=max(0, top), animate=False)
+        elif self._stage is not None:
+            first, last = self._stage.first, self._stage.last
+            with_values = [line for line in self._besides if first <= line <= last] or [first]
+            fits = max(with_values) - first < height
+            self.scroll_to(y=(first if fits else min(with_values)) - 1, animate=False)
 
     def render_line(self, y: int) -> Strip:
         line = round(self.scroll_y) + y + 1
         width = self.scrollable_content_region.width
         if line > len(self._lines):
             return Strip.blank(width, self.rich_style)
+        edge = "│" if self._stage is not None and not self._is_other(line) else " "
         segments = [
-            Segment(f"{'▸' if line == self._next else ' '}{line:>3} ", self._style("number", line)),
+            Segment(f"{'▸' if line == self._next else ' '}{line:>3}{edge}", self._style("number", line)),
             Segment(self._lines[line - 1], self._style("", line)),
         ]
         if (beside := self._besides.get(line)) is not None:
@@ -85,10 +92,13 @@ class SourceView(ScrollView):
 
     def _style(self, part: str, line: int) -> Style:
         """Return the style of a part of a line."""
-        is_other = self._stage is not None and not self._stage.first <= line <= self._stage.last
-        name = part or ("other" if is_other else "")
+        name = part or ("other" if self._is_other(line) else "")
         style = self.get_component_rich_style(f"source-view--{name}", partial=True) if name else Style()
         return self._background(line) + style if line != self._cursor else style + self._background(line)
+
+    def _is_other(self, line: int) -> bool:
+        """Tell if a line is outside of the stage that stands out."""
+        return self._stage is not None and not self._stage.first <= line <= self._stage.last
 
     def _background(self, line: int) -> Style:
         if line == self._cursor:
