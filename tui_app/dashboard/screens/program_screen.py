@@ -123,6 +123,7 @@ class ProgramScreen(AskingScreen[None]):
         if self._waiting is None:
             self._waiting, self._note = question, _("Loading torch: this takes some seconds the first time…")
             self._ask(question)
+            self.refresh_bindings()
             self._fill()
 
     def show(self, answer: Any) -> None:
