@@ -6,6 +6,7 @@ import math
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from core.exam import stepper
 from core.exam.program import CHANGES, line_of, program, with_remedies
 from core.exam.program_data import ProgramFolders
 from core.exam.stepper import Stepper
-from core.exam.steps import BatchSeen, GradientSeen, LossSeen, Made, ProgramStop, StepAction, StepSeen
+from core.exam.steps import BatchSeen, GradientSeen, LossSeen, Made, Outcome, ProgramStop, StepAction, StepSeen
 from core.exam.trials import outcome
 from core.messages import Problem
 from core.networks.build import build_network
@@ -186,12 +187,12 @@ def test_the_remedies_are_those_of_a_run_with_them(model: str) -> None:
 
 
 def test_each_mistake_shows(folders: ProgramFolders) -> None:
-    found = {}
-    for each in CHANGES:
-        root = folders.sample(is_sorted=each.is_sorted).root
-        found[each.name] = [
-            outcome(source, root, lambda: False, lambda _share: None, epochs=1) for source in each.sources("RN_1")
-        ]
+    @cache
+    def come_of(source: str, is_sorted: bool) -> Outcome:
+        root = folders.sample(is_sorted=is_sorted).root
+        return outcome(source, root, lambda: False, lambda _share: None, epochs=1)
+
+    found = {each.name: [come_of(source, each.is_sorted) for source in each.sources("RN_1")] for each in CHANGES}
     for original, changed in found.values():
         assert original.total == changed.total == 1000
         assert changed.correct < original.correct

@@ -36,13 +36,16 @@ def of_stop(stop: ProgramStop) -> dict[int, Beside]:
 def _in_a_word(made: Made) -> str:
     match made.seen:
         case BatchSeen():
-            return _("batch {batch}").format(batch=number(made.batch))
+            shape = shape_text(made.names[0].shape or ())
+            return _("batch {batch}: {shape}").format(batch=number(made.batch), shape=shape)
         case LossSeen(mean=mean):
             return figure(mean)
         case GradientSeen(norm=norm):
             return _("no gradients") if norm is None else _("gradient {norm}").format(norm=figure(norm))
         case StepSeen(norm=norm):
             return _("change {norm}").format(norm=figure(norm))
+    if len(made.names) > 1:  # the images and labels that were moved: what is new is only where they are
+        return made.names[0].device
     if made.names:
         return _value_in_a_word(made.names[0])
     return made.printed

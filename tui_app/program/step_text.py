@@ -11,13 +11,14 @@ from tui_app.program import details
 def title(model: str, stop: ProgramStop) -> str:
     """Say where the program has stopped, and on which data."""
     where = _("At its end") if stop.is_over else _(stage_of(program(model), stop.line).title)
-    parts = [where]
+    parts, last = [where], _("seed {seed}").format(seed=SEED)
     if stop.epoch:
+        last = ""
         text = _("epoch {epoch}/{epochs}, batch {batch}/{batches}")
         counts = {"epoch": stop.epoch, "epochs": stop.num_epochs, "batch": stop.batch, "batches": stop.num_batches}
         parts.append(text.format(**{name: number(count) for name, count in counts.items()}))
-    data = "MNIST" if stop.dataset == "mnist" else _("SAMPLE: 5,000 images")
-    return " · ".join([*parts, model, data, _("seed {seed}").format(seed=SEED)])
+    data = "MNIST" if stop.dataset == "mnist" else _("SAMPLE")
+    return " · ".join(filter(None, [*parts, model, data, last]))
 
 
 def said(source: str, stop: ProgramStop, made: Made | None) -> list[str]:
