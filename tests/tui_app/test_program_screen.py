@@ -22,7 +22,7 @@ def line(text: str, start: str) -> str:
     return found[-1]
 
 
-@pytest.mark.parametrize("size", [WIDE, NARROW])
+@pytest.mark.parametrize(("language", "size"), [("en", WIDE), ("fr", NARROW)], indirect=["language"])
 async def test_values_of_a_run_stand_beside_the_lines_that_make_them(
     finished: Path, size: tuple[int, int], language: str
 ) -> None:
