@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,13 @@ import torch
 from torch.nn import functional
 from torchvision import datasets
 
+from core.catalogue import DATA_SETS
 from core.config import Architecture
+from core.data import raw_files
+from core.data.raw_files import Found
 from core.exam import stepper
 from core.exam.program import CHANGES, line_of, program, with_remedies
-from core.exam.program_data import ProgramFolders
+from core.exam.program_data import ProgramData, ProgramFolders
 from core.exam.stepper import Stepper
 from core.exam.steps import BatchSeen, GradientSeen, LossSeen, Made, Outcome, ProgramStop, StepAction, StepSeen
 from core.exam.trials import outcome
@@ -209,6 +213,31 @@ def test_sorted_images_come_digit_by_digit(folders: ProgramFolders) -> None:
         datasets.MNIST(str(folders.sample(is_sorted=each).root), train=True).targets.tolist() for each in (True, False)
     )
     assert as_sorted == sorted(mixed) != mixed
+
+
+def test_archives_are_unpacked_for_it(
+    folders: ProgramFolders, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sample_files: Found
+) -> None:
+    monkeypatch.setattr(raw_files, "read", lambda _entry, _folder: sample_files)
+    data = folders.of(tmp_path)
+    assert (data.name, data.root == tmp_path) == ("mnist", False)
+    read, known = (datasets.MNIST(str(root), train=False) for root in (data.root, folders.sample().root))
+    assert torch.equal(read.data, known.data)
+    for file in sample_files.values:  # as a download leaves them
+        path = tmp_path / "MNIST" / "raw" / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert folders.of(tmp_path) == ProgramData(tmp_path, "mnist")
+
+
+@pytest.fixture
+def sample_files(folders: ProgramFolders) -> Found:
+    """Return the sample's images and labels as if they were those of MNIST in a folder."""
+    values: list[Any] = []
+    for is_training in (True, False):
+        file = datasets.MNIST(str(folders.sample().root), train=is_training)
+        values += [file.data.numpy(), file.targets.numpy()]
+    return Found(dict(zip((file.name for file in DATA_SETS["mnist"].files), values, strict=True)), [], {})
 
 
 def test_a_changed_program_makes_way(folders: ProgramFolders) -> None:

@@ -73,6 +73,8 @@ class ProgramScreen(AskingScreen[None]):
         self._change = 0
         """Number of the chosen change."""
         self._tried: dict[TryChange, ChangeTried] = {}
+        self._put_there: dict[str, str] = {}
+        """What the texts say, by their places."""
 
     def compose(self) -> ComposeResult:
         yield Header()
@@ -320,7 +322,10 @@ class ProgramScreen(AskingScreen[None]):
             losses.show(tried.original, tried.changed)
 
     def _put(self, place: str, text: str) -> None:
-        self.query_one(place, Static).update(Content(text))
+        """Show a text unless it is there already: a new one costs a new layout, beside a run in progress."""
+        if self._put_there.get(place) != text:
+            self._put_there[place] = text
+            self.query_one(place, Static).update(Content(text))
 
 
 def _model_of(current: ShownRun | None) -> Model:

@@ -47,9 +47,11 @@ class SourceView(ScrollView):
 
         Lines are counted from 1; 0 is none.
         """
-        looked_at = cursor, next_line, stage
+        lines, looked_at = source.rstrip("\n").split("\n"), (cursor, next_line, stage)
         has_moved = looked_at != (self._cursor, self._next, self._stage) or not self._lines
-        self._lines, self._besides = source.rstrip("\n").split("\n"), besides
+        if not has_moved and (lines, besides) == (self._lines, self._besides):
+            return
+        self._lines, self._besides = lines, besides
         self._cursor, self._next, self._stage = looked_at
         self.virtual_size = Size(max(map(cell_len, self._lines)) + _GUTTER, len(self._lines))
         self.refresh()
@@ -62,6 +64,8 @@ class SourceView(ScrollView):
         lines = [line for line in (self._cursor, self._next) if line]
         if lines:
             first, last = min(lines) - _CONTEXT, max(lines) + _CONTEXT
+            if self._stage is not None and max(last, self._stage.last) - min(first, self._stage.first) < height:
+                first, last = min(first, self._stage.first), max(last, self._stage.last)
             if last - first >= height:
                 first, last = lines[0] - _CONTEXT, lines[0] + _CONTEXT
             top = min(first - 1, max(round(self.scroll_y), last - height))
