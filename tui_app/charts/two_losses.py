@@ -75,10 +75,9 @@ def _points(curve: BatchLosses, epochs: int, num_dots: int) -> list[Point]:
 
 
 def _legend(curves: Sequence[BatchLosses], *, plain: bool) -> Text:
-    entries = [
-        Text(f"{marker} {curve.name}", style=curve.colour) for marker, curve in zip(_MARKERS, curves, strict=False)
-    ]
-    legend = Text("  ").join(entries)
+    pairs = zip(_MARKERS, curves, strict=False)
+    entries = (Text(f"{marker} {curve.name}", style=curve.colour) for marker, curve in pairs)
+    legend = Text("  ").join([Text(_("Loss per batch:")), *entries])
     return Text(legend.plain.translate(ASCII)) if plain else legend
 
 

@@ -9,6 +9,7 @@ from textual.content import Content
 from core.exam.program import MENDS, Change, DiffLine, diff, printed, program
 from core.exam.steps import Outcome
 from tui_app.i18n import _, number, percent, say
+from tui_app.program.wrapping import wrapped
 
 _STYLES = {"-": "$text-error", "+": "$text-success", " ": "$text-muted"}
 
@@ -23,19 +24,23 @@ def diff_text(places: Sequence[Sequence[DiffLine]]) -> Content:
     return Content("\n").join(lines)
 
 
-def mended() -> Content:
-    """Write the errors of the printed program, what was meant, and why."""
-    parts = [Content(_("As the exam prints it (-), the program does not run. Four places were mended (+):"))]
+def mended(width: int) -> Content:
+    """Write the errors of the printed program, what was meant, and why, in lines of this width."""
+    head = _("As the exam prints it (-), the program does not run. Four places were mended (+):")
+    parts = [Content(wrapped(head, width))]
     for mend, place in zip(MENDS, diff(printed(), program()), strict=True):
-        parts += [diff_text([place]), Content(_(mend.why))]
+        parts += [diff_text([place]), Content(wrapped(_(mend.why), width))]
     parts.append(Content.styled(_("Long lines are wrapped; nothing else was changed."), "$text-muted"))
     return Content("\n\n").join(parts)
 
 
-def change_text(changes: Sequence[Change], chosen: int, model: str, *, is_short: bool) -> Content:
-    """Write the list of the changes, and what the chosen one is; if `is_short`, of the list only that one."""
+def change_text(changes: Sequence[Change], chosen: int, model: str, width: int, *, is_short: bool) -> Content:
+    """Write the list of the changes, and what the chosen one is; if `is_short`, of the list only that one.
+
+    Lines are as wide as that.
+    """
     change = changes[chosen]
-    edit, expect = diff_text(diff(*change.sources(model), around=0)), Content(_(change.expect))
+    edit, expect = diff_text(diff(*change.sources(model), around=0)), Content(wrapped(_(change.expect), width))
     if is_short:
         text = _("{title} ({number} of {count}; Up and Down choose)")
         title = text.format(title=_(change.title), number=chosen + 1, count=len(changes))
@@ -54,7 +59,8 @@ def names() -> tuple[str, str]:
 
 def results(*outcomes: Outcome) -> str:
     """Say what came of both programs."""
-    return "\n".join(f"{name}: {_result(each)}" for name, each in zip(names(), outcomes, strict=True))
+    pairs = zip(names(), outcomes, strict=True)
+    return "\n".join(_("{place}: {value}").format(place=name, value=_result(each)) for name, each in pairs)
 
 
 def _result(outcome: Outcome) -> str:

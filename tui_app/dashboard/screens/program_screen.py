@@ -32,6 +32,7 @@ from tui_app.dashboard.widgets.loss_comparison import LossComparison
 from tui_app.dashboard.widgets.source_view import SourceView
 from tui_app.i18n import _, percent, say
 from tui_app.program import beside, edits, run_text, step_text
+from tui_app.program.wrapping import wrapped
 
 RUN, STEPS, ERRORS, CHANGED = "run", "steps", "errors", "changed"
 _LOOK_S = 0.5
@@ -87,7 +88,7 @@ class ProgramScreen(AskingScreen[None]):
                 yield BatchPictures()
                 yield Static(id="program-text")
             with VerticalScroll(can_focus=False, id="program-errors"):
-                yield Static(edits.mended())
+                yield Static(id="program-mended")
             with VerticalScroll(can_focus=False, id="program-changes"):
                 yield Static(id="program-change")
             with Vertical(id="program-outcome"):
@@ -259,6 +260,9 @@ class ProgramScreen(AskingScreen[None]):
                 self._fill_run()
             case "steps":
                 self._fill_steps()
+            case "errors":
+                text = edits.mended(self._width_of("#program-errors"))
+                self.query_one("#program-mended", Static).update(text)
             case "changed":
                 self._fill_change()
 
@@ -288,18 +292,18 @@ class ProgramScreen(AskingScreen[None]):
         self.query_one(BatchPictures).show(None)
         if current is None:
             view.show(source, {}, None)
-            self._put("#program-text", _("There is no current run to show beside the program."))
+            self._say(_("There is no current run to show beside the program."))
             return
         number = beside.stage_of_run(current.record, current.state)
         view.show(source, beside.of_run(source, current.record), stages(source)[number] if number else None)
-        self._put("#program-text", "\n".join(run_text.details(source, current.record, current.state)))
+        self._say("\n".join(run_text.details(source, current.record, current.state)))
 
     def _fill_steps(self) -> None:
         stop, source, view = self._stop, self._source, self.query_one(SourceView)
         if stop is None:
             view.show(source, {}, None)
             self.query_one(BatchPictures).show(None)
-            self._put("#program-text", "")
+            self._say("")
             return
         line = self._looked_at or stop.last_line
         stage = stage_of(source, stop.line or stop.last_line)
@@ -307,11 +311,12 @@ class ProgramScreen(AskingScreen[None]):
         made = next((each for each in stop.made if each.line == line), None)
         seen = made.seen if made is not None else None
         self.query_one(BatchPictures).show(seen if isinstance(seen, BatchSeen) else None)
-        self._put("#program-text", "\n".join(step_text.said(source, stop, made)))
+        self._say("\n".join(step_text.said(source, stop, made)))
 
     def _fill_change(self) -> None:
         tried = self._tried.get(self._wanted_change)
-        text = edits.change_text(CHANGES, self._change, self._model, is_short=not self.has_class("-wide"))
+        width = self._width_of("#program-changes")
+        text = edits.change_text(CHANGES, self._change, self._model, width, is_short=not self.has_class("-wide"))
         self.query_one("#program-change", Static).update(text)
         losses = self.query_one(LossComparison)
         if tried is None:
@@ -320,6 +325,13 @@ class ProgramScreen(AskingScreen[None]):
         else:
             self._put("#program-results", edits.results(tried.original, tried.changed))
             losses.show(tried.original, tried.changed)
+
+    def _say(self, text: str) -> None:
+        self._put("#program-text", wrapped(text, self._width_of("#program-details")))
+
+    def _width_of(self, place: str) -> int:
+        """Return the columns for a text, beside a scrollbar that may come."""
+        return self.query_one(place).content_size.width - 1
 
     def _put(self, place: str, text: str) -> None:
         """Show a text unless it is there already: a new one costs a new layout, beside a run in progress."""
