@@ -119,10 +119,12 @@ def _of_step(seen: StepSeen) -> Iterator[str]:
     text = _("{weight} has the largest gradient, {gradient}. It went from {before} to {after}.")
     values = {"gradient": seen.gradient, "before": seen.before, "after": seen.after}
     yield text.format(weight=seen.weight, **{name: figure(value, 5) for name, value in values.items()})
-    text = _("Its moving means: m = {m}, of the square v = {v}; corrected in step {number}: m̂ = {m_hat}, v̂ = {v_hat}.")
+    text = _(
+        "Its moving means: m = {m}, of the square v = {v}; corrected in step {number}: m' = {m_hat}, v' = {v_hat}."
+    )
     means = {"m": seen.m, "v": seen.v, "m_hat": seen.m_hat, "v_hat": seen.v_hat}
     yield text.format(number=number(seen.number), **{name: figure(value, 3) for name, value in means.items()})
-    text = "−lr · m̂ / (√v̂ + ε) = −{lr} · ({m}) / {root} = {change}"
+    text = "−lr · m' / (√v' + ε) = −{lr} · ({m}) / {root} = {change}"
     root = seen.v_hat**0.5 + 1e-8
     change = -seen.lr * seen.m_hat / root
     yield text.format(lr=figure(seen.lr), m=figure(seen.m_hat, 3), root=figure(root, 3), change=figure(change, 3))
