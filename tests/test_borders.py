@@ -46,8 +46,8 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("tui_app.run_selection", "tui_app.tables"),
     # Curves in characters; the exam's questions as they are shown.
     ("tui_app.charts", "tui_app.question_text"),
-    # What a look inside a network shows, as text and as pictures in characters.
-    ("tui_app.inside",),
+    # What a look inside a network shows, as text and as pictures in characters; the exam's program, put into words.
+    ("tui_app.inside", "tui_app.program"),
     # A comparison as a document.
     ("tui_app.report",),
     # The screens.
@@ -103,9 +103,14 @@ LOADING_TORCH = {
     "core.inspecting.reasons",
     "core.inspecting.receptive_field",
     "core.inspecting.recording",
+    "core.exam.program_data",
+    "core.exam.seen",
+    "core.exam.stepper",
+    "core.exam.trials",
     "core.worker.evaluations",
     "core.worker.helm",
     "core.worker.insides",
+    "core.worker.program_session",
     "core.worker.questions",
     "core.worker.stages",
     "core.worker.standby",

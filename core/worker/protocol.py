@@ -9,6 +9,8 @@ import msgspec
 
 from core.config import Architecture, RunConfig
 from core.data.conditions import Condition
+from core.exam.program import ChangeName, Model
+from core.exam.steps import Outcome, ProgramStop, StepAction
 from core.inspecting.views import LayerFacts, LayerView, Neighbour, ValueView
 from core.machine import DeviceInfo
 from core.messages import Message
@@ -141,8 +143,27 @@ class FindNearest(_AboutImage, frozen=True, tag=True):
     """A request for the training images that a network sees most like this one."""
 
 
+class StepProgram(msgspec.Struct, frozen=True, tag=True):
+    """A request to execute the exam's program step by step; `start` begins anew, `leave` ends it."""
+
+    model: Model
+    action: StepAction
+    data_dir: str
+    """Folder that may have MNIST; the embedded sample stands in for it."""
+
+
+class TryChange(msgspec.Struct, frozen=True, tag=True):
+    """A request to run the exam's program, and beside it the program with a prepared change, on the sample."""
+
+    model: Model
+    change: ChangeName
+
+
+ProgramQuestion: TypeAlias = StepProgram | TryChange
 InsideQuestion: TypeAlias = Inspect | InspectLayer | InspectValue | Occlude | FindNearest
-Question: TypeAlias = Describe | Try | Settle | Browse | EvaluateAt | Recognise | Measure | InsideQuestion
+Question: TypeAlias = (
+    Describe | Try | Settle | Browse | EvaluateAt | Recognise | Measure | InsideQuestion | ProgramQuestion
+)
 
 
 class GiveWay(msgspec.Struct, frozen=True, tag=True):
@@ -173,7 +194,7 @@ class Tried(msgspec.Struct, frozen=True, tag=True):
 class ProgressNote(msgspec.Struct, frozen=True, tag=True):
     """News of a request that is still being worked on, such as a download."""
 
-    request: Settle | FindNearest
+    request: Settle | FindNearest | ProgramQuestion
     message: Message
     fraction: float | None = None
 
@@ -302,8 +323,23 @@ class NearestFound(msgspec.Struct, frozen=True, tag=True):
     neighbours: tuple[Neighbour, ...]
 
 
+class Stepped(msgspec.Struct, frozen=True, tag=True):
+    request: StepProgram
+    stop: ProgramStop | None
+    """None once the program was left."""
+
+
+class ChangeTried(msgspec.Struct, frozen=True, tag=True):
+    request: TryChange
+    original: Outcome
+    changed: Outcome
+
+
+ProgramAnswer: TypeAlias = Stepped | ChangeTried
 InsideAnswer: TypeAlias = Inspected | InspectedLayer | InspectedValue | Occluded | NearestFound
-SideAnswer: TypeAlias = InsideAnswer | ProgressNote | Settled | Browsed | EvaluatedAt | Recognised | Measured
+SideAnswer: TypeAlias = (
+    InsideAnswer | ProgramAnswer | ProgressNote | Settled | Browsed | EvaluatedAt | Recognised | Measured
+)
 Answer: TypeAlias = Ready | Described | Tried | Refused | SideAnswer
 
 

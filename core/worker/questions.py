@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from core.training.robustness import accuracy
 from core.training.testing import evaluated
 from core.worker.evaluations import MomentEvaluations
 from core.worker.insides import Insides
+from core.worker.program_session import ProgramSession
 from core.worker.protocol import (
     Browse,
     Browsed,
@@ -46,7 +48,8 @@ class RunInspector:
     A custom network is executed only to recognise what the user draws or opens, and for a moment of its training.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, is_wanted: Callable[[], bool] = lambda: False) -> None:
+        """`is_wanted` tells a long answer that another request has come."""
         self._datasets = DatasetCache(
             notify=lambda _message: None,
             progress=lambda _message, _share: None,
@@ -55,6 +58,7 @@ class RunInspector:
         self._recognisers: dict[Path, Recogniser] = {}
         self._evaluations = MomentEvaluations(self._dataset)
         self.insides = Insides(self._dataset)
+        self.program = ProgramSession(is_wanted)
 
     def browse(self, request: Browse) -> Browsed:
         """Return the requested images, the most confident predictions first. Raises `Problem`."""

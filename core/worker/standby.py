@@ -49,10 +49,12 @@ def stand_by() -> tuple[Path, bool] | None:
     has_run_networks = False
     is_over = threading.Event()
     threading.Thread(target=_end_with_parent, args=(is_over,), daemon=True).start()
-    inspector = RunInspector()
-    for line in _lines(inspector.insides.prepare):
+    requests = _Requests()
+    inspector = RunInspector(requests.have_come)
+    for line in requests.lines(inspector.insides.prepare):
         request = protocol.decode_request.decode(line)
         if isinstance(request, protocol.Train):
+            inspector.program.close()
             is_over.set()
             os.close(answers)
             os.dup2(null, 0)
@@ -70,6 +72,7 @@ def stand_by() -> tuple[Path, bool] | None:
         except (Exception, SystemExit) as error:  # a custom network may fail on some batches only: the worker goes on
             message = Message("{kind}: {reason}", {"kind": type(error).__name__, "reason": reason(error)})
             say(protocol.Refused(request, message, Message("")))
+    inspector.program.close()
     return None
 
 
@@ -86,26 +89,33 @@ def _end_with_parent(is_over: threading.Event) -> None:
             return
 
 
-def _lines(idle: Callable[[Callable[[], bool]], None]) -> Iterator[bytes]:
-    """Yield the lines of the standard input; `idle` is called before each wait, with what tells that one has come."""
+class _Requests:
+    """The lines of the standard input."""
 
-    def has_come() -> bool:
-        return bool(select.select([0], [], [], 0)[0])
+    def __init__(self) -> None:
+        self._read: list[bytes] = []
 
-    begun = b""
-    while True:
-        if not has_come():
-            with suppress(Exception, SystemExit):  # of a custom network
-                idle(has_come)
-        if not (read := os.read(0, 1 << 16)):
-            return
-        *lines, begun = (begun + read).split(b"\n")
-        yield from lines
+    def have_come(self) -> bool:
+        """Tell if there is another line, or the end."""
+        return bool(self._read) or bool(select.select([0], [], [], 0)[0])
+
+    def lines(self, idle: Callable[[Callable[[], bool]], None]) -> Iterator[bytes]:
+        """Yield the lines; `idle` is called before each wait, with what tells that one has come."""
+        begun = b""
+        while True:
+            if not self.have_come():
+                with suppress(Exception, SystemExit):  # of a custom network
+                    idle(self.have_come)
+            if not (read := os.read(0, 1 << 16)):
+                return
+            *self._read, begun = (begun + read).split(b"\n")
+            while self._read:
+                yield self._read.pop(0)
 
 
-def _threads_for(request: protocol.InsideQuestion) -> int:
-    """Return the threads that a look inside a network gets: for one image, a second one would only be waited for."""
-    takes_many = isinstance(request, protocol.FindNearest | protocol.Occlude)
+def _threads_for(request: protocol.InsideQuestion | protocol.ProgramQuestion) -> int:
+    """Return the threads that an answer gets: for one image, or a few small batches, a second would be waited for."""
+    takes_many = isinstance(request, protocol.FindNearest | protocol.Occlude | protocol.StepProgram)
     has_given_way = os.getpriority(os.PRIO_PROCESS, 0) == _LOWEST_PRIORITY
     return devices.default_threads() if takes_many and not has_given_way else 1
 
@@ -139,6 +149,11 @@ def answer_question(request: protocol.Question, inspector: RunInspector, say: Sa
             return inspector.measure(request)
         case protocol.Settle():
             return _settled(request, say)
+        case protocol.StepProgram() | protocol.TryChange():
+            torch.set_num_threads(_threads_for(request))
+            return inspector.program.answer(
+                request, lambda message, share: say(protocol.ProgressNote(request, message, share))
+            )
         case _:
             torch.set_num_threads(_threads_for(request))
             return inspector.insides.answer(

@@ -19,7 +19,7 @@ from core.networks.layer_table import LayerTable
 from core.runs import lease
 from core.runs.directory import Run
 from core.runs.events import EventWriter
-from core.worker.protocol import Answer, Describe, Question, Ready, Refused, Settle, Try
+from core.worker.protocol import Answer, Describe, Question, Ready, Refused, Settle, StepProgram, Try, TryChange
 from tests.tui_app import fake_answers, recorded
 from tests.tui_app.fake_training import STEPS, checkpointed, stopped, training
 
@@ -222,5 +222,7 @@ def _names(question: Question) -> list[str]:
         return [question.config.model]
     if isinstance(question, Settle):
         return [config.model for config in question.configurations]
+    if isinstance(question, StepProgram | TryChange):
+        return [question.model]
     run_dirs = question.run_dirs if hasattr(question, "run_dirs") else (question.run_dir,)
     return [Path(run_dir).name for run_dir in run_dirs]

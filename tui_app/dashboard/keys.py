@@ -130,6 +130,13 @@ def key_table() -> tuple[Key, ...]:
             _("The fourteen questions of the exam: guess, see for yourself, then read the answer"),
             5,
         ),
+        Key(
+            "y",
+            "screen.open_program",
+            _("Program"),
+            _("Go through the exam's program line by line, and see what each line makes"),
+            1,
+        ),
         Key("t", "screen.runs", _("Runs"), _("Find, sort, compare and delete runs in a table of all of them"), 5),
         Key("f9,o", "screen.toggle_overlay", _("Overlay"), _("Overlay the selected run on the chart, or remove it"), 5),
         Key("O", "screen.show_alone", _("Alone"), _("Remove every overlaid run from the chart"), 0),
@@ -296,6 +303,23 @@ def inside_keys() -> tuple[Key, ...]:
             )
         ),
         Key("escape,backspace", "leave", _("Back"), _("Go up a level, and from the first one back"), ALWAYS),
+    )
+
+
+def program_keys() -> tuple[Key, ...]:
+    return (
+        Key("enter,n", "go", _("Next"), _("Execute the next line; run the chosen change beside the original"), 8),
+        Key("b", "step('batch')", _("Batch"), _("Go on to the next batch"), 7),
+        Key("e", "step('epoch')", _("Epoch"), _("Go on to the end of the epoch"), 7),
+        Key("f", "step('end')", _("End"), _("Go on to the end of the program"), 5),
+        Key("space", "stop", _("Stop"), _("Stop the program after the batch in progress"), 6),
+        Key("r", "restart", _("Restart"), _("Begin the program anew"), 4),
+        Key("m", "model", "RN_1/RN_2", _("Let the program train the other network"), 4),
+        Key("up", "move(-1)", _("Up"), _("Go up: to a line that has made something, or to another change"), NEVER),
+        Key("down", "move(1)", _("Down"), _("Go down: to a line that has made something, or to another change"), NEVER),
+        Key("pagedown", "turn(1)", _("Next page"), _("Scroll down the text"), 0),
+        Key("pageup", "turn(-1)", _("Previous page"), _("Scroll up the text"), 0),
+        _back(),
     )
 
 

@@ -160,6 +160,15 @@ class ScreenOpener:
 
         self._open(conditions_screen(self._book.shown, colours, self._ask, self._accuracies))
 
+    def open_program(self) -> None:
+        """Go through the exam's program, beside the current run. Raises `Problem`."""
+        from tui_app.dashboard.screens.program_screen import ProgramScreen
+
+        current = self._book.current
+        started = current.record.started if current is not None else None
+        data_dir = (started.config if started is not None else RunConfig()).data_dir
+        self._open(ProgramScreen(lambda: self._book.current, data_dir, self.ask_beside))
+
     def open_runs(
         self,
         list_again: Callable[[], None],

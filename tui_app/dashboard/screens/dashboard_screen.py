@@ -257,6 +257,9 @@ class Dashboard(PanelScreen):
     def action_open_exam(self) -> None:
         self._opener.open_exam(self._show_together)
 
+    def action_open_program(self) -> None:
+        self._trying(self._opener.open_program)
+
     def action_runs(self) -> None:
         self._opener.open_runs(self._follower.list_runs, self._show_only, self._show_together)
 
