@@ -10,6 +10,7 @@ import msgspec
 
 from core import files
 from core.messages import N_, Problem, reason
+from core.paths import default_state_dir
 
 FORMAT = 1
 _MAX_ASIDE = 9
@@ -63,6 +64,14 @@ class KeptFile(Generic[Kept]):
             )
         advice = N_("The exam starts anew; the old file is now {aside}.")
         return Problem("cannot read {path}: {reason}", advice=advice, aside=aside.name, **values)
+
+
+def state_folder() -> tuple[Path | None, Problem | None]:
+    """Return the user's state folder; without one None, and why."""
+    try:
+        return default_state_dir(), None
+    except Problem as problem:
+        return None, problem
 
 
 def _free_name(path: Path) -> Path:

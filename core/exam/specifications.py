@@ -29,6 +29,7 @@ _ARROWS = (">", "vers", "to")
 _NO_BIAS = re.compile(r"\bbias ?= ?false\b|\b(?:sans|pas de|aucun) biais\b|\b(?:no|without) bias\b")
 _NO_PADDING = re.compile(r"\b(?:sans|no|without|aucune?|pas de) (?:padding|marge|bordure)\b|\bpadding ?=? ?.?valid.?")
 _MOST_KERNEL = 15
+_BETWEEN_GROUPS, _GROUP = r"(?<=\d)", r"(?=\d{3}(?!\d))"
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
@@ -54,14 +55,12 @@ class WrittenSpecification:
 def read_specification(text: str, settings: Settings) -> WrittenSpecification:
     """Return what a specification says of a layer with such settings.
 
-    A comma before three digits may group them: what makes more sense is meant.
+    A blank or comma before three digits may group them, or not: what makes more sense is meant.
     """
-    found = _read(text, settings)
-    if wrong(found, settings) or missing(found, settings):
-        grouped = _read(re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text), settings)
-        if not wrong(grouped, settings) and not missing(grouped, settings):
-            return grouped
-    return found
+    separators = ("", "[ .'\u00a0\u2009\u202f]", ",")
+    texts = [re.sub(rf"{_BETWEEN_GROUPS}{each}{_GROUP}", "", text) if each else text for each in separators]
+    read = [_read(each, settings) for each in texts]
+    return min(read, key=lambda found: len(wrong(found, settings)) + len(missing(found, settings)))
 
 
 def _read(text: str, settings: Settings) -> WrittenSpecification:
@@ -135,8 +134,7 @@ def _plain(text: str) -> str:
     text = re.sub(r"\b(?:nn\.)?(?:[a-z]+[1-3]d|linear(?=\())|\b(?:fc|conv|relu|pool)\d+\b", " ", text)
     text = re.sub(r"(?<=\d)\s*x\s*(?=\d)", "*", text).replace("->", ">").replace("→", ">")
     text = re.sub(rf"({_QUANTITY})\s*=\s*\d[\d ]*", r"\1", text)  # a product with its value
-    text = re.sub(r"(?<=[=,:a-z])\s*\((\d+)\s*,\s*(\d+)\)", r" \1*\2", text)  # a setting in two dimensions
-    return re.sub(r"(?<![\d*])(\d{1,3})[ .'](\d{3})(?!\d)", r"\1\2", text)
+    return re.sub(r"(?<=[=,:a-z])\s*\((\d+)\s*,\s*(\d+)\)", r" \1*\2", text)  # a setting in two dimensions
 
 
 def _take_keywords(text: str, found: WrittenSpecification) -> str:

@@ -17,12 +17,14 @@ from tests.tui_app.driving import NARROW, WIDE, dashboard, hard_to_read, shown, 
 from tests.tui_app.fake_worker import FakeWorkers
 from tui_app import i18n, question_text
 from tui_app.dashboard.app import MnistTui
+from tui_app.dashboard.screens.annexe_screen import AnnexeScreen
 from tui_app.dashboard.screens.compare_screen import CompareScreen
 from tui_app.dashboard.screens.conditions_screen import ConditionsScreen
 from tui_app.dashboard.screens.digits_screen import DigitsScreen
 from tui_app.dashboard.screens.exam_screen import ExamScreen
 from tui_app.dashboard.screens.inside_screen import InsideScreen
 from tui_app.dashboard.screens.layers_screen import LayersScreen
+from tui_app.dashboard.screens.program_screen import ProgramScreen
 
 IDS = [question.id for question in question_text.all_questions()]
 
@@ -135,8 +137,12 @@ SCREENS: dict[str, list[type[Any]]] = {
     "I.4": [InsideScreen],
     "I.5": [ConditionsScreen, CompareScreen],
     "I.6": [LayersScreen, CompareScreen],
+    "II.1": [ProgramScreen],
+    "II.2": [ProgramScreen, InsideScreen],
     "II.3": [InsideScreen],
-    "II.6": [DigitsScreen],
+    "II.4": [ProgramScreen],
+    "II.5": [ProgramScreen],
+    "II.6": [ProgramScreen, DigitsScreen],
     "II.7": [CompareScreen],
 }
 
@@ -153,15 +159,13 @@ async def test_each_question_opens_its_screens(finished: Path) -> None:
             assert exam._progress.of(question_id).is_seen
 
 
-async def test_the_screens_of_the_programs_stages_are_found_once_they_exist(finished: Path) -> None:
+async def test_the_sheet_and_the_program_are_a_key_away(finished: Path) -> None:
     async with dashboard(finished, NARROW) as (app, pilot):
         exam = await open_exam(app, pilot)
-        opened: list[str] = []
-        exam._places.more = {"program": lambda: opened.append("program"), "annexe": lambda: opened.append("annexe")}
-        await pilot.press("a", "p")
-        await go_to(app, pilot, "II.4")
-        await pilot.press("s")
-        assert opened == ["annexe", "program", "program"]
+        for key, screen in (("a", AnnexeScreen), ("p", ProgramScreen)):
+            await pilot.press(key)
+            await until(pilot, lambda screen=screen: isinstance(app.screen, screen))  # type: ignore[misc]
+            await back_to(exam, app, pilot)
 
 
 async def test_a_run_that_is_needed_is_trained(tmp_path: Path) -> None:

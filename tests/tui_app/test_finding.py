@@ -65,8 +65,8 @@ def test_keys_have_the_names_that_a_keyboard_has(language: str) -> None:
     names = {name for table in tables for key in table() for name in key.names}
     assert len(tables) >= 9
     parts = {part for name in names for part in re.split(r"(?<=.)\+", name)}
-    words = {"en": "Backspace Ctrl Del Down Enter Esc Left PgDn PgUp Right Shift Space Up"}
-    words["fr"] = "Bas|Ctrl|Droite|Entrée|Espace|Échap|Gauche|Haut|Maj|Pg préc|Pg suiv|Ret. arr.|Suppr"
+    words = {"en": "Backspace Ctrl Del Down Enter Esc Left PgDn PgUp Right Shift Space Tab Up"}
+    words["fr"] = "Bas|Ctrl|Droite|Entrée|Espace|Échap|Gauche|Haut|Maj|Pg préc|Pg suiv|Ret. arr.|Suppr|Tab"
     known = words[language].split("|" if language == "fr" else " ")
     assert {part for part in parts if len(part) > 1 and not re.fullmatch(r"F\d+", part)} == set(known)
     assert {"=", "/", "?", "+", "<"} <= parts

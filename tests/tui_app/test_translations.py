@@ -146,6 +146,8 @@ class _Texts(ast.NodeVisitor):
             case ast.Call(func=ast.Attribute(value=ast.Name() as table, attr="get"), args=[_, default]):
                 self._follow(table)
                 self._follow(default)
+            case ast.Subscript(value=ast.Name() as table):
+                self._follow(table)
             case ast.Dict():
                 for value in node.values:
                     self._follow(value)
@@ -168,7 +170,8 @@ class _Texts(ast.NodeVisitor):
         values = [
             node.value
             for node in ast.walk(self._functions[-1] if self._functions else self._tree)
-            if isinstance(node, ast.Assign) and any(_name(target) == name for target in node.targets)
+            if (isinstance(node, ast.Assign) and any(_name(target) == name for target in node.targets))
+            or (isinstance(node, ast.AnnAssign) and node.value is not None and _name(node.target) == name)
         ]
         if not values and self._functions:
             inside, self._functions = self._functions, self._functions[:-1]
@@ -176,7 +179,7 @@ class _Texts(ast.NodeVisitor):
             self._functions = inside
         elif not values:
             self.unmarked.append(name)
-        for value in values:
+        for value in filter(None, values):
             self._follow(value)
 
     def _follow_argument(self, function: str, position: int) -> None:

@@ -75,7 +75,7 @@ class MnistTui(App[int]):
         exam: bool = False,
     ) -> None:
         super().__init__()
-        self.opens_exam = exam
+        self._opens_exam = exam
         launch = launch or partial(StandbyProcess, at_end.command)
         self._dashboard = Dashboard(
             runs_dir, settings, run_id, launch, resume=resume, look=look, notifies=at_end.notifies
@@ -112,6 +112,8 @@ class MnistTui(App[int]):
 
     def on_mount(self) -> None:
         self.set_interval(SIZE_CHECK_S, self._check_size)
+        if self._opens_exam:
+            self.call_after_refresh(self._dashboard.action_open_exam)
 
     def _check_size(self) -> None:
         """Correct a stale size: after quick resizes Textual may report an older one last, to the app or a screen."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 class ExamPlaces:
     """Opener of the places; it chooses the runs to show there, and has those trained that are missing.
 
-    `more` opens the exam's other screens by their names, `program` and `annexe`; `together` shows runs in the chart;
-    `complain` receives the problems.
+    `together` shows runs in the chart; `complain` receives the problems.
     """
 
     def __init__(
@@ -33,14 +32,12 @@ class ExamPlaces:
         dashboard: Screen[None],
         book: RunBook,
         opener: ScreenOpener,
-        more: Mapping[str, Callable[[], None]],
         together: Callable[[Sequence[str] | None], None],
         complain: Callable[[Problem], None],
     ) -> None:
-        self.more = more
         self._dashboard = dashboard
         self._book = book
-        self._opener = opener
+        self.opener = opener
         self._together = together
         self._complain = complain
         self._known: tuple[tuple[dict[str, str], bool], Evidence] = (({}, False), Evidence())
@@ -48,8 +45,8 @@ class ExamPlaces:
     # What there is
 
     def of(self, question_id: str) -> list[AnswerPlace]:
-        """Return the places of a question that this program has a screen for."""
-        return [place for place in questions.PLACES[question_id] if place.kind != "program" or "program" in self.more]
+        """Return the places where the answer to a question is seen."""
+        return list(questions.PLACES[question_id])
 
     def runs_for(self, place: AnswerPlace) -> list[str]:
         return evidence.runs_for(place, self._book.summaries)
@@ -85,20 +82,20 @@ class ExamPlaces:
         run_ids = self.runs_for(place)
         match place.kind:
             case "layers":
-                self._opener.open_layers(place.model, lambda layer: self._look(place.model, layer))
+                self.opener.open_layers(place.model, lambda layer: self._look(place.model, layer))
             case "inside":
-                self._opener.open_inside_of(run_ids, place.layer)
+                self.opener.open_inside_of(run_ids, place.layer)
             case "digits":
-                self._opener.open_digits_of(run_ids)
+                self.opener.open_digits_of(run_ids)
             case "conditions":
-                self._opener.open_conditions_of(run_ids)
+                self.opener.open_conditions_of(run_ids)
             case "compare" if place.model:
                 plain = self._settings(AnswerPlace(kind="compare"), place.model)
-                self._opener.open_comparison([plain, self._settings(place, place.model)], self._together)
+                self.opener.open_comparison([plain, self._settings(place, place.model)], self._together)
             case "compare":
-                self._opener.open_compare(self._form.config_for_others(), self._together)
+                self.opener.open_compare(self._form.config_for_others(), self._together)
             case "program":
-                self.more["program"]()
+                self.opener.open_program()
 
     def _look(self, model: str, layer: str) -> None:
         """Look at a layer in a trained run, or say that there is none."""

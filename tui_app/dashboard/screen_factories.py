@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from core.catalogue import EXAM_PAIR
 from core.config import Architecture
 from core.exam.examined import source_code
+from core.exam.kept import state_folder
 from core.exam.kept_sheets import sheets_file
 from core.messages import Problem
 from core.networks import kept_tables
@@ -149,8 +150,10 @@ def annexe_screen(shown: Callable[[], LayerTable | None]) -> AnnexeScreen:
     """Make the screen of Annexe 1, for the exam's networks and the one whose table is on show."""
 
     def networks() -> list[LayerTable]:
+        """Return the tables to choose from, the one on show first."""
         found = [kept_tables.built_in()[Architecture(model=model)] for model in EXAM_PAIR]
         own = shown()
-        return found if own is None or own in found or not own.layers else [*found, own]
+        return found if own is None or not own.layers else [own, *(table for table in found if table != own)]
 
-    return AnnexeScreen(networks, source_code, sheets_file(None))
+    folder, problem = state_folder()
+    return AnnexeScreen(networks, source_code, sheets_file(folder), problem)

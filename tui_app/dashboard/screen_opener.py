@@ -91,15 +91,14 @@ class ScreenOpener:
 
     def open_exam(self, together: Callable[[Sequence[str] | None], None] = lambda _run_ids: None) -> None:
         """Open the exam's questions; `together` shows runs in the chart."""
+        from core.exam.kept import state_folder
+        from core.exam.progress import progress_file
         from tui_app.dashboard.exam_places import ExamPlaces
-        from tui_app.dashboard.screens.exam_screen import ExamScreen, users_file
+        from tui_app.dashboard.screens.exam_screen import ExamScreen
 
-        places = ExamPlaces(self._dashboard, self._book, self, self._other_exam_screens(), together, self._complain)
-        self._dashboard.app.push_screen(ExamScreen(places, *users_file()))
-
-    def _other_exam_screens(self) -> dict[str, Callable[[], None]]:
-        """Return what opens the exam's other screens, by their names."""
-        return {name: getattr(self, f"open_{name}") for name in ("program", "annexe") if hasattr(self, f"open_{name}")}
+        places = ExamPlaces(self._dashboard, self._book, self, together, self._complain)
+        folder, problem = state_folder()
+        self._dashboard.app.push_screen(ExamScreen(places, progress_file(folder), problem))
 
     def open_layers(self, model: str, look: Callable[[str], None]) -> None:
         """Show the layer table of a built-in network; `look` opens one of its layers."""

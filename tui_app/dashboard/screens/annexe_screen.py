@@ -11,12 +11,13 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import DataTable, Header, Static
 
+from core.catalogue import EXAM_PAIR
 from core.exam import feedback
 from core.exam.kept import KeptFile
 from core.exam.kept_sheets import EXAM_S, Sheets
 from core.exam.marking import mark_sheet
 from core.exam.sheet import COLUMNS, MAX_ANSWER, Column, Mark, MarkedSheet
-from core.messages import N_, Message
+from core.messages import N_, Message, Problem
 from core.networks.layer_table import Layer, LayerTable
 from tui_app import tables
 from tui_app.dashboard.keys import annexe_keys
@@ -43,13 +44,18 @@ class AnnexeScreen(SideScreen[None]):
     )
 
     def __init__(
-        self, networks: Callable[[], Sequence[LayerTable]], code: Callable[[str], str], kept: KeptFile[Sheets]
+        self,
+        networks: Callable[[], Sequence[LayerTable]],
+        code: Callable[[str], str],
+        kept: KeptFile[Sheets],
+        problem: Problem | None,
     ) -> None:
         super().__init__(annexe_keys())
         self._networks = networks
         self._code = code
         self._file = kept
-        self._sheets, self._problem = kept.read()
+        self._sheets, damage = kept.read()
+        self._problem = problem or damage
         self._table = networks()[0]
         self._marked: MarkedSheet | None = None
         self._shows_key = False
@@ -184,6 +190,7 @@ class AnnexeScreen(SideScreen[None]):
             self._keep(self._sheets.left() if self._sheets.is_exam else self._sheets.begun())
             self._shows_key = False
             self._show()
+            self._grid.go_to(0, 0)
             self._to_cell()
 
     def action_hand_in(self) -> None:
@@ -264,10 +271,16 @@ class AnnexeScreen(SideScreen[None]):
         text = _("{points} of {most} points")
         found = [text.format(points=short(self._marked.points), most=short(self._marked.out_of))]
         if self._sheets.is_handed_in:
-            sheets = [mark_sheet(table, self._sheets.answers(table)) for table in self._networks()[:2]]
+            sheets = [
+                mark_sheet(table, self._sheets.answers(table)) for table in self._networks() if self._is_asked(table)
+            ]
             share = sum(each.points for each in sheets) / max(1.0, sum(each.out_of for each in sheets))
-            found.append(_("both networks: {mark} of 20").format(mark=short(round(20 * share, 2))))
+            found.append(_("all sheets: {mark} of 20").format(mark=short(round(20 * share, 2))))
         return found
+
+    def _is_asked(self, table: LayerTable) -> bool:
+        """Tell if a sheet belongs to the exam: both of its networks, and whatever else was filled in."""
+        return table.model in EXAM_PAIR or table.model in self._sheets.exam
 
     def _explain(self) -> None:
         """Tell the mark of the cell under the cursor, and the hints that were taken."""
@@ -275,6 +288,8 @@ class AnnexeScreen(SideScreen[None]):
         text = Text()
         if mark is None:
             text.append(_("Marked when you hand in."), "dim")
+        elif not mark.out_of:
+            text.append(_("There is nothing to write here."), "dim")
         elif mark.answer:
             text.append(f"{sign(mark.state)} {lines(list(map(say, feedback.verdict(mark))))}")
             if mark.out_of:

@@ -11,10 +11,9 @@ from textual.widgets.option_list import Option
 
 from core.exam import guesses
 from core.exam.kept import KeptFile
-from core.exam.progress import ExamProgress, Guessed, progress_file
+from core.exam.progress import ExamProgress, Guessed
 from core.exam.questions import AnswerPlace, Guess, Question
 from core.messages import N_, Problem
-from core.paths import default_state_dir
 from tui_app import question_text, wording
 from tui_app.dashboard.exam_places import ExamPlaces
 from tui_app.dashboard.keys import exam_keys
@@ -26,14 +25,6 @@ from tui_app.question_text import LaidOut
 
 LOOK_S = 1.0
 """Seconds between two looks at whether a run that is needed has ended."""
-
-
-def users_file() -> tuple[KeptFile[ExamProgress], Problem | None]:
-    """Return the file with the user's progress, and why there is none."""
-    try:
-        return progress_file(default_state_dir()), None
-    except Problem as problem:
-        return progress_file(None), problem
 
 
 class ExamScreen(SideScreen[None]):
@@ -237,10 +228,10 @@ class ExamScreen(SideScreen[None]):
             self._trying(lambda: self._places.train(self._lacking))  # type: ignore[arg-type]
 
     def action_open_annexe(self) -> None:
-        self._trying(self._places.more["annexe"])
+        self._trying(self._places.opener.open_annexe)
 
     def action_open_program(self) -> None:
-        self._trying(self._places.more["program"])
+        self._trying(self._places.opener.open_program)
 
     def _look_at_runs(self) -> None:
         """Say what has become of the runs that the question needs."""
@@ -248,9 +239,6 @@ class ExamScreen(SideScreen[None]):
             self._fill()
 
     def why_not(self, verb: str) -> str:
-        name = verb.removeprefix("open_")
-        if name in ("annexe", "program") and name not in self._places.more:
-            return _("This screen is not there yet.")
         if verb == "again" and self._progress.standing(self.question) not in ("missed", "seen"):
             return _("Only what was missed, or seen without a guess, is guessed again.")
         if verb == "show_me" and self._place is None:

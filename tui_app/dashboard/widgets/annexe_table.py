@@ -86,9 +86,7 @@ class AnnexeTable(DataTable[Text]):
             cells = [Text(set_cell_size(_cut(printable(layer.name), widths[0] - 1), widths[0]), "bold")]
             for place, column in enumerate(COLUMNS):
                 mark = marked.marks[len(COLUMNS) * position + place] if marked is not None else None
-                state: State = mark.state if mark is not None else "empty"
-                if mark is not None and mark.state == "right" and not mark.answer:
-                    state = "empty"
+                state: State = mark.state if mark is not None and mark.out_of else "empty"
                 text = _cut(printable(answers[position].get(column, "")), widths[place + 1] - 3)
                 shown = f"{sign(state)} {text}" if marked is not None else text
                 cells.append(Text(shown or "·", colours[state] if marked is not None else "", no_wrap=True))
