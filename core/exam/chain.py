@@ -76,57 +76,52 @@ def _slid(settings: Settings, sides: Shape, slips: frozenset[Slip]) -> Shape | N
     return tuple(found)
 
 
-class Chain:
-    """The layers up to one of them, each of which is given what the one before gave."""
+class Chains:
+    """The layers of a table, and the ways of a size through those that are each given what the one before gave."""
 
-    def __init__(self, layers: tuple[Layer, ...], last: int) -> None:
-        self._roles = {position: role(layers[position]) for position in range(last + 1)}
-        self._layers = layers
-        self._last = last
-        first = last
-        while first and layers[first].input_shape == layers[first - 1].output_shape:
-            first -= 1
-        self._first = first
+    def __init__(self, layers: tuple[Layer, ...]) -> None:
+        self.layers = layers
+        self.roles = tuple(map(role, layers))
+        self._without_carried: dict[int, list[Way]] = {}
 
-    def ways(self, carried: Mapping[int, Way]) -> list[Way]:
-        """Return the ways to the last layer's output, of at most two mistakes: the right one comes first.
+    def ways(self, last: int, carried: Mapping[int, Way]) -> list[Way]:
+        """Return the ways to a layer's output, of at most two mistakes: the right one comes first.
 
         `carried` are sizes that are given in the table for earlier layers, and are wrong.
         """
-        found: dict[tuple[Shape, Reasons], Way] = {}
-        begins = [(self._first, Way(self._layers[self._first].input_shape or ()))]
-        given = [position for position in carried if self._first <= position < self._last]
-        if given:
-            begins.append((max(given) + 1, carried[max(given)]))
-        for begin, start in begins:
-            for slips in self._slips(begin):
-                way = self._go(begin, start, slips)
-                if way is not None:
-                    found.setdefault((way.shape, way.reasons), way)
-        ways = sorted(found.values(), key=lambda way: (way.cost, bool(way.reasons)))
-        right = self._layers[self._last].output_shape
-        return [way for way in ways if way.cost <= MOST_MISTAKES and (way.shape != right or not way.reasons)]
+        first = last
+        while first and self.layers[first].input_shape == self.layers[first - 1].output_shape:
+            first -= 1
+        if last not in self._without_carried:
+            self._without_carried[last] = self._found(first, Way(self.layers[first].input_shape or ()), last)
+        ways = self._without_carried[last]
+        given = max((position for position in carried if first <= position < last), default=None)
+        if given is None:
+            return ways
+        return list(dict.fromkeys((*ways, *self._found(given + 1, carried[given], last))))
 
-    def _slips(self, begin: int) -> Iterator[Mapping[int, frozenset[Slip]]]:
+    def _found(self, begin: int, start: Way, last: int) -> list[Way]:
+        tried = (self._go(begin, start, slips, last) for slips in self._slips(begin, last))
+        right = self.layers[last].output_shape
+        ways = [way for way in tried if way is not None and way.cost <= MOST_MISTAKES]
+        ways = [way for way in ways if way.shape != right or not way.reasons]
+        return sorted(dict.fromkeys(ways), key=lambda way: (way.cost, bool(way.reasons)))
+
+    def _slips(self, begin: int, last: int) -> Iterator[Mapping[int, frozenset[Slip]]]:
         """Yield the mistakes that can be made on the way: none, each, and each two."""
         single: list[tuple[int, Slip]] = []
-        for position in range(begin, self._last + 1):
+        for position in range(begin, last + 1):
             single += [(position, slip) for slip in self._possible(position)]
         yield {}
-        for position, slip in single:
-            yield {position: frozenset((slip,))}
+        yield from ({position: frozenset((slip,))} for position, slip in single)
         for (here, one), (there, other) in combinations(single, 2):
-            yield (
-                {here: frozenset((one, other))}
-                if here == there
-                else {
-                    here: frozenset((one,)),
-                    there: frozenset((other,)),
-                }
-            )
+            if here == there:
+                yield {here: frozenset((one, other))}
+            else:
+                yield {here: frozenset((one,)), there: frozenset((other,))}
 
     def _possible(self, position: int) -> Iterator[Slip]:
-        settings, does = self._layers[position].settings, self._roles[position]
+        settings, does = self.layers[position].settings, self.roles[position]
         if settings is None or does not in ("convolution", "pooling"):
             return
         if does == "pooling":
@@ -137,12 +132,12 @@ class Chain:
         if set(settings.stride) != {1}:
             yield "stride_forgotten"
 
-    def _go(self, begin: int, start: Way, slips: Mapping[int, frozenset[Slip]]) -> Way | None:
+    def _go(self, begin: int, start: Way, slips: Mapping[int, frozenset[Slip]], last: int) -> Way | None:
         shape: Shape | None = start.shape
-        for position in range(begin, self._last + 1):
+        for position in range(begin, last + 1):
             if shape is None:
                 return None
-            shape = _through(self._layers[position], self._roles[position], shape, slips.get(position, frozenset()))
-        layers = self._layers
+            shape = _through(self.layers[position], self.roles[position], shape, slips.get(position, frozenset()))
+        layers = self.layers
         made = frozenset(Reason(slip, layer=layers[place].name) for place, each in slips.items() for slip in each)
         return None if shape is None else Way(shape, start.reasons | made)

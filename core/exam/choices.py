@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
-from core.exam.chain import Chain, Way, role
+from core.exam.chain import Chains, Role, Way
 from core.exam.mistakes import MOST_MISTAKES, NONE, Reasons, cost, is_slip, slip
 from core.exam.sheet import Reason
 from core.exam.sums import Term
@@ -20,7 +21,7 @@ class Alternative:
     factors: Term
     reasons: Reasons = NONE
 
-    @property
+    @cached_property
     def cost(self) -> int:
         return cost(self.reasons)
 
@@ -29,7 +30,7 @@ class Alternative:
 class Place:
     """A row of the table that is being marked, and what was written in other cells that is wrong."""
 
-    layers: tuple[Layer, ...]
+    chains: Chains
     position: int
     carried: Mapping[int, Way]
     """Sizes that were given for earlier layers' outputs, by position."""
@@ -39,8 +40,16 @@ class Place:
     """Number of inputs that was given in an earlier cell of this row."""
 
     @property
+    def layers(self) -> tuple[Layer, ...]:
+        return self.chains.layers
+
+    @property
     def layer(self) -> Layer:
         return self.layers[self.position]
+
+    @property
+    def role(self) -> Role:
+        return self.chains.roles[self.position]
 
     def before(self) -> Way | None:
         """Return the wrong size that was given for what this layer gets."""
@@ -48,7 +57,7 @@ class Place:
         while position >= 0 and self.layers[position].output_shape == self.layers[position + 1].input_shape:
             if position in self.carried:
                 return self.carried[position]
-            if role(self.layers[position]) != "same":
+            if self.chains.roles[position] != "same":
                 return None
             position -= 1
         return None
@@ -91,7 +100,7 @@ def _features(place: Place, settings: Settings) -> list[Alternative]:
         return choices
     ways = [Way(layers[flatten].input_shape or ())]
     if flatten and layers[flatten].input_shape == layers[flatten - 1].output_shape:
-        ways = Chain(layers, flatten - 1).ways(place.carried)
+        ways = place.chains.ways(flatten - 1, place.carried)
     choices = [Alternative(ways[0].shape), *(choice for choice in choices if choice.reasons)]
     for way in ways:
         channels, *sides = way.shape
@@ -114,7 +123,7 @@ def _flatten_before(place: Place) -> int | None:
     position = place.position - 1
     layers = place.layers
     while position >= 0 and layers[position].output_shape == layers[position + 1].input_shape:
-        does = role(layers[position])
+        does = place.chains.roles[position]
         if does == "flatten":
             return position if len(layers[position].input_shape or ()) > 1 else None
         if does != "same":
@@ -128,10 +137,10 @@ def of_other_layers(place: Place, known: Sequence[Alternative]) -> list[Alternat
     taken = {math.prod(choice.factors) for choice in known if choice.cost <= 1} | {0, 1}
     right = str(math.prod(known[0].factors))
     found = []
-    for layer in place.layers:
+    for layer, does in zip(place.layers, place.chains.roles, strict=True):
         number = (layer.output_shape or (0,))[0]
         if number not in taken:
-            factors = layer.input_shape if role(layer) == "flatten" and layer.input_shape else (number,)
+            factors = layer.input_shape if does == "flatten" and layer.input_shape else (number,)
             reason = Reason("other_layer", str(number), right, layer=layer.name)
             found.append(Alternative(factors, frozenset((reason,))))
     return found

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from core.exam import output_sizes, parameters, specifications, vocabulary
-from core.exam.chain import Shape, Way, role
+from core.exam.chain import Chains, Shape, Way
 from core.exam.choices import Place
 from core.exam.mistakes import carried
 from core.exam.sheet import COLUMNS, MAX_ANSWER, Answers, Column, Mark, MarkedSheet, Reason, State
@@ -62,12 +62,12 @@ class _Marker:
     """A marker of a sheet, row by row, which remembers the wrong sizes that later cells may follow from."""
 
     def __init__(self, layers: tuple[Layer, ...]) -> None:
-        self._layers = layers
+        self._chains = Chains(layers)
         self._carried: dict[int, Way] = {}
 
     def mark_row(self, position: int, answers: Mapping[Column, str]) -> list[Mark]:
-        layer = self._layers[position]
-        place = Place(self._layers, position, self._carried)
+        place = Place(self._chains, position, self._carried)
+        layer = place.layer
         marks = []
         for column in COLUMNS:
             answer = " ".join(answers.get(column, "").split())[:MAX_ANSWER]
@@ -94,7 +94,7 @@ class _Marker:
             self._carried[position] = Way(shape, reasons)
         elif place.outputs is not None and layer.output_shape is not None:
             self._carried[position] = Way((*place.outputs.shape, *layer.output_shape[1:]), place.outputs.reasons)
-        elif (before := place.before()) is not None and role(layer) == "same":
+        elif (before := place.before()) is not None and place.role == "same":
             self._carried[position] = before
 
 

@@ -22,6 +22,8 @@ def matches(drafted: Terms, written: Terms, most_slips: int) -> set[Reasons]:
     """
     if len(drafted) != len(written) or len(written) > _MOST_TERMS:
         return set()
+    if not most_slips and sorted(map(math.prod, drafted)) != sorted(map(math.prod, written)):
+        return set()
     wanted = [bare(term) for term in written]
     found: set[Reasons] = set()
     for order in permutations([bare(term) for term in drafted]):

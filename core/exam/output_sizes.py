@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
-from core.exam.chain import Chain, Shape, Way, role
+from core.exam.chain import Chains, Shape, Way
 from core.exam.choices import Alternative, Place, of_other_layers, outputs_choices
 from core.exam.mistakes import MOST_MISTAKES, NONE, Reasons, certain, cost, is_slip, slip
 from core.exam.sheet import Reason
@@ -95,10 +96,15 @@ def _answered(place: Place, may_be_product: bool) -> Iterator[_Answered]:
         if not shape or is_known:
             continue
         reason = Reason("other_layer", "×".join(map(str, shape)), layer=layer.name)
-        other = Place(place.layers, position, {})
-        for each in _own(other) if role(layer) != "other" else [_Answered(shape, NONE)]:
-            if cost(each.reasons) < MOST_MISTAKES and each.sides not in known:
+        for each in _of_other(place.chains, position):
+            if each.sides not in known:
                 yield _Answered(each.sides, each.reasons | {reason})
+
+
+@lru_cache(maxsize=256)
+def _of_other(chains: Chains, position: int) -> tuple[_Answered, ...]:
+    """Return the sizes that at most one mistake leads to in another layer's row."""
+    return tuple(each for each in _own(Place(chains, position, {})) if cost(each.reasons) < MOST_MISTAKES)
 
 
 def _has_other(reasons: Reasons) -> bool:
@@ -107,7 +113,7 @@ def _has_other(reasons: Reasons) -> bool:
 
 def _own(place: Place) -> Iterator[_Answered]:
     layer = place.layer
-    does = role(layer)
+    does = place.role
     settings = layer.settings
     if does == "linear" and settings is not None and len(layer.output_shape or ()) == 1:
         yield from (_Answered((math.prod(each.factors),), each.reasons) for each in outputs_choices(place, settings))
@@ -115,7 +121,7 @@ def _own(place: Place) -> Iterator[_Answered]:
     if does == "other":
         yield _Answered(layer.output_shape or (), NONE)
         return
-    for way in Chain(place.layers, place.position).ways(place.carried):
+    for way in place.chains.ways(place.position, place.carried):
         yield from _with_channels(place, way)
     if does == "flatten":
         yield from _unflattened(place)
@@ -127,7 +133,7 @@ def _with_channels(place: Place, way: Way) -> Iterator[_Answered]:
     choices = [Alternative((channels,))]
     if image and place.outputs is not None:
         choices.append(Alternative(place.outputs.shape[:1], place.outputs.reasons))
-    if role(place.layer) != "flatten":
+    if place.role != "flatten":
         choices += of_other_layers(place, choices)
     for choice in choices:
         reasons = way.reasons | choice.reasons
@@ -145,13 +151,13 @@ def _with_channels(place: Place, way: Way) -> Iterator[_Answered]:
 def _before(place: Place) -> list[Way]:
     """Return the ways to the size of the image that is flattened."""
     if place.position and place.layer.input_shape == place.layers[place.position - 1].output_shape:
-        return Chain(place.layers, place.position - 1).ways(place.carried)
+        return place.chains.ways(place.position - 1, place.carried)
     return [Way(place.layer.input_shape or ())]
 
 
 def _as_sides(place: Place) -> Iterator[_Answered]:
     """Yield the sizes of a flattened image that are written as its sides, also without a single channel."""
-    if role(place.layer) == "flatten":
+    if place.role == "flatten":
         for way in _before(place):
             channels, *image = way.shape
             right = [Alternative((channels,))]

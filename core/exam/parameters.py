@@ -5,14 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product as product_of
 
-from core.exam.chain import role
+from core.exam.chain import Chains
 from core.exam.choices import Alternative, Place, inputs_choices, outputs_choices
 from core.exam.matching import is_grouped, matches
 from core.exam.mistakes import MOST_MISTAKES, NONE, Reasons, certain, cost, is_slip, slip
-from core.exam.sheet import Kind, Reason
+from core.exam.sheet import Reason
 from core.exam.sums import Term, Terms, UnreadableAnswer, product, read_number
 from core.networks.layer_table import Layer, Settings
+
+_BIAS_FORGOTTEN, _BIAS_TWICE, _BIAS_OF_INPUTS, _BIAS_PER_WEIGHT, _BIAS_ADDED, _MULTIPLIED = (
+    frozenset((Reason(kind),))
+    for kind in (
+        *("bias_forgotten", "bias_twice", "bias_of_inputs", "bias_per_weight", "bias_added", "image_multiplied"),
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -79,21 +88,25 @@ def explain_value(place: Place, value: int) -> tuple[Reason, ...]:
 def drafts(place: Place) -> Iterator[Draft]:
     """Yield the sums that up to two mistakes lead to, the right one among them; slips of digits come on top."""
     known = set()
-    for draft in _own_drafts(place):
+    for draft in _own_drafts(place, MOST_MISTAKES):
         if cost(draft.reasons) <= 1:
             known.add(product(draft.terms))
         yield draft
     for position, layer in enumerate(place.layers):
-        if not layer.parameters or layer.parameters in known:
-            continue
-        reason = Reason("other_layer", layer.parameter_sum, layer=layer.name)
-        for draft in _own_drafts(Place(place.layers, position, {})):
-            if cost(draft.reasons) < MOST_MISTAKES:
+        if layer.parameters and layer.parameters not in known:
+            reason = Reason("other_layer", layer.parameter_sum, layer=layer.name)
+            for draft in _of_other(place.chains, position):
                 yield Draft(draft.terms, draft.reasons | {reason}, draft.has_two)
 
 
-def _own_drafts(place: Place) -> Iterator[Draft]:
-    """Yield the sums that mistakes in a layer's own calculation lead to."""
+@lru_cache(maxsize=256)
+def _of_other(chains: Chains, position: int) -> tuple[Draft, ...]:
+    """Return the sums that at most one mistake leads to in another layer's row."""
+    return tuple(_own_drafts(Place(chains, position, {}), MOST_MISTAKES - 1))
+
+
+def _own_drafts(place: Place, most: int) -> Iterator[Draft]:
+    """Yield the sums that up to `most` mistakes in a layer's own calculation lead to."""
     yield Draft(right_sum(place.layer))
     settings = place.layer.settings
     if settings is None or not settings.outputs:
@@ -103,13 +116,12 @@ def _own_drafts(place: Place) -> Iterator[Draft]:
     if len(settings.kernel) > 1:
         sides = dict.fromkeys(settings.kernel)
         kernels += [Alternative((side,), frozenset((Reason("kernel_side"),))) for side in sides]
-    for kernel in kernels:
-        for one in inputs:
-            for other in outputs:
-                reasons = kernel.reasons | one.reasons | other.reasons
-                if cost(reasons) <= MOST_MISTAKES:
-                    weight = _Weight(place, settings, one.factors, other.factors, kernel.factors)
-                    yield from _with_image(weight, reasons)
+    images = _images(place)
+    for kernel, one, other in product_of(kernels, inputs, outputs):
+        left = most - kernel.cost - one.cost - other.cost
+        if left >= 0:
+            weight = _Weight(place, settings, one.factors, other.factors, kernel.factors)
+            yield from _with_image(weight, images, kernel.reasons | one.reasons | other.reasons, left)
 
 
 @dataclass(frozen=True)
@@ -126,11 +138,12 @@ class _Weight:
     def factors(self) -> Term:
         return (*self.inputs, *self.outputs, *self.kernel)
 
-    def biases(self) -> Iterator[tuple[Terms, Reasons]]:
-        """Yield what may be taken for the bias: first what is right, with what stands in the weight."""
+    def biases(self, left: int) -> Iterator[tuple[Terms, Reasons]]:
+        """Yield what may be taken for the bias, first what is right; with a mistake only if one is left."""
         if not self.settings.bias:
             yield (), NONE
-            yield (self.outputs,), frozenset((Reason("bias_added"),))
+            if left:
+                yield (self.outputs,), _BIAS_ADDED
             return
         right = (self.settings.outputs,)
         yield (self.outputs,), NONE
@@ -138,39 +151,33 @@ class _Weight:
             yield (right,), NONE
         if self.place.outputs is not None:
             yield (self.place.outputs.shape[:1],), self.place.outputs.reasons
-        wrong: list[tuple[Kind, Terms]] = [
-            ("bias_forgotten", ()),
-            ("bias_twice", (self.outputs, self.outputs)),
-            ("bias_of_inputs", (self.inputs,)),
-            ("bias_per_weight", (self.factors,)),
-            ("bias_per_weight", ((*self.inputs, *self.outputs),)),
-        ]
-        yield from ((terms, frozenset((Reason(kind),))) for kind, terms in wrong)
+        if left:
+            yield (), _BIAS_FORGOTTEN
+            yield (self.outputs, self.outputs), _BIAS_TWICE
+            yield (self.inputs,), _BIAS_OF_INPUTS
+            yield (self.factors,), _BIAS_PER_WEIGHT
+            if self.kernel:
+                yield ((*self.inputs, *self.outputs),), _BIAS_PER_WEIGHT
 
 
-def _with_image(weight: _Weight, reasons: Reasons) -> Iterator[Draft]:
-    """Yield the sums of a weight with its bias, also with the image's size multiplied in."""
-    images = _images(weight.place.layer)
-    multiplied = frozenset((Reason("image_multiplied"),))
-    for bias, more in weight.biases():
+def _with_image(weight: _Weight, images: Sequence[Term], reasons: Reasons, left: int) -> Iterator[Draft]:
+    """Yield the sums of a weight with its bias, also with the image's size multiplied in, and up to `left` mistakes."""
+    for bias, more in weight.biases(left):
         both = reasons | more
-        if cost(both) > MOST_MISTAKES:
-            continue
         yield Draft((weight.factors, *bias), both)
-        if cost(both | multiplied) <= MOST_MISTAKES:
+        if left > cost(more):
             for image in images:
-                yield Draft(((*weight.factors, *image), *bias), both | multiplied)
-                yield Draft(((*weight.factors, *image), *((*term, *image) for term in bias)), both | multiplied)
-    if weight.settings.bias and cost(reasons) < MOST_MISTAKES:  # written with a factor 2
-        yield Draft((weight.factors, (2, *weight.outputs)), reasons | {Reason("bias_twice")}, has_two=True)
-        yield Draft(((2, *weight.factors),), reasons | {Reason("bias_per_weight")}, has_two=True)
+                yield Draft(((*weight.factors, *image), *bias), both | _MULTIPLIED)
+                yield Draft(((*weight.factors, *image), *((*term, *image) for term in bias)), both | _MULTIPLIED)
+    if weight.settings.bias and left:  # written with a factor 2
+        yield Draft((weight.factors, (2, *weight.outputs)), reasons | _BIAS_TWICE, has_two=True)
+        yield Draft(((2, *weight.factors),), reasons | _BIAS_PER_WEIGHT, has_two=True)
 
 
-def _images(layer: Layer) -> list[Term]:
+def _images(place: Place) -> list[Term]:
     """Return the image's sizes that may be multiplied into a convolution's number of parameters."""
-    if role(layer) != "convolution":
-        return []
-    return list(dict.fromkeys(shape[1:] for shape in (layer.output_shape, layer.input_shape) if shape))
+    shapes = (place.layer.output_shape, place.layer.input_shape)
+    return list(dict.fromkeys(shape[1:] for shape in shapes if shape)) if place.role == "convolution" else []
 
 
 def _products(terms: Terms) -> list[int]:

@@ -27,6 +27,7 @@ BENCHMARKS = (
     "sequential",
     "snapshots",
     "inside",
+    "marking",
 )
 MODELS = ("RN_1", "RN_2")
 

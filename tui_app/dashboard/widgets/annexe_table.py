@@ -81,7 +81,7 @@ class AnnexeTable(DataTable[Text]):
         self._drawn = drawn
         self.clear(columns=True)
         for heading, width in zip(headings(), widths, strict=True):
-            self.add_column(Text(heading, no_wrap=True, overflow="ellipsis"), width=width)
+            self.add_column(_cut(heading, width - 1), width=width)
         for position, layer in enumerate(table.layers):
             cells = [Text(set_cell_size(_cut(printable(layer.name), widths[0] - 1), widths[0]), "bold")]
             for place, column in enumerate(COLUMNS):
