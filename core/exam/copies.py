@@ -28,6 +28,7 @@ _USUAL: dict[int, ColumnOfCopy] = dict(enumerate(("name", *COLUMNS)))
 _LAYER = re.compile(r"[A-Za-z_][\w.]{0,60}")
 _NETWORK = re.compile(r"\brn[ _]?\d+\b|\b(reseau|network|exerci[cs]e)\b.*\d|\.py:\w+")
 _LONGEST_HEADING = 80
+"""Characters of the longest line that is taken for a heading although it is not marked as one."""
 _STUDENT = re.compile(
     r"(?P<label>nom|prenom|nom ?[/&,] ?prenom|nom et prenom|nom complet|etudiant|etudiante|name|first name|last name|"
     r"full name|student|surname|given name)(?P<colon> ?:|$)"
@@ -147,7 +148,8 @@ class _Reading:
         """Tell if a line says of which network the following rows are."""
         if line.is_row and (not line.cells[0] or any(line.cells[1:])):
             return False
-        return len(line.text) <= _LONGEST_HEADING and _NETWORK.search(folded(line.text)) is not None
+        may_be = line.text.startswith("#") or len(line.text) <= _LONGEST_HEADING
+        return may_be and _NETWORK.search(folded(line.text)) is not None
 
     def _add_row(self, line: CopyLine) -> None:
         cells = {self._column(place): text for place, text in enumerate(line.cells)}
