@@ -32,6 +32,29 @@ def matches(drafted: Terms, written: Terms, most_slips: int) -> set[Reasons]:
     return {slips for slips in found if len(slips) <= most_slips}
 
 
+def matches_by_value(drafted: Terms, written: Terms, most_slips: int) -> set[Reasons]:
+    """Return the slips of each way to see a written sum as a drafted one, if only the products of its terms count."""
+    if len(drafted) != len(written) or len(written) > _MOST_TERMS:
+        return set()
+    if not most_slips and sorted(map(math.prod, drafted)) != sorted(map(math.prod, written)):
+        return set()
+    found: set[Reasons] = set()
+    for order in permutations(map(math.prod, drafted)):
+        ways = [_of_product(one, bare(other)) for one, other in zip(order, written, strict=True)]
+        found.update(NONE.union(*chosen) for chosen in product(*ways))
+    return {slips for slips in found if len(slips) <= most_slips}
+
+
+@lru_cache(maxsize=1 << 14)
+def _of_product(wanted: int, factors: Term) -> frozenset[Reasons]:
+    """Return the slips, none or one, after which factors give a product."""
+    given = math.prod(factors)
+    if given == wanted:
+        return frozenset((NONE,))
+    slips = ((factor, wanted * factor // given) for factor in factors if given and wanted * factor % given == 0)
+    return frozenset(frozenset((slip(*pair),)) for pair in slips if is_slip(*pair))
+
+
 def bare(term: Term) -> Term:
     """Return a term's factors in order, without ones."""
     return tuple(sorted(factor for factor in term if factor != 1))

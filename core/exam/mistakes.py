@@ -20,17 +20,26 @@ def cost(reasons: Reasons) -> int:
     return sum(not reason.carried_from for reason in reasons)
 
 
-def certain(found: Iterable[Reasons]) -> tuple[Reason, ...]:
-    """Return the mistakes that every smallest set contains; details are left out where the sets differ in them."""
-    sets = list(found)
-    if not sets:
+def certain(found: Iterable[Reasons], odd: Iterable[Reasons] = ()) -> tuple[Reason, ...]:
+    """Return the mistakes that every smallest set contains; details are left out where the sets differ in them.
+
+    `odd` are further sets, which nobody would think of first: they only keep others from being certain. That something
+    is of another layer is not certain either where two things would have to be.
+    """
+    plain, further = list(found), list(odd)
+    if not plain:
         return ()
-    least = min(map(cost, sets))
-    smallest = [each for each in sets if cost(each) == least]
+    least = min(map(cost, (*plain, *further)))
+    smallest = [each for each in (*plain, *further) if cost(each) == least]
+    if not any(cost(each) == least for each in plain):
+        return ()
     common = frozenset.intersection(*smallest)
     kinds = [kind for kind in _kinds(smallest[0]) if all(kind in _kinds(each) for each in smallest)]
     exact = sorted(common, key=lambda reason: (reason.kind, reason.layer, reason.written))
-    return (*exact, *(_agreed(kind, smallest) for kind in kinds if kind not in _kinds(common)))
+    named = (*exact, *(_agreed(kind, smallest) for kind in kinds if kind not in _kinds(common)))
+    if any(sum(reason.kind == "other_layer" for reason in each) > 1 for each in smallest):
+        return tuple(reason for reason in named if reason.kind != "other_layer")
+    return named
 
 
 def _kinds(reasons: Reasons) -> list[Kind]:

@@ -19,6 +19,10 @@ _BATCHES = (1, 64)
 """Sizes that a batch has where people write one down: of one image, and the exam's."""
 
 
+_PARTS = ("channels_alone", "image_alone", "channels_for_flattened", "image_for_flattened")
+"""Mistakes that only the size of an image can have, and then those of an image that is flattened."""
+
+
 @dataclass(frozen=True)
 class _Answered:
     """A size that a student may have arrived at, with the mistakes in it."""
@@ -48,7 +52,7 @@ def explain_size(place: Place, sizes: Sequence[WrittenSize]) -> tuple[Reason, ..
     if sizes[0].says_otherwise and rightness(place.layer, WrittenSize(sizes[0].sides, True, True)) != "wrong":
         return (Reason("value_wrong"),)
     for size in sizes:
-        may_be_product = size.is_product and len(place.layer.output_shape or ()) == 1
+        may_be_product = size.is_product and place.role == "flatten"
         answered = _answered(place, may_be_product)
         found = [reasons for each in answered for reasons in _matching(each, size.sides, may_be_product)]
         if found:
@@ -87,6 +91,8 @@ def _answered(place: Place, may_be_product: bool) -> Iterator[_Answered]:
 
     That of another layer may have a mistake of its own. It is none that this layer's own calculation gives.
     """
+    is_image = len(place.layer.output_shape or ()) > 1
+    parts = () if is_image else _PARTS[:2] if place.role == "flatten" else _PARTS
     own = [*_own(place), *(_as_sides(place) if may_be_product else ())]
     yield from own
     known = {each.sides for each in own if cost(each.reasons) <= 1 and not _has_other(each.reasons)}
@@ -97,7 +103,7 @@ def _answered(place: Place, may_be_product: bool) -> Iterator[_Answered]:
             continue
         reason = Reason("other_layer", "×".join(map(str, shape)), layer=layer.name)
         for each in _of_other(place.chains, position):
-            if each.sides not in known:
+            if each.sides not in known and not any(one.kind in parts for one in each.reasons):
                 yield _Answered(each.sides, each.reasons | {reason})
 
 
@@ -161,8 +167,10 @@ def _as_sides(place: Place) -> Iterator[_Answered]:
         for way in _before(place):
             channels, *image = way.shape
             right = [Alternative((channels,))]
-            for choice in [*right, *of_other_layers(place, right)]:
-                yield _Answered((math.prod(choice.factors), *image), way.reasons | choice.reasons)
+            for choice in [*right, *(each for each in of_other_layers(place, right) if len(each.factors) == 1)]:
+                reasons = way.reasons | choice.reasons
+                if cost(reasons) <= MOST_MISTAKES:
+                    yield _Answered((*choice.factors, *image), reasons)
             if channels == 1:
                 yield _Answered(tuple(image), way.reasons)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product as product_of
 
-from core.exam.chain import Chains
-from core.exam.choices import Alternative, Place, inputs_choices, outputs_choices
-from core.exam.matching import is_grouped, matches
+from core.exam.chain import Chains, Way
+from core.exam.choices import Alternative, Place, inputs_choices, of_other_layers, outputs_choices
+from core.exam.matching import is_grouped, matches, matches_by_value
 from core.exam.mistakes import MOST_MISTAKES, NONE, Reasons, certain, cost, is_slip, slip
 from core.exam.sheet import Reason
 from core.exam.sums import Term, Terms, UnreadableAnswer, product, read_number
@@ -22,6 +22,7 @@ _BIAS_FORGOTTEN, _BIAS_TWICE, _BIAS_OF_INPUTS, _BIAS_PER_WEIGHT, _BIAS_ADDED, _M
         *("bias_forgotten", "bias_twice", "bias_of_inputs", "bias_per_weight", "bias_added", "image_multiplied"),
     )
 )
+_VALUE_WRONG = frozenset((Reason("value_wrong"),))
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,10 @@ class Draft:
     reasons: Reasons = NONE
     has_two: bool = False
     """True if it is only meant where a factor 2 is written."""
+    is_exact: bool = False
+    """True if no slip is looked for in it."""
+    is_odd: bool = False
+    """True if nobody would think of it first: it is only considered lest another reason is taken for certain."""
 
 
 def right_sum(layer: Layer) -> Terms:
@@ -60,29 +65,38 @@ def is_right_sum(layer: Layer, terms: Terms) -> bool:
 
 
 def explain_sum(place: Place, terms: Terms, stated: Sequence[int]) -> tuple[Reason, ...]:
-    """Return the mistakes that are certain in a sum that is wrong; `stated` are the values beside it."""
+    """Return the mistakes that are certain in a sum that is wrong; `stated` are the values beside it.
+
+    They are certain if they are so whether factors may only be put together, or any terms of the same products count.
+    """
+    found: dict[bool, list[Reasons]] = {True: [], False: []}
+    odd: dict[bool, list[Reasons]] = {True: [], False: []}
     has_two = any(2 in term for term in terms)
-    found = []
     for draft in drafts(place):
         if draft.has_two and not has_two:
             continue
-        for slips in matches(draft.terms, terms, MOST_MISTAKES - cost(draft.reasons)):
-            agrees = {*stated} <= {product(terms)} or {*stated} <= {product(draft.terms)}
-            more = NONE if agrees else frozenset((Reason("value_wrong"),))
-            found.append(draft.reasons | slips | more)
-    return certain(found)
+        agrees = {*stated} <= {product(terms)} or {*stated} <= {product(draft.terms)}
+        reasons = draft.reasons if agrees else draft.reasons | _VALUE_WRONG
+        most_slips = 0 if draft.is_exact else MOST_MISTAKES - cost(draft.reasons)
+        for by_value, matching in ((False, matches), (True, matches_by_value)):
+            explained = [reasons | slips for slips in matching(draft.terms, terms, most_slips)]
+            (odd if draft.is_odd else found)[by_value].extend(explained)
+    kinds = {reason.kind for reason in certain(found[True], odd[True])}
+    return tuple(reason for reason in certain(found[False], odd[False]) if reason.kind in kinds)
 
 
 def explain_value(place: Place, value: int) -> tuple[Reason, ...]:
     """Return the mistakes that are certain in a number of parameters that is wrong."""
-    found = []
+    found: list[Reasons] = []
+    odd: list[Reasons] = []
     for draft in drafts(place):
+        sets = odd if draft.is_odd else found
         gives = product(draft.terms)
         if gives == value:
-            found.append(draft.reasons)
+            sets.append(draft.reasons)
         elif is_slip(value, gives) and cost(draft.reasons) < MOST_MISTAKES:
-            found.append(draft.reasons | {slip(value, gives)})
-    return certain(found)
+            sets.append(draft.reasons | {slip(value, gives)})
+    return certain(found, odd)
 
 
 def drafts(place: Place) -> Iterator[Draft]:
@@ -94,9 +108,9 @@ def drafts(place: Place) -> Iterator[Draft]:
         yield draft
     for position, layer in enumerate(place.layers):
         if layer.parameters and layer.parameters not in known:
-            reason = Reason("other_layer", layer.parameter_sum, layer=layer.name)
+            reason = Reason("other_layer", layer=layer.name)
             for draft in _of_other(place.chains, position):
-                yield Draft(draft.terms, draft.reasons | {reason}, draft.has_two)
+                yield replace(draft, reasons=draft.reasons | {reason})
 
 
 @lru_cache(maxsize=256)
@@ -138,46 +152,74 @@ class _Weight:
     def factors(self) -> Term:
         return (*self.inputs, *self.outputs, *self.kernel)
 
-    def biases(self, left: int) -> Iterator[tuple[Terms, Reasons]]:
-        """Yield what may be taken for the bias, first what is right; with a mistake only if one is left."""
-        if not self.settings.bias:
-            yield (), NONE
-            if left:
-                yield (self.outputs,), _BIAS_ADDED
+    def biases(self, left: int) -> Iterator[tuple[Terms, Reasons, bool]]:
+        """Yield what may be taken for the bias, with a mistake only if one is left, and whether that is odd.
+
+        It is what stands in the weight, or right, or from another cell; anything else beside it is odd.
+        """
+        settings, carried = self.settings, self.place.outputs
+        right = (settings.outputs,)
+        if not settings.bias:
+            yield (), NONE, False
+            for outputs in dict.fromkeys((self.outputs, right)) if left else ():
+                yield (outputs,), _BIAS_ADDED, outputs != self.outputs
             return
-        right = (self.settings.outputs,)
-        yield (self.outputs,), NONE
+        yield (self.outputs,), NONE, False
+        if carried is not None:
+            yield (carried.shape[:1],), carried.reasons, False
+        if not left:
+            if self.outputs != right:
+                yield (right,), NONE, carried is None
+            return
+        yield (), _BIAS_FORGOTTEN, False
+        yield (self.inputs,), _BIAS_OF_INPUTS, False
+        for outputs in dict.fromkeys((self.outputs, right)):
+            is_odd = outputs != self.outputs
+            yield (outputs, outputs), _BIAS_TWICE, is_odd
+            if is_odd:
+                yield (right,), NONE, False
+        whole = ((settings.inputs // settings.groups), settings.outputs, *settings.kernel)
+        for weight in dict.fromkeys((self.factors, (*self.inputs, *self.outputs), whole)):
+            yield (weight,), _BIAS_PER_WEIGHT, weight == whole != self.factors
         if self.outputs != right:
-            yield (right,), NONE
-        if self.place.outputs is not None:
-            yield (self.place.outputs.shape[:1],), self.place.outputs.reasons
-        if left:
-            yield (), _BIAS_FORGOTTEN
-            yield (self.outputs, self.outputs), _BIAS_TWICE
-            yield (self.inputs,), _BIAS_OF_INPUTS
-            yield (self.factors,), _BIAS_PER_WEIGHT
-            if self.kernel:
-                yield ((*self.inputs, *self.outputs),), _BIAS_PER_WEIGHT
+            known = [Alternative(right), Alternative(self.outputs), Alternative(self.inputs)]
+            for other in of_other_layers(self.place, known):
+                yield (other.factors,), other.reasons, True
 
 
-def _with_image(weight: _Weight, images: Sequence[Term], reasons: Reasons, left: int) -> Iterator[Draft]:
+def _with_image(weight: _Weight, images: Sequence[Way], reasons: Reasons, left: int) -> Iterator[Draft]:
     """Yield the sums of a weight with its bias, also with the image's size multiplied in, and up to `left` mistakes."""
-    for bias, more in weight.biases(left):
+    for bias, more, is_odd in weight.biases(left):
         both = reasons | more
-        yield Draft((weight.factors, *bias), both)
-        if left > cost(more):
-            for image in images:
-                yield Draft(((*weight.factors, *image), *bias), both | _MULTIPLIED)
-                yield Draft(((*weight.factors, *image), *((*term, *image) for term in bias)), both | _MULTIPLIED)
-    if weight.settings.bias and left:  # written with a factor 2
-        yield Draft((weight.factors, (2, *weight.outputs)), reasons | _BIAS_TWICE, has_two=True)
-        yield Draft(((2, *weight.factors),), reasons | _BIAS_PER_WEIGHT, has_two=True)
+        yield Draft((weight.factors, *bias), both, is_odd=is_odd)
+        for image in images:
+            if left > cost(more) + image.cost:
+                multiplied, odd = both | image.reasons | _MULTIPLIED, is_odd or image.cost > 0
+                yield Draft(((*weight.factors, *image.shape), *bias), multiplied, is_odd=odd)
+                all_terms = ((*weight.factors, *image.shape), *((*term, *image.shape) for term in bias))
+                yield Draft(all_terms, multiplied, is_odd=odd)
+    if weight.settings.bias and left:
+        yield from _in_other_forms(weight, reasons)
 
 
-def _images(place: Place) -> list[Term]:
-    """Return the image's sizes that may be multiplied into a convolution's number of parameters."""
-    shapes = (place.layer.output_shape, place.layer.input_shape)
-    return list(dict.fromkeys(shape[1:] for shape in shapes if shape)) if place.role == "convolution" else []
+def _in_other_forms(weight: _Weight, reasons: Reasons) -> Iterator[Draft]:
+    """Yield the sums with a wrong bias that are written with a factor 2, or with bias and weight put together."""
+    inputs, outputs = math.prod((*weight.inputs, *weight.kernel)), math.prod(weight.outputs)
+    yield Draft((weight.factors, (2, *weight.outputs)), reasons | _BIAS_TWICE, has_two=True)
+    yield Draft(((2, *weight.factors),), reasons | _BIAS_PER_WEIGHT, has_two=True)
+    yield Draft(((inputs + 1, outputs), weight.outputs), reasons | _BIAS_TWICE, is_exact=True)
+    yield Draft(((inputs + 2, outputs),), reasons | _BIAS_TWICE, is_exact=True)
+    if weight.inputs:
+        others = math.prod((*weight.outputs, *weight.kernel))
+        yield Draft(((*weight.inputs, others + 1),), reasons | _BIAS_OF_INPUTS, is_exact=True)
+
+
+def _images(place: Place) -> list[Way]:
+    """Return the image's sizes that may be multiplied into a number of parameters, after a mistake, too."""
+    if place.role != "convolution":
+        return []
+    sizes = [Way(place.layer.input_shape or ()), *place.chains.ways(place.position, place.carried)]
+    return list(dict.fromkeys(Way(way.shape[1:], way.reasons) for way in sizes if way.cost < MOST_MISTAKES))
 
 
 def _products(terms: Terms) -> list[int]:
