@@ -30,7 +30,7 @@ REASONS: Mapping[Kind, str] = {
     "channels_for_flattened": N_("the channels alone are taken for the flattened size"),
     "image_for_flattened": N_("the image's size without its channels is taken for the flattened size"),
     "value_wrong": N_("the sum does not give the value beside it"),
-    "slip": N_("a slip of digits: {written}"),
+    "slip": N_("a wrong digit: {written}"),
     "carried": N_("this follows from {written}"),
 }
 """What each mistake is, the same for whoever marks and whoever made it."""
@@ -40,7 +40,7 @@ _WITHOUT_DETAILS: Mapping[Kind, str] = {
     "pool_twice": N_("a pooling is applied twice"),
     "padding_forgotten": N_("the padding is forgotten"),
     "stride_forgotten": N_("the stride is forgotten"),
-    "slip": N_("a slip of digits"),
+    "slip": N_("a wrong digit"),
     "carried": N_("this follows from an earlier cell"),
 }
 STATES: Mapping[State, str] = {
@@ -52,7 +52,8 @@ STATES: Mapping[State, str] = {
 }
 _FORMS: Mapping[str, str] = {
     "one_number": N_("work the product out: the output is one row of numbers"),
-    "sides": N_("write channels×height×width, without the batch"),
+    "sides": N_("write channels×height×width"),
+    "batch": N_("leave the batch out: the size is that for one image"),
     "inputs": N_("say the number of inputs as well"),
     "outputs": N_("say the number of outputs as well"),
     "kernel": N_("say the kernel's size as well"),
@@ -159,7 +160,8 @@ def _output_hints(layer: Layer) -> tuple[Message, Message, Message]:
         "other": N_("see what the layer's definition says of the size"),
     }
     formula = Message(formulas[role(layer)])
-    derived = layer.output_derivation or "×".join(map(str, layer.output_shape or ())) or "–"
+    size = "×".join(map(str, layer.output_shape or ())) or "–"
+    derived = f"{layer.output_derivation} → {size}" if layer.output_derivation else size
     return look, formula, Message("{derivation}", {"derivation": derived})
 
 

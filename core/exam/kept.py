@@ -32,12 +32,23 @@ class KeptFile(Generic[Kept]):
         if self._path is None or not os.path.lexists(self._path):
             return self._empty, None
         try:
-            content = files.read_small(self._path, self._most_bytes)
-            if msgspec.json.decode(content, type=_Version).format > FORMAT:
-                raise ValueError("from a newer version")
-            return msgspec.json.decode(content, type=type(self._empty)), None
+            return self._decoded(), None
         except (OSError, ValueError, RecursionError) as error:
             return self._empty, self._set_aside(error)
+
+    def newest(self, known: Kept) -> Kept:
+        """Return what is kept now, which another process may have changed; what is `known` if it cannot be read."""
+        try:
+            return self._decoded() if self._path is not None else known
+        except (OSError, ValueError, RecursionError):
+            return known
+
+    def _decoded(self) -> Kept:
+        assert self._path is not None
+        content = files.read_small(self._path, self._most_bytes)
+        if msgspec.json.decode(content, type=_Version).format > FORMAT:
+            raise ValueError("from a newer version")
+        return msgspec.json.decode(content, type=type(self._empty))
 
     def write(self, kept: Kept) -> None:
         """Write what is to be kept. Raises `Problem`."""

@@ -76,8 +76,10 @@ class Sheets(msgspec.Struct, frozen=True):
         """Return the sheets with an empty one for a network."""
         name = "exam" if self.is_exam else "practice"
         kept = {model: sheet for model, sheet in getattr(self, name).items() if model != table.model}
+        if self.is_exam:
+            return msgspec.structs.replace(self, exam=kept)
         hints = {key: count for key, count in self.hints.items() if not key.startswith(f"{table.model}/")}
-        return msgspec.structs.replace(self, **{name: kept}, hints=hints)
+        return msgspec.structs.replace(self, practice=kept, hints=hints)
 
 
 def sheets_file(folder: Path | None) -> KeptFile[Sheets]:

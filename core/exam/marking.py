@@ -10,7 +10,7 @@ from core.exam.chain import Chains, Shape, Way
 from core.exam.choices import Place
 from core.exam.mistakes import carried
 from core.exam.sheet import COLUMNS, MAX_ANSWER, Answers, Column, Mark, MarkedSheet, Reason, State
-from core.exam.sums import UnreadableAnswer, WrittenSize, read_number, read_size
+from core.exam.sums import UnreadableAnswer, read_number, read_size
 from core.networks.layer_table import Layer, LayerTable
 
 FORM_POINTS = 0.75
@@ -18,23 +18,10 @@ FORM_POINTS = 0.75
 MISTAKE_POINTS = (1.0, 0.5, 0.25)
 """Points of an answer whose mistakes are all known, by their number; those of another cell do not count."""
 
-_NOTHING = frozenset(
-    (
-        *("-", "–", "—", "/", "0", "∅", "Ø", "ø", "…", "...", "n/a", "x"),
-        *(
-            "aucun",
-            "aucune",
-            "aucuns",
-            "aucun parametre",
-            "pas de parametre",
-            "pas de parametres",
-            "rien",
-            "sans",
-            "zero",
-        ),
-        *("none", "no", "nothing", "no parameter", "no parameters"),
-    )
-)
+_NO_PARAMETERS = """
+-|–|—|/|0|∅|ø|…|...|n/a|x|×|aucun|aucune|aucuns|aucun parametre|pas de parametre|pas de parametres|rien|sans|zero|
+nul|neant|none|no|nothing|no parameter|no parameters"""
+_NOTHING = frozenset(_NO_PARAMETERS.replace("\n", "").split("|"))
 """Ways to write that there are no parameters, in small letters and without accents."""
 
 _Found = tuple[State, tuple[Reason, ...], str]
@@ -72,8 +59,8 @@ class _Marker:
         for column in COLUMNS:
             answer = " ".join(answers.get(column, "").split())[:MAX_ANSWER]
             state, reasons, form = _CELLS[column](place, answer)
-            is_asked = not _needs_nothing(layer, column)
-            given = points(state, reasons) if is_asked else 0.0
+            is_asked = not needs_nothing(layer, column)
+            given = points(state, reasons) if is_asked and (column != "type" or state != "wrong") else 0.0
             marks.append(Mark(layer.name, column, answer, state, reasons, form, given, float(is_asked)))
             if column == "specification":
                 place = _with_specification(place, answer, state)
@@ -99,13 +86,16 @@ class _Marker:
 
 
 def _whole_size(layer: Layer, mark: Mark) -> Shape | None:
-    """Return a wrong size that later ones may follow from: one with as many sides as there should be."""
+    """Return a wrong size that later ones may follow from, with the channels first."""
     try:
         sizes = read_size(mark.answer)
     except UnreadableAnswer:
         return None
-    wanted = len(layer.output_shape or ())
-    return next((size.sides for size in sizes if len(size.sides) == wanted), None)
+    right = layer.output_shape or ()
+    sides = next((size.sides for size in sizes if len(size.sides) == len(right)), None)
+    if sides is not None and len(right) > 2 and sides[0] != right[0] and sides[-1] == right[0]:
+        return (sides[-1], *sides[:-1])
+    return sides
 
 
 def _with_specification(place: Place, answer: str, state: State) -> Place:
@@ -125,7 +115,8 @@ def _with_specification(place: Place, answer: str, state: State) -> Place:
     return replace(place, inputs=found.get("inputs"), outputs=found.get("outputs"))
 
 
-def _needs_nothing(layer: Layer, column: Column) -> bool:
+def needs_nothing(layer: Layer, column: Column) -> bool:
+    """Tell if there is nothing to write in a cell."""
     if column == "specification":
         return not layer.specification.text
     return column == "output" and layer.output_shape is None
@@ -155,7 +146,7 @@ def _mark_type(place: Place, answer: str) -> _Found:
 
 def _mark_specification(place: Place, answer: str) -> _Found:
     layer, settings = place.layer, place.layer.settings
-    if _needs_nothing(layer, "specification"):
+    if needs_nothing(layer, "specification"):
         return "right", (), ""
     if not answer:
         return "empty", (), ""
@@ -171,7 +162,7 @@ def _mark_specification(place: Place, answer: str) -> _Found:
 
 
 def _mark_output(place: Place, answer: str) -> _Found:
-    if _needs_nothing(place.layer, "output"):
+    if needs_nothing(place.layer, "output"):
         return "right", (), ""
     if not answer:
         return "empty", (), ""
@@ -179,16 +170,11 @@ def _mark_output(place: Place, answer: str) -> _Found:
         sizes = read_size(answer)
     except UnreadableAnswer:
         return "unreadable", (), ""
-    states = [output_sizes.rightness(place.layer, size) for size in sizes]
-    if "right" in states:
+    found = [output_sizes.rightness(place.layer, size) for size in sizes]
+    if "right" in found:
         return "right", (), ""
-    if "form" in states:
-        return "form", (), _form_of(sizes[states.index("form")])
-    return "wrong", output_sizes.explain_size(place, sizes), ""
-
-
-def _form_of(size: WrittenSize) -> str:
-    return "one_number" if size.is_product else "sides"
+    form = next((each for each in found if each != "wrong"), "")
+    return ("form", (), form) if form else ("wrong", output_sizes.explain_size(place, sizes), "")
 
 
 def _mark_parameters(place: Place, answer: str) -> _Found:
@@ -204,6 +190,8 @@ def _mark_parameters(place: Place, answer: str) -> _Found:
     if written.terms is None:
         is_right = written.value == layer.parameters
         return ("right", (), "") if is_right else ("wrong", parameters.explain_value(place, written.value), "")
+    if written.is_muddled:
+        return "wrong", (), ""
     if not parameters.is_right_sum(layer, written.terms):
         return "wrong", parameters.explain_sum(place, written.terms, written.stated), ""
     return ("wrong", (Reason("value_wrong"),), "") if written.says_otherwise else ("right", (), "")

@@ -31,20 +31,26 @@ class _Answered:
     reasons: Reasons
 
 
-def rightness(layer: Layer, size: WrittenSize) -> Literal["right", "form", "wrong"]:
+Rightness = Literal["right", "one_number", "batch", "sides", "wrong"]
+"""Whether a size is right, or which form it should have."""
+
+
+def rightness(layer: Layer, size: WrittenSize) -> Rightness:
     """Return whether a size is that of a layer's output, written in a usual way or otherwise."""
     right = layer.output_shape or ()
     if size.says_otherwise:
         return "wrong"
     if size.sides in _spellings(right):
         return "right"
-    if len(right) == 1 and size.is_product and math.prod(size.sides) == right[0]:
-        return "right" if size.has_value else "form"
     with_batch = len(size.sides) == len(right) + 1 and size.sides[0] in _BATCHES
     if with_batch and size.sides[1:] in _spellings(right):
-        return "form"
+        return "batch"
+    if len(right) == 1 and size.is_product and math.prod(size.sides) == right[0]:
+        return "right" if size.has_value else "one_number"
     flat = len(right) > 1 and size.sides in ((math.prod(right),), (right[0], math.prod(right[1:])))
-    return "form" if flat or (len(right) == 1 and size.sides in ((*right, 1), (*right, 1, 1))) else "wrong"
+    if len(right) == 1 and size.sides in ((*right, 1), (*right, 1, 1)):
+        return "batch"
+    return "sides" if flat else "wrong"
 
 
 def explain_size(place: Place, sizes: Sequence[WrittenSize]) -> tuple[Reason, ...]:
@@ -56,9 +62,16 @@ def explain_size(place: Place, sizes: Sequence[WrittenSize]) -> tuple[Reason, ..
         answered = _answered(place, may_be_product)
         found = [reasons for each in answered for reasons in _matching(each, size.sides, may_be_product)]
         if found:
-            more = frozenset((Reason("value_wrong"),)) if size.says_otherwise else frozenset()
-            return certain(reasons | more for reasons in found)
+            more = frozenset((Reason("value_wrong"),)) if size.says_otherwise else NONE
+            odd = [reasons | more for reasons in found if _is_odd(reasons)]
+            return certain([reasons | more for reasons in found if not _is_odd(reasons)], odd)
     return ()
+
+
+def _is_odd(reasons: Reasons) -> bool:
+    """Tell if nobody would think of these mistakes first: two slips, or one in the size of another layer."""
+    slips = sum(reason.kind == "slip" and not reason.carried_from for reason in reasons)
+    return slips > 1 or (slips == 1 and _has_other(reasons))
 
 
 def _spellings(shape: Shape) -> tuple[Shape, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from core.exam.choices import Alternative, Place, inputs_choices, outputs_choices, with_slips
-from core.exam.mistakes import certain
+from core.exam.mistakes import MOST_MISTAKES, certain
 from core.exam.sheet import Reason, State
 from core.exam.sums import Term, plain_signs
 from core.exam.vocabulary import without_accents
@@ -69,7 +69,7 @@ def _read(text: str, settings: Settings) -> WrittenSpecification:
     if _NO_BIAS.search(text):
         found.has_bias = False
     if settings.kernel:
-        text = _take_keywords(_NO_PADDING.sub(" padding 0 ", text), found)
+        text = _take_keywords(_NO_PADDING.sub(" padding 0 ", text), found, settings)
     if settings.kernel and not settings.inputs:  # a pooling has nothing else
         numbers = [_factors(each) for each in re.findall(_QUANTITY, text)]
         if numbers and not found.kernel:
@@ -80,9 +80,12 @@ def _read(text: str, settings: Settings) -> WrittenSpecification:
     quantities = [(_factors(quantity), label) for quantity, label in _labelled(text)]
     if settings.kernel:
         quantities = _without_kernel(quantities, found, settings)
-    elif len(quantities) == 1 and len(quantities[0][0]) > 1 and quantities[0][0][-1] == settings.outputs:
-        ((*inputs, output), _label) = quantities[0]  # as in `784×512`
-        quantities = [(tuple(inputs), "ins"), ((output,), "outs")]
+    elif len(quantities) == 1 and len(quantities[0][0]) > 1:  # as in `784×512`, or the weight's shape
+        factors = quantities[0][0]
+        if factors[-1] == settings.outputs:
+            quantities = [(factors[:-1], "ins"), (factors[-1:], "outs")]
+        elif factors[0] == settings.outputs:
+            quantities = [(factors[1:], "ins"), (factors[:1], "outs")]
     _give_roles(quantities, found, settings)
     return found
 
@@ -96,15 +99,25 @@ def _without_kernel(
     left = []
     for factors, label in quantities:
         if not window or factors != window:
-            left.append((factors, label))
+            left += [(channels, label)] if (channels := _channels(factors)) else []
             continue
         found.kernel = found.kernel or factors[-2:]
         before, window = factors[:-2], ()
         if len(before) == 2:
-            left += [(before[:1], "ins"), (before[1:], "outs")]
+            is_shape_of_weight = before == (settings.outputs, settings.inputs)
+            left += [(before[is_shape_of_weight:][:1], "ins"), (before[not is_shape_of_weight :][:1], "outs")]
         elif before:
             left.append((before, "repeated"))
     return left
+
+
+def _channels(factors: Term) -> Term:
+    """Return the channels of an image's size, with the channels first or last; nothing of one without channels."""
+    if len(factors) == 3 and factors[1] == factors[2]:
+        return factors[:1]
+    if len(factors) == 3 and factors[0] == factors[1]:
+        return factors[2:]
+    return () if len(factors) == 2 and min(factors) > _MOST_KERNEL else factors
 
 
 def _give_roles(quantities: list[tuple[Term, str]], found: WrittenSpecification, settings: Settings) -> None:
@@ -130,22 +143,22 @@ def _give_roles(quantities: list[tuple[Term, str]], found: WrittenSpecification,
 
 
 def _plain(text: str) -> str:
-    text = without_accents(plain_signs(text).lower())
+    text = re.sub("[\"']", " ", without_accents(plain_signs(text).lower()))
     text = re.sub(r"\b(?:nn\.)?(?:[a-z]+[1-3]d|linear(?=\())|\b(?:fc|conv|relu|pool)\d+\b", " ", text)
-    text = re.sub(r"(?<=\d)\s*x\s*(?=\d)", "*", text).replace("->", ">").replace("→", ">")
+    text = re.sub(r"(?<=\d)\s*(?:x|par|by)\s*(?=\d)", "*", text).replace("->", ">").replace("→", ">")
     text = re.sub(rf"({_QUANTITY})\s*=\s*\d[\d ]*", r"\1", text)  # a product with its value
     return re.sub(r"(?<=[=,:a-z])\s*\((\d+)\s*,\s*(\d+)\)", r" \1*\2", text)  # a setting in two dimensions
 
 
-def _take_keywords(text: str, found: WrittenSpecification) -> str:
+def _take_keywords(text: str, found: WrittenSpecification, settings: Settings) -> str:
     """Take the numbers that a word explains out of a text, and return what is left."""
     for name, words in _KEYWORDS.items():
         pattern = rf"\b(?:{words})(?:\b|(?=\d))\s*(?:de|of|=|:|egale? a)?\s*(same|{_QUANTITY})(?![a-z])"
         match = re.search(pattern, text)
         if match is None:
             continue
-        if match[1] != "same":
-            setattr(found, name, _factors(match[1]))
+        same = tuple(width // 2 for width in settings.padding)
+        setattr(found, name, same if match[1] == "same" else _factors(match[1]))
         text = f"{text[: match.start()]} , {text[match.end() :]}"
     return text
 
@@ -228,16 +241,21 @@ def explain_specification(place: Place, written: WrittenSpecification, settings:
     """Return the mistakes that are certain in a specification that is wrong."""
     reasons: list[Reason] = []
     faults = wrong(written, settings)
-    for name in ("inputs", "outputs"):
-        if name in faults:
-            reasons += explain_number(place, name, getattr(written, name), settings)
-    if "padding" in faults and not any(written.padding):
-        reasons.append(Reason("padding_forgotten"))
-    if "stride" in faults and set(written.stride) == {1}:
-        reasons.append(Reason("stride_forgotten"))
-    if "kernel" in faults:
-        reasons += _certain_in([Alternative(settings.kernel)], written.kernel)
-    return tuple(dict.fromkeys(reasons))
+    for name in faults:
+        found: tuple[Reason, ...] = ()
+        if name in ("inputs", "outputs"):
+            found = explain_number(place, name, getattr(written, name), settings)
+        elif name == "padding" and not any(written.padding):
+            found = (Reason("padding_forgotten"),)
+        elif name == "stride" and set(written.stride) == {1}:
+            found = (Reason("stride_forgotten"),)
+        elif name == "kernel":
+            found = _certain_in([Alternative(settings.kernel)], written.kernel)
+        if not found:
+            return ()  # no set of mistakes yields the cell
+        reasons += found
+    certain_ones = tuple(dict.fromkeys(reasons))
+    return certain_ones if sum(not reason.carried_from for reason in certain_ones) <= MOST_MISTAKES else ()
 
 
 def explain_number(place: Place, name: str, written: Term, settings: Settings) -> tuple[Reason, ...]:

@@ -6,6 +6,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 Term = tuple[int, ...]
@@ -41,6 +42,8 @@ class WrittenNumber:
     """Sum; None for a number alone."""
     stated: tuple[int, ...] = ()
     """Values beside the sum."""
+    is_muddled: bool = False
+    """True if it has several sums that do not belong together."""
 
     @property
     def says_otherwise(self) -> bool:
@@ -70,14 +73,19 @@ def product(terms: Terms) -> int:
 
 def read_number(text: str) -> WrittenNumber:
     """Read a number or a sum, with or without its value, in either order. Raises `UnreadableAnswer`."""
+    text = re.sub(r"(?<=\d)\s*\[\s*[\d\s]+\]", " ", text.replace(";", "="))  # what a sum gives so far
     parts = [part for part in _plain(_beside(text)).split("=") if part.strip()]
     if not parts:
         raise UnreadableAnswer
-    read = [_Sum(part).read() for part in parts]
+    read = [_Sum(part.lstrip(" *") if place else part).read() for place, part in enumerate(parts)]
     terms: Terms | None = None
     stated: list[int] = []
-    for found, has_operator in read:
-        if not has_operator:
+    is_muddled = False
+    for part, (found, has_operator) in zip(parts, read, strict=True):
+        if terms is not None and part.lstrip()[:1] in ("+", "*"):
+            terms = (*terms, *found) if part.lstrip()[0] == "+" else _multiplied(terms, found)
+            stated = []
+        elif not has_operator:
             stated.append(product(found))
         elif terms is None:
             terms = found
@@ -85,12 +93,13 @@ def read_number(text: str) -> WrittenNumber:
             terms = longer
             stated = []
         else:
+            is_muddled = is_muddled or product(found) != product(terms)
             stated.append(product(found))
     if terms is None:
         if len(set(stated)) > 1:
             raise UnreadableAnswer
         return WrittenNumber(stated[0], None)
-    return WrittenNumber(product(terms), terms, tuple(stated))
+    return WrittenNumber(product(terms), terms, tuple(stated), is_muddled)
 
 
 def _beside(text: str) -> str:
@@ -113,22 +122,41 @@ def _continued(terms: Terms, following: Terms) -> Terms | None:
 
 
 def read_size(text: str) -> list[WrittenSize]:
-    """Return the ways to read a size, the most likely one first. Raises `UnreadableAnswer`."""
+    """Return the ways to read a size, the most likely one first. Raises `UnreadableAnswer`.
+
+    How its sides are worked out may stand beside it, as in `28/2 = 14 → 32×14×14`.
+    """
     lowered = plain_signs(text).lower()
     has_batch = _BATCH.match(lowered) is not None
-    parts = [part.strip() for part in _plain(_BATCH.sub("", lowered)).split("=") if part.strip()]
-    read = [_sides(part) for part in parts]
-    if not read or not all(read):
+    parts = [part.strip() for part in _plain(_apart(_BATCH.sub("", lowered))).split("=") if part.strip()]
+    read = [(_sides(part), re.search(r"[-+/^]", part) is not None) for part in parts]
+    if not read or not all(ways for ways, _is_worked_out in read):
         raise UnreadableAnswer
-    longest = max(read, key=lambda ways: len(ways[0].sides))
-    values = [ways for ways in read if ways is not longest]
-    if not values:
+    lists = [ways for ways, is_worked_out in read if not is_worked_out] or [ways for ways, _is_worked_out in read]
+    longest = max(lists, key=lambda ways: len(ways[0].sides))
+    given = longest[0].sides
+    if len(read) == 1:
         return [WrittenSize(way.sides, way.is_product, has_batch=has_batch) for way in longest]
-    given = math.prod(longest[0].sides)
-    agree = all(any(math.prod(way.sides) == given for way in ways) for ways in values)
-    return [
-        WrittenSize(longest[0].sides, is_product=True, has_value=True, says_otherwise=not agree, has_batch=has_batch)
-    ]
+    values = [ways for ways, is_worked_out in read if ways is not longest and not is_worked_out]
+    agree = all(any(math.prod(way.sides) in (math.prod(given), *given) for way in ways) for ways in values)
+    found = [WrittenSize(given, len(given) > 1, True, not agree, has_batch)]
+    with suppress(UnreadableAnswer):  # a product in steps: `7·7 = 49·64 = 3136`
+        number = read_number(text)
+        if number.terms is not None and not number.says_otherwise:
+            found.append(WrittenSize((number.value,), has_value=True, has_batch=has_batch))
+    return found
+
+
+def _apart(text: str) -> str:
+    """Return a size with its value in brackets, such as `3136 (64×7×7)`, as two parts; dashes do not part its sides."""
+    text = re.sub(r"^\s*(\d+)((?:-\d+){1,3})\s*$", lambda found: found[1] + found[2].replace("-", ","), text)
+    found = re.fullmatch(r"\s*(\d[^()]*)\(([^()]*\d[^()]*)\)\s*", text)
+    if found is None:
+        return text
+    with suppress(UnreadableAnswer, IndexError):
+        one, other = (math.prod(_sides(_plain(part))[0].sides) for part in found.groups())
+        return f"{found[1]}={found[2]}" if one == other else text
+    return text
 
 
 def _sides(part: str) -> list[WrittenSize]:
@@ -151,14 +179,18 @@ def _sides(part: str) -> list[WrittenSize]:
 
 def plain_signs(text: str) -> str:
     """Return a text with one sign for each operation, and its raised digits as powers."""
-    return unicodedata.normalize("NFKC", re.sub("([²³])", r"^\1", text)).translate(_TIMES)
+    visible = "".join(char for char in text if unicodedata.category(char) != "Cf")
+    visible = re.sub(r"\\(?:times|cdot)", "*", visible).replace("\\(", "").replace("\\)", "")
+    return unicodedata.normalize("NFKC", re.sub("([²³])", r"^\1", visible)).translate(_TIMES)
 
 
 def _plain(text: str) -> str:
     """Return a text in small letters and without words."""
-    text = re.sub(r"→|->|=>|≈", "=", plain_signs(text).lower())
+    text = re.sub(r"→|->|=>|≈|\b(?:puis|donc|then|so)\b", "=", plain_signs(text).lower())
+    text = re.sub(r"\(\s*=\s*[\d\s]+\)|\([^()]*[a-z]\s*=[^()]*\)|^\s*[a-z]\s*=|~", " ", text)
+    text = re.sub(r"\(\s*=(.*)\)\s*$", r"=\1", text)
     text = re.sub(r"\b(?:et|and|plus)\b|&", "+", text).replace("@", "*")
-    text = re.sub(r"(?<=\d)[.,]0{1,2}(?!\d)|\b[chw] ?=|\br ?\^?(?=\d)|[σ∑]", "", text)
+    text = re.sub(r"(?<=\d)[.,]0{1,2}(?!\d)|\b[chw] ?=|\br ?\^?(?=[\d{(])|[σ∑]", "", text)
     return re.sub(r"\(\s*\)", " ", _WORD.sub(" ", text)).strip(" .;!")
 
 

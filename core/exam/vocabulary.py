@@ -9,91 +9,44 @@ from typing import Literal
 
 from core.networks.layer_table import Layer
 
-_WORDS: dict[str, tuple[str, ...]] = {
-    "convolution": (
-        *("convolution", "conv", "convolutive", "convolutif", "convolutionnelle", "convolutional", "convolution 2d"),
-        *("couche de convolution", "couche convolutive", "convolution layer", "convolutional layer"),
-        *("conv2d", "produit de convolution", "filtrage", "correlation", "cross correlation"),
-    ),
-    "linear": (
-        *("lineaire", "linear", "dense", "fc", "affine", "regression lineaire", "linear regression"),
-        *(
-            "entierement connectee",
-            "fully connected",
-            "completement connectee",
-            "totalement connectee",
-            "full connected",
-        ),
-        *("couche lineaire", "couche dense", "couche entierement connectee", "fully connected layer", "linear layer"),
-        *(
-            "transformation affine",
-            "transformation lineaire",
-            "perceptron",
-            "dense layer",
-            "couche fc",
-            "pleinement connectee",
-        ),
-    ),
-    "max pooling": (
-        *(
-            "max pooling",
-            "maxpooling",
-            "maxpool",
-            "max pool",
-            "pooling max",
-            "pooling",
-            "pool",
-            "maxpool1d",
-            "maxpool2d",
-        ),
-        *(
-            "maxpool3d",
-            "sous echantillonnage",
-            "subsampling",
-            "couche de pooling",
-            "pooling layer",
-            "max pooling layer",
-        ),
-        *("couche de max pooling", "mise en commun", "agregation", "downsampling", "regroupement", "pooling maximal"),
-    ),
-    "average pooling": (
-        *("average pooling", "avg pooling", "avgpool", "avgpool2d", "averagepooling", "average pool", "pooling moyen"),
-        *("pooling", "pool", "pooling en moyenne", "mean pooling", "moyenne", "sous echantillonnage", "subsampling"),
-        *("couche de pooling", "pooling layer", "downsampling", "mise en commun", "agregation", "pooling par moyenne"),
-    ),
-    "flatten": (
-        *("aplatissement", "flatten", "flattening", "mise a plat", "vectorisation", "vectorization", "applatissement"),
-        *("redimensionnement", "reshape", "couche d aplatissement", "couche flatten", "flatten layer", "linearisation"),
-        *(
-            "deroulement",
-            "transformation en vecteur",
-            "conversion en vecteur",
-            "aplatir",
-            "mise en vecteur",
-            "etalement",
-        ),
-    ),
-    "relu": (
-        *("relu", "activation", "fonction d activation", "activation relu", "activation function", "non linearite"),
-        *("couche d activation", "nonlinearity", "non linearity", "rectified linear unit", "relu activation"),
-        *("fonction relu", "activation layer", "couche relu", "redresseur", "rectifieur", "unite lineaire rectifiee"),
-        *("fonction d activation relu", "non lineaire", "nonlinear", "non linear", "non linear layer", "max 0 x"),
-    ),
-    "dropout": ("dropout", "couche dropout", "dropout layer", "abandon", "decrochage", "extinction", "dropout2d"),
-    "batch norm": (
-        *("batch norm", "batchnorm", "batch normalization", "batch normalisation", "normalisation par lots", "bn"),
-        *(
-            "batchnorm1d",
-            "batchnorm2d",
-            "batchnorm3d",
-            "normalisation par lot",
-            "normalisation de lot",
-            "norm par lot",
-            "norm par lots",
-            "normalisation",
-        ),
-        *("couche de normalisation par lots", "batch normalization layer", "normalisation batch", "normalization"),
-    ),
+_WORDS: dict[str, frozenset[str]] = {
+    kind: frozenset(words.replace("\n", "").split("|"))
+    for kind, words in {
+        "convolution": """
+convolution|conv|convolutive|convolutif|convolutionnelle|convolutional|convolution 2d|
+couche de convolution|couche convolutive|convolution layer|convolutional layer|conv2d|
+produit de convolution|filtrage|correlation|cross correlation""",
+        "linear": """
+lineaire|linear|dense|fc|affine|regression lineaire|linear regression|entierement connectee|
+entierement connecte|fully connected|completement connectee|totalement connectee|full connected|
+couche lineaire|couche dense|couche entierement connectee|fully connected layer|linear layer|
+transformation affine|transformation lineaire|perceptron|dense layer|couche fc|pleinement connectee""",
+        "max pooling": """
+max pooling|maxpooling|maxpool|max pool|pooling max|pooling|pool|maxpool1d|maxpool2d|maxpool3d|
+sous echantillonnage|subsampling|couche de pooling|pooling layer|max pooling layer|
+couche de max pooling|couche de pooling max|mise en commun|agregation|downsampling|regroupement|
+pooling maximal""",
+        "average pooling": """
+average pooling|avg pooling|avgpool|avgpool2d|averagepooling|average pool|pooling moyen|pooling|
+pool|pooling en moyenne|mean pooling|moyenne|sous echantillonnage|subsampling|couche de pooling|
+pooling layer|downsampling|mise en commun|agregation|pooling par moyenne""",
+        "flatten": """
+aplatissement|flatten|flattening|mise a plat|vectorisation|vectorization|applatissement|
+redimensionnement|reshape|couche d aplatissement|couche flatten|flatten layer|linearisation|
+deroulement|transformation en vecteur|conversion en vecteur|aplatir|mise en vecteur|etalement""",
+        "relu": """
+relu|activation|fonction d activation|activation relu|activation function|non linearite|
+couche d activation|nonlinearity|non linearity|rectified linear unit|relu activation|fonction relu|
+activation layer|couche relu|redresseur|rectifieur|unite lineaire rectifiee|
+fonction d activation relu|non lineaire|nonlinear|non linear|non linear layer|max 0 x""",
+        "dropout": """
+dropout|couche dropout|dropout layer|abandon|decrochage|extinction|dropout2d""",
+        "batch norm": """
+batch norm|batchnorm|batch normalization|batch normalisation|normalisation par lots|bn|batchnorm1d|
+batchnorm2d|batchnorm3d|normalisation par lot|normalisation de lot|norm par lot|norm par lots|
+normalisation|couche de normalisation par lots|batch normalization layer|normalisation batch|
+normalization""",
+    }.items()
 }
 """Words without accents and in small letters, by kind; those of `relu` serve every activation."""
 
@@ -125,9 +78,16 @@ _MEANINGS = {
 }
 """What some words mean that a layer of another type has, by the part of torch's name that means the same."""
 _OTHER_LAYERS = frozenset(
-    ("deconvolution", "bilineaire", "bilinear", "unflatten", "unpooling", "identity", "embedding")
+    ("deconvolution", "bilineaire", "bilinear", "unflatten", "unpooling", "upsampling", "identity")
 )
-_NEGATED = re.compile(r"(?:pas|not|no|ni|aucune?|sans|without)\b")
+_NEGATED = re.compile(r"^(?:no|ni|aucune?|sans|without)\b|\b(?:pas|not)\b")
+_GENERIC = frozenset(
+    (
+        *("couche", "layer", "line", "filtre", "filter", "couche de sortie", "couche cachee", "output layer"),
+        *("hidden layer", "sortie", "entree", "neurones", "fonction", "couche d entree"),
+    )
+)
+"""Words that name no type."""
 _OF_RELU_ALONE = ("relu", "rectified", "redresseur", "rectifi", "max 0 x")
 _LIKENESS = 0.75
 
@@ -137,7 +97,7 @@ def rightness(layer: Layer, text: str) -> Literal["right", "form", "wrong"]:
     words, own = _normal(text), _words_for(layer)
     if words in own:
         return "right"
-    if _NEGATED.match(words) or _contradicts(words, layer) or words in _OTHER_LAYERS:
+    if _NEGATED.search(words) or words in _GENERIC or _contradicts(words, layer) or words in _OTHER_LAYERS:
         return "wrong"
     known = own.union(*_WORDS.values())
     contained = _contained(words, known)
@@ -192,12 +152,12 @@ def _kind(layer: Layer) -> str:
 def _words_for(layer: Layer) -> frozenset[str]:
     """Return the words for a layer's type; those for a kind that the course does not have are torch's own."""
     name = layer.type.lower()
-    known = _WORDS.get(_kind(layer), (_normal(str(layer.kind)),))
+    known = _WORDS.get(_kind(layer), frozenset((_normal(str(layer.kind)),)))
     if name in _ACTIVATIONS:
         names = [name, *(word.replace(" ?", " ").replace("?", "") for word in _ACTIVATIONS[name].split("|"))]
-        known = tuple(word for word in known if not any(own in word for own in _OF_RELU_ALONE))
-        known = (*known, *names, *(f"{prefix} {each}" for each in names for prefix in ("activation", "fonction")))
-    return frozenset((*known, name))
+        known = frozenset(word for word in known if not any(own in word for own in _OF_RELU_ALONE))
+        known |= {*names, *(f"{prefix} {each}" for each in names for prefix in ("activation", "fonction"))}
+    return known | {name}
 
 
 def without_accents(text: str) -> str:

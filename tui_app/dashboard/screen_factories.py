@@ -150,10 +150,10 @@ def annexe_screen(shown: Callable[[], LayerTable | None]) -> AnnexeScreen:
     """Make the screen of Annexe 1, for the exam's networks and the one whose table is on show."""
 
     def networks() -> list[LayerTable]:
-        """Return the tables to choose from, the one on show first."""
+        """Return the tables to choose from: a custom network's on show comes first, and variants are no exam."""
         found = [kept_tables.built_in()[Architecture(model=model)] for model in EXAM_PAIR]
         own = shown()
-        return found if own is None or not own.layers else [own, *(table for table in found if table != own)]
+        return found if own is None or not own.layers or own.model in EXAM_PAIR else [own, *found]
 
     folder, problem = state_folder()
     return AnnexeScreen(networks, source_code, sheets_file(folder), problem)

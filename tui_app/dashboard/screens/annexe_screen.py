@@ -15,7 +15,7 @@ from core.catalogue import EXAM_PAIR
 from core.exam import feedback
 from core.exam.kept import KeptFile
 from core.exam.kept_sheets import EXAM_S, Sheets
-from core.exam.marking import mark_sheet
+from core.exam.marking import mark_sheet, needs_nothing
 from core.exam.sheet import COLUMNS, MAX_ANSWER, Column, Mark, MarkedSheet
 from core.messages import N_, Message, Problem
 from core.networks.layer_table import Layer, LayerTable
@@ -114,12 +114,13 @@ class AnnexeScreen(SideScreen[None]):
         text = self._line.value.strip()
         answers = self._sheets.answers(self._table)
         if text != answers[row].get(column, "") and not self._sheets.is_handed_in:
-            self._keep(self._sheets.with_answer(self._table, row, column, text))
+            self._keep(lambda kept: kept.with_answer(self._table, row, column, text))
             self._show()
 
-    def _keep(self, sheets: Sheets) -> None:
-        self._sheets = sheets
-        self._trying(lambda: self._file.write(sheets))
+    def _keep(self, change: Callable[[Sheets], Sheets]) -> None:
+        """Change the sheets as they are kept now: another dashboard may have written in them, too."""
+        self._sheets = change(self._file.newest(self._sheets))
+        self._trying(lambda: self._file.write(self._sheets))
 
     def _to_cell(self) -> None:
         """Put the answer of the cell under the cursor into the line."""
@@ -146,6 +147,7 @@ class AnnexeScreen(SideScreen[None]):
         if was == answer or self._is_writing_exam or (self._mark is not None and self._mark.state == "right"):
             self.action_move(0, 1)
         else:
+            self._line.action_select_all()  # what is typed next replaces it
             self._explain()
 
     @on(DataTable.CellSelected, "#annexe-table")
@@ -162,7 +164,7 @@ class AnnexeScreen(SideScreen[None]):
     # Keys
 
     def action_hint(self) -> None:
-        self._keep(self._sheets.with_hint(self._hint_key))
+        self._keep(lambda kept: kept.with_hint(self._hint_key))
         self._explain()
 
     def action_network(self) -> None:
@@ -187,7 +189,7 @@ class AnnexeScreen(SideScreen[None]):
 
     def _sure_of_exam(self, is_sure: bool | None) -> None:
         if is_sure:
-            self._keep(self._sheets.left() if self._sheets.is_exam else self._sheets.begun())
+            self._keep(Sheets.left if self._sheets.is_exam else Sheets.begun)
             self._shows_key = False
             self._show()
             self._grid.go_to(0, 0)
@@ -195,7 +197,18 @@ class AnnexeScreen(SideScreen[None]):
 
     def action_hand_in(self) -> None:
         self._keep_cell()
-        self._keep(self._sheets.handed_in())
+        asked = [mark for table in self._asked() for mark in self._marks_of(table) if mark.out_of]
+        text = _("Hand in? {empty} of {count} cells are empty.")
+        question = text.format(empty=sum(not mark.answer for mark in asked), count=len(asked))
+        self.app.push_screen(SureDialog(question, _("Hand in")), self._sure_to_hand_in)
+
+    def _sure_to_hand_in(self, is_sure: bool | None) -> None:
+        if is_sure and self._is_writing_exam:
+            self._hand_in()
+
+    def _hand_in(self) -> None:
+        self._keep_cell()
+        self._keep(Sheets.handed_in)
         self._show()
         self._explain()
 
@@ -214,7 +227,7 @@ class AnnexeScreen(SideScreen[None]):
 
     def _sure_to_clear(self, is_sure: bool | None) -> None:
         if is_sure:
-            self._keep(self._sheets.emptied(self._table))
+            self._keep(lambda kept: kept.emptied(self._table))
             self._show()
             self._to_cell()
 
@@ -237,7 +250,7 @@ class AnnexeScreen(SideScreen[None]):
         if not self._is_writing_exam:
             return
         if self._sheets.left_s() <= 0:
-            self.action_hand_in()
+            self._hand_in()
             self.notify(_("Time is up: the sheets are handed in."), severity="warning")
         self._title()
 
@@ -259,7 +272,8 @@ class AnnexeScreen(SideScreen[None]):
                 _("exam"),
                 _("{minutes} min {seconds} s left").format(minutes=left // 60, seconds=f"{left % 60:02}"),
             ]
-            parts.append(_("{count} cells filled in").format(count=filled))
+            most = sum(not needs_nothing(layer, column) for layer in self._table.layers for column in COLUMNS)
+            parts.append(_("filled in: {count} of {most}").format(count=filled, most=most))
         else:
             parts.append(_("exam, handed in") if self._sheets.is_exam else _("practice"))
             parts += self._points()
@@ -271,16 +285,17 @@ class AnnexeScreen(SideScreen[None]):
         text = _("{points} of {most} points")
         found = [text.format(points=short(self._marked.points), most=short(self._marked.out_of))]
         if self._sheets.is_handed_in:
-            sheets = [
-                mark_sheet(table, self._sheets.answers(table)) for table in self._networks() if self._is_asked(table)
-            ]
-            share = sum(each.points for each in sheets) / max(1.0, sum(each.out_of for each in sheets))
+            marks = [mark for table in self._asked() for mark in self._marks_of(table)]
+            share = sum(mark.points for mark in marks) / max(1.0, sum(mark.out_of for mark in marks))
             found.append(_("all sheets: {mark} of 20").format(mark=short(round(20 * share, 2))))
         return found
 
-    def _is_asked(self, table: LayerTable) -> bool:
-        """Tell if a sheet belongs to the exam: both of its networks, and whatever else was filled in."""
-        return table.model in EXAM_PAIR or table.model in self._sheets.exam
+    def _asked(self) -> list[LayerTable]:
+        """Return the tables that belong to the exam: those of both networks, and what else was filled in."""
+        return [table for table in self._networks() if table.model in EXAM_PAIR or table.model in self._sheets.exam]
+
+    def _marks_of(self, table: LayerTable) -> tuple[Mark, ...]:
+        return mark_sheet(table, self._sheets.answers(table)).marks
 
     def _explain(self) -> None:
         """Tell the mark of the cell under the cursor, and the hints that were taken."""
@@ -290,7 +305,7 @@ class AnnexeScreen(SideScreen[None]):
             text.append(_("Marked when you hand in."), "dim")
         elif not mark.out_of:
             text.append(_("There is nothing to write here."), "dim")
-        elif mark.answer:
+        elif mark.answer or self._sheets.is_handed_in:
             text.append(f"{sign(mark.state)} {lines(list(map(say, feedback.verdict(mark))))}")
             if mark.out_of:
                 text.append(

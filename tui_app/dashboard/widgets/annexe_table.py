@@ -10,6 +10,7 @@ from textual import events
 from textual.coordinate import Coordinate
 from textual.widgets import DataTable, Input
 
+from core.exam.marking import needs_nothing
 from core.exam.sheet import COLUMNS, Answers, Column, MarkedSheet, State
 from core.networks.layer_table import LayerTable
 from tui_app import terminal
@@ -89,6 +90,8 @@ class AnnexeTable(DataTable[Text]):
                 state: State = mark.state if mark is not None and mark.out_of else "empty"
                 text = _cut(printable(answers[position].get(column, "")), widths[place + 1] - 3)
                 shown = f"{sign(state)} {text}" if marked is not None else text
+                if needs_nothing(layer, column) and not text:
+                    shown = "–"
                 cells.append(Text(shown or "·", colours[state] if marked is not None else "", no_wrap=True))
             self.add_row(*cells)
         self.move_cursor(row=at.row, column=max(1, at.column), animate=False)
