@@ -81,13 +81,27 @@ def test_every_guess_has_a_truth_that_can_be_met(guess: questions.Guess) -> None
 
 @pytest.mark.parametrize(
     "typed",
-    ["401920", "401 920", "401\u202f920", "401,920", "401.920", "401'920", "784×512 + 512", "784x512+512 = 401 920"],
+    [
+        *(
+            "401920",
+            "401 920",
+            "401\u202f920",
+            "401,920",
+            "401.920",
+            "401'920",
+            "784×512 + 512",
+            "784x512+512 = 401 920",
+        ),
+        *("28²*512+512", "28^2*512 + 512", "512*(784+1)", "(28·28 + 1)·512", "784*512 = 401408 + 512 = 401920"),
+    ],
 )
 def test_a_count_is_read_however_it_is_written(typed: str) -> None:
     assert guesses.judge(typed, guesses.truth("rn1_fc1", Evidence()))
 
 
-@pytest.mark.parametrize("typed", ["401408", "784x512", "512", "-401920", "4019200", "784×512 + 512 = 401408"])
+@pytest.mark.parametrize(
+    "typed", ["401408", "784x512", "512", "-401920", "4019200", "784×512 + 512 = 401408", "784×512 = 401920"]
+)
 def test_another_count_is_a_miss(typed: str) -> None:
     assert guesses.judge(typed, guesses.truth("rn1_fc1", Evidence())) is False
 
@@ -104,13 +118,50 @@ def test_a_loss_is_read_however_it_is_written(typed: str) -> None:
         ("14×14", True),
         ("32 14 14", True),
         ("(32,14,14)", True),
+        ("14x14x32", True),
+        ("14 14 32", True),
+        ("(14,14,32)", True),
+        ("(1, 32, 14, 14)", True),
+        ("32×14×14 = 6272", True),
+        ("14²", True),
+        ("28/2", True),
+        ("32×14×14 = 6273", False),
         ("32", False),
         ("28x28", False),
+        ("32x28x28", False),
         ("", None),
     ],
 )
 def test_a_size_is_read_however_it_is_written(typed: str, is_right: bool | None) -> None:
     assert guesses.judge(typed, guesses.truth("pool1_size", Evidence())) is is_right
+
+
+@pytest.mark.parametrize(
+    ("guess_id", "typed", "is_right"),
+    [
+        ("batches", "60000/64", False),  # 937.5
+        ("batches", "60 000 / 64 = 937,5", False),
+        ("batches", "60000/64 = 937.5 = 938", True),
+        ("batches", "60000/64 ≈ 938", True),
+        ("batches", "60000/64 = 940", False),
+        ("batches", "⌈60000/64⌉", True),
+        ("batches", "(60000 - 32)/64 + 1", True),
+        ("batches", "60000//64 + 1", True),
+        ("batches", "1/0", None),
+        ("last_batch", "60000-937*64", True),
+        ("steps", "5*⌈60000/64⌉", True),
+        ("steps", "5·60000/64", False),
+        ("margin", "226 - 93", True),
+        ("first_loss", "1/4", True),
+        ("first_loss", "0.226", True),
+        ("first_loss", "226", False),
+        ("know_nothing", "-log(1/10) = ln 10 ≈ 2,303", True),
+        ("know_nothing", "23/10", True),
+        ("know_nothing", "-log(10)", False),
+    ],
+)
+def test_sums_are_worked_out(guess_id: str, typed: str, is_right: bool | None) -> None:
+    assert guesses.judge(typed, guesses.truth(guess_id, Evidence())) is is_right
 
 
 @pytest.mark.parametrize("typed", ["9" * 4000, "1e400", "x" * 99, "+", "--2", "2 +", "=", "1x", "٣", "\0"])
