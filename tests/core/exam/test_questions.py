@@ -223,6 +223,16 @@ def test_runs_that_are_not_alike_are_evidence_each_for_itself(tmp_path: Path) ->
     assert found.pair is None
 
 
+def test_places_show_runs_of_digits_and_two_of_the_same_images(tmp_path: Path) -> None:
+    for model, dataset in (("RN_1", "mnist"), ("RN_2", "mnist"), ("RN_1", "fashion-mnist"), ("RN_2", "sample")):
+        finished(tmp_path, config_of(model, 0), range(9), dataset=dataset)
+    runs = directory.Listing(tmp_path).read()
+    pair, alone = questions.PLACES["I.5"][0], questions.PLACES["II.6"][1]
+    assert evidence.runs_for(pair, runs) == ["rn1-0001", "rn2-0002"]
+    assert evidence.runs_for(alone, runs) == ["rn1-0001"]
+    assert evidence.runs_for(pair, runs[1:3]) == ["rn2-0002"]
+
+
 def gathered(folder: Path) -> Evidence:
     run_ids, are_alike = evidence.chosen(directory.Listing(folder).read())
     return evidence.gather(run_ids, [directory.Run(folder / each) for each in run_ids.values()], are_alike=are_alike)
