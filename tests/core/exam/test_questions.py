@@ -45,6 +45,11 @@ def test_every_number_in_the_texts_is_known(language: str) -> None:
         assert places(question) <= known, question.id
 
 
+@pytest.mark.parametrize("path", sorted(Path(questions.__file__).with_name("question_texts").glob("*.toml")))
+def test_the_files_of_texts_are_evenly_wrapped(path: Path) -> None:
+    assert [line for line in path.read_text(encoding="utf-8").splitlines() if len(line) > 120] == []
+
+
 def test_french_texts_have_their_narrow_spaces() -> None:
     for question in questions.load("fr"):
         text = "\n".join(
