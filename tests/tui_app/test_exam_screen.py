@@ -99,6 +99,11 @@ async def test_a_whole_question(size: tuple[int, int], language: str, finished: 
     assert (problem, kept.standing(question)) == (None, "missed")
 
 
+def test_the_answer_about_the_tables_names_each_layers_settings() -> None:
+    answer = question_text.filled(question_text.all_questions()[0].answer)
+    assert "conv2    32→64, 3×3, p 1  64×14×14  32×64×3×3 + 64 = 18,496" in answer
+
+
 async def test_progress_is_there_again_the_next_time(finished: Path) -> None:
     async with dashboard(finished, NARROW) as (app, pilot):
         await open_exam(app, pilot)
