@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -193,6 +194,13 @@ def test_every_file_has_its_level_and_every_level_its_files() -> None:
         "core": [],
         "tui_app": ["sys", "pathlib", "core"],  # to find our `core`, not the user's
     }
+
+
+def test_the_architecture_page_names_every_room_on_its_level() -> None:
+    page = (ROOT / "docs" / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    rows = [tuple(re.findall(r"`(\w+)`", row)) for row in re.findall(r"^\| ((?:`\w+` )+)\|", page, re.M)]
+    levels = [tuple(room.partition(".")[2] for room in rooms) for rooms in LEVELS]
+    assert rows == [level for level in levels if level != ("__main__",)]
 
 
 def test_no_import_runs_upward() -> None:

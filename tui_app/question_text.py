@@ -55,10 +55,13 @@ def _fact(fact: Fact) -> str:
 
 
 def _rows(table: LayerTable) -> str:
-    """Return a table's layers as formulas: name, size and number of parameters."""
-    cells = [(layer.name, tables.shape(layer), tables.count(layer)) for layer in table.layers]
-    widths = [max(len(row[column]) for row in cells) for column in (0, 1)]
-    rows = [f"  {name:{widths[0]}}  {size:>{widths[1]}}  {count}" for name, size, count in cells]
+    """Return a table's layers as formulas: name, settings, size and number of parameters."""
+    cells = [
+        (layer.name, tables.specification(layer.specification), tables.shape(layer), tables.count(layer))
+        for layer in table.layers
+    ]
+    names, settings, sizes, _counts = (max(map(len, column)) for column in zip(*cells, strict=True))
+    rows = [f"  {name:{names}}  {what:{settings}}  {size:>{sizes}}  {count}" for name, what, size, count in cells]
     return "\n".join([*rows, "  " + _("Total: {count}").format(count=number(table.total))])
 
 

@@ -12,8 +12,8 @@ from core.config import RunConfig
 from core.exam.questions import AnswerPlace
 from core.runs.directory import FollowedRun, Run, Summary
 
-_DIGITS = ("mnist", "sample")
-"""Data sets that the exam's questions are about."""
+DIGITS = ("mnist", "qmnist", "sample")
+"""Data sets of handwritten digits, which the exam's questions are about."""
 
 
 class SeenRun(msgspec.Struct, frozen=True):
@@ -76,17 +76,24 @@ def gather(run_ids: dict[str, str], runs: Iterable[Run], *, are_alike: bool) -> 
 
 
 def runs_for(place: AnswerPlace, summaries: Sequence[Summary]) -> list[str]:
-    """Return the ids of the newest trained runs that a place needs, one for each network; fewer if there are none."""
-    found = []
-    for model in place.needs:
-        fitting = (each for each in reversed(summaries) if each.config is not None and _suits(each, model, place))
-        found += [summary.id for summary in fitting][:1]
-    return found
+    """Return the ids of the newest trained runs that a place needs, one for each network; fewer if there are none.
+
+    They were all trained on the same data set.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for each in reversed(summaries):
+        for model in place.needs:
+            if _suits(each, model, place):
+                found.setdefault(each.dataset, {}).setdefault(model, each.id)
+    most = max(found.values(), key=len, default={})
+    return [most[model] for model in place.needs if model in most]
 
 
 def _suits(summary: Summary, model: str, place: AnswerPlace) -> bool:
     config = summary.config
     if config is None or summary.accuracy is None or config.model != model or config.permute:
+        return False
+    if summary.dataset not in DIGITS:
         return False
     if place.batch_norm or place.dropout:
         return config.batch_norm and config.dropout > 0
@@ -95,7 +102,7 @@ def _suits(summary: Summary, model: str, place: AnswerPlace) -> bool:
 
 def _is_plain(summary: Summary) -> bool:
     config = summary.config
-    if config is None or summary.state != "done" or summary.dataset not in _DIGITS or summary.is_steered:
+    if config is None or summary.state != "done" or summary.dataset not in DIGITS or summary.is_steered:
         return False
     return config.model in EXAM_PAIR and not config.architecture.is_variant and not config.permute
 

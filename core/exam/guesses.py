@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from itertools import product
 
 import msgspec
 
-from core.exam import facts
+from core.exam import facts, sums
 from core.exam.evidence import Evidence
+from core.exam.output_sizes import rightness
+from core.exam.sums import UnreadableAnswer, WrittenSize
 from core.messages import Message
 
 MAX_TYPED = 60
@@ -17,11 +18,12 @@ MAX_TYPED = 60
 Value = float | str | tuple[int, ...]
 """A number, the key of a choice, or a size."""
 
-_NUMBER = r"-?\d[\d .,']*"
-_SPACES = str.maketrans(
-    {"\u202f": " ", "\xa0": " ", "\u2009": " ", "’": "'", "−": "-", "–": "-", "≈": " ", "~": " ", "%": " "}
-)
-_LOGARITHM = re.compile(r"-?\s*(?:log|ln)\s*\(?\s*(1\s*/\s*10|10|0[.,]1)\s*\)?", re.IGNORECASE)
+_BLANKS = str.maketrans(dict.fromkeys("\u202f\xa0\u2009~%", " ") | {"’": "'"})
+_DECIMAL = re.compile(r"-?(?:\d{1,3}(?:[ ',.]\d{3})+|\d*)[.,]\d+")
+_LOGARITHM = re.compile(r"(-?)\s*(?:log|ln)\s*\(?\s*(1\s*/\s*10|10|0[.,]1)\s*\)?", re.IGNORECASE)
+_SIDE = r"\(([^()]+)\)|([^-+*/()⌈⌉⌊⌋]+)"
+_QUOTIENT = re.compile(rf"(?:{_SIDE}|([^-+/()⌈⌉⌊⌋]+))/(?:{_SIDE})")
+_ROUNDED_UP = re.compile(r"⌈([^⌈⌉/]+)/([^⌈⌉/]+)⌉")
 
 
 class Truth(msgspec.Struct, frozen=True):
@@ -49,45 +51,64 @@ def truth(guess_id: str, evidence: Evidence) -> Truth:
 def judge(typed: str, held_against: Truth) -> bool | None:
     """Tell whether a guess is right; None if it cannot be read."""
     typed = typed[:MAX_TYPED]
-    match held_against.value:
-        case str() as key:
-            return typed == key
-        case tuple() as size:
-            return _is_size(typed, size)
-        case value:
-            readings = read_number(typed)
-            return any(_is_near(one, value, held_against) for one in readings) if readings else None
+    try:
+        match held_against.value:
+            case str() as key:
+                return typed == key
+            case tuple() as size:
+                return any(_is_size(way, size) for way in sums.read_size(typed))
+            case value:
+                return any(_is_near(one, value, held_against) for one in read_number(typed))
+    except UnreadableAnswer:
+        return None
 
 
 def read_number(typed: str) -> set[float]:
-    """Return every number that a text may mean: `2,303` is 2303 or 2.303. Sums of products are worked out."""
-    text = typed.translate(_SPACES).strip()
-    if _LOGARITHM.fullmatch(text):
-        return {math.log(10)}
-    text = text.rpartition("=")[2]
-    terms = [_of_product(term) for term in re.split(r"(?<=\S)\s*\+", text)]
-    return {sum(parts) for parts in product(*terms)}
+    """Return every number that a text may mean: `2,303` is 2303 or 2.303; none if what it equates is not the same.
+
+    Raises `UnreadableAnswer`.
+    """
+    text = sums.plain_signs(typed.translate(_BLANKS)).strip()
+    text = _ROUNDED_UP.sub(lambda found: str(math.ceil(_quotient(*found.groups()))), text)
+    parts = [part.strip() for part in re.split(r"[=≈→]", text) if part.strip()]
+    if len(parts) > 1 and "/" not in text and (continued := _sum(text)):
+        return continued
+    readings = [_readings(part) for part in parts]
+    if not readings or not all(readings):
+        raise UnreadableAnswer
+    *before, last = readings
+    return {one for one in last if all(any(abs(one - other) < 1 for other in others) for others in before)}
 
 
-def _of_product(text: str) -> set[float]:
-    factors = [_of_number(factor) for factor in re.split(r"[×*·⋅]|(?<=[\d\s])[xX](?=[\d\s])", text)]
-    return {math.prod(parts) for parts in product(*factors)}
+def _readings(text: str) -> set[float]:
+    """Return what one side of an equation may mean; nothing if it cannot be read."""
+    if found := _LOGARITHM.fullmatch(text):
+        return {(-1 if found[1] else 1) * math.log(10 if found[2] == "10" else 0.1)}
+    if found := _QUOTIENT.fullmatch(text):
+        dividend, divisor = filter(None, found.groups())
+        return {_quotient(dividend, divisor)}
+    if _DECIMAL.fullmatch(text):
+        whole, rest = re.split(r"[.,](?=\d+$)", text)
+        decimal = float(f"{re.sub(r'[^-0-9]', '', whole)}.{rest}")
+        return {decimal} if abs(decimal) < 1 else {decimal, *_sum(text)}
+    return _sum(text.replace("//", "/"))
 
 
-def _of_number(text: str) -> set[float]:
-    """Return the readings of one number, with a word after it or not."""
-    found = re.fullmatch(rf"\s*({_NUMBER})\s*[^\W\d]*\s*", text)
-    if found is None:
+def _sum(text: str) -> set[float]:
+    """Return what a sum gives, quotients within it rounded down; nothing if it is none, or its value is wrong."""
+    try:
+        written = sums.read_number(text)
+    except UnreadableAnswer:
         return set()
-    digits = found[1].strip(" .,'").replace(" ", "").replace("'", "")
-    readings = set()
-    if re.fullmatch(r"-?\d{1,3}(?:,\d{3})+|-?\d{1,3}(?:\.\d{3})+|-?\d+", digits):
-        readings.add(float(digits.replace(",", "").replace(".", "")))
-    decimal = digits.replace(",", ".")
-    whole, _point, rest = decimal.rpartition(".")
-    if rest != decimal:
-        readings.add(float(f"{whole.replace('.', '')}.{rest}"))
-    return readings
+    return set() if written.says_otherwise or re.search(r"log|ln", text) else {float(written.value)}
+
+
+def _quotient(dividend: str, divisor: str) -> float:
+    """Divide as calculators do. Raises `UnreadableAnswer`."""
+    above, below = (sums.read_number(text).value for text in (dividend, divisor))
+    if below == 0:
+        raise UnreadableAnswer
+    return above / below
 
 
 def _is_near(number: float, value: float, held_against: Truth) -> bool:
@@ -97,12 +118,12 @@ def _is_near(number: float, value: float, held_against: Truth) -> bool:
     return held_against.factor > 1 and low <= number <= high
 
 
-def _is_size(typed: str, size: tuple[int, ...]) -> bool | None:
+def _is_size(written: WrittenSize, size: tuple[int, ...]) -> bool:
     """Tell whether a size is right as a whole, without its channels, or by its side alone."""
-    numbers = tuple(int(each) for each in re.findall(r"\d+", typed))
-    if not numbers:
-        return None
-    return numbers in (size, size[1:], size[1:2], (1, *size))
+    if written.says_otherwise:
+        return False
+    layer = msgspec.structs.replace(facts.layer("RN_2", "pool1"), output_shape=size)
+    return written.sides in (size[1:], size[1:2]) or rightness(layer, written) != "wrong"
 
 
 def _of_the_pair(guess_id: str, evidence: Evidence) -> Truth:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import Select
 
 from core.exam.progress import FILE, progress_file
 from core.exam.questions import PLACES
@@ -95,6 +97,11 @@ async def test_a_whole_question(size: tuple[int, int], language: str, finished: 
             assert not list(hard_to_read(app))
     kept, problem = progress_file(tmp_path / "state").read()
     assert (problem, kept.standing(question)) == (None, "missed")
+
+
+def test_the_answer_about_the_tables_names_each_layers_settings() -> None:
+    answer = question_text.filled(question_text.all_questions()[0].answer)
+    assert "conv2    32→64, 3×3, p 1  64×14×14  32×64×3×3 + 64 = 18,496" in answer
 
 
 async def test_progress_is_there_again_the_next_time(finished: Path) -> None:
@@ -186,6 +193,15 @@ async def test_a_run_that_is_needed_is_trained(tmp_path: Path) -> None:
         assert Run(runs / "rn2-0001").config().model == "RN_2"
         await pilot.press("s")
         await until(pilot, lambda: isinstance(app.screen, InsideScreen))
+
+
+async def test_the_second_run_of_a_pair_is_trained_on_the_images_of_the_first(finished: Path) -> None:
+    shutil.rmtree(finished / "rn2-0002")
+    async with dashboard(finished, NARROW) as (app, pilot):
+        app.screen.query_one("#dataset", Select).value = "fashion-mnist"
+        exam = await open_exam(app, pilot, runs=1)
+        assert [each.dataset for each in exam._places.missing(PLACES["I.5"][0])] == ["sample"]
+        assert [each.dataset for each in exam._places.missing(PLACES["I.3"][0])] == ["auto"]
 
 
 async def test_dropout_and_batch_normalisation_need_a_run_of_their_own(finished: Path) -> None:

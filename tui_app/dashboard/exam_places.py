@@ -9,7 +9,7 @@ import msgspec
 from textual.screen import Screen
 
 from core.config import Architecture, RunConfig
-from core.exam import evidence, questions
+from core.exam import evidence
 from core.exam.evidence import Evidence
 from core.exam.questions import AnswerPlace
 from core.messages import Problem
@@ -37,30 +37,30 @@ class ExamPlaces:
     ) -> None:
         self._dashboard = dashboard
         self._book = book
-        self.opener = opener
+        self._opener = opener
         self._together = together
         self._complain = complain
         self._known: tuple[tuple[dict[str, str], bool], Evidence] = (({}, False), Evidence())
 
     # What there is
 
-    def of(self, question_id: str) -> list[AnswerPlace]:
-        """Return the places where the answer to a question is seen."""
-        return list(questions.PLACES[question_id])
-
     def runs_for(self, place: AnswerPlace) -> list[str]:
         return evidence.runs_for(place, self._book.summaries)
 
     def missing(self, place: AnswerPlace) -> list[RunConfig]:
         """Return the settings of the runs to train before a place has something to show."""
-        there = {self._model_of(run_id) for run_id in self.runs_for(place)}
-        return [self._settings(place, model) for model in place.needs if model not in there]
+        there = [summary for run_id in self.runs_for(place) if (summary := self._book.summary(run_id)) is not None]
+        models = {summary.config.model for summary in there if summary.config is not None}
+        wanted = [self._settings(place, model) for model in place.needs if model not in models]
+        return [msgspec.structs.replace(each, dataset=there[0].dataset) if there else each for each in wanted]
 
     def in_training(self, place: AnswerPlace) -> str:
         """Return the id of a run in progress that a place waits for; nothing if there is none."""
-        wanted = {config.architecture for config in self.missing(place)}
-        live = (each for each in reversed(self._book.summaries) if each.state in LIVE and each.config is not None)
-        return next((each.id for each in live if each.config is not None and each.config.architecture in wanted), "")
+        missing = self.missing(place)
+        networks = {config.architecture for config in missing}
+        datasets = {config.dataset for config in missing} if self.runs_for(place) else {"auto", *evidence.DIGITS}
+        live = (each for each in reversed(self._book.summaries) if each.state in LIVE and each.dataset in datasets)
+        return next((each.id for each in live if each.config and each.config.architecture in networks), "")
 
     def evidence(self) -> Evidence:
         """Return what the user's runs have shown so far."""
@@ -71,10 +71,6 @@ class ExamPlaces:
             self._known = (chosen, evidence.gather(run_ids, runs, are_alike=are_alike))
         return self._known[1]
 
-    def _model_of(self, run_id: str) -> str:
-        summary = self._book.summary(run_id)
-        return summary.config.model if summary is not None and summary.config is not None else ""
-
     # Opening and training
 
     def open(self, place: AnswerPlace) -> None:
@@ -82,20 +78,20 @@ class ExamPlaces:
         run_ids = self.runs_for(place)
         match place.kind:
             case "layers":
-                self.opener.open_layers(place.model, lambda layer: self._look(place.model, layer))
+                self._opener.open_layers(place.model, lambda layer: self._look(place.model, layer))
             case "inside":
-                self.opener.open_inside_of(run_ids, place.layer)
+                self._opener.open_inside_of(run_ids, place.layer)
             case "digits":
-                self.opener.open_digits_of(run_ids)
+                self._opener.open_digits_of(run_ids)
             case "conditions":
-                self.opener.open_conditions_of(run_ids)
+                self._opener.open_conditions_of(run_ids)
             case "compare" if place.model:
                 plain = self._settings(AnswerPlace(kind="compare"), place.model)
-                self.opener.open_comparison([plain, self._settings(place, place.model)], self._together)
+                self._opener.open_comparison([plain, self._settings(place, place.model)], self._together)
             case "compare":
-                self.opener.open_compare(self._form.config_for_others(), self._together)
+                self._opener.open_compare(self._form_settings(), self._together)
             case "program":
-                self.opener.open_program()
+                self._opener.open_program()
 
     def _look(self, model: str, layer: str) -> None:
         """Look at a layer in a trained run, or say that there is none."""
@@ -113,10 +109,16 @@ class ExamPlaces:
         """Start the first run that a place is missing, with the other settings of the form. Raises `Problem`."""
         self._dashboard.post_message(RunForm.Submitted(self.missing(place)[0], draws_seed=True))
 
-    @property
-    def _form(self) -> RunForm:
-        return self._dashboard.query_one(RunForm)
+    def open_annexe(self) -> None:
+        """Open the exam's sheet. Raises `Problem`."""
+        self._opener.open_annexe()
 
     def _settings(self, place: AnswerPlace, model: str) -> RunConfig:
         network = Architecture(model=model, dropout=place.dropout, batch_norm=place.batch_norm, width=place.width)
-        return msgspec.structs.replace(self._form.config_for_others(), **msgspec.structs.asdict(network), permute=False)
+        return msgspec.structs.replace(self._form_settings(), **msgspec.structs.asdict(network), permute=False)
+
+    def _form_settings(self) -> RunConfig:
+        """Return the settings of the form, with digits if it has other images: the exam asks about these."""
+        settings = self._dashboard.query_one(RunForm).config_for_others()
+        has_digits = settings.dataset in ("auto", *evidence.DIGITS)
+        return settings if has_digits else msgspec.structs.replace(settings, dataset="auto")

@@ -45,6 +45,11 @@ def test_every_number_in_the_texts_is_known(language: str) -> None:
         assert places(question) <= known, question.id
 
 
+@pytest.mark.parametrize("path", sorted(Path(questions.__file__).with_name("question_texts").glob("*.toml")))
+def test_the_files_of_texts_are_evenly_wrapped(path: Path) -> None:
+    assert [line for line in path.read_text(encoding="utf-8").splitlines() if len(line) > 120] == []
+
+
 def test_french_texts_have_their_narrow_spaces() -> None:
     for question in questions.load("fr"):
         text = "\n".join(
@@ -81,13 +86,27 @@ def test_every_guess_has_a_truth_that_can_be_met(guess: questions.Guess) -> None
 
 @pytest.mark.parametrize(
     "typed",
-    ["401920", "401 920", "401\u202f920", "401,920", "401.920", "401'920", "784×512 + 512", "784x512+512 = 401 920"],
+    [
+        *(
+            "401920",
+            "401 920",
+            "401\u202f920",
+            "401,920",
+            "401.920",
+            "401'920",
+            "784×512 + 512",
+            "784x512+512 = 401 920",
+        ),
+        *("28²*512+512", "28^2*512 + 512", "512*(784+1)", "(28·28 + 1)·512", "784*512 = 401408 + 512 = 401920"),
+    ],
 )
 def test_a_count_is_read_however_it_is_written(typed: str) -> None:
     assert guesses.judge(typed, guesses.truth("rn1_fc1", Evidence()))
 
 
-@pytest.mark.parametrize("typed", ["401408", "784x512", "512", "-401920", "4019200", "784×512 + 512 = 401408"])
+@pytest.mark.parametrize(
+    "typed", ["401408", "784x512", "512", "-401920", "4019200", "784×512 + 512 = 401408", "784×512 = 401920"]
+)
 def test_another_count_is_a_miss(typed: str) -> None:
     assert guesses.judge(typed, guesses.truth("rn1_fc1", Evidence())) is False
 
@@ -104,13 +123,50 @@ def test_a_loss_is_read_however_it_is_written(typed: str) -> None:
         ("14×14", True),
         ("32 14 14", True),
         ("(32,14,14)", True),
+        ("14x14x32", True),
+        ("14 14 32", True),
+        ("(14,14,32)", True),
+        ("(1, 32, 14, 14)", True),
+        ("32×14×14 = 6272", True),
+        ("14²", True),
+        ("28/2", True),
+        ("32×14×14 = 6273", False),
         ("32", False),
         ("28x28", False),
+        ("32x28x28", False),
         ("", None),
     ],
 )
 def test_a_size_is_read_however_it_is_written(typed: str, is_right: bool | None) -> None:
     assert guesses.judge(typed, guesses.truth("pool1_size", Evidence())) is is_right
+
+
+@pytest.mark.parametrize(
+    ("guess_id", "typed", "is_right"),
+    [
+        ("batches", "60000/64", False),  # 937.5
+        ("batches", "60 000 / 64 = 937,5", False),
+        ("batches", "60000/64 = 937.5 = 938", True),
+        ("batches", "60000/64 ≈ 938", True),
+        ("batches", "60000/64 = 940", False),
+        ("batches", "⌈60000/64⌉", True),
+        ("batches", "(60000 - 32)/64 + 1", True),
+        ("batches", "60000//64 + 1", True),
+        ("batches", "1/0", None),
+        ("last_batch", "60000-937*64", True),
+        ("steps", "5*⌈60000/64⌉", True),
+        ("steps", "5·60000/64", False),
+        ("margin", "226 - 93", True),
+        ("first_loss", "1/4", True),
+        ("first_loss", "0.226", True),
+        ("first_loss", "226", False),
+        ("know_nothing", "-log(1/10) = ln 10 ≈ 2,303", True),
+        ("know_nothing", "23/10", True),
+        ("know_nothing", "-log(10)", False),
+    ],
+)
+def test_sums_are_worked_out(guess_id: str, typed: str, is_right: bool | None) -> None:
+    assert guesses.judge(typed, guesses.truth(guess_id, Evidence())) is is_right
 
 
 @pytest.mark.parametrize("typed", ["9" * 4000, "1e400", "x" * 99, "+", "--2", "2 +", "=", "1x", "٣", "\0"])
@@ -170,6 +226,16 @@ def test_runs_that_are_not_alike_are_evidence_each_for_itself(tmp_path: Path) ->
     found = gathered(tmp_path)
     assert set(found.runs) == {"RN_1", "RN_2"}
     assert found.pair is None
+
+
+def test_places_show_runs_of_digits_and_two_of_the_same_images(tmp_path: Path) -> None:
+    for model, dataset in (("RN_1", "mnist"), ("RN_2", "mnist"), ("RN_1", "fashion-mnist"), ("RN_2", "sample")):
+        finished(tmp_path, config_of(model, 0), range(9), dataset=dataset)
+    runs = directory.Listing(tmp_path).read()
+    pair, alone = questions.PLACES["I.5"][0], questions.PLACES["II.6"][1]
+    assert evidence.runs_for(pair, runs) == ["rn1-0001", "rn2-0002"]
+    assert evidence.runs_for(alone, runs) == ["rn1-0001"]
+    assert evidence.runs_for(pair, runs[1:3]) == ["rn2-0002"]
 
 
 def gathered(folder: Path) -> Evidence:

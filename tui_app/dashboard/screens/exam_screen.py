@@ -12,7 +12,7 @@ from textual.widgets.option_list import Option
 from core.exam import guesses
 from core.exam.kept import KeptFile
 from core.exam.progress import ExamProgress, Guessed
-from core.exam.questions import AnswerPlace, Guess, Question
+from core.exam.questions import PLACES, AnswerPlace, Guess, Question
 from core.messages import N_, Problem
 from tui_app import question_text, wording
 from tui_app.dashboard.exam_places import ExamPlaces
@@ -94,14 +94,14 @@ class ExamScreen(SideScreen[None]):
     @property
     def _place(self) -> AnswerPlace | None:
         """AnswerPlace that is opened next: one that has what it needs, if there is one."""
-        places = self._places.of(self.question.id)
+        places = PLACES[self.question.id]
         in_turn = [places[(self._next_place + offset) % len(places)] for offset in range(len(places))]
         return next((place for place in in_turn if not self._places.missing(place)), None)
 
     @property
     def _lacking(self) -> AnswerPlace | None:
         """First place that needs a run which is not there."""
-        return next((place for place in self._places.of(self.question.id) if self._places.missing(place)), None)
+        return next((place for place in PLACES[self.question.id] if self._places.missing(place)), None)
 
     @property
     def _still_open(self) -> list[int]:
@@ -207,7 +207,7 @@ class ExamScreen(SideScreen[None]):
         place = self._place
         if place is None:
             return
-        self._next_place = self._places.of(self.question.id).index(place) + 1
+        self._next_place = PLACES[self.question.id].index(place) + 1
         try:
             self._places.open(place)
         except Problem as problem:
@@ -228,10 +228,10 @@ class ExamScreen(SideScreen[None]):
             self._trying(lambda: self._places.train(self._lacking))  # type: ignore[arg-type]
 
     def action_open_annexe(self) -> None:
-        self._trying(self._places.opener.open_annexe)
+        self._trying(self._places.open_annexe)
 
     def action_open_program(self) -> None:
-        self._trying(self._places.opener.open_program)
+        self._trying(lambda: self._places.open(AnswerPlace(kind="program")))
 
     def _look_at_runs(self) -> None:
         """Say what has become of the runs that the question needs."""
@@ -302,9 +302,7 @@ class ExamScreen(SideScreen[None]):
         return "\n".join(filter(None, lines))
 
     def _places_line(self) -> str:
-        names = [
-            question_text.place_name(each, self._places.runs_for(each)) for each in self._places.of(self.question.id)
-        ]
+        names = [question_text.place_name(each, self._places.runs_for(each)) for each in PLACES[self.question.id]]
         return _("s shows you: {places}").format(places=" · ".join(names)) if names else ""
 
     def _runs_line(self) -> str:
