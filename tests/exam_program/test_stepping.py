@@ -209,9 +209,7 @@ def test_what_another_network_changed_in_torch_is_not_inherited(folders: Program
 
 
 @pytest.mark.parametrize("method", ["_finish", "_stopped"])
-def test_an_error_of_the_look_is_not_the_program_s(
-    opened: Open, monkeypatch: pytest.MonkeyPatch, method: str
-) -> None:
+def test_an_error_of_the_look_is_not_the_program_s(opened: Open, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
     program_ = opened("RN_1")
 
     def fail(*_given: object) -> None:

@@ -100,7 +100,7 @@ async def test_a_worker_that_is_gone_is_replaced_by_the_same_key(finished: Path)
 def test_every_difference_of_the_settings_is_told() -> None:
     config = RunConfig(validate=True, patience=7, permute=True, precision="bf16", lr=0.02, batch_size=32)
     record = Record()
-    record.apply(started(config))
+    record.apply([started(config)])
     text = "\n".join(run_text.details(program("RN_1"), record, "running"))
     for told in ("validation", "patience 7", "pixels permuted", "bf16", "lr 0.02", "batch 32"):
         assert told in text
