@@ -107,6 +107,7 @@ LOADING_TORCH = {
     "core.exam.program_data",
     "core.exam.seen",
     "core.exam.stepper",
+    "core.exam.torch_state",
     "core.exam.trials",
     "core.worker.evaluations",
     "core.worker.helm",

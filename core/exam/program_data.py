@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
+from core import files
 from core.catalogue import DATA_SETS, SIDE, RawFile
 from core.data import datasets, raw_files
 from core.messages import Message, Problem, reason
 
 _MNIST = DATA_SETS["mnist"]
+_PREFIX = "mnist-tui-program-"
+_IN_USE = "in-use"
+"""File that is locked while the process lives that wrote a folder."""
+_NEW_S = 60.0
+"""Seconds in which a folder's process has surely locked it."""
 
 
 class ProgramData(NamedTuple):
@@ -26,7 +36,9 @@ class ProgramFolders:
     """The folders for the program, some of them written for it; nothing is downloaded."""
 
     def __init__(self) -> None:
-        self._written: dict[str, TemporaryDirectory[str]] = {}
+        self._root: TemporaryDirectory[str] | None = None
+        self._lock = -1
+        self._written: set[str] = set()
 
     def of(self, data_dir: Path) -> ProgramData:
         """Return a folder with MNIST, if `data_dir` has it in any form, else with the sample. Raises `Problem`."""
@@ -53,21 +65,56 @@ class ProgramFolders:
         return ProgramData(self._folder("sorted" if is_sorted else "sample", values), "sample")
 
     def _folder(self, name: str, values: Any) -> Path:
-        if name not in self._written:
-            try:
-                folder = TemporaryDirectory(prefix="mnist-tui-", ignore_cleanup_errors=True)
-                _write(Path(folder.name), values())
-            except OSError as error:
-                raise Problem("cannot write to {path}: {reason}", path="TMPDIR", reason=reason(error)) from error
-            self._written[name] = folder
-        return Path(self._written[name].name)
+        try:
+            root = self._begun()
+            if name not in self._written:
+                _write(root / name, values())
+        except OSError as error:
+            self.close()
+            raise Problem("cannot write to {path}: {reason}", path="TMPDIR", reason=reason(error)) from error
+        self._written.add(name)
+        return root / name
+
+    def _begun(self) -> Path:
+        """Return the folder of this process, where all others are. Raises `OSError`."""
+        if self._root is None:
+            _sweep()
+            self._root = TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True)
+            self._lock = files.create(Path(self._root.name) / _IN_USE)
+            files.lock(self._lock)
+        return Path(self._root.name)
 
     def close(self) -> None:
         """Remove what was written."""
-        for folder in self._written.values():
+        if self._root is not None:
             with suppress(OSError):
-                folder.cleanup()
+                self._root.cleanup()
+        if self._lock >= 0:
+            os.close(self._lock)
+        self._root, self._lock = None, -1
         self._written.clear()
+
+
+def _sweep() -> None:
+    """Remove the folders of processes that were killed."""
+    for folder in _left_behind():
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _left_behind() -> Iterator[Path]:
+    parent = Path(tempfile.gettempdir())
+    for folder in parent.glob(f"{_PREFIX}*"):
+        with suppress(OSError):
+            status, age = folder.lstat(), files.age_s(parent, folder.lstat().st_mtime)
+            is_old = age is not None and age > _NEW_S
+            if is_old and status.st_uid == os.getuid() and _is_unused(folder):
+                yield folder
+
+
+def _is_unused(folder: Path) -> bool:
+    """Tell if nobody has locked a folder. Raises `OSError` where that cannot be known."""
+    with files.open_regular(folder / _IN_USE) as file:
+        return not files.is_locked(file.fileno())
 
 
 def _ignore(_message: Message, _share: float = 0) -> None:

@@ -14,7 +14,9 @@ from core.exam.program import SEED, line_of, program
 from core.exam.program_data import ProgramData
 from core.exam.seen import BatchReader, BeforeStep
 from core.exam.steps import BatchSeen, GradientSeen, LossSeen, Made, ProgramStop, StepAction, StepSeen
-from core.exam.tracing import Left, TracedProgram
+from core.exam.torch_state import TorchState, begin
+from core.exam.tracing import Left, TracedProgram, unseen
+from core.messages import Message, Problem
 
 _POLL_S = 0.05
 _LEAVE_S = 10.0
@@ -23,11 +25,12 @@ _LEAVE_S = 10.0
 class Stepper:
     """A program that waits before a statement, and goes on as far as it is told to.
 
-    Between two steps torch's generator is as others left it: what the program draws depends on its own seed alone.
+    Between two steps torch's generator and its settings are as others left them: what the program draws and computes
+    depends on its own seed alone.
     """
 
     def __init__(self, model: str, data: ProgramData, num_threads: int) -> None:
-        """Take the program to its first statement."""
+        """Take the program to its first statement. Raises `Problem`."""
         self.source = program(model)
         self._data = data
         self._num_threads = num_threads
@@ -35,7 +38,7 @@ class Stepper:
         self._statements = self._traced.statements
         self._lines = _Lines(self.source)
         self._action: StepAction = "line"
-        self._is_interrupted = False
+        self._is_interrupted = self._is_left = False
         self._commands: queue.SimpleQueue[StepAction] = queue.SimpleQueue()
         self._stops: queue.SimpleQueue[ProgramStop] = queue.SimpleQueue()
         self._made: dict[int, Made] = {}
@@ -51,7 +54,7 @@ class Stepper:
         self._batches = BatchReader()
         self._thread = Thread(target=self._run, daemon=True)
         self._thread.start()
-        self.stop: ProgramStop = self._stops.get()
+        self.stop: ProgramStop = self._next_stop(lambda: None)
         """Where the program has stopped."""
 
     def go(
@@ -60,38 +63,66 @@ class Stepper:
         """Go on to the next statement, batch or epoch, or to the end; return where the program stops.
 
         It stops earlier, after a whole batch, once something else `is_wanted`. `tell` is told where it is meanwhile:
-        the epoch, how many there are, the batch, and how many there are.
+        the epoch, how many there are, the batch, and how many there are. Raises `Problem`.
         """
         if self.stop.is_over:
             return self.stop
+
+        def meanwhile() -> None:
+            self._is_interrupted = self._is_interrupted or is_wanted()
+            tell(self._epoch, self._num_epochs, self._batch, self._num_batches)
+
         self._commands.put(action)
+        self.stop = self._next_stop(meanwhile)
+        return self.stop
+
+    def _next_stop(self, meanwhile: Callable[[], None]) -> ProgramStop:
+        """Wait for the program to stop. Raises `Problem` if it has gone without a word."""
         while True:
+            is_alive = self._thread.is_alive()  # asked first: the last stop is told before the end
             try:
-                self.stop = self._stops.get(timeout=_POLL_S)
-                return self.stop
+                return self._stops.get(timeout=_POLL_S)
             except queue.Empty:
-                self._is_interrupted = self._is_interrupted or is_wanted()
-                tell(self._epoch, self._num_epochs, self._batch, self._num_batches)
+                if not is_alive:
+                    raise Problem("the program has ended unexpectedly") from None
+                meanwhile()
 
     def leave(self) -> None:
-        """End the program where it is."""
+        """End the program where it is. Raises `Problem` if the statement in progress does not end."""
+        self._is_left = True
         self._commands.put("leave")
         self._thread.join(_LEAVE_S)
+        if self._thread.is_alive():
+            raise Problem("the program does not end: line {line} is still being executed", line=self._executed)
 
     # In the program's thread
 
     def _run(self) -> None:
+        """Execute the program; whatever happens, tell that it is over."""
+        stop = self._nothing_seen(None)
+        try:
+            stop = self._executed_to_its_end()
+        except Exception as error:
+            stop = self._nothing_seen(self._traced.fault or unseen(error))
+        finally:
+            self._stops.put(stop)
+
+    def _executed_to_its_end(self) -> ProgramStop:
         torch.set_num_threads(self._num_threads)
-        self._others_state = torch.get_rng_state()
-        torch.manual_seed(SEED)
-        self._traced.run()
-        if self._traced.fault is None and self._action != "leave":
-            self._finish(0, self._traced.names)
-        torch.set_rng_state(self._others_state)
-        self._stops.put(self._stopped(0))
+        self._others = TorchState.now()
+        try:
+            begin(SEED)
+            self._traced.run()
+            if self._traced.fault is None and not self._is_left:
+                self._finish(0, self._traced.names)
+        finally:
+            self._others.restore()
+        return self._stopped(0)
 
     def _look(self, line: int, names: dict[str, Any]) -> None:
         """Look at what the last statement made; before the next one, wait if the program is to stop there."""
+        if self._is_left:
+            raise Left
         self._count(line, names)
         self._finish(line, names)
         if self._stops_at(line):
@@ -100,17 +131,17 @@ class Stepper:
         self._prepare(line, names)
 
     def _wait(self, line: int) -> None:
-        own_state = torch.get_rng_state()
-        torch.set_rng_state(self._others_state)
+        own = TorchState.now()
+        self._others.restore()
         self._stops.put(self._stopped(line))
         self._action = self._commands.get()
+        self._others = TorchState.now()
         if self._action == "leave":
             raise Left
         self._is_interrupted = False
         self._num_printed = len(self._traced.printed)
         torch.set_num_threads(self._num_threads)
-        self._others_state = torch.get_rng_state()
-        torch.set_rng_state(own_state)
+        own.restore()
 
     def _count(self, line: int, names: dict[str, Any]) -> None:
         """Keep count of epochs and batches, before the statement at `line`."""
@@ -208,6 +239,10 @@ class Stepper:
             dataset=self._data.name,
             fault=self._traced.fault,
         )
+
+    def _nothing_seen(self, fault: Message | None) -> ProgramStop:
+        """Return the program at its end, where nothing can be told of it."""
+        return ProgramStop(0, self._executed, 0, 0, 0, 0, (), tuple(self._traced.printed), None, self._data.name, fault)
 
     @property
     def _num_epochs(self) -> int:

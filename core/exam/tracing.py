@@ -10,14 +10,21 @@ from types import CodeType, FrameType
 from typing import Any
 
 from core.exam.program import Statements, statements
-from core.messages import Message, reason
+from core.messages import N_, Message, reason
 
 Look = Callable[[int, dict[str, Any]], None]
-"""Called before each statement with its line and the program's variables; it may raise `Left`."""
+"""Called before each statement with its line and the program's variables; it may raise `Left`. Its errors end the
+program, but are not the program's own."""
 
 
 class Left(BaseException):
     """Raised to end the program before its end; not an error that the program could catch."""
+
+
+def unseen(error: Exception) -> Message:
+    """Say what went wrong while the program was looked at."""
+    text = N_("The program itself has not failed, but what it made cannot be shown: {kind}: {reason}")
+    return Message(text, {"kind": type(error).__name__, "reason": reason(error)})
 
 
 class TracedProgram:
@@ -52,8 +59,16 @@ class TracedProgram:
         line = self.statements.of_line.get(frame.f_lineno, 0)
         if event == "line" and line not in (0, self._last):  # a statement of several lines is executed in parts
             self._last = line
-            self._look(line, self.names)
+            self._look_at(line)
         return self._trace
+
+    def _look_at(self, line: int) -> None:
+        """Look at the program before the statement at `line`. Raises `Left`."""
+        try:
+            self._look(line, self.names)
+        except Exception as error:
+            self.fault = unseen(error)
+            raise Left from error
 
     def _print(self, *what: object) -> None:
         self.printed.append(" ".join(map(str, what)))

@@ -6,13 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from core.exam.program import CHANGE_EPOCHS, SEED, line_of
 from core.exam.steps import Outcome
+from core.exam.torch_state import begun
 from core.exam.tracing import Left, TracedProgram
 from core.messages import Problem
-from core.randomness import random_state_kept
 
 
 def outcome(
@@ -38,8 +36,7 @@ def outcome(
             raise Left
 
     traced = TracedProgram(source, root, look, epochs)
-    with random_state_kept():
-        torch.manual_seed(SEED)
+    with begun(SEED):
         traced.run()
     if is_left:
         raise Problem("the program was stopped before its end")

@@ -44,8 +44,14 @@ class ProgramSession:
             torch.set_num_threads(threads)  # the program's thread may have had others
 
     def close(self) -> None:
-        """End the program, and remove the data that were written for it."""
-        self._leave()
+        """End the program, and remove the data that were written for it. Raises `Problem` if it does not end."""
+        try:
+            self._leave()
+        finally:
+            self._folders.close()
+
+    def remove_written(self) -> None:
+        """Remove the data that were written for the program; the process ends."""
         self._folders.close()
 
     def _leave(self) -> None:

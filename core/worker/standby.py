@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -51,10 +52,12 @@ def stand_by() -> tuple[Path, bool] | None:
     threading.Thread(target=_end_with_parent, args=(is_over,), daemon=True).start()
     requests = _Requests()
     inspector = RunInspector(requests.have_come)
+    _tidy_on_sigterm(inspector)
     for line in requests.lines(inspector.insides.prepare):
         request = protocol.decode_request.decode(line)
         if isinstance(request, protocol.Train):
-            inspector.program.close()
+            _close(inspector)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
             is_over.set()
             os.close(answers)
             os.dup2(null, 0)
@@ -72,8 +75,24 @@ def stand_by() -> tuple[Path, bool] | None:
         except (Exception, SystemExit) as error:  # a custom network may fail on some batches only: the worker goes on
             message = Message("{kind}: {reason}", {"kind": type(error).__name__, "reason": reason(error)})
             say(protocol.Refused(request, message, Message("")))
-    inspector.program.close()
+    _close(inspector)
     return None
+
+
+def _close(inspector: RunInspector) -> None:
+    with suppress(Problem):  # a statement that does not end is left to the end of the process, or to its restart
+        inspector.program.close()
+
+
+def _tidy_on_sigterm(inspector: RunInspector) -> None:
+    """Have the data of the program removed when the dashboard ends this process; no exception could be relied on."""
+
+    def end(_number: int, _frame: object) -> None:
+        inspector.program.remove_written()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    signal.signal(signal.SIGTERM, end)
 
 
 def _end_with_parent(is_over: threading.Event) -> None:

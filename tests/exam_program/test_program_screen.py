@@ -13,6 +13,7 @@ from core.exam.program import CHANGES
 from tests.inside.same_process import WorkerInProcess
 from tests.tui_app.driving import NARROW, WIDE, dashboard, hard_to_read, shown, until
 from tui_app import i18n
+from tui_app.dashboard import worker_link
 from tui_app.dashboard.app import MnistTui
 from tui_app.dashboard.screens.program_screen import ProgramScreen
 
@@ -89,3 +90,23 @@ async def test_a_key_that_can_do_nothing_says_why(tmp_path: Path) -> None:
         await pilot.press("y")
         await until(pilot, lambda: "No run is shown" in shown(app))
         await press_until(app, pilot, "b", "Left and")
+
+
+async def test_quick_keys_are_kept_and_a_reader_keeps_the_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workers: list[WorkerInProcess] = []
+
+    def launched() -> WorkerInProcess:
+        workers.append(WorkerInProcess())
+        return workers[-1]
+
+    async with dashboard(tmp_path, WIDE, workers=launched, notifications=True) as (app, pilot):
+        screen = await open_steps(app, pilot)
+        monkeypatch.setattr(worker_link, "IDLE_S", 0.01)
+        screen.action_step("line")
+        assert screen.why_not("go") == screen.why_not("step") == ""
+        screen.action_go()
+        await until(pilot, lambda: "▸  3" in shown(app))
+        await pilot.pause(0.05)  # several times what an idle worker is given
+        assert [each.is_alive for each in workers] == [True]

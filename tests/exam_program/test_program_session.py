@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 
 import pytest
 
+from core.exam.program_data import ProgramFolders
 from core.messages import Problem
 from core.worker.launch import launch_standby
 from core.worker.program_session import ProgramSession
@@ -37,6 +39,33 @@ def test_what_was_written_for_it_is_removed_when_it_is_left(tmp_path: Path) -> N
         assert len(list(tmp_path.glob("mnist-tui-*"))) == there
     with pytest.raises(Problem, match="has not been started"):
         session.answer(StepProgram("RN_1", "line", "/nowhere"), lambda _message, _share: None)
+
+
+def test_the_folder_of_a_killed_process_is_swept(tmp_path: Path) -> None:
+    open_one, killed = ProgramFolders(), ProgramFolders()
+    used, left = (each.sample().root.parent for each in (open_one, killed))
+    os.close(killed._lock)
+    killed._lock = -1
+    for folder in (used, left):
+        os.utime(folder, (0, 0))
+    ProgramFolders().sample()
+    assert used.exists()
+    assert not left.exists()
+    open_one.close()
+
+
+def test_a_worker_that_is_ended_leaves_nothing(tmp_path: Path) -> None:
+    with tempfile.TemporaryFile() as errors, launch_standby(errors) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(encode(StepProgram("RN_1", "start", "/nowhere")) + b"\n")
+        process.stdin.flush()
+        while not isinstance(decode_answer.decode(process.stdout.readline()), Stepped):
+            pass
+        assert len(list(tmp_path.glob("mnist-tui-*"))) == 1
+        process.terminate()
+        assert process.wait(60) != 0
+    assert list(tmp_path.glob("mnist-tui-*")) == []
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import queue
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -155,7 +156,7 @@ def test_another_request_stops_it_after_a_batch_of_which_all_is_seen(opened: Ope
 
 def test_nothing_of_it_is_left_behind(folders: ProgramFolders) -> None:
     torch.manual_seed(7)
-    state, threads, tracer = torch.get_rng_state(), threading.active_count(), sys.gettrace()
+    state, threads = torch.get_rng_state(), threading.active_count()
     program_ = Stepper("RN_1", folders.sample(), 1)
     go(program_, "batch", "batch")
     assert torch.equal(torch.get_rng_state(), state)
@@ -165,7 +166,74 @@ def test_nothing_of_it_is_left_behind(folders: ProgramFolders) -> None:
     assert go(undisturbed, "batch", "batch", "batch").mean == program_.stop.mean
     for each in (program_, undisturbed):
         each.leave()
-    assert (threading.active_count(), sys.gettrace()) == (threads, tracer)
+    assert threading.active_count() == threads
+
+
+def test_a_changed_program_leaves_nothing_behind_and_inherits_nothing(folders: ProgramFolders) -> None:
+    def tracer(*_event: object) -> None: ...
+
+    def executed() -> Outcome:
+        return outcome(program(), folders.sample().root, lambda: False, lambda _share: None, epochs=0)
+
+    usual = executed()
+    before, state = sys.gettrace(), torch.get_rng_state()
+    try:
+        torch.set_default_dtype(torch.float64)
+        sys.settrace(tracer)
+        with torch.inference_mode(), torch.device("meta"):
+            changed = executed()
+            assert torch.get_default_device().type == "meta"
+        assert sys.gettrace() is tracer
+        assert torch.get_default_dtype() is torch.float64
+    finally:
+        sys.settrace(before)
+        torch.set_default_dtype(torch.float32)
+    assert changed == usual
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_what_another_network_changed_in_torch_is_not_inherited(folders: ProgramFolders) -> None:
+    torch.set_default_dtype(torch.float64)
+    torch.use_deterministic_algorithms(True)
+    try:
+        program_ = Stepper("RN_1", folders.sample(), 1)
+        stop = go(program_, "batch", "batch")
+        assert torch.get_default_dtype() is torch.float64
+        assert at(stop, "outputs =").names[0].dtype == "float32"
+        program_.leave()
+        assert torch.get_default_dtype() is torch.float64
+        assert torch.are_deterministic_algorithms_enabled()
+    finally:
+        torch.use_deterministic_algorithms(False)
+        torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.parametrize("method", ["_finish", "_stopped"])
+def test_an_error_of_the_look_is_not_the_program_s(opened: Open, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    program_ = opened("RN_1")
+
+    def fail(*_given: object) -> None:
+        raise LookupError("lost")
+
+    monkeypatch.setattr(program_, method, fail)
+    stop = go(program_, "batch")
+    assert stop.is_over
+    assert "program itself has not failed" in str(stop.fault)
+
+
+def test_a_thread_that_is_gone_is_not_waited_for(folders: ProgramFolders, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Stepper, "_run", lambda _self: None)
+    with pytest.raises(Problem, match="ended unexpectedly"):
+        Stepper("RN_1", folders.sample(), 1)
+
+
+def test_a_statement_that_does_not_end_is_told(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    program_ = opened("RN_1")
+    with monkeypatch.context() as patched:
+        patched.setattr(stepper, "_LEAVE_S", 0)
+        patched.setattr(program_, "_commands", queue.SimpleQueue())  # it never learns that it is to end
+        with pytest.raises(Problem, match="does not end"):
+            program_.leave()
 
 
 def test_an_exception_of_the_program_is_told(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,13 +6,18 @@ from pathlib import Path
 
 import pytest
 
+from core.config import RunConfig
+from core.exam.program import program
 from core.runs import directory
 from core.runs.directory import Run
 from core.runs.events import EpochEnded, Evaluated, Progress
+from core.runs.record import Record
+from tests.recorded import started
 from tests.tui_app.driving import NARROW, WIDE, accuracy_on_show, dashboard, shown, until
 from tests.tui_app.fake_worker import FakeWorkers
 from tui_app import i18n
 from tui_app.dashboard.screens.program_screen import ProgramScreen
+from tui_app.program import run_text
 
 
 def line(text: str, start: str) -> str:
@@ -75,16 +80,27 @@ async def test_a_worker_that_is_gone_is_replaced_by_the_same_key(finished: Path)
     from core.worker.protocol import StepProgram
 
     workers = FakeWorkers(holds=(StepProgram,))
-    async with dashboard(finished, run_id="rn1-0001", workers=workers) as (app, pilot):
+    async with dashboard(finished, run_id="rn1-0001", workers=workers, notifications=True) as (app, pilot):
         await pilot.press("y")
         await until(pilot, lambda: isinstance(app.screen, ProgramScreen))
         await pilot.press("right")
         await until(pilot, lambda: any(isinstance(each, StepProgram) for each in workers.asked))
         workers.newest.kill()
         await until(pilot, lambda: "is gone: r begins anew" in shown(app))
+        await pilot.press("b")
+        await until(pilot, lambda: "has not begun" in shown(app))
         asked = len(workers.asked)
-        await pilot.press("r")
+        await pilot.press("enter")
         await until(pilot, lambda: len(workers.asked) > asked)
         await pilot.press("escape")
         await until(pilot, lambda: not isinstance(app.screen, ProgramScreen))
         assert [each.action for each in workers.asked if isinstance(each, StepProgram)] == ["start", "start", "leave"]
+
+
+def test_every_difference_of_the_settings_is_told() -> None:
+    config = RunConfig(validate=True, patience=7, permute=True, precision="bf16", lr=0.02, batch_size=32)
+    record = Record()
+    record.apply([started(config)])
+    text = "\n".join(run_text.details(program("RN_1"), record, "running"))
+    for told in ("validation", "patience 7", "pixels permuted", "bf16", "lr 0.02", "batch 32"):
+        assert told in text

@@ -17,6 +17,7 @@ from core.runs.directory import Run
 from core.worker import protocol
 from core.worker.launch import launch_standby
 from core.worker.protocol import Answer, GiveWay, Question, Request, Train
+from tui_app.dashboard.screens.side_screen import AskingScreen
 from tui_app.i18n import _
 
 
@@ -193,7 +194,15 @@ class WorkerLink:
         """Let the waiting worker wait for another `IDLE_S`."""
         if self._idle is not None:
             self._idle.stop()
-        self._idle = self._screen.set_timer(IDLE_S, self.close)
+        self._idle = self._screen.set_timer(IDLE_S, self._end_idle)
+
+    def _end_idle(self) -> None:
+        """End the waiting worker, unless somebody reads what it has stopped at."""
+        screens = self._screen.app.screen_stack
+        if any(screen.keeps_worker for screen in screens if isinstance(screen, AskingScreen)):
+            self._postpone_end()
+        else:
+            self.close()
 
     async def _listen(self, worker: StandbyWorker) -> None:
         async for answer in worker.answers():

@@ -72,5 +72,9 @@ def _differences(record: Record) -> Iterator[str]:
         found.append(_("epochs {value}").format(value=number(config.epochs)))
     if started.dataset != "mnist":
         found.append(_("data {value}").format(value=_(started.dataset_title)))
+    found += [_("pixels permuted")] if config.permute else []
+    found += [config.precision] if config.precision != "fp32" else []
+    found += [_("validation")] if config.validate else []
+    found += [_("patience {value}").format(value=number(config.patience))] if config.patience else []
     if found:
         yield _("Different from the program: {differences}.").format(differences=", ".join(found))

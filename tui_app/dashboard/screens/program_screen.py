@@ -66,6 +66,8 @@ class ProgramScreen(AskingScreen[None]):
         self._model: Model = "RN_1"
         self._waiting: ProgramQuestion | None = None
         """Question whose answer is awaited."""
+        self._pending: ProgramQuestion | None = None
+        """Question of a key that was pressed during a short one."""
         self._note = ""
         """What the worker says of its progress, or why there is none."""
         self._stop: ProgramStop | None = None
@@ -123,11 +125,28 @@ class ProgramScreen(AskingScreen[None]):
         self._ask_for(StepProgram(self._model, action, self._data_dir))
 
     def _ask_for(self, question: ProgramQuestion) -> None:
-        if self._waiting is None:
-            self._waiting, self._note = question, _("Loading torch: this takes some seconds the first time…")
-            self._ask(question)
-            self.refresh_bindings()
-            self._fill()
+        if self._waiting is not None:
+            self._pending = question
+            return
+        self._waiting = question
+        if not self._is_short:
+            self._note = _("Loading torch: this takes some seconds the first time…")
+        self._ask(question)
+        self.refresh_bindings()
+        self._fill()
+
+    @property
+    def keeps_worker(self) -> bool:
+        return self._stop is not None
+
+    @property
+    def _is_short(self) -> bool:
+        """True while a line or a batch is executed: a key that is pressed meanwhile is for what comes next."""
+        return isinstance(self._waiting, StepProgram) and self._waiting.action in ("line", "batch")
+
+    @property
+    def _is_busy(self) -> bool:
+        return self._waiting is not None and not self._is_short
 
     def show(self, answer: Any) -> None:
         match answer:
@@ -142,20 +161,30 @@ class ProgramScreen(AskingScreen[None]):
         self._end_waiting(answer.request)
 
     def refuse(self, refused: Refused) -> None:
-        if isinstance(refused.request, StepProgram) and refused.request.action != "start":
+        is_gone = isinstance(refused.request, StepProgram) and refused.request.action != "start"
+        if is_gone:
             self._stop = None  # another process has taken the place of the one that executed it
         if refused.request == self._waiting:
             self._complain(Problem.of(refused.message, refused.advice))
         self._end_waiting(refused.request)
+        if is_gone and self._waiting is None:
+            self.give_up()
 
     def _end_waiting(self, request: object) -> None:
         if request == self._waiting:
             self._waiting, self._note = None, ""
+            self._send_pending()
         self.refresh_bindings()
         self._fill()
 
+    def _send_pending(self) -> None:
+        pending, self._pending = self._pending, None
+        goes_on = isinstance(pending, StepProgram) and pending.action != "start"
+        if pending is not None and not (goes_on and (self._stop is None or self._stop.is_over)):
+            self._ask_for(pending)
+
     def give_up(self) -> None:
-        self._stop = self._waiting = None
+        self._stop = self._waiting = self._pending = None
         self._note = _("The process that executed the program is gone: r begins anew.")
         self._fill()
 
@@ -171,6 +200,8 @@ class ProgramScreen(AskingScreen[None]):
         """Execute the next line, or run the chosen change."""
         if self._view == CHANGED:
             self._ask_for(self._wanted_change)
+        elif self._stop is None and self._waiting is None:
+            self.action_restart()
         else:
             self.action_step("line")
 
@@ -180,6 +211,7 @@ class ProgramScreen(AskingScreen[None]):
 
     def action_stop(self) -> None:
         """Interrupt what is being executed: any other request does."""
+        self._pending = None
         if self._waiting is not None:
             self._ask(StepProgram(self._model, "stop", self._data_dir))
 
@@ -220,7 +252,7 @@ class ProgramScreen(AskingScreen[None]):
         part.scroll_relative(y=pages * max(1, part.size.height - 1), animate=False)
 
     def why_not(self, verb: str) -> str:
-        if verb in ("go", "step", "restart") and self._waiting is not None:
+        if verb in ("go", "step", "restart") and self._is_busy:
             return _("The program is being executed: Space stops it.")
         if verb == "stop" and self._waiting is None:
             return _("Nothing is being executed.")
@@ -228,12 +260,14 @@ class ProgramScreen(AskingScreen[None]):
             return _("The tab “Step by step” executes the program: Left and Right go there.")
         if verb == "go" and self._view not in (STEPS, CHANGED):
             return _("The tab “Step by step” executes the program: Left and Right go there.")
-        if verb == "model" and self._waiting is not None:
+        if verb == "model" and self._is_busy:
             return _("The program is being executed: Space stops it.")
         if verb == "model" and self._view in (RUN, ERRORS):
             return _("The network can be chosen in “Step by step” and “Mistakes”.")
         if verb in ("go", "step") and self._view == STEPS and self._stop is not None and self._stop.is_over:
             return _("The program is at its end: r begins anew.")
+        if verb == "step" and self._stop is None:
+            return _("The program has not begun: r begins it.")
         return ""
 
     # Showing

@@ -38,6 +38,11 @@ class AskingScreen(SideScreen[Result]):
         """True while the worker is busy with a question of this screen that may take long."""
         return False
 
+    @property
+    def keeps_worker(self) -> bool:
+        """True while the worker keeps what this screen could not get again from another."""
+        return False
+
     def show(self, answer: Any) -> None:
         """Show the answer to a question."""
         raise NotImplementedError
