@@ -107,6 +107,6 @@ async def test_quick_keys_are_kept_and_a_reader_keeps_the_worker(
         screen.action_step("line")
         assert screen.why_not("go") == screen.why_not("step") == ""
         screen.action_go()
-        await until(pilot, lambda: "▸  3" in shown(app))
+        await until(pilot, lambda: "▸  5" in shown(app))
         await pilot.pause(0.05)  # several times what an idle worker is given
         assert [each.is_alive for each in workers] == [True]
