@@ -18,6 +18,9 @@ FORM_POINTS = 0.75
 MISTAKE_POINTS = (1.0, 0.5, 0.25)
 """Points of an answer whose mistakes are all known, by their number; those of another cell do not count."""
 
+MOST_ROWS = 30
+"""Rows of the longest table in which mistakes are named."""
+
 _NO_PARAMETERS = """
 -|–|—|/|0|∅|ø|…|...|n/a|x|×|aucun|aucune|aucuns|aucun parametre|pas de parametre|pas de parametres|rien|sans|zero|
 nul|neant|none|no|nothing|no parameter|no parameters"""
@@ -35,6 +38,11 @@ def mark_sheet(table: LayerTable, answers: Answers) -> MarkedSheet:
     for position in range(len(table.layers)):
         marks += marker.mark_row(position, answers[position] if position < len(answers) else {})
     return MarkedSheet(table.model, tuple(marks))
+
+
+def _has_reasons(place: Place) -> bool:
+    """Tell if mistakes are looked for: in a long table they would take too long, and there would be too many."""
+    return len(place.layers) <= MOST_ROWS
 
 
 def points(state: State, reasons: tuple[Reason, ...]) -> float:
@@ -156,7 +164,11 @@ def _mark_specification(place: Place, answer: str) -> _Found:
     if written.is_empty:
         return "unreadable", (), ""
     if specifications.wrong(written, settings):
-        return "wrong", specifications.explain_specification(place, written, settings), ""
+        return (
+            "wrong",
+            specifications.explain_specification(place, written, settings) if _has_reasons(place) else (),
+            "",
+        )
     missing = specifications.missing(written, settings)
     return ("form", (), ",".join(missing)) if missing else ("right", (), "")
 
@@ -174,7 +186,11 @@ def _mark_output(place: Place, answer: str) -> _Found:
     if "right" in found:
         return "right", (), ""
     form = next((each for each in found if each != "wrong"), "")
-    return ("form", (), form) if form else ("wrong", output_sizes.explain_size(place, sizes), "")
+    return (
+        ("form", (), form)
+        if form
+        else ("wrong", output_sizes.explain_size(place, sizes) if _has_reasons(place) else (), "")
+    )
 
 
 def _mark_parameters(place: Place, answer: str) -> _Found:
@@ -189,11 +205,15 @@ def _mark_parameters(place: Place, answer: str) -> _Found:
         return "unreadable", (), ""
     if written.terms is None:
         is_right = written.value == layer.parameters
-        return ("right", (), "") if is_right else ("wrong", parameters.explain_value(place, written.value), "")
+        return (
+            ("right", (), "")
+            if is_right
+            else ("wrong", parameters.explain_value(place, written.value) if _has_reasons(place) else (), "")
+        )
     if written.is_muddled:
         return "wrong", (), ""
     if not parameters.is_right_sum(layer, written.terms):
-        return "wrong", parameters.explain_sum(place, written.terms, written.stated), ""
+        return "wrong", parameters.explain_sum(place, written.terms, written.stated) if _has_reasons(place) else (), ""
     return ("wrong", (Reason("value_wrong"),), "") if written.says_otherwise else ("right", (), "")
 
 
