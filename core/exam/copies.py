@@ -161,7 +161,9 @@ class _Reading:
         self._rows += 1
         if self._rows > MAX_ROWS:
             raise Problem("it has more than {count} rows", count=MAX_ROWS)
-        network = cells.get("network") or self._network
+        if cells.get("network"):  # an empty cell means the one above
+            self._network = cells["network"]
+        network = self._network
         if not self.tables or folded(self.tables[-1][0]) != folded(network):
             self.tables.append((network[:_MAX_NAME], []))
         answers = {column: cells[column][: MAX_ANSWER + 1] for column in COLUMNS if cells.get(column)}

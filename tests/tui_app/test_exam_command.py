@@ -330,3 +330,11 @@ def test_networks_of_one_s_own(tmp_path: Path) -> None:
     (copy,) = check_json(process("exam", "--mark", tmp_path / "sheet.md", *model, "--json"), "exam")["copies"]
     (network,) = copy["networks"]
     assert (network["network"], network["points"]) == ("net.py:Net", 4)
+
+
+def test_a_name_that_is_no_utf8_stops_nobody(copies: Path, tmp_path: Path) -> None:
+    text = copies_written.markdown(RN_1)
+    (copies / "a.md").write_text(text, encoding="utf-8")
+    Path(os.fsdecode(os.fsencode(copies) + b"/D\xe9\xe7u.md")).write_text(text, encoding="utf-8")
+    exam("--mark", copies, "--output", tmp_path / "out")
+    assert len(rows(tmp_path / "out" / "marks.csv")) == 2

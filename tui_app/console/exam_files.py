@@ -33,10 +33,10 @@ def named_copies(typed: Sequence[str]) -> tuple[list[Path], list[UnreadCopy]]:
 def shown_names(found: Sequence[Path]) -> list[str]:
     """Return the names by which files are told apart: without folders, unless two have the same name."""
     names = [path.name for path in found]
-    if len(set(names)) == len(names):
-        return names
-    common = os.path.commonpath([path.parent for path in found])
-    return [os.path.relpath(path, common) for path in found]
+    if len(set(names)) < len(names):
+        common = os.path.commonpath([path.parent for path in found])
+        names = [os.path.relpath(path, common) for path in found]
+    return [name.encode("utf-8", "replace").decode() for name in names]  # a name need not be UTF-8
 
 
 def page_paths(found: Sequence[Path], folder: Path, ending: str) -> list[Path]:

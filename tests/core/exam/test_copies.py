@@ -161,3 +161,9 @@ def test_files_of_a_folder(tmp_path: Path) -> None:
     assert found == ["a.csv", "b.md", "Zoé_1/copy.md"]
     with pytest.raises(Problem):
         copies.files_in(tmp_path, limit=2)
+
+
+def test_an_empty_cell_means_the_network_above() -> None:
+    rows = "network,name,type,specification,output,parameters\nRN_2,conv1,convolution,,,320\n,relu1,activation,,,0\n"
+    (table,) = copies.parse(rows).tables
+    assert [(row.name, table.network) for row in table.rows] == [("conv1", "RN_2"), ("relu1", "RN_2")]
