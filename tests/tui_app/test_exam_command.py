@@ -199,6 +199,25 @@ def test_a_page_has_the_key_unless_it_is_kept_back_and_nothing_of_others(
     assert "4711" in "".join(texts)
 
 
+def test_without_the_key_what_is_said_of_a_mistake_was_written_by_the_student(
+    copies: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The number of another layer is that layer's right answer: its sum would be a cell's key."""
+    rows = {
+        "conv1": ("pooling", "", "", "1×32×3 + 32"),
+        "conv2": ("convolution", "", "", "320"),
+        "fc1": ("linear", "3126→128", "10", "1290"),
+    }
+    (copies / "a.md").write_text(copies_written.markdown(rows, network="RN_2"), encoding="utf-8")
+    exam("--mark", copies, "--model", "RN_2", "--no-key", "--json")
+    (copy,) = json.loads(capsys.readouterr().out)["copies"]
+    marks = copy["networks"][0]["cells"]
+    reasons = [reason for mark in marks for reason in mark.get("reasons", ())]
+    assert {"other_layer", "slip"} <= {reason["kind"] for reason in reasons}
+    answers = " ".join(cell for cells in rows.values() for cell in cells)
+    assert [reason for reason in reasons if reason.get("written", "") not in answers or reason.get("expected")] == []
+
+
 @pytest.mark.parametrize("ending", ["md", "csv"])
 @pytest.mark.parametrize("lang", ["en", "fr"])
 def test_a_sheet_is_written_filled_in_and_marked(
