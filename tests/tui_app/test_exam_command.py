@@ -300,6 +300,7 @@ def test_bad_usage(typed: str, said: str, capsys: pytest.CaptureFixture[str]) ->
 
 
 def process(*arguments: object, code: int = 0) -> str:
+    """Run the command and return what it prints."""
     command = [sys.executable, "-m", "tui_app", *map(str, arguments), "--lang", "en"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == code, done.stderr

@@ -104,7 +104,7 @@ def test_with_a_seed_its_exercises_count_and_no_others() -> None:
 
 @pytest.mark.parametrize("again", ["RN_1", "Network 1"])
 def test_of_the_same_network_twice_the_first_counts(again: str) -> None:
-    empty = {name: ("", "", "", "") for name in RN_1}
+    empty = dict.fromkeys(RN_1, ("", "", "", ""))
     copy = marked(copies_written.markdown(empty) + f"\n## {again}\n\n" + copies_written.table(RN_1), ONLY_RN_1)
     assert copy.points == 0
     assert all("is there twice: the first" in str(each) for each in copy.remarks)
