@@ -33,17 +33,19 @@ class Examined:
         self.labels = dict(zip(_labels(chosen), chosen, strict=True))
         """Names of networks by what a sheet calls them."""
         self.are_chosen = bool(models)
-        self._seed = seed
+        self.seed = seed
+        """Seed of the exercises that were set; None if none was named."""
         self._made: dict[int, list[Exercise]] = {}
         self._tables: dict[str, LayerTable] = {}
 
     def label(self, text: str) -> str | None:
         """Return what a sheet calls the network that a line or cell of a copy names; None if it is none of these."""
+        if own := self._own(folded(text)):
+            return own
         found = exercises.named(text)
-        if found is not None:
-            is_made = self._seed is None or found[0] == self._seed
-            return self._exercise(*found).label if is_made else None
-        return self._own(folded(text)) or self._built_in(folded(text))
+        if found is None:
+            return self._built_in(folded(text))
+        return exercises.label_of(*found) if self.seed in (None, found[0]) else None
 
     def table(self, label: str) -> LayerTable:
         """Return a network's layer table. Raises `Problem` if it cannot be built."""

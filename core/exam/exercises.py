@@ -48,7 +48,7 @@ class Exercise(NamedTuple):
     @property
     def label(self) -> str:
         """Its name on a sheet, by which its key is found again: `exercise 3-01`."""
-        return f"exercise {self.seed}-{self.number:02}"
+        return label_of(self.seed, self.number)
 
     @property
     def stem(self) -> str:
@@ -76,6 +76,11 @@ def named(text: str) -> tuple[int, int] | None:
         return None
     seed, number = int(found[1]), int(found[2])
     return (seed, number) if seed <= MAX_SEED and 1 <= number <= MAX_EXERCISES else None
+
+
+def label_of(seed: int, number: int) -> str:
+    """Return what the sheet of an exercise calls it, whether it has been made or not."""
+    return f"exercise {seed}-{number:02}"
 
 
 def _class_name(number: int) -> str:

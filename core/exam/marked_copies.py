@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -68,6 +68,17 @@ class CountedMistake(msgspec.Struct, frozen=True):
 def mark_copy(file: str, copy: Copy, examined: Examined) -> MarkedCopy:
     """Mark a copy. Raises `Problem` if it is about none of the networks, or one of them cannot be built."""
     remarks: list[Message] = []
+    found = _tables(copy, examined, remarks)
+    if not found:
+        raise Problem.of(remarks[0])
+    expected = [label for label in examined.labels if examined.are_chosen or found.keys() & examined.labels.keys()]
+    labels = [*expected, *(label for label in found if label not in expected)]
+    sheets = [_sheet(label, found.get(label), examined.table(label), remarks) for label in labels]
+    return MarkedCopy(file, copy.student, tuple(sheets), tuple(remarks))
+
+
+def _tables(copy: Copy, examined: Examined, remarks: list[Message]) -> dict[str, FilledTable]:
+    """Return the tables that are marked, by their networks, and remark on the others."""
     found: dict[str, FilledTable] = {}
     for table in copy.tables:
         label = examined.label(table.network) or _guess(table, examined, found)
@@ -78,12 +89,20 @@ def mark_copy(file: str, copy: Copy, examined: Examined) -> MarkedCopy:
             remarks.append(Message("{network} is there twice: the first table is marked", {"network": label}))
         else:
             found[label] = table
-    if not found:
-        raise Problem.of(remarks[0])
-    expected = [label for label in examined.labels if examined.are_chosen or found.keys() & examined.labels.keys()]
-    labels = [*expected, *(label for label in found if label not in expected)]
-    sheets = [_sheet(label, found.get(label), examined.table(label), remarks) for label in labels]
-    return MarkedCopy(file, copy.student, tuple(sheets), tuple(remarks))
+    for label in _not_set(found, examined):
+        del found[label]
+        remarks.append(Message("{network} is not marked: here exercises count only with --seed", {"network": label}))
+    return found
+
+
+def _not_set(found: Mapping[str, FilledTable], examined: Examined) -> list[str]:
+    """Return the exercises that nobody set.
+
+    Without a seed only a copy of a single exercise counts: a student could raise the mark with further ones.
+    """
+    if examined.seed is not None or (len(found) == 1 and not examined.are_chosen):
+        return []
+    return [label for label in found if label not in examined.labels]
 
 
 def answers(table: LayerTable, rows: Sequence[FilledRow]) -> tuple[Answers, list[Message]]:

@@ -6,8 +6,6 @@ import csv
 import json
 import os
 import random
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,6 @@ from tests.json_checks import check_json
 from tui_app import cli, i18n
 from tui_app.console import exam_command
 
-ROOT = Path(__file__).parents[2]
 FORGOTTEN = {**RN_1, "fc1": ("linear", "784→512", "512", "784×512")}
 KEY = ("401,920", "401\u202f920", "784×512 + 512", "784→512", "131,328")
 """Right answers of RN_1."""
@@ -83,6 +80,27 @@ def test_thirty_copies_in_one_command(copies: Path, tmp_path: Path, capsys: pyte
     printed = capsys.readouterr().out
     assert all(name in printed for name in marks)
     assert "the bias is forgotten" in printed
+
+
+@pytest.mark.parametrize("lang", ["en", "fr"])
+def test_in_a_spreadsheet_the_numbers_of_mistakes_are_numbers(lang: str, copies: Path, tmp_path: Path) -> None:
+    for number in range(30):
+        text = copies_written.markdown({"fc1": ("linear", "", "", "784×512 + 784")}, f"Student{number}")
+        (copies / f"{number}.md").write_text(text, encoding="utf-8")
+    exam("--mark", copies, "--output", tmp_path / "out", lang=lang)
+    times, counted = ("Fois", "Copies") if lang == "fr" else ("Times", "Copies")
+    found = [(int(row[times]), row[counted]) for row in rows(tmp_path / "out" / "mistakes.csv")]
+    assert found[0] == (30, "30")
+    assert found[-1][0] > 1000
+
+
+def test_a_page_in_french(copies: Path, tmp_path: Path) -> None:
+    wrong = {"fc1": ("linear", "784→512", "512", "784×521 + 784")}
+    (copies / "a.md").write_text(copies_written.markdown(wrong), encoding="utf-8")
+    exam("--mark", copies, "--model", "RN_1", "--output", tmp_path, lang="fr")
+    page = (tmp_path / "a-feedback.html").read_text(encoding="utf-8")
+    assert "\u202f; une erreur de chiffre\u202f: 521" in page
+    assert "≈ juste à la forme près, – vide" in page
 
 
 def test_as_json(copies: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -199,6 +217,25 @@ def test_a_page_has_the_key_unless_it_is_kept_back_and_nothing_of_others(
     assert "4711" in "".join(texts)
 
 
+def test_without_the_key_what_is_said_of_a_mistake_was_written_by_the_student(
+    copies: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The number of another layer is that layer's right answer: its sum would be a cell's key."""
+    rows = {
+        "conv1": ("pooling", "", "", "1×32×3 + 32"),
+        "conv2": ("convolution", "", "", "320"),
+        "fc1": ("linear", "3126→128", "10", "1290"),
+    }
+    (copies / "a.md").write_text(copies_written.markdown(rows, network="RN_2"), encoding="utf-8")
+    exam("--mark", copies, "--model", "RN_2", "--no-key", "--json")
+    (copy,) = json.loads(capsys.readouterr().out)["copies"]
+    marks = copy["networks"][0]["cells"]
+    reasons = [reason for mark in marks for reason in mark.get("reasons", ())]
+    assert {"other_layer", "slip"} <= {reason["kind"] for reason in reasons}
+    answers = " ".join(cell for cells in rows.values() for cell in cells)
+    assert [reason for reason in reasons if reason.get("written", "") not in answers or reason.get("expected")] == []
+
+
 @pytest.mark.parametrize("ending", ["md", "csv"])
 @pytest.mark.parametrize("lang", ["en", "fr"])
 def test_a_sheet_is_written_filled_in_and_marked(
@@ -275,61 +312,6 @@ def test_bad_usage(typed: str, said: str, capsys: pytest.CaptureFixture[str]) ->
     exam(*typed.split(), code=2)
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"mnist-tui: {said}")
-
-
-# Exercises load torch, in processes of their own
-
-
-def process(*arguments: object, code: int = 0) -> str:
-    command = [sys.executable, "-m", "tui_app", *map(str, arguments), "--lang", "en"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
-    assert done.returncode == code, done.stderr
-    return done.stdout
-
-
-@pytest.mark.slow
-def test_exercises_and_their_keys(tmp_path: Path) -> None:
-    folder = tmp_path / "exercises"
-    process("exam", "--make", 12, "--seed", 3, "--output", folder)
-    assert {path.name for path in folder.iterdir()} == {
-        f"exercise-{number:02}{ending}" for number in range(1, 13) for ending in (".py", ".md", "-key.md")
-    }
-    (table,) = [json.loads(process("layers", f"{folder}/exercise-01.py:Exercise01", "--json"))]
-    for layer in table["layers"]:
-        row = next(
-            line for line in (folder / "exercise-01-key.md").read_text().splitlines() if f"| {layer['name']} |" in line
-        )
-        assert row.endswith(f"= {layer['parameters']:,} |" if layer["parameters"] else "| 0 |")
-    found = check_json(process("exam", "--mark", *folder.glob("*-key.md"), "--seed", 3, "--json"), "exam")
-    assert [copy["file"] for copy in found["copies"] if copy["points"] < copy["out_of"]] == []
-    assert len(found["copies"]) == 12
-
-
-@pytest.mark.slow
-def test_exercises_without_keys(tmp_path: Path) -> None:
-    process("exam", "--make", 2, "--seed", 3, "--no-key", "--output", tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "exercise-01.md", "exercise-01.py", "exercise-02.md", "exercise-02.py",
-    ]  # fmt: skip
-    assert "32×28×28" not in "".join(path.read_text() for path in tmp_path.iterdir())
-
-
-@pytest.mark.slow
-def test_networks_of_one_s_own(tmp_path: Path) -> None:
-    (tmp_path / "net.py").write_text(
-        "from torch import nn\n\n\nclass Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
-        "        self.flat = nn.Flatten()\n        self.out = nn.Linear(784, 10)\n\n"
-        "    def forward(self, x):\n        print('noise')\n        return self.out(self.flat(x))\n"
-    )
-    model = ("--model", f"{tmp_path}/net.py:Net")
-    process("exam", "--new", tmp_path / "sheet.md", *model)
-    text = (tmp_path / "sheet.md").read_text()
-    assert "self.out = nn.Linear(784, 10)" in text
-    filled = text.replace("| out |  |  |  |  |", "| out | linear | 784→10 | 10 | 784×10 + 10 = 7850 |")
-    (tmp_path / "sheet.md").write_text(filled)
-    (copy,) = check_json(process("exam", "--mark", tmp_path / "sheet.md", *model, "--json"), "exam")["copies"]
-    (network,) = copy["networks"]
-    assert (network["network"], network["points"]) == ("net.py:Net", 4)
 
 
 def test_a_name_that_is_no_utf8_stops_nobody(copies: Path, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ class PrintedNetwork(msgspec.Struct, frozen=True):
     points: float
     out_of: float
     cells: tuple[Mark, ...]
-    """Marks of its cells, row by row; with `--no-key`, without what should be there instead of a mistake."""
+    """Marks of its cells, row by row; with `--no-key`, without anything that is right and not the student's."""
 
 
 class PrintedCopy(msgspec.Struct, frozen=True):
@@ -100,5 +100,10 @@ def _network(sheet: MarkedSheet, with_key: bool) -> PrintedNetwork:
 
 
 def _without_key(mark: Mark) -> Mark:
-    reasons = tuple(msgspec.structs.replace(reason, expected="") for reason in mark.reasons)
-    return msgspec.structs.replace(mark, reasons=reasons)
+    return msgspec.structs.replace(mark, reasons=tuple(map(_reason_without_key, mark.reasons)))
+
+
+def _reason_without_key(reason: Reason) -> Reason:
+    """Return a mistake without what should be there; what is right in another layer is another cell's key."""
+    written = "" if reason.kind == "other_layer" else reason.written
+    return msgspec.structs.replace(reason, written=written, expected="")

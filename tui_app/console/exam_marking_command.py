@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from rich.text import Text
 
 from core.exam import copies, examined, marked_copies
 from core.exam.examined import Examined
-from core.exam.marked_copies import CountedMistake, MarkedCopy
+from core.exam.marked_copies import CountedCell, CountedMistake, MarkedCopy
 from core.messages import N_, Problem
 from tui_app import tables, terminal
 from tui_app.console import exam_files, exam_json, json_output
@@ -23,7 +23,7 @@ from tui_app.console.status_line import StatusLine
 from tui_app.console.training_command import prepare_for_torch
 from tui_app.i18n import _, ngettext, number, printable, say
 from tui_app.report import exam_sheets, spreadsheet
-from tui_app.report.feedback_pages import FeedbackPages, PageFormat, rounded
+from tui_app.report.feedback_pages import FeedbackPages, PageFormat, joined, rounded
 
 _MOST_COLUMNS = 4
 """Networks that have a column of their own in the table of marks."""
@@ -63,7 +63,7 @@ def mark(request: MarkingRequest) -> int:
             unread.append(UnreadCopy(name, problem.message))
             status.note(_line(unread[-1]))
         else:
-            if remarks := "; ".join(map(say, marked[path].remarks)):
+            if remarks := joined(map(say, marked[path].remarks)):
                 status.note(_line_of(name, remarks))
     status.erase()
     _give(
@@ -147,7 +147,7 @@ def _line_of(file: str, text: str) -> str:
 def _print(marking: _Marking) -> None:
     heading, *rows = _mark_rows(marking)
     tables.print_table(_grid(heading, rows, left={0, 1, *_network_names_column(marking)}))
-    heading, *rows = _mistake_rows(marking, _SHOWN_CELLS)
+    heading, *rows = _mistake_rows(marking, _SHOWN_CELLS, number)
     if rows:
         print(file=terminal.output())
         tables.print_table(_grid(heading, rows, left={0, 3}))
@@ -176,18 +176,23 @@ def _mark_rows(marking: _Marking) -> Iterator[tuple[str, ...]]:
         yield (copy.student, copy.file, *networks, rounded(copy.points), rounded(copy.out_of), rounded(copy.mark))
 
 
-def _mistake_rows(marking: _Marking, most_cells: int | None = None) -> Iterator[tuple[str, ...]]:
-    """Yield the headings and the rows of the table of mistakes, with at most so many cells."""
+def _mistake_rows(
+    marking: _Marking, most_cells: int | None = None, written: Callable[[int], str] = str
+) -> Iterator[tuple[str, ...]]:
+    """Yield the headings and the rows of the table of mistakes, with at most so many cells.
+
+    A spreadsheet takes a number with groups of digits for text: `written` makes these, for the terminal alone.
+    """
     yield (_("Mistake"), _("Times"), _("Copies"), _("Cells"))
-    headings = exam_sheets.column_headings()
     for mistake in marking.mistakes:
-        cells = [
-            f"{each.network} {each.layer}, {headings[each.column]}" + (f" ×{each.times}" if each.times > 1 else "")
-            for each in mistake.cells[:most_cells]
-        ]
-        more = len(mistake.cells) - len(cells)
-        cells += (
-            [ngettext("{count} other cell", "{count} other cells", more).format(count=number(more))] if more else []
-        )
+        cells = [_cell(each) for each in mistake.cells[:most_cells]]
+        if more := len(mistake.cells) - len(cells):
+            cells.append(ngettext("{count} other cell", "{count} other cells", more).format(count=number(more)))
         text = say(exam_json.mistake_text(mistake.kind))
-        yield (text, number(mistake.times), number(mistake.copies), "; ".join(cells))
+        yield (text, written(mistake.times), written(mistake.copies), joined(cells))
+
+
+def _cell(cell: CountedCell) -> str:
+    """Return a cell and how often a mistake was made in it, which stays in its line: `RN_1 fc1, Output size ×3`."""
+    heading = exam_sheets.column_headings()[cell.column]
+    return f"{cell.network} {cell.layer}, {heading}" + (f"\u00a0×{cell.times}" if cell.times > 1 else "")

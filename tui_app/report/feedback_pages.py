@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
@@ -136,6 +136,11 @@ def rounded(points: float) -> str:
     return short(round(points, 2))
 
 
+def joined(texts: Iterable[str]) -> str:
+    """Put texts into one line, apart as the language writes it."""
+    return _("; ").join(texts)
+
+
 def scheme() -> tuple[str, ...]:
     """Return the scheme after which cells are marked, in sentences."""
     one, two = (short(points) for points in marking.MISTAKE_POINTS[1:])
@@ -154,7 +159,7 @@ def scheme() -> tuple[str, ...]:
 def _said(mark: Mark) -> str:
     """Return what a mark says in one line: `wrong: the bias is forgotten`."""
     state, *why = map(say, feedback.verdict(mark))
-    return _("{what}: {reason}").format(what=state, reason="; ".join(why)) if why else state
+    return _("{what}: {reason}").format(what=state, reason=joined(why)) if why else state
 
 
 def _points(points: float, out_of: float) -> str:

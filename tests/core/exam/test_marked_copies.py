@@ -70,6 +70,47 @@ def test_an_exercise_is_regenerated_from_its_name() -> None:
         assert (sheet.model, [mark.state for mark in sheet.marks[:4]]) == ("exercise 3-01", ["right"] * 4)
 
 
+def exercise_tables(*labels: str) -> str:
+    """Return tables of exercises, each with a row of the right answers of `exercise 3-01`."""
+    rows = {"conv1": ("convolution", "1→32, 5×5, padding 2", "32×28×28", "1×32×5×5 + 32 = 832")}
+    return "".join(f"\n## {label}\n\n{copies_written.table(rows)}" for label in labels)
+
+
+@pytest.mark.parametrize("models", [(), ONLY_RN_1])
+def test_exercises_that_nobody_set_raise_no_mark(models: tuple[str, ...]) -> None:
+    sheet = copies_written.markdown(RN_1)
+    copy = marked(sheet + exercise_tables("exercise 3-01", "exercise 3-02"), models)
+    assert copy.sheets == marked(sheet, models).sheets
+    assert [str(remark) for remark in copy.remarks][:2] == [
+        "exercise 3-01 is not marked: here exercises count only with --seed",
+        "exercise 3-02 is not marked: here exercises count only with --seed",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("labels", "models"), [(("exercise 3-01", "exercise 3-02"), ()), (("exercise 3-01",), ONLY_RN_1)]
+)
+def test_a_copy_of_nothing_but_such_exercises_is_not_marked(labels: tuple[str, ...], models: tuple[str, ...]) -> None:
+    with pytest.raises(Problem, match="count only with --seed"):
+        marked("Name: Dupont\n" + exercise_tables(*labels), models)
+
+
+def test_with_a_seed_its_exercises_count_and_no_others() -> None:
+    text = copies_written.markdown(RN_1) + exercise_tables("exercise 3-01", "exercise 4-01")
+    copy = marked(text, ONLY_RN_1, seed=3)
+    assert [(sheet.model, sheet.points > 0) for sheet in copy.sheets] == [("RN_1", True), ("exercise 3-01", True)]
+    assert [str(each) for each in copy.remarks] == ["exercise 4-01 is not among the networks that are marked here"]
+
+
+@pytest.mark.parametrize("again", ["RN_1", "Network 1"])
+def test_of_the_same_network_twice_the_first_counts(again: str) -> None:
+    empty = dict.fromkeys(RN_1, ("", "", "", ""))
+    copy = marked(copies_written.markdown(empty) + f"\n## {again}\n\n" + copies_written.table(RN_1), ONLY_RN_1)
+    assert copy.points == 0
+    assert all("is there twice: the first" in str(each) for each in copy.remarks)
+    assert copy.remarks
+
+
 def test_the_exam_s_own_copy() -> None:
     copy = marked(HANDWRITTEN)
     found = {
