@@ -63,10 +63,10 @@ _FORMS: Mapping[str, str] = {
     "dilation": N_("say the dilation as well"),
 }
 _WAYS: Mapping[Column, str] = {
-    "type": N_("not this: look at the layer's class in the network's code"),
-    "specification": N_("not this: look at the layer's arguments in the network's code"),
-    "output": N_("not this: begin with the size that the layer before gives"),
-    "parameters": N_("not this: count the weights, then the biases"),
+    "type": N_("look at the layer's class in the network's code"),
+    "specification": N_("look at the layer's arguments in the network's code"),
+    "output": N_("begin with the size that the layer before gives"),
+    "parameters": N_("count the weights, then the biases"),
 }
 _UNREADABLE: Mapping[Column, str] = {
     "type": N_("write a word, such as convolution"),

@@ -99,7 +99,7 @@ def test_a_page_in_french(copies: Path, tmp_path: Path) -> None:
     (copies / "a.md").write_text(copies_written.markdown(wrong), encoding="utf-8")
     exam("--mark", copies, "--model", "RN_1", "--output", tmp_path, lang="fr")
     page = (tmp_path / "a-feedback.html").read_text(encoding="utf-8")
-    assert "\u202f; une erreur de chiffre\u202f: 521" in page
+    assert "\u202f; un chiffre faux\u202f: 521" in page
     assert "≈ juste à la forme près, – vide" in page
 
 
