@@ -7,11 +7,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Select
+from textual.widgets import Input, Select
 
-from core.exam.progress import FILE, progress_file
+from core.exam.progress import FILE, Answered, progress_file
 from core.exam.questions import PLACES
 from core.runs import directory
 from core.runs.directory import Run
@@ -134,6 +135,31 @@ async def test_choices_are_made_with_the_arrows_and_what_is_no_number_is_asked_a
         assert "95.23% of the parameters" in spaced(shown(app))
 
 
+async def test_letters_are_typed_not_commands(finished: Path) -> None:
+    async with dashboard(finished, NARROW) as (app, pilot):
+        exam = await open_exam(app, pilot)
+        await go_to(app, pilot, "II.3")
+        await pilot.press(*"strap", *["backspace"] * 5, *"ln", "space", *"10")
+        assert (app.screen, exam.query_one("#exam-number", Input).value) == (exam, "ln 10")
+        assert "F5 Show me" in shown(app)
+        await pilot.press("enter")
+        await until(pilot, lambda: "your guess: ln 10" in shown(app))
+        assert "s Show me" in shown(app)
+
+
+async def test_what_is_typed_is_judged_before_the_answer_is_shown(finished: Path) -> None:
+    async with dashboard(finished, NARROW, notifications=True) as (app, pilot):
+        exam = await open_exam(app, pilot)
+        await go_to(app, pilot, "I.4")
+        await pilot.press(*"idea", "f5")
+        await until(pilot, lambda: "not read as a number" in shown(app))
+        assert app.screen is exam
+        await pilot.press(*["backspace"] * 4, *"14", "f5")
+        await until(pilot, lambda: isinstance(app.screen, InsideScreen))
+        await back_to(exam, app, pilot)
+        await until(pilot, lambda: "4 ✓" in the_map(app))
+
+
 # Where the answers are seen
 
 
@@ -160,7 +186,7 @@ async def test_each_question_opens_its_screens(finished: Path) -> None:
         for question_id, screens in SCREENS.items():
             await go_to(app, pilot, question_id)
             for screen in screens:
-                await pilot.press("s")
+                await pilot.press("f5")
                 await until(pilot, lambda screen=screen: isinstance(app.screen, screen))  # type: ignore[misc]
                 await back_to(exam, app, pilot)
             assert exam._progress.of(question_id).is_seen
@@ -169,8 +195,8 @@ async def test_each_question_opens_its_screens(finished: Path) -> None:
 async def test_the_sheet_and_the_program_are_a_key_away(finished: Path) -> None:
     async with dashboard(finished, NARROW) as (app, pilot):
         exam = await open_exam(app, pilot)
-        for key, screen in (("a", AnnexeScreen), ("p", ProgramScreen)):
-            await pilot.press(key)
+        for keys, screen in ((["f8"], AnnexeScreen), (["f9"], ProgramScreen), (["tab", "a"], AnnexeScreen)):
+            await pilot.press(*keys)
             await until(pilot, lambda screen=screen: isinstance(app.screen, screen))  # type: ignore[misc]
             await back_to(exam, app, pilot)
 
@@ -184,7 +210,7 @@ async def test_a_run_that_is_needed_is_trained(tmp_path: Path) -> None:
         await enter(pilot, "3")
         assert "No trained RN_2 yet: t trains one." in spaced(shown(app))
         await go_to(app, pilot, "I.4")
-        await pilot.press("1", "t")
+        await pilot.press("1", "f6")
         await until(pilot, lambda: [summary.state for summary in directory.Listing(runs).read()] == ["done"])
         await until(pilot, lambda: exam._places.runs_for(PLACES["I.4"][0]) == ["rn2-0001"])
         await enter(pilot, "4")  # what was typed before is still there
@@ -236,7 +262,7 @@ async def test_what_was_missed_comes_back_until_it_is_right(finished: Path) -> N
         progress = exam._progress
         for question_id in IDS:
             progress = progress.with_seen(question_id)
-        exam._progress = progress.begun_again("I.4")
+        exam._progress = msgspec.structs.replace(progress, answered={**progress.answered, "I.4": Answered()})
         await go_to(app, pilot, "I.4")
         await enter(pilot, "28")
         await pilot.press("s")
@@ -245,7 +271,9 @@ async def test_what_was_missed_comes_back_until_it_is_right(finished: Path) -> N
         await until(pilot, lambda: "To guess again: I.4" in shown(app))
         await go_to(app, pilot, "II.7")
         await pilot.press("enter")
-        await until(pilot, lambda: " I.4  " in shown(app) and "4 ·" in the_map(app))
+        await until(pilot, lambda: " I.4  " in shown(app) and "or the side alone" in shown(app))
+        assert "4 ✗" in the_map(app)  # until the new guess is judged
+        assert "14 of 14" in shown(app)
         await enter(pilot, "14")
         await pilot.press("s")
         await until(pilot, lambda: isinstance(app.screen, InsideScreen))

@@ -34,7 +34,8 @@ class ExamScreen(SideScreen[None]):
     HELP = N_(
         "The fourteen questions of the exam. Where there is something to guess, guess it first: a number may be written"
         " in any way, or as the sum that gives it. Then s opens the screen that shows the answer with live numbers; Esc"
-        " there comes back, and the answer unfolds. The map above shows what was guessed right, missed or only seen."
+        " there comes back, and the answer unfolds. While a number is being typed, every letter goes into it: the function"
+        " keys do then what the letters do, or Tab leaves the field. The map above shows what was guessed right, missed or only seen."
         " What was missed comes back at the end."
     )
 
@@ -61,9 +62,7 @@ class ExamScreen(SideScreen[None]):
             yield Static(id="exam-mended", classes="muted")
             yield Static(id="exam-guessed")
             yield Static(id="exam-prompt")
-            yield NumberField(
-                id="exam-number", compact=True, placeholder=_("a number, or the sum that gives it, then Enter")
-            )
+            yield NumberField(id="exam-number", placeholder=_("a number, or the sum that gives it, then Enter"))
             yield ChoiceField(id="exam-choices", compact=True)
             yield Static(id="exam-next")
             yield Static(id="exam-answer")
@@ -124,18 +123,25 @@ class ExamScreen(SideScreen[None]):
         event.stop()
         self._guess(str(event.option_id))
 
-    def _guess(self, typed: str) -> None:
+    def _take_typed(self) -> bool:
+        """Take what was typed but not entered; return False if it cannot be read."""
+        typed = self.query_one(NumberField).value.strip()
+        return not typed or self._guess(typed)
+
+    def _guess(self, typed: str) -> bool:
+        """Take a guess; return False if it cannot be read."""
         pending = self._pending
         if pending is None:
-            return
+            return True
         truth = guesses.truth(pending.id, self._places.evidence())
         is_right = guesses.judge(typed, truth)
         if is_right is None:
             self.notify(_("This is not read as a number: write it like 18 496, 0.5 or 3×3 + 1."), severity="warning")
-            return
+            return False
         guessed = Guessed(typed, is_right, truth)
         self._keep(self._progress.with_guess(self.question.id, pending.id, guessed))
         self._fill()
+        return True
 
     def _reveal(self) -> None:
         """Show the answer, and hold the guesses against what is seen now."""
@@ -198,14 +204,14 @@ class ExamScreen(SideScreen[None]):
         return self._progress.standing(question) == "missed"
 
     def action_again(self) -> None:
-        self._keep(self._progress.begun_again(self.question.id))
+        self._keep(self._progress.begun_again(self.question))
         self._go_to(self._at)
 
     # Seeing
 
     def action_show_me(self) -> None:
         place = self._place
-        if place is None:
+        if place is None or not self._take_typed():
             return
         self._next_place = PLACES[self.question.id].index(place) + 1
         try:
@@ -239,7 +245,8 @@ class ExamScreen(SideScreen[None]):
             self._fill()
 
     def why_not(self, verb: str) -> str:
-        if verb == "again" and self._progress.standing(self.question) not in ("missed", "seen"):
+        is_done = self._is_seen and self._progress.standing(self.question) in ("missed", "seen")
+        if verb == "again" and not is_done:
             return _("Only what was missed, or seen without a guess, is guessed again.")
         if verb == "show_me" and self._place is None:
             return self._runs_line() or _("Nothing more is to be seen here: Enter shows the answer.")
