@@ -221,6 +221,58 @@ async def test_a_run_that_is_needed_is_trained(tmp_path: Path) -> None:
         await until(pilot, lambda: isinstance(app.screen, InsideScreen))
 
 
+async def test_values_of_a_run_need_one_and_a_reference_is_called_one(tmp_path: Path) -> None:
+    async with dashboard(tmp_path / "runs", NARROW) as (app, pilot):
+        exam = await open_exam(app, pilot, runs=0)
+        await go_to(app, pilot, "II.4")
+        await pilot.press("down", "enter")
+        await enter(pilot, "9")
+        assert "No trained RN_1 yet: t trains one." in spaced(shown(app))
+        await pilot.press("s")
+        assert app.screen is exam
+        await pilot.press("enter")
+        await until(pilot, lambda: "reference: 0.2258" in shown(app))
+
+
+async def test_the_program_is_shown_beside_a_finished_run(finished: Path) -> None:
+    async with dashboard(finished, WIDE, run_id="rn2-0002") as (app, pilot):
+        await open_exam(app, pilot)
+        await go_to(app, pilot, "II.6")
+        await pilot.press("enter")
+        await until(pilot, lambda: "the program beside rn1-0001" in shown(app))
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, ProgramScreen) and "rn1-0001" in shown(app))
+        await until(pilot, lambda: "epoch 2/2" in shown(app))
+        app.screen.query_one("#program-source").scroll_end(animate=False)
+        await until(pilot, lambda: any("correct +=" in line and "910" in line for line in shown(app).splitlines()))
+
+
+async def test_a_batch_is_shown_where_the_program_is_executed(finished: Path) -> None:
+    async with dashboard(finished, NARROW) as (app, pilot):
+        await open_exam(app, pilot)
+        await go_to(app, pilot, "II.2")
+        await pilot.press("f5")
+        await until(pilot, lambda: isinstance(app.screen, ProgramScreen) and app.screen.has_class("-steps"))
+
+
+async def test_a_verdict_names_the_runs_that_it_was_held_against(finished: Path) -> None:
+    async with dashboard(finished, WIDE) as (app, pilot):
+        await open_exam(app, pilot)
+        await go_to(app, pilot, "I.5")
+        await pilot.press("down", "enter", "9", "f5")
+        await until(pilot, lambda: isinstance(app.screen, ConditionsScreen))
+        await pilot.press("escape")
+        await until(pilot, lambda: "seen: 390" in shown(app))
+    shutil.rmtree(finished / "rn1-0001")
+    async with dashboard(finished, WIDE) as (app, pilot):
+        await until(pilot, lambda: len(app.screen._book.summaries) == 1)  # type: ignore[attr-defined]
+        await pilot.press("g")
+        await until(pilot, lambda: isinstance(app.screen, ExamScreen))
+        await go_to(app, pilot, "I.5")
+        await until(pilot, lambda: "seen: 390" in shown(app))
+        assert "differ (rn1-0001, rn2-0002, SAMPLE)" in spaced(shown(app))
+
+
 async def test_the_second_run_of_a_pair_is_trained_on_the_images_of_the_first(finished: Path) -> None:
     shutil.rmtree(finished / "rn2-0002")
     async with dashboard(finished, NARROW) as (app, pilot):

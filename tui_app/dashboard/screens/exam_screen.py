@@ -34,9 +34,9 @@ class ExamScreen(SideScreen[None]):
     HELP = N_(
         "The fourteen questions of the exam. Where there is something to guess, guess it first: a number may be written"
         " in any way, or as the sum that gives it. Then s opens the screen that shows the answer with live numbers; Esc"
-        " there comes back, and the answer unfolds. While a number is being typed, every letter goes into it: the function"
-        " keys do then what the letters do, or Tab leaves the field. The map above shows what was guessed right, missed or only seen."
-        " What was missed comes back at the end."
+        " there comes back, and the answer unfolds. While a number is being typed, every letter goes into it: the"
+        " function keys do then what the letters do, or Tab leaves the field. The map above shows what was guessed"
+        " right, missed or only seen. What was missed comes back at the end."
     )
 
     def __init__(self, places: ExamPlaces, file: KeptFile[ExamProgress], problem: Problem | None = None) -> None:
@@ -267,7 +267,7 @@ class ExamScreen(SideScreen[None]):
         self._show("#exam-mended", mended)
         line = question_text.verdict_line if self._is_seen else question_text.guessed_line
         given = [each for each in self.question.guesses if each.id in answered.guesses]
-        lines = [line(question_text.asked(each, evidence), answered.guesses[each.id]) for each in given]
+        lines = [line(each, answered.guesses[each.id]) for each in given]
         self._show("#exam-guessed", "\n".join(lines))
         self._show("#exam-prompt", question_text.asked(pending, evidence).prompt if pending is not None else "")
         self._show_field(pending)

@@ -21,7 +21,7 @@ class NumberField(Input):
         Binding("ctrl+right", "screen.turn(1)", show=False),
     ]
 
-    def __init__(self, *, placeholder: str, id: str) -> None:  # noqa: A002 - Textual's name
+    def __init__(self, *, placeholder: str, id: str) -> None:
         super().__init__(placeholder=placeholder, id=id, compact=True, max_length=MAX_TYPED)
 
     def action_let_go(self) -> None:
