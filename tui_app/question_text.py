@@ -10,7 +10,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.measure import Measurement
 from rich.text import Text
 
-from core.exam import questions
+from core.exam import guesses, questions
 from core.exam.evidence import Evidence, SeenRun
 from core.exam.facts import Fact, facts
 from core.exam.guesses import Origin, Truth
@@ -60,6 +60,7 @@ def _rows(table: LayerTable) -> str:
         (layer.name, tables.specification(layer.specification), tables.shape(layer), tables.count(layer))
         for layer in table.layers
     ]
+    cells.insert(0, (_("Layer"), _("Settings"), _("Output"), _("Parameters")))
     names, settings, sizes, _counts = (max(map(len, column)) for column in zip(*cells, strict=True))
     rows = [f"  {name:{names}}  {what:{settings}}  {size:>{sizes}}  {count}" for name, what, size, count in cells]
     return "\n".join([*rows, "  " + _("Total: {count}").format(count=number(table.total))])
@@ -175,7 +176,8 @@ def verdict_line(guess: Guess, guessed: Guessed) -> str:
     if guess.choices and guessed.is_right:  # it would be said twice
         return f"{text} ({say(against.source)})"
     answer = _answers()[against.origin].format(value=_value(guess, against), source=say(against.source))
-    return f"{text} · {answer}"
+    reasons = [] if guessed.is_right else map(say, guesses.mistakes(guess.id, guessed.typed))
+    return " · ".join([text, answer, *reasons])
 
 
 def _answers() -> dict[Origin, str]:

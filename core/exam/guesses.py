@@ -8,9 +8,10 @@ from typing import Literal
 
 import msgspec
 
-from core.exam import facts, sums
+from core.exam import facts, feedback, marking, sums
 from core.exam.evidence import Evidence, SeenRun
 from core.exam.output_sizes import rightness
+from core.exam.sheet import Answers
 from core.exam.sums import UnreadableAnswer, WrittenSize
 from core.messages import Message
 
@@ -67,6 +68,22 @@ def judge(typed: str, held_against: Truth) -> bool | None:
                 return any(_is_near(one, value, held_against) for one in read_number(typed))
     except UnreadableAnswer:
         return None
+
+
+def mistakes(guess_id: str, typed: str) -> list[Message]:
+    """Say which mistakes a wrong number of parameters holds, where that is certain."""
+    if guess_id not in _COUNTED:
+        return []
+    model, name = _COUNTED[guess_id]
+    table = facts.table(model)
+    answers: Answers = tuple({"parameters": typed} if each.name == name else {} for each in table.layers)
+    marks = marking.mark_sheet(table, answers).marks
+    return [
+        feedback.reason_text(reason)
+        for mark in marks
+        if mark.layer == name and mark.column == "parameters"
+        for reason in mark.reasons
+    ]
 
 
 def read_number(typed: str) -> set[float]:
@@ -167,7 +184,8 @@ def _first_loss(evidence: Evidence) -> Truth:
     return Truth(facts.FIRST_LOSS, Message("MNIST, seed 0, first epoch"), factor=2, origin="reference")
 
 
-def _parameters(model: str, name: str) -> Truth:
+def _parameters(guess_id: str) -> Truth:
+    model, name = _COUNTED[guess_id]
     return Truth(facts.layer(model, name).parameters, _table_of(model))
 
 
@@ -188,9 +206,11 @@ def _known(value: Value, source: Message, within: float = 0.0) -> Truth:
 
 
 _BY_DEFINITION = Message("by definition")
+_COUNTED = {"rn1_fc1": ("RN_1", "fc1"), "rn2_conv2": ("RN_2", "conv2")}
+"""Layers whose parameters are guessed."""
 _KNOWN = {
-    "rn1_fc1": lambda: _parameters("RN_1", "fc1"),
-    "rn2_conv2": lambda: _parameters("RN_2", "conv2"),
+    "rn1_fc1": lambda: _parameters("rn1_fc1"),
+    "rn2_conv2": lambda: _parameters("rn2_conv2"),
     "rn2_conv1_weights": lambda: _weights("RN_2", "conv1"),
     "rn1_fc1_weights": lambda: _weights("RN_1", "fc1"),
     "relu_negative": lambda: _known(max(0, -2), _formula("max(0, −2)")),

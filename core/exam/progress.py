@@ -43,6 +43,8 @@ class ExamProgress(msgspec.Struct, frozen=True):
     format: int = FORMAT
     answered: Annotated[dict[str, Answered], msgspec.Meta(max_length=99)] = {}
     """By question."""
+    at: Annotated[str, msgspec.Meta(max_length=9)] = ""
+    """Question that was open last."""
 
     def of(self, question_id: str) -> Answered:
         return self.answered.get(question_id, Answered())
@@ -65,6 +67,10 @@ class ExamProgress(msgspec.Struct, frozen=True):
 
     def with_seen(self, question_id: str) -> ExamProgress:
         return self._with(question_id, is_seen=True)
+
+    def with_open(self, question_id: str) -> ExamProgress:
+        """Return the progress with another question open."""
+        return msgspec.structs.replace(self, at=question_id)
 
     def begun_again(self, question: Question) -> ExamProgress:
         """Return the progress with a question to be guessed once more."""

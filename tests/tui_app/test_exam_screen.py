@@ -44,7 +44,7 @@ async def open_exam(app: MnistTui, pilot: Pilot[int], runs: int = 2) -> ExamScre
 
 async def go_to(app: MnistTui, pilot: Pilot[int], question_id: str) -> None:
     while f" {question_id}  " not in shown(app):
-        await pilot.press("pagedown")
+        await pilot.press("ctrl+right")
         await pilot.pause()
 
 
@@ -103,6 +103,7 @@ async def test_a_whole_question(size: tuple[int, int], language: str, finished: 
 def test_the_answer_about_the_tables_names_each_layers_settings() -> None:
     answer = question_text.filled(question_text.all_questions()[0].answer)
     assert "conv2    32→64, 3×3, p 1  64×14×14  32×64×3×3 + 64 = 18,496" in answer
+    assert "Layer    Settings           Output  Parameters" in answer
 
 
 async def test_progress_is_there_again_the_next_time(finished: Path) -> None:
@@ -158,6 +159,33 @@ async def test_what_is_typed_is_judged_before_the_answer_is_shown(finished: Path
         await until(pilot, lambda: isinstance(app.screen, InsideScreen))
         await back_to(exam, app, pilot)
         await until(pilot, lambda: "4 ✓" in the_map(app))
+
+
+async def test_pages_scroll_a_long_answer_and_arrows_turn(finished: Path) -> None:
+    async with dashboard(finished, NARROW) as (app, pilot):
+        exam = await open_exam(app, pilot)
+        await pilot.press("right")  # the field is empty
+        await until(pilot, lambda: " I.2  " in shown(app))
+        await pilot.press("9", "right")
+        assert exam.question.id == "I.2"
+        await pilot.press("left", "backspace", "delete", "f5")
+        await until(pilot, lambda: isinstance(app.screen, InsideScreen))
+        await back_to(exam, app, pilot)
+        await until(pilot, lambda: "(1 of 2 seen)" in spaced(shown(app)))
+        assert "○ Inside rn2-0002: conv1 · Inside rn1-0001: fc1" in spaced(shown(app))
+        await pilot.press("pagedown")
+        await until(pilot, lambda: " I.2  " not in shown(app))
+        assert exam.question.id == "I.2"
+        for _page in range(9):
+            await pilot.press("pagedown")
+            await pilot.pause()
+            if exam.question.id != "I.2":
+                break
+        assert exam.question.id == "I.3"
+    async with dashboard(finished, NARROW) as (app, pilot):
+        await until(pilot, lambda: len(app.screen._book.summaries) == 2)  # type: ignore[attr-defined]
+        await pilot.press("g")
+        await until(pilot, lambda: " I.3  " in shown(app))
 
 
 # Where the answers are seen

@@ -47,7 +47,9 @@ class ExamScreen(SideScreen[None]):
         self._told = problem or unreadable
         self._cannot_keep = problem is not None
         self._questions = question_text.all_questions()
-        self._at = self._first_open()
+        self._at = self._open_last()
+        self._shown: set[AnswerPlace] = set()
+        """Places that were opened from here."""
         self._next_place = 0
         """Number of the place of the question that is opened next."""
         self._is_away = False
@@ -106,6 +108,10 @@ class ExamScreen(SideScreen[None]):
     def _still_open(self) -> list[int]:
         """Numbers of the questions whose answer was not seen."""
         return [at for at, each in enumerate(self._questions) if self._progress.standing(each) == "open"]
+
+    def _open_last(self) -> int:
+        ids = [question.id for question in self._questions]
+        return ids.index(self._progress.at) if self._progress.at in ids else self._first_open()
 
     def _first_open(self) -> int:
         return next(iter(self._still_open), 0)
@@ -179,11 +185,20 @@ class ExamScreen(SideScreen[None]):
     def action_turn(self, offset: int) -> None:
         self._go_to((self._at + offset) % len(self._questions))
 
+    def action_page(self, pages: int) -> None:
+        """Scroll while there is more, then turn to another question."""
+        body = self.query_one("#exam-body")
+        if body.scroll_y < body.max_scroll_y if pages > 0 else body.scroll_y > 0:
+            body.scroll_relative(y=pages * max(1, body.size.height - 1), animate=False)
+        else:
+            self.action_turn(pages)
+
     def action_scroll(self, rows: int) -> None:
         self.query_one("#exam-body").scroll_relative(y=rows, animate=False)
 
     def _go_to(self, at: int) -> None:
         self._at, self._next_place = at, 0
+        self._keep(self._progress.with_open(self.question.id))
         self.query_one("#exam-number", Input).value = ""
         self._fill()
         self.query_one("#exam-body").scroll_home(animate=False)
@@ -220,6 +235,7 @@ class ExamScreen(SideScreen[None]):
             self._complain(problem)
         else:
             self._is_away = True
+            self._shown.add(place)
 
     def on_screen_resume(self, event: events.ScreenResume) -> None:
         super().on_screen_resume(event)
@@ -309,8 +325,16 @@ class ExamScreen(SideScreen[None]):
         return "\n".join(filter(None, lines))
 
     def _places_line(self) -> str:
-        names = [question_text.place_name(each, self._places.runs_for(each)) for each in PLACES[self.question.id]]
-        return _("s shows you: {places}").format(places=" · ".join(names)) if names else ""
+        places = PLACES[self.question.id]
+        names = [
+            f"{question_text.sign('seen')} " * (each in self._shown and len(places) > 1)
+            + question_text.place_name(each, self._places.runs_for(each))
+            for each in places
+        ]
+        line = _("s shows you: {places}").format(places=" · ".join(names))
+        seen = sum(each in self._shown for each in places)
+        count = _("{seen} of {total} seen").format(seen=seen, total=len(places))
+        return f"{line} ({count})" if seen and len(places) > 1 else line
 
     def _runs_line(self) -> str:
         """Say which run is needed, and the key that trains it, or that it is in training."""
