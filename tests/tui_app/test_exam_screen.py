@@ -12,7 +12,9 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, Select
 
-from core.exam.progress import FILE, Answered, progress_file
+from core.exam import guesses
+from core.exam.evidence import Evidence
+from core.exam.progress import FILE, Answered, Guessed, progress_file
 from core.exam.questions import PLACES
 from core.runs import directory
 from core.runs.directory import Run
@@ -104,6 +106,12 @@ def test_the_answer_about_the_tables_names_each_layers_settings() -> None:
     answer = question_text.filled(question_text.all_questions()[0].answer)
     assert "conv2    32→64, 3×3, p 1  64×14×14  32×64×3×3 + 64 = 18,496" in answer
     assert "Layer    Settings           Output  Parameters" in answer
+
+
+def test_what_needs_no_looking_is_not_called_seen() -> None:
+    guess = question_text.all_questions()[6].guesses[0]
+    missed = Guessed("share", is_right=False, against=guesses.truth(guess.id, Evidence()))
+    assert question_text.verdict_line(guess, missed).endswith("· answer: nothing (by definition)")
 
 
 async def test_progress_is_there_again_the_next_time(finished: Path) -> None:
