@@ -10,10 +10,10 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.measure import Measurement
 from rich.text import Text
 
-from core.exam import questions
+from core.exam import guesses, questions
 from core.exam.evidence import Evidence, SeenRun
 from core.exam.facts import Fact, facts
-from core.exam.guesses import Truth
+from core.exam.guesses import Origin, Truth
 from core.exam.progress import ExamProgress, Guessed, Standing
 from core.exam.questions import AnswerPlace, Guess, Question
 from core.messages import fill
@@ -60,6 +60,7 @@ def _rows(table: LayerTable) -> str:
         (layer.name, tables.specification(layer.specification), tables.shape(layer), tables.count(layer))
         for layer in table.layers
     ]
+    cells.insert(0, (_("Layer"), _("Settings"), _("Output"), _("Parameters")))
     names, settings, sizes, _counts = (max(map(len, column)) for column in zip(*cells, strict=True))
     rows = [f"  {name:{names}}  {what:{settings}}  {size:>{sizes}}  {count}" for name, what, size, count in cells]
     return "\n".join([*rows, "  " + _("Total: {count}").format(count=number(table.total))])
@@ -69,12 +70,14 @@ def _subjects(evidence: Evidence) -> dict[str, str]:
     """Say in which runs what is guessed is seen: RN_1's first loss, and how both networks compare."""
     first, pair = evidence.runs.get("RN_1"), evidence.pair
     return {
-        "subject": _runs([first]) if first is not None and first.first_loss is not None else "MNIST",
-        "pair": _runs(pair) if pair is not None and evidence.is_decisive else "MNIST",
+        "subject": _runs([first] if first is not None and first.first_loss is not None else []),
+        "pair": _runs(pair if pair is not None and evidence.is_decisive else []),
     }
 
 
 def _runs(seen: Sequence[SeenRun]) -> str:
+    if not seen:
+        return "MNIST"
     sample = [_("SAMPLE")] if any(run.dataset == "sample" for run in seen) else []
     return ", ".join([*(printable(run.run_id) for run in seen), *sample])
 
@@ -151,8 +154,15 @@ def asked(guess: Guess, evidence: Evidence) -> Guess:
     return msgspec.structs.replace(guess, prompt=filled(guess.prompt, evidence))
 
 
+def judged(guess: Guess, guessed: Guessed) -> Guess:
+    """Return what was guessed with the runs that it was held against, whatever runs there are now."""
+    runs = _runs(guessed.against.runs if guessed.against is not None else [])
+    return msgspec.structs.replace(guess, prompt=filled(fill(guess.prompt, {"subject": runs, "pair": runs})))
+
+
 def guessed_line(guess: Guess, guessed: Guessed) -> str:
     """Return what was guessed, before the answer is shown."""
+    guess = judged(guess, guessed)
     return f"{guess.prompt}\n  " + _("your guess: {guess}").format(guess=_typed(guess, guessed.typed))
 
 
@@ -165,13 +175,27 @@ def verdict_line(guess: Guess, guessed: Guessed) -> str:
         return text
     if guess.choices and guessed.is_right:  # it would be said twice
         return f"{text} ({say(against.source)})"
-    seen = _("seen: {value} ({source})").format(value=_value(guess, against), source=say(against.source))
-    return f"{text} · {seen}"
+    answer = _answers()[against.origin].format(value=_value(guess, against), source=say(against.source))
+    reasons = [] if guessed.is_right else map(say, guesses.mistakes(guess.id, guessed.typed))
+    return " · ".join([text, answer, *reasons])
+
+
+def _answers() -> dict[Origin, str]:
+    return {
+        "seen": _("seen: {value} ({source})"),
+        "known": _("answer: {value} ({source})"),
+        "reference": _("reference: {value} ({source})"),
+    }
 
 
 def _typed(guess: Guess, typed: str) -> str:
     names = {choice.key: choice.text for choice in guess.choices}
-    return names.get(typed, printable(typed))
+    return _within_a_line(names[typed]) if typed in names else printable(typed)
+
+
+def _within_a_line(text: str) -> str:
+    """Begin a choice with a small letter, unless it begins with a name such as `RN_1`."""
+    return text[0].lower() + text[1:] if text[1:2].islower() or text[1:2] in (" ", "'") else text
 
 
 def _value(guess: Guess, truth: Truth) -> str:
@@ -205,5 +229,9 @@ def place_name(place: AnswerPlace, run_ids: Sequence[str]) -> str:
             return _("Compare {model} with width {width}").format(model=place.model, width=short(place.width))
         case "compare":
             return _("Compare RN_1 and RN_2")
+        case "program" if place.view == "steps":
+            return _("the program, step by step")
+        case "program" if place.model:
+            return _("the program beside {run}").format(run=run)
         case "program":
             return _("the program, line by line")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import re
+from typing import Literal
 
 import msgspec
 
-from core.exam import facts, sums
-from core.exam.evidence import Evidence
+from core.exam import facts, feedback, marking, sums
+from core.exam.evidence import Evidence, SeenRun
 from core.exam.output_sizes import rightness
+from core.exam.sheet import Answers
 from core.exam.sums import UnreadableAnswer, WrittenSize
 from core.messages import Message
 
@@ -17,6 +19,8 @@ MAX_TYPED = 60
 """Characters of the longest guess."""
 Value = float | str | tuple[int, ...]
 """A number, the key of a choice, or a size."""
+Origin = Literal["seen", "known", "reference"]
+"""Where an answer comes from: seen in tables and runs, known without looking, or measured once and for all."""
 
 _BLANKS = str.maketrans(dict.fromkeys("\u202f\xa0\u2009~%", " ") | {"’": "'"})
 _DECIMAL = re.compile(r"-?(?:\d{1,3}(?:[ ',.]\d{3})+|\d*)[.,]\d+")
@@ -35,6 +39,9 @@ class Truth(msgspec.Struct, frozen=True):
     """Greatest distance at which a number still counts as right."""
     factor: float = 1.0
     """Greatest ratio, either way, at which a number still counts as right."""
+    origin: Origin = "seen"
+    runs: tuple[SeenRun, ...] = ()
+    """User's runs that it was seen in."""
 
 
 def truth(guess_id: str, evidence: Evidence) -> Truth:
@@ -61,6 +68,22 @@ def judge(typed: str, held_against: Truth) -> bool | None:
                 return any(_is_near(one, value, held_against) for one in read_number(typed))
     except UnreadableAnswer:
         return None
+
+
+def mistakes(guess_id: str, typed: str) -> list[Message]:
+    """Say which mistakes a wrong number of parameters holds, where that is certain."""
+    if guess_id not in _COUNTED:
+        return []
+    model, name = _COUNTED[guess_id]
+    table = facts.table(model)
+    answers: Answers = tuple({"parameters": typed} if each.name == name else {} for each in table.layers)
+    marks = marking.mark_sheet(table, answers).marks
+    return [
+        feedback.reason_text(reason)
+        for mark in marks
+        if mark.layer == name and mark.column == "parameters"
+        for reason in mark.reasons
+    ]
 
 
 def read_number(typed: str) -> set[float]:
@@ -134,7 +157,10 @@ def _of_the_pair(guess_id: str, evidence: Evidence) -> Truth:
         "MNIST, 5 seeds, 5 epochs: {first} and {second} errors in {total}",
         {"first": first.errors, "second": second.errors, "total": total},
     )
+    origin: Origin = "reference"
+    runs: tuple[SeenRun, ...] = ()
     if (pair := evidence.pair) is not None and evidence.is_decisive:
+        origin, runs = "seen", pair
         source = Message(
             "{run}: {errors} errors in {total}, {other}: {other_errors}",
             {
@@ -147,18 +173,19 @@ def _of_the_pair(guess_id: str, evidence: Evidence) -> Truth:
         )
         errors = (pair[0].errors * 10_000 / pair[0].total, pair[1].errors * 10_000 / pair[1].total)
     if guess_id == "winner":
-        return Truth("RN_1" if errors[0] < errors[1] else "RN_2", source)
-    return Truth(float(round(abs(errors[0] - errors[1]))), source, factor=2)
+        return Truth("RN_1" if errors[0] < errors[1] else "RN_2", source, origin=origin, runs=runs)
+    return Truth(float(round(abs(errors[0] - errors[1]))), source, factor=2, origin=origin, runs=runs)
 
 
 def _first_loss(evidence: Evidence) -> Truth:
     seen = evidence.runs.get("RN_1")
     if seen is not None and seen.first_loss is not None:
-        return Truth(seen.first_loss, Message("first epoch of {run}", {"run": seen.run_id}), factor=2)
-    return Truth(facts.FIRST_LOSS, Message("MNIST, seed 0, first epoch"), factor=2)
+        return Truth(seen.first_loss, Message("first epoch of {run}", {"run": seen.run_id}), factor=2, runs=(seen,))
+    return Truth(facts.FIRST_LOSS, Message("MNIST, seed 0, first epoch"), factor=2, origin="reference")
 
 
-def _parameters(model: str, name: str) -> Truth:
+def _parameters(guess_id: str) -> Truth:
+    model, name = _COUNTED[guess_id]
     return Truth(facts.layer(model, name).parameters, _table_of(model))
 
 
@@ -174,25 +201,31 @@ def _table_of(model: str) -> Message:
     return Message("layer table of {model}", {"model": model})
 
 
+def _known(value: Value, source: Message, within: float = 0.0) -> Truth:
+    return Truth(value, source, within, origin="known")
+
+
 _BY_DEFINITION = Message("by definition")
+_COUNTED = {"rn1_fc1": ("RN_1", "fc1"), "rn2_conv2": ("RN_2", "conv2")}
+"""Layers whose parameters are guessed."""
 _KNOWN = {
-    "rn1_fc1": lambda: _parameters("RN_1", "fc1"),
-    "rn2_conv2": lambda: _parameters("RN_2", "conv2"),
+    "rn1_fc1": lambda: _parameters("rn1_fc1"),
+    "rn2_conv2": lambda: _parameters("rn2_conv2"),
     "rn2_conv1_weights": lambda: _weights("RN_2", "conv1"),
     "rn1_fc1_weights": lambda: _weights("RN_1", "fc1"),
-    "relu_negative": lambda: Truth(max(0, -2), _formula("max(0, −2)")),
-    "relu_positive": lambda: Truth(max(0, 3), _formula("max(0, 3)")),
+    "relu_negative": lambda: _known(max(0, -2), _formula("max(0, −2)")),
+    "relu_positive": lambda: _known(max(0, 3), _formula("max(0, 3)")),
     "pool1_size": lambda: Truth(facts.layer("RN_2", "pool1").output_shape or (), _table_of("RN_2")),
     "largest": lambda: Truth(facts.largest_layer("RN_2").name, _table_of("RN_2")),
-    "dropout_in_test": lambda: Truth("none", _BY_DEFINITION),
-    "norm_in_test": lambda: Truth("running", _BY_DEFINITION),
-    "stage": lambda: Truth("2", Message("optimizer.step() is in no other")),
-    "batches": lambda: Truth(facts.batches(), _formula("⌈60000/64⌉")),
-    "last_batch": lambda: Truth(facts.last_batch(), _formula("60000 − 937·64")),
-    "know_nothing": lambda: Truth(math.log(10), _formula("−log(1/10)"), within=0.01),
-    "printed": lambda: Truth("mean", _formula("running_loss / len(train_loader)")),
-    "steps": lambda: Truth(facts.steps(), _formula("5 × 938")),
-    "result": lambda: Truth("test", _formula("100 · correct / total")),
-    "proves": lambda: Truth("nothing", Message("one seed of each, one set of test images")),
-    "chosen_on": lambda: Truth("validation", Message("the test images serve once, at the end")),
+    "dropout_in_test": lambda: _known("none", _BY_DEFINITION),
+    "norm_in_test": lambda: _known("running", _BY_DEFINITION),
+    "stage": lambda: _known("2", Message("optimizer.step() is in no other")),
+    "batches": lambda: _known(facts.batches(), _formula("⌈60000/64⌉")),
+    "last_batch": lambda: _known(facts.last_batch(), _formula("60000 − 937·64")),
+    "know_nothing": lambda: _known(math.log(10), _formula("−log(1/10)"), within=0.01),
+    "printed": lambda: _known("mean", _formula("running_loss / len(train_loader)")),
+    "steps": lambda: _known(facts.steps(), _formula("5 × 938")),
+    "result": lambda: _known("test", _formula("100 · correct / total")),
+    "proves": lambda: _known("nothing", Message("one seed of each, one set of test images")),
+    "chosen_on": lambda: _known("validation", Message("the test images serve once, at the end")),
 }

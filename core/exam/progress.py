@@ -32,6 +32,8 @@ class Answered(msgspec.Struct, frozen=True):
     """By the ids of what is guessed."""
     is_seen: bool = False
     """True once the answer was shown."""
+    before: Standing = "open"
+    """How it stood before it was begun again: so it stands until it is guessed anew."""
     tries: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 1
 
 
@@ -41,6 +43,8 @@ class ExamProgress(msgspec.Struct, frozen=True):
     format: int = FORMAT
     answered: Annotated[dict[str, Answered], msgspec.Meta(max_length=99)] = {}
     """By question."""
+    at: Annotated[str, msgspec.Meta(max_length=9)] = ""
+    """Question that was open last."""
 
     def of(self, question_id: str) -> Answered:
         return self.answered.get(question_id, Answered())
@@ -49,11 +53,13 @@ class ExamProgress(msgspec.Struct, frozen=True):
         """Return how a question stands."""
         answered = self.of(question.id)
         if not answered.is_seen:
-            return "open"
+            return answered.before
         guessed = [answered.guesses.get(guess.id) for guess in question.guesses]
         if any(one is not None and not one.is_right for one in guessed):
             return "missed"
-        return "right" if guessed and all(guessed) else "seen"
+        if guessed and all(guessed):
+            return "right"
+        return "missed" if answered.before == "missed" else "seen"
 
     def with_guess(self, question_id: str, guess_id: str, guessed: Guessed) -> ExamProgress:
         answered = self.of(question_id)
@@ -62,9 +68,14 @@ class ExamProgress(msgspec.Struct, frozen=True):
     def with_seen(self, question_id: str) -> ExamProgress:
         return self._with(question_id, is_seen=True)
 
-    def begun_again(self, question_id: str) -> ExamProgress:
+    def with_open(self, question_id: str) -> ExamProgress:
+        """Return the progress with another question open."""
+        return msgspec.structs.replace(self, at=question_id)
+
+    def begun_again(self, question: Question) -> ExamProgress:
         """Return the progress with a question to be guessed once more."""
-        return self._with(question_id, guesses={}, is_seen=False, tries=self.of(question_id).tries + 1)
+        tries, before = self.of(question.id).tries + 1, self.standing(question)
+        return self._with(question.id, guesses={}, is_seen=False, before=before, tries=tries)
 
     def _with(self, question_id: str, **changed: object) -> ExamProgress:
         answered = msgspec.structs.replace(self.of(question_id), **changed)

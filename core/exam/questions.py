@@ -26,6 +26,8 @@ class AnswerPlace(msgspec.Struct, frozen=True, kw_only=True):
     """Layer that is shown at once."""
     dropout: float = 0.0
     batch_norm: bool = False
+    view: Literal["run", "steps"] = "run"
+    """Tab of the program that is shown first."""
     width: float = 1.0
     """Options of the network that is compared with the plain one, or that the run must have."""
 
@@ -34,7 +36,7 @@ class AnswerPlace(msgspec.Struct, frozen=True, kw_only=True):
         """Networks of which a trained run is needed."""
         if self.kind == "conditions":
             return ("RN_1", "RN_2")
-        return (self.model,) if self.kind in ("inside", "digits") else ()
+        return (self.model,) if self.model and self.kind in ("inside", "digits", "program") else ()
 
 
 class GuessChoice(msgspec.Struct, frozen=True):
@@ -86,11 +88,11 @@ PLACES: dict[str, tuple[AnswerPlace, ...]] = {
         AnswerPlace(kind="inside", model="RN_2", layer="dropout1", batch_norm=True, dropout=0.3),
     ),
     "II.1": (AnswerPlace(kind="program"),),
-    "II.2": (AnswerPlace(kind="program"), AnswerPlace(kind="inside", model="RN_1", layer="flatten")),
+    "II.2": (AnswerPlace(kind="program", view="steps"), AnswerPlace(kind="inside", model="RN_1", layer="flatten")),
     "II.3": (AnswerPlace(kind="inside", model="RN_2", layer=THE_END),),
-    "II.4": (AnswerPlace(kind="program"),),
-    "II.5": (AnswerPlace(kind="program"),),
-    "II.6": (AnswerPlace(kind="program"), AnswerPlace(kind="digits", model="RN_1")),
+    "II.4": (AnswerPlace(kind="program", model="RN_1"),),
+    "II.5": (AnswerPlace(kind="program", model="RN_1"),),
+    "II.6": (AnswerPlace(kind="program", model="RN_1"), AnswerPlace(kind="digits", model="RN_1")),
     "II.7": (AnswerPlace(kind="compare"),),
 }
 """Where the answer to each question is seen, the best place first."""

@@ -7,11 +7,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Select
+from textual.widgets import Input, Select
 
-from core.exam.progress import FILE, progress_file
+from core.exam import guesses
+from core.exam.evidence import Evidence
+from core.exam.progress import FILE, Answered, Guessed, progress_file
 from core.exam.questions import PLACES
 from core.runs import directory
 from core.runs.directory import Run
@@ -43,7 +46,7 @@ async def open_exam(app: MnistTui, pilot: Pilot[int], runs: int = 2) -> ExamScre
 
 async def go_to(app: MnistTui, pilot: Pilot[int], question_id: str) -> None:
     while f" {question_id}  " not in shown(app):
-        await pilot.press("pagedown")
+        await pilot.press("ctrl+right")
         await pilot.pause()
 
 
@@ -102,6 +105,13 @@ async def test_a_whole_question(size: tuple[int, int], language: str, finished: 
 def test_the_answer_about_the_tables_names_each_layers_settings() -> None:
     answer = question_text.filled(question_text.all_questions()[0].answer)
     assert "conv2    32→64, 3×3, p 1  64×14×14  32×64×3×3 + 64 = 18,496" in answer
+    assert "Layer    Settings           Output  Parameters" in answer
+
+
+def test_what_needs_no_looking_is_not_called_seen() -> None:
+    guess = question_text.all_questions()[6].guesses[0]
+    missed = Guessed("share", is_right=False, against=guesses.truth(guess.id, Evidence()))
+    assert question_text.verdict_line(guess, missed).endswith("· answer: nothing (by definition)")
 
 
 async def test_progress_is_there_again_the_next_time(finished: Path) -> None:
@@ -134,6 +144,58 @@ async def test_choices_are_made_with_the_arrows_and_what_is_no_number_is_asked_a
         assert "95.23% of the parameters" in spaced(shown(app))
 
 
+async def test_letters_are_typed_not_commands(finished: Path) -> None:
+    async with dashboard(finished, NARROW) as (app, pilot):
+        exam = await open_exam(app, pilot)
+        await go_to(app, pilot, "II.3")
+        await pilot.press(*"strap", *["backspace"] * 5, *"ln", "space", *"10")
+        assert (app.screen, exam.query_one("#exam-number", Input).value) == (exam, "ln 10")
+        assert "F5 Show me" in shown(app)
+        await pilot.press("enter")
+        await until(pilot, lambda: "your guess: ln 10" in shown(app))
+        assert "s Show me" in shown(app)
+
+
+async def test_what_is_typed_is_judged_before_the_answer_is_shown(finished: Path) -> None:
+    async with dashboard(finished, NARROW, notifications=True) as (app, pilot):
+        exam = await open_exam(app, pilot)
+        await go_to(app, pilot, "I.4")
+        await pilot.press(*"idea", "f5")
+        await until(pilot, lambda: "not read as a number" in shown(app))
+        assert app.screen is exam
+        await pilot.press(*["backspace"] * 4, *"14", "f5")
+        await until(pilot, lambda: isinstance(app.screen, InsideScreen))
+        await back_to(exam, app, pilot)
+        await until(pilot, lambda: "4 ✓" in the_map(app))
+
+
+async def test_pages_scroll_a_long_answer_and_arrows_turn(finished: Path) -> None:
+    async with dashboard(finished, NARROW) as (app, pilot):
+        exam = await open_exam(app, pilot)
+        await pilot.press("right")  # the field is empty
+        await until(pilot, lambda: " I.2  " in shown(app))
+        await pilot.press("9", "right")
+        assert exam.question.id == "I.2"
+        await pilot.press("left", "backspace", "delete", "f5")
+        await until(pilot, lambda: isinstance(app.screen, InsideScreen))
+        await back_to(exam, app, pilot)
+        await until(pilot, lambda: "(1 of 2 seen)" in spaced(shown(app)))
+        assert "○ Inside rn2-0002: conv1 · Inside rn1-0001: fc1" in spaced(shown(app))
+        await pilot.press("pagedown")
+        await until(pilot, lambda: " I.2  " not in shown(app))
+        assert exam.question.id == "I.2"
+        for _page in range(9):
+            await pilot.press("pagedown")
+            await pilot.pause()
+            if exam.question.id != "I.2":
+                break
+        assert exam.question.id == "I.3"
+    async with dashboard(finished, NARROW) as (app, pilot):
+        await until(pilot, lambda: len(app.screen._book.summaries) == 2)  # type: ignore[attr-defined]
+        await pilot.press("g")
+        await until(pilot, lambda: " I.3  " in shown(app))
+
+
 # Where the answers are seen
 
 
@@ -160,7 +222,7 @@ async def test_each_question_opens_its_screens(finished: Path) -> None:
         for question_id, screens in SCREENS.items():
             await go_to(app, pilot, question_id)
             for screen in screens:
-                await pilot.press("s")
+                await pilot.press("f5")
                 await until(pilot, lambda screen=screen: isinstance(app.screen, screen))  # type: ignore[misc]
                 await back_to(exam, app, pilot)
             assert exam._progress.of(question_id).is_seen
@@ -169,8 +231,8 @@ async def test_each_question_opens_its_screens(finished: Path) -> None:
 async def test_the_sheet_and_the_program_are_a_key_away(finished: Path) -> None:
     async with dashboard(finished, NARROW) as (app, pilot):
         exam = await open_exam(app, pilot)
-        for key, screen in (("a", AnnexeScreen), ("p", ProgramScreen)):
-            await pilot.press(key)
+        for keys, screen in ((["f8"], AnnexeScreen), (["f9"], ProgramScreen), (["tab", "a"], AnnexeScreen)):
+            await pilot.press(*keys)
             await until(pilot, lambda screen=screen: isinstance(app.screen, screen))  # type: ignore[misc]
             await back_to(exam, app, pilot)
 
@@ -184,7 +246,7 @@ async def test_a_run_that_is_needed_is_trained(tmp_path: Path) -> None:
         await enter(pilot, "3")
         assert "No trained RN_2 yet: t trains one." in spaced(shown(app))
         await go_to(app, pilot, "I.4")
-        await pilot.press("1", "t")
+        await pilot.press("1", "f6")
         await until(pilot, lambda: [summary.state for summary in directory.Listing(runs).read()] == ["done"])
         await until(pilot, lambda: exam._places.runs_for(PLACES["I.4"][0]) == ["rn2-0001"])
         await enter(pilot, "4")  # what was typed before is still there
@@ -193,6 +255,58 @@ async def test_a_run_that_is_needed_is_trained(tmp_path: Path) -> None:
         assert Run(runs / "rn2-0001").config().model == "RN_2"
         await pilot.press("s")
         await until(pilot, lambda: isinstance(app.screen, InsideScreen))
+
+
+async def test_values_of_a_run_need_one_and_a_reference_is_called_one(tmp_path: Path) -> None:
+    async with dashboard(tmp_path / "runs", NARROW) as (app, pilot):
+        exam = await open_exam(app, pilot, runs=0)
+        await go_to(app, pilot, "II.4")
+        await pilot.press("down", "enter")
+        await enter(pilot, "9")
+        assert "No trained RN_1 yet: t trains one." in spaced(shown(app))
+        await pilot.press("s")
+        assert app.screen is exam
+        await pilot.press("enter")
+        await until(pilot, lambda: "reference: 0.2258" in shown(app))
+
+
+async def test_the_program_is_shown_beside_a_finished_run(finished: Path) -> None:
+    async with dashboard(finished, WIDE, run_id="rn2-0002") as (app, pilot):
+        await open_exam(app, pilot)
+        await go_to(app, pilot, "II.6")
+        await pilot.press("enter")
+        await until(pilot, lambda: "the program beside rn1-0001" in shown(app))
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, ProgramScreen) and "rn1-0001" in shown(app))
+        await until(pilot, lambda: "epoch 2/2" in shown(app))
+        app.screen.query_one("#program-source").scroll_end(animate=False)
+        await until(pilot, lambda: any("correct +=" in line and "910" in line for line in shown(app).splitlines()))
+
+
+async def test_a_batch_is_shown_where_the_program_is_executed(finished: Path) -> None:
+    async with dashboard(finished, NARROW) as (app, pilot):
+        await open_exam(app, pilot)
+        await go_to(app, pilot, "II.2")
+        await pilot.press("f5")
+        await until(pilot, lambda: isinstance(app.screen, ProgramScreen) and app.screen.has_class("-steps"))
+
+
+async def test_a_verdict_names_the_runs_that_it_was_held_against(finished: Path) -> None:
+    async with dashboard(finished, WIDE) as (app, pilot):
+        await open_exam(app, pilot)
+        await go_to(app, pilot, "I.5")
+        await pilot.press("down", "enter", "9", "f5")
+        await until(pilot, lambda: isinstance(app.screen, ConditionsScreen))
+        await pilot.press("escape")
+        await until(pilot, lambda: "seen: 390" in shown(app))
+    shutil.rmtree(finished / "rn1-0001")
+    async with dashboard(finished, WIDE) as (app, pilot):
+        await until(pilot, lambda: len(app.screen._book.summaries) == 1)  # type: ignore[attr-defined]
+        await pilot.press("g")
+        await until(pilot, lambda: isinstance(app.screen, ExamScreen))
+        await go_to(app, pilot, "I.5")
+        await until(pilot, lambda: "seen: 390" in shown(app))
+        assert "differ (rn1-0001, rn2-0002, SAMPLE)" in spaced(shown(app))
 
 
 async def test_the_second_run_of_a_pair_is_trained_on_the_images_of_the_first(finished: Path) -> None:
@@ -236,7 +350,7 @@ async def test_what_was_missed_comes_back_until_it_is_right(finished: Path) -> N
         progress = exam._progress
         for question_id in IDS:
             progress = progress.with_seen(question_id)
-        exam._progress = progress.begun_again("I.4")
+        exam._progress = msgspec.structs.replace(progress, answered={**progress.answered, "I.4": Answered()})
         await go_to(app, pilot, "I.4")
         await enter(pilot, "28")
         await pilot.press("s")
@@ -245,7 +359,9 @@ async def test_what_was_missed_comes_back_until_it_is_right(finished: Path) -> N
         await until(pilot, lambda: "To guess again: I.4" in shown(app))
         await go_to(app, pilot, "II.7")
         await pilot.press("enter")
-        await until(pilot, lambda: " I.4  " in shown(app) and "4 ·" in the_map(app))
+        await until(pilot, lambda: " I.4  " in shown(app) and "or the side alone" in shown(app))
+        assert "4 ✗" in the_map(app)  # until the new guess is judged
+        assert "14 of 14" in shown(app)
         await enter(pilot, "14")
         await pilot.press("s")
         await until(pilot, lambda: isinstance(app.screen, InsideScreen))

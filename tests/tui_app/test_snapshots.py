@@ -100,7 +100,7 @@ async def open_exam(app: MnistTui, pilot: Pilot[int]) -> Opened:
     """Open a question whose answer is shown: a choice that is right, and a number that is not."""
     await pilot.press("shift+f1")
     await until(pilot, lambda: "I.1  " in shown(app))
-    await pilot.press(*["pagedown"] * 4)
+    await pilot.press(*["right"] * 4)
     await until(pilot, lambda: "I.5  " in shown(app))
     await pilot.press("down", "enter", "9", "enter", "s")
     await until(pilot, lambda: "Mean accuracy over the directions" in shown(app))

@@ -91,7 +91,7 @@ class ExamPlaces:
             case "compare":
                 self._opener.open_compare(self._form_settings(), self._together)
             case "program":
-                self._opener.open_program()
+                self._opener.open_program(place.view, run_ids[0] if run_ids else "")
 
     def _look(self, model: str, layer: str) -> None:
         """Look at a layer in a trained run, or say that there is none."""

@@ -159,14 +159,22 @@ class ScreenOpener:
 
         self._open(conditions_screen(self._book.shown, colours, self._ask, self._accuracies))
 
-    def open_program(self) -> None:
-        """Go through the exam's program, beside the current run. Raises `Problem`."""
+    def open_program(self, view: str = "run", run_id: str = "") -> None:
+        """Go through the exam's program, beside the current run, or beside a finished one. Raises `Problem`."""
         from tui_app.dashboard.screens.program_screen import ProgramScreen
 
-        current = self._book.current
+        finished = self._finished(run_id) if run_id else None
+        current = finished or self._book.current
         started = current.record.started if current is not None else None
         data_dir = (started.config if started is not None else RunConfig()).data_dir
-        self._open(ProgramScreen(lambda: self._book.current, data_dir, self.ask_beside))
+        self._open(ProgramScreen(lambda: finished or self._book.current, data_dir, self.ask_beside, view))
+
+    def _finished(self, run_id: str) -> ShownRun:
+        """Read a finished run, whether the chart shows it or not."""
+        run = ShownRun(self._book.run(run_id))
+        run.read()
+        run.state = run.current_state()
+        return run
 
     def open_runs(
         self,

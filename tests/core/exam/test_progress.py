@@ -29,8 +29,10 @@ def test_how_a_question_stands() -> None:
     assert seen.standing(I_1) == guessed(seen, True).standing(I_1) == "seen"
     assert guessed(seen, True, True).standing(I_1) == "right"
     assert guessed(seen, True, False).standing(I_1) == "missed"
-    again = guessed(seen, False, True).begun_again("I.1")
-    assert again.standing(I_1) == "open"
+    again = guessed(seen, False, True).begun_again(I_1)
+    assert again.standing(I_1) == guessed(again, True, True).standing(I_1) == "missed"  # it is not judged yet
+    assert again.with_seen("I.1").standing(I_1) == "missed"  # without a guess
+    assert guessed(again, True, True).with_seen("I.1").standing(I_1) == "right"
     assert again.of("I.1").tries == 2
     assert guessed(seen, True, True).standing(I_2) == "open"
 

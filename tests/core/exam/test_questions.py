@@ -55,7 +55,7 @@ def test_french_texts_have_their_narrow_spaces() -> None:
         text = "\n".join(
             (question.text, question.look_for, question.answer, *(each.prompt for each in question.guesses))
         )
-        assert not re.findall(r"\w [:;?!»%]|« ", text), question.id
+        assert not re.findall(r"\w [:;?!»%]|« |\d \d{3}\b", text), question.id
 
 
 def test_numbers_are_those_of_the_networks() -> None:
@@ -109,6 +109,20 @@ def test_a_count_is_read_however_it_is_written(typed: str) -> None:
 )
 def test_another_count_is_a_miss(typed: str) -> None:
     assert guesses.judge(typed, guesses.truth("rn1_fc1", Evidence())) is False
+
+
+@pytest.mark.parametrize(
+    ("guess_id", "typed", "said"),
+    [
+        ("rn1_fc1", "784x512", ["the bias is forgotten"]),
+        ("rn2_conv2", "32*64*3*3", ["the bias is forgotten"]),
+        ("rn2_conv2", "64·3·3 + 64", ["the input channels are forgotten"]),
+        ("rn2_conv2", "7", []),
+        ("steps", "938", []),
+    ],
+)
+def test_a_wrong_count_is_told_its_mistake(guess_id: str, typed: str, said: list[str]) -> None:
+    assert [str(each) for each in guesses.mistakes(guess_id, typed)] == said
 
 
 @pytest.mark.parametrize("typed", ["2.303", "2,303", "2,30", "2.3", "ln 10", "log(10)", "−log(1/10)", "-ln 0,1"])

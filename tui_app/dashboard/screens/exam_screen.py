@@ -34,8 +34,9 @@ class ExamScreen(SideScreen[None]):
     HELP = N_(
         "The fourteen questions of the exam. Where there is something to guess, guess it first: a number may be written"
         " in any way, or as the sum that gives it. Then s opens the screen that shows the answer with live numbers; Esc"
-        " there comes back, and the answer unfolds. The map above shows what was guessed right, missed or only seen."
-        " What was missed comes back at the end."
+        " there comes back, and the answer unfolds. While a number is being typed, every letter goes into it: the"
+        " function keys do then what the letters do, or Tab leaves the field. The map above shows what was guessed"
+        " right, missed or only seen. What was missed comes back at the end."
     )
 
     def __init__(self, places: ExamPlaces, file: KeptFile[ExamProgress], problem: Problem | None = None) -> None:
@@ -46,7 +47,9 @@ class ExamScreen(SideScreen[None]):
         self._told = problem or unreadable
         self._cannot_keep = problem is not None
         self._questions = question_text.all_questions()
-        self._at = self._first_open()
+        self._at = self._open_last()
+        self._shown: set[AnswerPlace] = set()
+        """Places that were opened from here."""
         self._next_place = 0
         """Number of the place of the question that is opened next."""
         self._is_away = False
@@ -61,9 +64,7 @@ class ExamScreen(SideScreen[None]):
             yield Static(id="exam-mended", classes="muted")
             yield Static(id="exam-guessed")
             yield Static(id="exam-prompt")
-            yield NumberField(
-                id="exam-number", compact=True, placeholder=_("a number, or the sum that gives it, then Enter")
-            )
+            yield NumberField(id="exam-number", placeholder=_("a number, or the sum that gives it, then Enter"))
             yield ChoiceField(id="exam-choices", compact=True)
             yield Static(id="exam-next")
             yield Static(id="exam-answer")
@@ -108,6 +109,10 @@ class ExamScreen(SideScreen[None]):
         """Numbers of the questions whose answer was not seen."""
         return [at for at, each in enumerate(self._questions) if self._progress.standing(each) == "open"]
 
+    def _open_last(self) -> int:
+        ids = [question.id for question in self._questions]
+        return ids.index(self._progress.at) if self._progress.at in ids else self._first_open()
+
     def _first_open(self) -> int:
         return next(iter(self._still_open), 0)
 
@@ -124,18 +129,25 @@ class ExamScreen(SideScreen[None]):
         event.stop()
         self._guess(str(event.option_id))
 
-    def _guess(self, typed: str) -> None:
+    def _take_typed(self) -> bool:
+        """Take what was typed but not entered; return False if it cannot be read."""
+        typed = self.query_one(NumberField).value.strip()
+        return not typed or self._guess(typed)
+
+    def _guess(self, typed: str) -> bool:
+        """Take a guess; return False if it cannot be read."""
         pending = self._pending
         if pending is None:
-            return
+            return True
         truth = guesses.truth(pending.id, self._places.evidence())
         is_right = guesses.judge(typed, truth)
         if is_right is None:
             self.notify(_("This is not read as a number: write it like 18 496, 0.5 or 3×3 + 1."), severity="warning")
-            return
+            return False
         guessed = Guessed(typed, is_right, truth)
         self._keep(self._progress.with_guess(self.question.id, pending.id, guessed))
         self._fill()
+        return True
 
     def _reveal(self) -> None:
         """Show the answer, and hold the guesses against what is seen now."""
@@ -173,11 +185,20 @@ class ExamScreen(SideScreen[None]):
     def action_turn(self, offset: int) -> None:
         self._go_to((self._at + offset) % len(self._questions))
 
+    def action_page(self, pages: int) -> None:
+        """Scroll while there is more, then turn to another question."""
+        body = self.query_one("#exam-body")
+        if body.scroll_y < body.max_scroll_y if pages > 0 else body.scroll_y > 0:
+            body.scroll_relative(y=pages * max(1, body.size.height - 1), animate=False)
+        else:
+            self.action_turn(pages)
+
     def action_scroll(self, rows: int) -> None:
         self.query_one("#exam-body").scroll_relative(y=rows, animate=False)
 
     def _go_to(self, at: int) -> None:
         self._at, self._next_place = at, 0
+        self._keep(self._progress.with_open(self.question.id))
         self.query_one("#exam-number", Input).value = ""
         self._fill()
         self.query_one("#exam-body").scroll_home(animate=False)
@@ -198,14 +219,14 @@ class ExamScreen(SideScreen[None]):
         return self._progress.standing(question) == "missed"
 
     def action_again(self) -> None:
-        self._keep(self._progress.begun_again(self.question.id))
+        self._keep(self._progress.begun_again(self.question))
         self._go_to(self._at)
 
     # Seeing
 
     def action_show_me(self) -> None:
         place = self._place
-        if place is None:
+        if place is None or not self._take_typed():
             return
         self._next_place = PLACES[self.question.id].index(place) + 1
         try:
@@ -214,6 +235,7 @@ class ExamScreen(SideScreen[None]):
             self._complain(problem)
         else:
             self._is_away = True
+            self._shown.add(place)
 
     def on_screen_resume(self, event: events.ScreenResume) -> None:
         super().on_screen_resume(event)
@@ -239,7 +261,8 @@ class ExamScreen(SideScreen[None]):
             self._fill()
 
     def why_not(self, verb: str) -> str:
-        if verb == "again" and self._progress.standing(self.question) not in ("missed", "seen"):
+        is_done = self._is_seen and self._progress.standing(self.question) in ("missed", "seen")
+        if verb == "again" and not is_done:
             return _("Only what was missed, or seen without a guess, is guessed again.")
         if verb == "show_me" and self._place is None:
             return self._runs_line() or _("Nothing more is to be seen here: Enter shows the answer.")
@@ -260,7 +283,7 @@ class ExamScreen(SideScreen[None]):
         self._show("#exam-mended", mended)
         line = question_text.verdict_line if self._is_seen else question_text.guessed_line
         given = [each for each in self.question.guesses if each.id in answered.guesses]
-        lines = [line(question_text.asked(each, evidence), answered.guesses[each.id]) for each in given]
+        lines = [line(each, answered.guesses[each.id]) for each in given]
         self._show("#exam-guessed", "\n".join(lines))
         self._show("#exam-prompt", question_text.asked(pending, evidence).prompt if pending is not None else "")
         self._show_field(pending)
@@ -302,8 +325,16 @@ class ExamScreen(SideScreen[None]):
         return "\n".join(filter(None, lines))
 
     def _places_line(self) -> str:
-        names = [question_text.place_name(each, self._places.runs_for(each)) for each in PLACES[self.question.id]]
-        return _("s shows you: {places}").format(places=" · ".join(names)) if names else ""
+        places = PLACES[self.question.id]
+        names = [
+            f"{question_text.sign('seen')} " * (each in self._shown and len(places) > 1)
+            + question_text.place_name(each, self._places.runs_for(each))
+            for each in places
+        ]
+        line = _("s shows you: {places}").format(places=" · ".join(names))
+        seen = sum(each in self._shown for each in places)
+        count = _("{seen} of {total} seen").format(seen=seen, total=len(places))
+        return f"{line} ({count})" if seen and len(places) > 1 else line
 
     def _runs_line(self) -> str:
         """Say which run is needed, and the key that trains it, or that it is in training."""

@@ -57,9 +57,14 @@ class ProgramScreen(AskingScreen[None]):
     )
 
     def __init__(
-        self, run: Callable[[], ShownRun | None], data_dir: str, ask: Callable[[ProgramQuestion], None]
+        self,
+        run: Callable[[], ShownRun | None],
+        data_dir: str,
+        ask: Callable[[ProgramQuestion], None],
+        view: str = RUN,
     ) -> None:
         super().__init__(program_keys())
+        self._first_view = view
         self._run = run
         self._data_dir = data_dir
         self._ask = ask
@@ -82,7 +87,8 @@ class ProgramScreen(AskingScreen[None]):
     def compose(self) -> ComposeResult:
         yield Header()
         names = (_("Current run"), _("Step by step"), _("Mended errors"), _("Mistakes"))
-        yield Tabs(*(Tab(name, id=f"view-{view}") for name, view in zip(names, _VIEWS, strict=True)))
+        tabs = (Tab(name, id=f"view-{view}") for name, view in zip(names, _VIEWS, strict=True))
+        yield Tabs(*tabs, active=f"view-{self._first_view}")
         yield Static(id="program-state", classes="muted")
         with Container(id="program-body"):
             yield SourceView(id="program-source")
