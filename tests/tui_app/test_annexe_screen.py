@@ -17,7 +17,7 @@ from tui_app.dashboard.screens.annexe_screen import AnnexeScreen
 
 async def open_sheet(app: MnistTui, pilot: Pilot[int]) -> AnnexeScreen:
     """Open the sheet of RN_1 from the dashboard."""
-    await pilot.press("shift+f1", "a")
+    await pilot.press("shift+f1", "f8")
     await until(pilot, lambda: isinstance(app.screen, AnnexeScreen) and "flatten" in shown(app))
     assert isinstance(app.screen, AnnexeScreen)
     return app.screen
