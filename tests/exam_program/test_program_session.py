@@ -23,6 +23,8 @@ from core.worker.protocol import (
     encode,
 )
 
+NO_DATA = str(Path(tempfile.gettempdir(), "mnist-tui-no-data"))
+"""A folder without data."""
 ACTIONS = ("start", "batch", "end", "stop", "leave", "line")
 
 
@@ -35,10 +37,10 @@ def _own_temporary_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
 def test_what_was_written_for_it_is_removed_when_it_is_left(tmp_path: Path) -> None:
     session = ProgramSession(lambda: False)
     for action, there in (("start", 1), ("batch", 1), ("leave", 0)):
-        session.answer(StepProgram("RN_1", action, "/nowhere"), lambda _message, _share: None)  # type: ignore[arg-type]
+        session.answer(StepProgram("RN_1", action, NO_DATA), lambda _message, _share: None)  # type: ignore[arg-type]
         assert len(list(tmp_path.glob("mnist-tui-*"))) == there
     with pytest.raises(Problem, match="has not been started"):
-        session.answer(StepProgram("RN_1", "line", "/nowhere"), lambda _message, _share: None)
+        session.answer(StepProgram("RN_1", "line", NO_DATA), lambda _message, _share: None)
 
 
 def test_the_folder_of_a_killed_process_is_swept(tmp_path: Path) -> None:
@@ -58,7 +60,7 @@ def test_a_worker_that_is_ended_leaves_nothing(tmp_path: Path) -> None:
     with tempfile.TemporaryFile() as errors, launch_standby(errors) as process:
         assert process.stdin is not None
         assert process.stdout is not None
-        process.stdin.write(encode(StepProgram("RN_1", "start", "/nowhere")) + b"\n")
+        process.stdin.write(encode(StepProgram("RN_1", "start", NO_DATA)) + b"\n")
         process.stdin.flush()
         while not isinstance(decode_answer.decode(process.stdout.readline()), Stepped):
             pass
@@ -75,7 +77,7 @@ def test_a_worker_stops_it_for_the_next_request_and_leaves_nothing(tmp_path: Pat
         process = launch_standby(errors)
         assert process.stdin is not None
         assert process.stdout is not None
-        lines = [encode(StepProgram("RN_1", action, "/nowhere")) + b"\n" for action in ACTIONS]  # type: ignore[arg-type]
+        lines = [encode(StepProgram("RN_1", action, NO_DATA)) + b"\n" for action in ACTIONS]  # type: ignore[arg-type]
         process.stdin.write(b"".join(lines))
         process.stdin.close()
         answers: list[Answer] = [decode_answer.decode(line) for line in process.stdout]
