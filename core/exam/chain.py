@@ -4,29 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
 
-from core.exam.mistakes import MOST_MISTAKES, NONE, Reasons, cost
+from core.exam.mistakes import MOST_MISTAKES, Attempt
 from core.exam.sheet import Reason
 from core.networks.layer_table import Layer, Settings
 
 Shape = tuple[int, ...]
 Role = Literal["convolution", "pooling", "linear", "flatten", "same", "other"]
 Slip = Literal["pool_not_applied", "pool_twice", "padding_forgotten", "stride_forgotten"]
-
-
-@dataclass(frozen=True)
-class Way:
-    """A way to arrive at something, with the mistakes on it."""
-
-    shape: Shape
-    reasons: Reasons = NONE
-
-    @property
-    def cost(self) -> int:
-        return cost(self.reasons)
 
 
 def role(layer: Layer) -> Role:
@@ -82,29 +69,47 @@ class Chains:
     def __init__(self, layers: tuple[Layer, ...]) -> None:
         self.layers = layers
         self.roles = tuple(map(role, layers))
-        self._without_carried: dict[int, list[Way]] = {}
+        self._without_carried: dict[int, list[Attempt]] = {}
 
-    def ways(self, last: int, carried: Mapping[int, Way]) -> list[Way]:
+    def follows(self, position: int) -> bool:
+        """Tell if a layer is given what the one before it gave."""
+        return position > 0 and self.layers[position].input_shape == self.layers[position - 1].output_shape
+
+    def sources(self, position: int) -> Iterator[int]:
+        """Yield the layers from which a layer's input comes: the one before, and behind those that keep the size."""
+        while self.follows(position):
+            position -= 1
+            yield position
+            if self.roles[position] != "same":
+                return
+
+    def ways(self, last: int, carried: Mapping[int, Attempt]) -> list[Attempt]:
         """Return the ways to a layer's output, of at most two mistakes: the right one comes first.
 
         `carried` are sizes that are given in the table for earlier layers, and are wrong.
         """
         first = last
-        while first and self.layers[first].input_shape == self.layers[first - 1].output_shape:
+        while self.follows(first):
             first -= 1
         if last not in self._without_carried:
-            self._without_carried[last] = self._found(first, Way(self.layers[first].input_shape or ()), last)
+            self._without_carried[last] = self._found(first, Attempt(self.layers[first].input_shape or ()), last)
         ways = self._without_carried[last]
         given = max((position for position in carried if first <= position < last), default=None)
         if given is None:
             return ways
         return list(dict.fromkeys((*ways, *self._found(given + 1, carried[given], last))))
 
-    def _found(self, begin: int, start: Way, last: int) -> list[Way]:
+    def ways_into(self, position: int, carried: Mapping[int, Attempt]) -> list[Attempt]:
+        """Return the ways to a layer's input, likewise."""
+        if self.follows(position):
+            return self.ways(position - 1, carried)
+        return [Attempt(self.layers[position].input_shape or ())]
+
+    def _found(self, begin: int, start: Attempt, last: int) -> list[Attempt]:
         tried = (self._go(begin, start, slips, last) for slips in self._slips(begin, last))
         right = self.layers[last].output_shape
         ways = [way for way in tried if way is not None and way.cost <= MOST_MISTAKES]
-        ways = [way for way in ways if way.shape != right or not way.reasons]
+        ways = [way for way in ways if way.numbers != right or not way.reasons]
         return sorted(dict.fromkeys(ways), key=lambda way: (way.cost, bool(way.reasons)))
 
     def _slips(self, begin: int, last: int) -> Iterator[Mapping[int, frozenset[Slip]]]:
@@ -132,12 +137,12 @@ class Chains:
         if set(settings.stride) != {1}:
             yield "stride_forgotten"
 
-    def _go(self, begin: int, start: Way, slips: Mapping[int, frozenset[Slip]], last: int) -> Way | None:
-        shape: Shape | None = start.shape
+    def _go(self, begin: int, start: Attempt, slips: Mapping[int, frozenset[Slip]], last: int) -> Attempt | None:
+        shape: Shape | None = start.numbers
         for position in range(begin, last + 1):
             if shape is None:
                 return None
             shape = _through(self.layers[position], self.roles[position], shape, slips.get(position, frozenset()))
         layers = self.layers
         made = frozenset(Reason(slip, layer=layers[place].name) for place, each in slips.items() for slip in each)
-        return None if shape is None else Way(shape, start.reasons | made)
+        return None if shape is None else Attempt(shape, start.reasons | made)

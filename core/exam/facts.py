@@ -11,6 +11,7 @@ from core import catalogue
 from core.config import Architecture, RunConfig
 from core.networks import kept_tables
 from core.networks.layer_table import Layer, LayerTable
+from core.networks.shapes import times
 
 Fact = int | float | str | LayerTable
 """A count, a share from 0 to 1, a size such as `32×28×28`, or a whole table."""
@@ -86,7 +87,7 @@ def _of_networks() -> dict[str, Fact]:
         for each in made.layers:
             name = f"{short}_{each.name}"
             found |= {name: each.parameters, f"{name}_values": _values(each), f"{name}_channels": _sizes(each)[0]}
-            found[f"{name}_size"] = "×".join(map(str, _sizes(each)))
+            found[f"{name}_size"] = times(_sizes(each))
             if each.parameters:
                 found |= {f"{name}_weights": weights_of_a_value(each), f"{name}_share": each.parameters / made.total}
     return found

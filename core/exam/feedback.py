@@ -8,6 +8,7 @@ from core.exam.chain import role
 from core.exam.sheet import Column, Kind, Mark, Reason, State
 from core.messages import N_, Message, Value
 from core.networks.layer_table import Layer
+from core.networks.shapes import times
 
 REASONS: Mapping[Kind, str] = {
     "bias_forgotten": N_("the bias is forgotten"),
@@ -117,7 +118,7 @@ def right_answer(layer: Layer, column: Column) -> Message:
             as_written = {name: str(value) for name, value in specification.values.items()}  # not in groups of digits
             return Message(specification.text, {**as_written})
         case "output":
-            return Message("{size}", {"size": "×".join(map(str, layer.output_shape or ())) or "–"})
+            return Message("{size}", {"size": times(layer.output_shape or ("–",))})
     if not layer.parameters:
         return Message("0")
     return Message("{sum} = {count}", {"sum": layer.parameter_sum, "count": layer.parameters})
@@ -147,7 +148,7 @@ def _specification_hints(layer: Layer) -> tuple[Message, Message, Message]:
 
 
 def _output_hints(layer: Layer) -> tuple[Message, Message, Message]:
-    given = "×".join(map(str, layer.input_shape or ())) or "?"
+    given = times(layer.input_shape or ("?",))
     look = Message("{layer} is given {size}: what the layer before gives.", {**_of(layer), "size": given})
     formulas: Mapping[str, str] = {
         "convolution": N_(
@@ -160,7 +161,7 @@ def _output_hints(layer: Layer) -> tuple[Message, Message, Message]:
         "other": N_("see what the layer's definition says of the size"),
     }
     formula = Message(formulas[role(layer)])
-    size = "×".join(map(str, layer.output_shape or ())) or "–"
+    size = times(layer.output_shape or ("–",))
     derived = f"{layer.output_derivation} → {size}" if layer.output_derivation else size
     return look, formula, Message("{derivation}", {"derivation": derived})
 

@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from core.exam import output_sizes, parameters, specifications, vocabulary
-from core.exam.chain import Chains, Shape, Way
+from core.exam.chain import Chains
 from core.exam.choices import Place
-from core.exam.mistakes import carried
+from core.exam.mistakes import Attempt, carried
 from core.exam.sheet import COLUMNS, MAX_ANSWER, Answers, Column, Mark, MarkedSheet, Reason, State
 from core.exam.sums import UnreadableAnswer, read_number, read_size
 from core.networks.layer_table import Layer, LayerTable
+from core.networks.shapes import times
 
 FORM_POINTS = 0.75
 """Points of an answer that is right but for the form."""
@@ -40,11 +41,6 @@ def mark_sheet(table: LayerTable, answers: Answers) -> MarkedSheet:
     return MarkedSheet(table.model, tuple(marks))
 
 
-def _has_reasons(place: Place) -> bool:
-    """Tell if mistakes are looked for: in a long table they would take too long, and there would be too many."""
-    return len(place.layers) <= MOST_ROWS
-
-
 def points(state: State, reasons: tuple[Reason, ...]) -> float:
     """Return the points of a cell after the scheme."""
     if state in ("right", "form"):
@@ -58,7 +54,7 @@ class _Marker:
 
     def __init__(self, layers: tuple[Layer, ...]) -> None:
         self._chains = Chains(layers)
-        self._carried: dict[int, Way] = {}
+        self._carried: dict[int, Attempt] = {}
 
     def mark_row(self, position: int, answers: Mapping[Column, str]) -> list[Mark]:
         place = Place(self._chains, position, self._carried)
@@ -72,38 +68,37 @@ class _Marker:
             marks.append(Mark(layer.name, column, answer, state, reasons, form, given, float(is_asked)))
             if column == "specification":
                 place = _with_specification(place, answer, state)
-            elif column == "output" and state == "wrong" and place.outputs is None:
-                place = _with_output(place, marks[-1])
-        self._keep_size(place, marks[2])
+            elif column == "output" and state not in ("right", "form"):
+                size = _whole_size(layer, marks[-1])
+                self._keep_size(place, size)
+                place = _with_output(place, size, reasons)
         return marks
 
-    def _keep_size(self, place: Place, mark: Mark) -> None:
+    def _keep_size(self, place: Place, size: Attempt | None) -> None:
         """Remember the wrong size that was given for this layer, or that follows from what was given before."""
-        position, layer = place.position, place.layer
-        if mark.state in ("right", "form"):
-            return
-        shape = _whole_size(layer, mark)
-        if shape is not None:
-            right = "×".join(map(str, layer.output_shape or ()))
-            reasons = carried(mark.reasons, layer.name, "×".join(map(str, shape)), right)
-            self._carried[position] = Way(shape, reasons)
+        layer = place.layer
+        if size is not None:
+            self._carried[place.position] = size
         elif place.outputs is not None and layer.output_shape is not None:
-            self._carried[position] = Way((*place.outputs.shape, *layer.output_shape[1:]), place.outputs.reasons)
+            followed = (*place.outputs.numbers, *layer.output_shape[1:])
+            self._carried[place.position] = Attempt(followed, place.outputs.reasons)
         elif (before := place.before()) is not None and place.role == "same":
-            self._carried[position] = before
+            self._carried[place.position] = before
 
 
-def _whole_size(layer: Layer, mark: Mark) -> Shape | None:
-    """Return a wrong size that later ones may follow from, with the channels first."""
+def _whole_size(layer: Layer, mark: Mark) -> Attempt | None:
+    """Return a wrong size that other cells may follow from, with the channels first, and its mistakes carried."""
     try:
         sizes = read_size(mark.answer)
     except UnreadableAnswer:
         return None
     right = layer.output_shape or ()
     sides = next((size.sides for size in sizes if len(size.sides) == len(right)), None)
-    if sides is not None and len(right) > 2 and sides[0] != right[0] and sides[-1] == right[0]:
-        return (sides[-1], *sides[:-1])
-    return sides
+    if sides is None:
+        return None
+    if len(right) > 2 and sides[0] != right[0] and sides[-1] == right[0]:
+        sides = (sides[-1], *sides[:-1])
+    return Attempt(sides, carried(mark.reasons, layer.name, times(sides), times(right or ("–",))))
 
 
 def _with_specification(place: Place, answer: str, state: State) -> Place:
@@ -113,13 +108,13 @@ def _with_specification(place: Place, answer: str, state: State) -> Place:
         return place
     written = specifications.read_specification(answer, settings)
     faults = specifications.wrong(written, settings)
-    found: dict[str, Way] = {}
+    found: dict[str, Attempt] = {}
     for name in ("inputs", "outputs"):
         if name in faults:
             factors, right = getattr(written, name), getattr(settings, name)
-            text = "×".join(map(str, factors))
+            text = times(factors)
             of_number = specifications.explain_number(place, name, factors, settings)
-            found[name] = Way(factors, carried(of_number, place.layer.name, text, str(right)))
+            found[name] = Attempt(factors, carried(of_number, place.layer.name, text, str(right)))
     return replace(place, inputs=found.get("inputs"), outputs=found.get("outputs"))
 
 
@@ -130,13 +125,17 @@ def needs_nothing(layer: Layer, column: Column) -> bool:
     return column == "output" and layer.output_shape is None
 
 
-def _with_output(place: Place, mark: Mark) -> Place:
+def _with_output(place: Place, size: Attempt | None, reasons: tuple[Reason, ...]) -> Place:
     """Add the wrong number of outputs in a layer's size to what its number of parameters may follow from."""
-    settings, shape = place.layer.settings, _whole_size(place.layer, mark)
-    if settings is None or not settings.outputs or shape is None or shape[0] == settings.outputs:
+    settings = place.layer.settings
+    if size is None or settings is None or not settings.outputs or place.outputs is not None:
         return place
-    reasons = carried(mark.reasons, place.layer.name, str(shape[0]), str(settings.outputs))
-    return replace(place, outputs=Way(shape[:1], reasons))
+    given = size.numbers[:1]
+    if given == (settings.outputs,):
+        return place
+    return replace(
+        place, outputs=Attempt(given, carried(reasons, place.layer.name, times(given), str(settings.outputs)))
+    )
 
 
 # Cells
@@ -164,11 +163,7 @@ def _mark_specification(place: Place, answer: str) -> _Found:
     if written.is_empty:
         return "unreadable", (), ""
     if specifications.wrong(written, settings):
-        return (
-            "wrong",
-            specifications.explain_specification(place, written, settings) if _has_reasons(place) else (),
-            "",
-        )
+        return _wrong(place, lambda: specifications.explain_specification(place, written, settings))
     missing = specifications.missing(written, settings)
     return ("form", (), ",".join(missing)) if missing else ("right", (), "")
 
@@ -185,12 +180,9 @@ def _mark_output(place: Place, answer: str) -> _Found:
     found = [output_sizes.rightness(place.layer, size) for size in sizes]
     if "right" in found:
         return "right", (), ""
-    form = next((each for each in found if each != "wrong"), "")
-    return (
-        ("form", (), form)
-        if form
-        else ("wrong", output_sizes.explain_size(place, sizes) if _has_reasons(place) else (), "")
-    )
+    if form := next((each for each in found if each != "wrong"), ""):
+        return "form", (), form
+    return _wrong(place, lambda: output_sizes.explain_size(place, sizes))
 
 
 def _mark_parameters(place: Place, answer: str) -> _Found:
@@ -204,17 +196,19 @@ def _mark_parameters(place: Place, answer: str) -> _Found:
     except UnreadableAnswer:
         return "unreadable", (), ""
     if written.terms is None:
-        is_right = written.value == layer.parameters
-        return (
-            ("right", (), "")
-            if is_right
-            else ("wrong", parameters.explain_value(place, written.value) if _has_reasons(place) else (), "")
-        )
+        if written.value == layer.parameters:
+            return "right", (), ""
+        return _wrong(place, lambda: parameters.explain_value(place, written.value))
     if written.is_muddled:
         return "wrong", (), ""
-    if not parameters.is_right_sum(layer, written.terms):
-        return "wrong", parameters.explain_sum(place, written.terms, written.stated) if _has_reasons(place) else (), ""
+    if not parameters.is_right_sum(layer, terms := written.terms):
+        return _wrong(place, lambda: parameters.explain_sum(place, terms, written.stated))
     return ("wrong", (Reason("value_wrong"),), "") if written.says_otherwise else ("right", (), "")
+
+
+def _wrong(place: Place, explain: Callable[[], tuple[Reason, ...]]) -> _Found:
+    """Mark a cell as wrong; in a long table, finding mistakes would take too long, and there would be too many."""
+    return "wrong", explain() if len(place.layers) <= MOST_ROWS else (), ""
 
 
 _CELLS: Mapping[Column, Callable[[Place, str], _Found]] = {

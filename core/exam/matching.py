@@ -15,10 +15,11 @@ _MOST_FACTORS = 9
 """Factors of the longest term that is put together in every way."""
 
 
-def matches(drafted: Terms, written: Terms, most_slips: int) -> set[Reasons]:
+def matches(drafted: Terms, written: Terms, most_slips: int, *, by_value: bool) -> set[Reasons]:
     """Return the slips, of each way to see a written sum as a drafted one, with some slips at most.
 
-    Factors may be put together, as in `784·512` for `28·28·512`; that the products are the same is not enough.
+    Factors may be put together, as in `784·512` for `28·28·512`; that the products are the same is enough only
+    `by_value`.
     """
     if len(drafted) != len(written) or len(written) > _MOST_TERMS:
         return set()
@@ -27,31 +28,19 @@ def matches(drafted: Terms, written: Terms, most_slips: int) -> set[Reasons]:
     wanted = [bare(term) for term in written]
     found: set[Reasons] = set()
     for order in permutations([bare(term) for term in drafted]):
-        ways = [_of_term(one, other, most_slips) for one, other in zip(order, wanted, strict=True)]
-        found.update(NONE.union(*chosen) for chosen in product(*ways))
-    return {slips for slips in found if len(slips) <= most_slips}
-
-
-def matches_by_value(drafted: Terms, written: Terms, most_slips: int) -> set[Reasons]:
-    """Return the slips of each way to see a written sum as a drafted one, if only the products of its terms count."""
-    if len(drafted) != len(written) or len(written) > _MOST_TERMS:
-        return set()
-    if not most_slips and sorted(map(math.prod, drafted)) != sorted(map(math.prod, written)):
-        return set()
-    found: set[Reasons] = set()
-    for order in permutations(map(math.prod, drafted)):
-        ways = [_of_product(one, bare(other)) for one, other in zip(order, written, strict=True)]
+        pairs = zip(order, wanted, strict=True)
+        ways = [_of_product(*pair) if by_value else _of_term(*pair, most_slips) for pair in pairs]
         found.update(NONE.union(*chosen) for chosen in product(*ways))
     return {slips for slips in found if len(slips) <= most_slips}
 
 
 @lru_cache(maxsize=1 << 14)
-def _of_product(wanted: int, factors: Term) -> frozenset[Reasons]:
-    """Return the slips, none or one, after which factors give a product."""
-    given = math.prod(factors)
-    if given == wanted:
+def _of_product(factors: Term, wanted: Term) -> frozenset[Reasons]:
+    """Return the slips, none or one, with which the numbers wanted have the same product as factors."""
+    product_there, given = math.prod(factors), math.prod(wanted)
+    if given == product_there:
         return frozenset((NONE,))
-    slips = ((factor, wanted * factor // given) for factor in factors if given and wanted * factor % given == 0)
+    slips = ((each, product_there * each // given) for each in wanted if given and product_there * each % given == 0)
     return frozenset(frozenset((slip(*pair),)) for pair in slips if is_slip(*pair))
 
 

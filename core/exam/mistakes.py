@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import msgspec
 
@@ -13,6 +15,18 @@ MOST_MISTAKES = 2
 
 Reasons = frozenset[Reason]
 NONE: Reasons = frozenset()
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """Numbers that a student may have arrived at, factors or the sides of a size, with the mistakes in them."""
+
+    numbers: tuple[int, ...]
+    reasons: Reasons = NONE
+
+    @cached_property
+    def cost(self) -> int:
+        return cost(self.reasons)
 
 
 def cost(reasons: Reasons) -> int:
@@ -72,7 +86,7 @@ def slip(written: int, expected: int) -> Reason:
     return Reason("slip", str(written), str(expected))
 
 
-def carried(reasons: tuple[Reason, ...], origin: str, written: str, expected: str) -> frozenset[Reason]:
+def carried(reasons: tuple[Reason, ...], origin: str, written: str, expected: str) -> Reasons:
     """Return the mistakes of a cell as they are carried into others."""
     if not reasons:
         return frozenset((Reason("carried", written, expected, carried_from=origin),))

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from core.exam.chain import Chains, Shape, Way
-from core.exam.choices import Alternative, Place, of_other_layers, outputs_choices
-from core.exam.mistakes import MOST_MISTAKES, NONE, Reasons, certain, cost, is_slip, slip
+from core.exam.chain import Chains, Shape
+from core.exam.choices import Place, of_other_layers, outputs_choices
+from core.exam.mistakes import MOST_MISTAKES, NONE, Attempt, Reasons, certain, cost, is_slip, slip
 from core.exam.sheet import Reason
 from core.exam.sums import WrittenSize
 from core.networks.layer_table import Layer
+from core.networks.shapes import times
 
 _BATCHES = (1, 64)
 """Sizes that a batch has where people write one down: of one image, and the exam's."""
@@ -21,14 +21,6 @@ _BATCHES = (1, 64)
 
 _PARTS = ("channels_alone", "image_alone", "channels_for_flattened", "image_for_flattened")
 """Mistakes that only the size of an image can have, and then those of an image that is flattened."""
-
-
-@dataclass(frozen=True)
-class _Answered:
-    """A size that a student may have arrived at, with the mistakes in it."""
-
-    sides: Shape
-    reasons: Reasons
 
 
 Rightness = Literal["right", "one_number", "batch", "sides", "wrong"]
@@ -79,9 +71,9 @@ def _spellings(shape: Shape) -> tuple[Shape, ...]:
     return (shape, (*shape[1:], *shape[:1])) if len(shape) > 2 else (shape,)
 
 
-def _matching(answered: _Answered, written: Shape, may_be_product: bool) -> Iterator[Reasons]:
-    most_slips = MOST_MISTAKES - cost(answered.reasons)
-    for sides in _spellings(answered.sides):
+def _matching(answered: Attempt, written: Shape, may_be_product: bool) -> Iterator[Reasons]:
+    most_slips = MOST_MISTAKES - answered.cost
+    for sides in _spellings(answered.numbers):
         if written == sides or (may_be_product and sides == (math.prod(written),)):
             yield answered.reasons
         elif len(written) == len(sides):
@@ -99,7 +91,7 @@ def _slips(wrong: Sequence[tuple[int, int]]) -> Reasons:
     return frozenset(found)
 
 
-def _answered(place: Place, may_be_product: bool) -> Iterator[_Answered]:
+def _answered(place: Place, may_be_product: bool) -> Iterator[Attempt]:
     """Yield the sizes that up to two mistakes lead to.
 
     That of another layer may have a mistake of its own. It is none that this layer's own calculation gives.
@@ -108,37 +100,37 @@ def _answered(place: Place, may_be_product: bool) -> Iterator[_Answered]:
     parts = () if is_image else _PARTS[:2] if place.role == "flatten" else _PARTS
     own = [*_own(place), *(_as_sides(place) if may_be_product else ())]
     yield from own
-    known = {each.sides for each in own if cost(each.reasons) <= 1 and not _has_other(each.reasons)}
+    known = {each.numbers for each in own if each.cost <= 1 and not _has_other(each.reasons)}
     for position, layer in enumerate(place.layers):
         shape = layer.output_shape or ()
         is_known = shape in known or (may_be_product and (math.prod(shape),) in known)
         if not shape or is_known:
             continue
-        reason = Reason("other_layer", "×".join(map(str, shape)), layer=layer.name)
+        reason = Reason("other_layer", times(shape), layer=layer.name)
         for each in _of_other(place.chains, position):
-            if each.sides not in known and not any(one.kind in parts for one in each.reasons):
-                yield _Answered(each.sides, each.reasons | {reason})
+            if each.numbers not in known and not any(one.kind in parts for one in each.reasons):
+                yield Attempt(each.numbers, each.reasons | {reason})
 
 
 @lru_cache(maxsize=256)
-def _of_other(chains: Chains, position: int) -> tuple[_Answered, ...]:
+def _of_other(chains: Chains, position: int) -> tuple[Attempt, ...]:
     """Return the sizes that at most one mistake leads to in another layer's row."""
-    return tuple(each for each in _own(Place(chains, position, {})) if cost(each.reasons) < MOST_MISTAKES)
+    return tuple(each for each in _own(Place(chains, position, {})) if each.cost < MOST_MISTAKES)
 
 
 def _has_other(reasons: Reasons) -> bool:
     return any(reason.kind == "other_layer" for reason in reasons)
 
 
-def _own(place: Place) -> Iterator[_Answered]:
+def _own(place: Place) -> Iterator[Attempt]:
     layer = place.layer
     does = place.role
     settings = layer.settings
     if does == "linear" and settings is not None and len(layer.output_shape or ()) == 1:
-        yield from (_Answered((math.prod(each.factors),), each.reasons) for each in outputs_choices(place, settings))
+        yield from (Attempt((math.prod(each.numbers),), each.reasons) for each in outputs_choices(place, settings))
         return
     if does == "other":
-        yield _Answered(layer.output_shape or (), NONE)
+        yield Attempt(layer.output_shape or (), NONE)
         return
     for way in place.chains.ways(place.position, place.carried):
         yield from _with_channels(place, way)
@@ -146,53 +138,46 @@ def _own(place: Place) -> Iterator[_Answered]:
         yield from _unflattened(place)
 
 
-def _with_channels(place: Place, way: Way) -> Iterator[_Answered]:
+def _with_channels(place: Place, way: Attempt) -> Iterator[Attempt]:
     """Yield a size with the number of channels there is, and with others; also without the image's size."""
-    channels, *image = way.shape
-    choices = [Alternative((channels,))]
+    channels, *image = way.numbers
+    choices = [Attempt((channels,))]
     if image and place.outputs is not None:
-        choices.append(Alternative(place.outputs.shape[:1], place.outputs.reasons))
+        choices.append(Attempt(place.outputs.numbers[:1], place.outputs.reasons))
     if place.role != "flatten":
         choices += of_other_layers(place, choices)
     for choice in choices:
         reasons = way.reasons | choice.reasons
-        number = (math.prod(choice.factors),)
+        number = (math.prod(choice.numbers),)
         if cost(reasons) <= MOST_MISTAKES:
-            yield _Answered((*number, *image), reasons)
+            yield Attempt((*number, *image), reasons)
         alone = reasons | {Reason("channels_alone")}
         if image and cost(alone) <= MOST_MISTAKES:
-            yield _Answered(number, alone)
+            yield Attempt(number, alone)
     alone = way.reasons | {Reason("image_alone")}
     if image and cost(alone) <= MOST_MISTAKES:
-        yield _Answered(tuple(image), alone)
+        yield Attempt(tuple(image), alone)
 
 
-def _before(place: Place) -> list[Way]:
-    """Return the ways to the size of the image that is flattened."""
-    if place.position and place.layer.input_shape == place.layers[place.position - 1].output_shape:
-        return place.chains.ways(place.position - 1, place.carried)
-    return [Way(place.layer.input_shape or ())]
-
-
-def _as_sides(place: Place) -> Iterator[_Answered]:
+def _as_sides(place: Place) -> Iterator[Attempt]:
     """Yield the sizes of a flattened image that are written as its sides, also without a single channel."""
     if place.role == "flatten":
-        for way in _before(place):
-            channels, *image = way.shape
-            right = [Alternative((channels,))]
-            for choice in [*right, *(each for each in of_other_layers(place, right) if len(each.factors) == 1)]:
+        for way in place.chains.ways_into(place.position, place.carried):
+            channels, *image = way.numbers
+            right = [Attempt((channels,))]
+            for choice in [*right, *(each for each in of_other_layers(place, right) if len(each.numbers) == 1)]:
                 reasons = way.reasons | choice.reasons
                 if cost(reasons) <= MOST_MISTAKES:
-                    yield _Answered((*choice.factors, *image), reasons)
+                    yield Attempt((*choice.numbers, *image), reasons)
             if channels == 1:
-                yield _Answered(tuple(image), way.reasons)
+                yield Attempt(tuple(image), way.reasons)
 
 
-def _unflattened(place: Place) -> Iterator[_Answered]:
+def _unflattened(place: Place) -> Iterator[Attempt]:
     """Yield what may be taken for the size of a flattened image."""
-    for way in _before(place):
-        channels, *image = way.shape
+    for way in place.chains.ways_into(place.position, place.carried):
+        channels, *image = way.numbers
         for sides, kind in (((channels,), "channels_for_flattened"), ((math.prod(image),), "image_for_flattened")):
             reasons = way.reasons | {Reason(kind)}  # type: ignore[arg-type]
             if image and channels > 1 and cost(reasons) <= MOST_MISTAKES:
-                yield _Answered(sides, reasons)
+                yield Attempt(sides, reasons)

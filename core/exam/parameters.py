@@ -6,14 +6,14 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import product as product_of
+from itertools import product
 
-from core.exam.chain import Chains, Way
-from core.exam.choices import Alternative, Place, inputs_choices, of_other_layers, outputs_choices
-from core.exam.matching import is_grouped, matches, matches_by_value
-from core.exam.mistakes import MOST_MISTAKES, NONE, Reasons, certain, cost, is_slip, slip
+from core.exam.chain import Chains
+from core.exam.choices import Place, inputs_choices, of_other_layers, outputs_choices
+from core.exam.matching import is_grouped, matches
+from core.exam.mistakes import MOST_MISTAKES, NONE, Attempt, Reasons, certain, cost, is_slip, slip
 from core.exam.sheet import Reason
-from core.exam.sums import Term, Terms, UnreadableAnswer, product, read_number
+from core.exam.sums import Term, Terms, UnreadableAnswer, read_number, value_of
 from core.networks.layer_table import Layer, Settings
 
 _BIAS_FORGOTTEN, _BIAS_TWICE, _BIAS_OF_INPUTS, _BIAS_PER_WEIGHT, _BIAS_ADDED, _MULTIPLIED = (
@@ -53,7 +53,7 @@ def is_right_sum(layer: Layer, terms: Terms) -> bool:
     """Tell if a sum is the right one, however its factors are put together, also as outputs × (inputs + 1)."""
     right = right_sum(layer)
     if not layer.parameters:
-        return product(terms) == 0
+        return value_of(terms) == 0
     doubled = [term[1:] for term in right if term[:1] == (2,)]
     if _products(terms) in (_products(right), _products((*doubled, *doubled)) if len(right) == 1 else []):
         return True
@@ -75,11 +75,11 @@ def explain_sum(place: Place, terms: Terms, stated: Sequence[int]) -> tuple[Reas
     for draft in drafts(place):
         if draft.has_two and not has_two:
             continue
-        agrees = {*stated} <= {product(terms)} or {*stated} <= {product(draft.terms)}
+        agrees = {*stated} <= {value_of(terms)} or {*stated} <= {value_of(draft.terms)}
         reasons = draft.reasons if agrees else draft.reasons | _VALUE_WRONG
         most_slips = 0 if draft.is_exact else MOST_MISTAKES - cost(draft.reasons)
-        for by_value, matching in ((False, matches), (True, matches_by_value)):
-            explained = [reasons | slips for slips in matching(draft.terms, terms, most_slips)]
+        for by_value in (False, True):
+            explained = [reasons | slips for slips in matches(draft.terms, terms, most_slips, by_value=by_value)]
             (odd if draft.is_odd else found)[by_value].extend(explained)
     kinds = {reason.kind for reason in certain(found[True], odd[True])}
     return tuple(reason for reason in certain(found[False], odd[False]) if reason.kind in kinds)
@@ -91,7 +91,7 @@ def explain_value(place: Place, value: int) -> tuple[Reason, ...]:
     odd: list[Reasons] = []
     for draft in drafts(place):
         sets = odd if draft.is_odd else found
-        gives = product(draft.terms)
+        gives = value_of(draft.terms)
         if gives == value:
             sets.append(draft.reasons)
         elif is_slip(value, gives) and cost(draft.reasons) < MOST_MISTAKES:
@@ -104,7 +104,7 @@ def drafts(place: Place) -> Iterator[Draft]:
     known = set()
     for draft in _own_drafts(place, MOST_MISTAKES):
         if cost(draft.reasons) <= 1:
-            known.add(product(draft.terms))
+            known.add(value_of(draft.terms))
         yield draft
     for position, layer in enumerate(place.layers):
         if layer.parameters and layer.parameters not in known:
@@ -126,15 +126,15 @@ def _own_drafts(place: Place, most: int) -> Iterator[Draft]:
     if settings is None or not settings.outputs:
         return
     inputs, outputs = inputs_choices(place, settings), outputs_choices(place, settings)
-    kernels = [Alternative(settings.kernel)]
+    kernels = [Attempt(settings.kernel)]
     if len(settings.kernel) > 1:
         sides = dict.fromkeys(settings.kernel)
-        kernels += [Alternative((side,), frozenset((Reason("kernel_side"),))) for side in sides]
+        kernels += [Attempt((side,), frozenset((Reason("kernel_side"),))) for side in sides]
     images = _images(place)
-    for kernel, one, other in product_of(kernels, inputs, outputs):
+    for kernel, one, other in product(kernels, inputs, outputs):
         left = most - kernel.cost - one.cost - other.cost
         if left >= 0:
-            weight = _Weight(place, settings, one.factors, other.factors, kernel.factors)
+            weight = _Weight(place, settings, one.numbers, other.numbers, kernel.numbers)
             yield from _with_image(weight, images, kernel.reasons | one.reasons | other.reasons, left)
 
 
@@ -166,7 +166,7 @@ class _Weight:
             return
         yield (self.outputs,), NONE, False
         if carried is not None:
-            yield (carried.shape[:1],), carried.reasons, False
+            yield (carried.numbers[:1],), carried.reasons, False
         if not left:
             if self.outputs != right:
                 yield (right,), NONE, carried is None
@@ -182,12 +182,12 @@ class _Weight:
         for weight in dict.fromkeys((self.factors, (*self.inputs, *self.outputs), whole)):
             yield (weight,), _BIAS_PER_WEIGHT, weight == whole != self.factors
         if self.outputs != right:
-            known = [Alternative(right), Alternative(self.outputs), Alternative(self.inputs)]
+            known = [Attempt(right), Attempt(self.outputs), Attempt(self.inputs)]
             for other in of_other_layers(self.place, known):
-                yield (other.factors,), other.reasons, True
+                yield (other.numbers,), other.reasons, True
 
 
-def _with_image(weight: _Weight, images: Sequence[Way], reasons: Reasons, left: int) -> Iterator[Draft]:
+def _with_image(weight: _Weight, images: Sequence[Attempt], reasons: Reasons, left: int) -> Iterator[Draft]:
     """Yield the sums of a weight with its bias, also with the image's size multiplied in, and up to `left` mistakes."""
     for bias, more, is_odd in weight.biases(left):
         both = reasons | more
@@ -195,8 +195,8 @@ def _with_image(weight: _Weight, images: Sequence[Way], reasons: Reasons, left: 
         for image in images:
             if left > cost(more) + image.cost:
                 multiplied, odd = both | image.reasons | _MULTIPLIED, is_odd or image.cost > 0
-                yield Draft(((*weight.factors, *image.shape), *bias), multiplied, is_odd=odd)
-                all_terms = ((*weight.factors, *image.shape), *((*term, *image.shape) for term in bias))
+                yield Draft(((*weight.factors, *image.numbers), *bias), multiplied, is_odd=odd)
+                all_terms = ((*weight.factors, *image.numbers), *((*term, *image.numbers) for term in bias))
                 yield Draft(all_terms, multiplied, is_odd=odd)
     if weight.settings.bias and left:
         yield from _in_other_forms(weight, reasons)
@@ -214,12 +214,12 @@ def _in_other_forms(weight: _Weight, reasons: Reasons) -> Iterator[Draft]:
         yield Draft(((*weight.inputs, others + 1),), reasons | _BIAS_OF_INPUTS, is_exact=True)
 
 
-def _images(place: Place) -> list[Way]:
+def _images(place: Place) -> list[Attempt]:
     """Return the image's sizes that may be multiplied into a number of parameters, after a mistake, too."""
     if place.role != "convolution":
         return []
-    sizes = [Way(place.layer.input_shape or ()), *place.chains.ways(place.position, place.carried)]
-    return list(dict.fromkeys(Way(way.shape[1:], way.reasons) for way in sizes if way.cost < MOST_MISTAKES))
+    sizes = [Attempt(place.layer.input_shape or ()), *place.chains.ways(place.position, place.carried)]
+    return list(dict.fromkeys(Attempt(way.numbers[1:], way.reasons) for way in sizes if way.cost < MOST_MISTAKES))
 
 
 def _products(terms: Terms) -> list[int]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from core.exam.steps import BatchSeen, GradientSeen, LossSeen, NamedValue, StepSeen
+from core.networks.shapes import place_at
 
 MOST_IMAGES = 8
 """Images of a batch that are shown."""
@@ -130,7 +131,7 @@ class BeforeStep(NamedTuple):
             norm=math.hypot(*(each.norm().item() for each in changes.values())),
             largest=max(each.abs().max().item() for each in changes.values()),
             size=sum(each.numel() for each in changes.values()),
-            weight=f"{name}[{', '.join(map(str, _indices(place, now[name].shape)))}]",
+            weight=f"{name}[{', '.join(map(str, place_at(place, now[name].shape)))}]",
             before=self.values[name].flatten()[place].item(),
             after=now[name].detach().flatten()[place].item(),
             gradient=gradient.flatten()[place].item(),
@@ -147,11 +148,3 @@ def _largest(gradients: Mapping[str, Any]) -> tuple[str, int]:
     """Return the parameter, and the place in it, with the largest gradient."""
     name = max(gradients, key=lambda each: gradients[each].abs().max().item())
     return name, int(gradients[name].abs().argmax())
-
-
-def _indices(place: int, shape: torch.Size) -> list[int]:
-    indices: list[int] = []
-    for size in reversed(shape):
-        place, index = divmod(place, size)
-        indices.insert(0, index)
-    return indices

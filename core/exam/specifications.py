@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from core.exam.choices import Alternative, Place, inputs_choices, outputs_choices, with_slips
-from core.exam.mistakes import MOST_MISTAKES, certain
+from core.exam.choices import Place, inputs_choices, outputs_choices, with_slips
+from core.exam.mistakes import MOST_MISTAKES, Attempt, certain
 from core.exam.sheet import Reason, State
 from core.exam.sums import Term, plain_signs
 from core.exam.vocabulary import without_accents
@@ -250,7 +250,7 @@ def explain_specification(place: Place, written: WrittenSpecification, settings:
         elif name == "stride" and set(written.stride) == {1}:
             found = (Reason("stride_forgotten"),)
         elif name == "kernel":
-            found = _certain_in([Alternative(settings.kernel)], written.kernel)
+            found = _certain_in([Attempt(settings.kernel)], written.kernel)
         if not found:
             return ()  # no set of mistakes yields the cell
         reasons += found
@@ -264,10 +264,10 @@ def explain_number(place: Place, name: str, written: Term, settings: Settings) -
     return _certain_in(choices, written)
 
 
-def _certain_in(choices: Sequence[Alternative], written: Term) -> tuple[Reason, ...]:
+def _certain_in(choices: Sequence[Attempt], written: Term) -> tuple[Reason, ...]:
     number = math.prod(written)
     tried = with_slips(choices, sorted({*written, number}))
-    return certain(each.reasons for each in tried if each.factors and math.prod(each.factors) == number)
+    return certain(each.reasons for each in tried if each.numbers and math.prod(each.numbers) == number)
 
 
 def mark_in_words(layer: Layer, answer: str) -> tuple[State, tuple[Reason, ...], str]:

@@ -66,7 +66,7 @@ class WrittenSize:
     """True if a place for the batch, such as `N`, stands before it."""
 
 
-def product(terms: Terms) -> int:
+def value_of(terms: Terms) -> int:
     """Return what a sum gives."""
     return sum(math.prod(term) for term in terms)
 
@@ -86,20 +86,20 @@ def read_number(text: str) -> WrittenNumber:
             terms = (*terms, *found) if part.lstrip()[0] == "+" else _multiplied(terms, found)
             stated = []
         elif not has_operator:
-            stated.append(product(found))
+            stated.append(value_of(found))
         elif terms is None:
             terms = found
         elif (longer := _continued(terms, found)) is not None:
             terms = longer
             stated = []
         else:
-            is_muddled = is_muddled or product(found) != product(terms)
-            stated.append(product(found))
+            is_muddled = is_muddled or value_of(found) != value_of(terms)
+            stated.append(value_of(found))
     if terms is None:
         if len(set(stated)) > 1:
             raise UnreadableAnswer
         return WrittenNumber(stated[0], None)
-    return WrittenNumber(product(terms), terms, tuple(stated), is_muddled)
+    return WrittenNumber(value_of(terms), terms, tuple(stated), is_muddled)
 
 
 def _beside(text: str) -> str:
@@ -107,16 +107,16 @@ def _beside(text: str) -> str:
     found = _NUMBER_THEN_SUM.fullmatch(text)
     if found is None:
         return text
-    number, inside = (product(_Sum(_plain(part)).read()[0]) for part in found.groups())
+    number, inside = (value_of(_Sum(_plain(part)).read()[0]) for part in found.groups())
     return f"{found[1]} = {found[2]}" if number == inside else text
 
 
 def _continued(terms: Terms, following: Terms) -> Terms | None:
     """Return a sum that goes on from its value: `288·64 = 18432 + 64` is `288·64 + 64`; None if it does not."""
     first, *others = following
-    if first == (product(terms),) and others:
+    if first == (value_of(terms),) and others:
         return (*terms, *others)
-    if first[:1] == (product(terms),) and len(first) > 1:
+    if first[:1] == (value_of(terms),) and len(first) > 1:
         return (*_multiplied(terms, (first[1:],)), *others)
     return None
 
@@ -164,7 +164,7 @@ def _sides(part: str) -> list[WrittenSize]:
     part = re.sub(r"(\d+)\s*(?:\^|\*\*)\s*2(?!\d)", r"\1*\1", part)
     if re.search(r"[-+/^⌊⌈]|\*\*", part):
         terms, _has_operator = _Sum(part).read()
-        return [WrittenSize((product(terms),))]
+        return [WrittenSize((value_of(terms),))]
     ways = []
     if _GROUPED.fullmatch(part):
         ways.append(WrittenSize((int(re.sub(r"\D", "", part)),)))
@@ -308,7 +308,7 @@ def _multiplied(some: Terms, others: Terms) -> Terms:
 
 def _divided(terms: Terms, by: Terms) -> Terms:
     """Divide as sizes are divided, which are rounded down."""
-    divisor = product(by)
-    if not 0 < divisor <= product(terms):
+    divisor = value_of(by)
+    if not 0 < divisor <= value_of(terms):
         raise UnreadableAnswer
-    return ((product(terms) // divisor,),)
+    return ((value_of(terms) // divisor,),)

@@ -16,6 +16,7 @@ from core.inspecting.forward_pass import Step
 from core.inspecting.views import Formula, FormulaKind, Term
 from core.networks.describe import BATCH_NORMS, DROPOUTS
 from core.networks.output_size import ADAPTIVE_AVERAGE_POOLS, AVERAGE_POOLS, CONVOLUTIONS, MAX_POOLS, window
+from core.networks.shapes import place_at
 
 MOST_TERMS = 40
 """Terms that are kept one by one; the others are added up."""
@@ -259,15 +260,6 @@ def _softmax(module: Any, given: Tensor, _gave: Tensor, place: Place) -> Derivat
     kind: FormulaKind = "log_softmax" if isinstance(module, nn.LogSoftmax) else "softmax"
     formula = Formula(kind, (own, *kept), len(terms), rest, shift=shift)
     return _derivation(formula, terms)
-
-
-def place_at(at: int, shape: Sequence[int]) -> Place:
-    """Return the place in a tensor of this shape of a place in the flattened tensor."""
-    place: list[int] = []
-    for size in reversed(shape):
-        at, index = divmod(at, size)
-        place.insert(0, index)
-    return tuple(place)
 
 
 _RULES: tuple[tuple[tuple[type[nn.Module], ...], Callable[[Any, Tensor, Tensor, Place], Derivation | None]], ...] = (

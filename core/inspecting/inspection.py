@@ -34,6 +34,7 @@ from core.messages import Problem
 from core.networks.describe import BATCH_NORMS, DROPOUTS, kind, specification
 from core.networks.layer_table import LayerTable
 from core.networks.output_size import CONVOLUTIONS, window
+from core.networks.shapes import place_at
 from core.randomness import random_state_kept
 from core.training.evaluation import evaluation_batch_size
 from core.training.loop import normalise
@@ -145,7 +146,7 @@ class Inspection:
         step = look.steps[number]
         if step.gave is None or not 0 <= flat < step.gave.numel():
             raise LookupError(flat)
-        place = formulas.place_at(flat, step.gave.shape)
+        place = place_at(flat, step.gave.shape)
         tolerance = _TOLERANCE if self.is_double else _SINGLE_TOLERANCE
         derived = formulas.derive(step, place, tolerance=tolerance)
         seen = _as_picture(look.steps, step)

@@ -25,6 +25,7 @@ from core.networks.output_size import (
     dimensions,
     window,
 )
+from core.networks.shapes import times
 
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
@@ -104,11 +105,6 @@ def settings(module: Any) -> Settings | None:
     else:
         found = Settings(0, 0, bias=False)
     return msgspec.structs.replace(found, **slid._asdict())
-
-
-def times(factors: Iterable[object]) -> str:
-    """Return a product such as `1×32×3×3`."""
-    return "×".join(map(str, factors)) or "1"
 
 
 def _arrow(inputs: int | str, outputs: int) -> Message:

@@ -14,10 +14,11 @@ from torch import nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from core.messages import Message
-from core.networks.describe import kind, settings, specification, times
+from core.networks.describe import kind, settings, specification
 from core.networks.layer_table import Layer, LayerTable
 from core.networks.output_size import CONVOLUTIONS, derivation
 from core.networks.parts import is_layer, own_parameters, part_paths
+from core.networks.shapes import times
 from core.networks.two_batches import LARGE, SMALL, on_two_batches
 
 

@@ -12,8 +12,9 @@ from torch import nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from core.messages import N_, Problem
-from core.networks.describe import BATCH_NORMS, times
+from core.networks.describe import BATCH_NORMS
 from core.networks.output_size import CONVOLUTIONS
+from core.networks.shapes import times
 
 _MOST_STEPS = 6
 
