@@ -21,12 +21,7 @@ from core.networks.layer_table import LayerTable
 from tui_app import tables, terminal
 from tui_app.i18n import _, language, number, percent, printable, say, short
 
-_SIGNS: dict[Standing, tuple[str, str]] = {
-    "right": ("✓", "+"),
-    "missed": ("✗", "x"),
-    "seen": ("○", "o"),
-    "open": ("·", "."),
-}
+SIGNS: dict[Standing, str] = {"right": "✓", "missed": "✗", "seen": "○", "open": "·"}
 _LEGEND_COLUMN = 43
 """Column of the map at which its legend stands."""
 
@@ -119,7 +114,7 @@ def progress_map(progress: ExamProgress, current: str) -> Text:
     """Return the two lines that show how every question stands."""
     standings = {question.id: progress.standing(question) for question in all_questions()}
     words: dict[Standing, str] = {"right": _("guessed"), "missed": _("missed"), "seen": _("seen")}
-    legend = "  ".join(f"{sign(standing)} {word}" for standing, word in words.items())
+    legend = "  ".join(f"{SIGNS[standing]} {word}" for standing, word in words.items())
     seen = _("{done} of {total}").format(done=sum(each != "open" for each in standings.values()), total=len(standings))
     return Text.assemble(
         *_series("I", standings, current, legend), "\n", *_series("II", standings, current, seen), no_wrap=True
@@ -131,14 +126,10 @@ def _series(series: str, standings: dict[str, Standing], current: str, beside: s
     width = 4
     for question_id, standing in standings.items():
         if question_id.startswith(f"{series}."):
-            text = f" {question_id.rpartition('.')[2]} {sign(standing)} "
+            text = f" {question_id.rpartition('.')[2]} {SIGNS[standing]} "
             width += len(text)
             yield text, "reverse" if question_id == current else ""
     yield " " * (_LEGEND_COLUMN - width) + beside, ""
-
-
-def sign(standing: Standing) -> str:
-    return _SIGNS[standing][not terminal.has_utf8()]
 
 
 def missed(progress: ExamProgress) -> list[str]:
@@ -168,7 +159,7 @@ def guessed_line(guess: Guess, guessed: Guessed) -> str:
 
 def verdict_line(guess: Guess, guessed: Guessed) -> str:
     """Return what was guessed, what was seen, and where."""
-    mark = sign("right" if guessed.is_right else "missed")
+    mark = SIGNS["right" if guessed.is_right else "missed"]
     text = f"{mark} {guessed_line(guess, guessed)}"
     against = guessed.against
     if against is None:

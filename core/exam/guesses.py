@@ -76,14 +76,10 @@ def mistakes(guess_id: str, typed: str) -> list[Message]:
         return []
     model, name = _COUNTED[guess_id]
     table = facts.table(model)
-    answers: Answers = tuple({"parameters": typed} if each.name == name else {} for each in table.layers)
-    marks = marking.mark_sheet(table, answers).marks
-    return [
-        feedback.reason_text(reason)
-        for mark in marks
-        if mark.layer == name and mark.column == "parameters"
-        for reason in mark.reasons
-    ]
+    position = next(position for position, each in enumerate(table.layers) if each.name == name)
+    answers: Answers = (*({} for _row in range(position)), {"parameters": typed})
+    mark = marking.mark_sheet(table, answers).mark(position, "parameters")
+    return list(map(feedback.reason_text, mark.reasons))
 
 
 def read_number(typed: str) -> set[float]:

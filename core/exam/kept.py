@@ -26,6 +26,8 @@ class KeptFile(Generic[Kept]):
         self._path = folder / name if folder is not None else None
         self._empty = empty
         self._most_bytes = most_bytes
+        self._is_behind = False
+        """True if what was written last could not be kept."""
 
     def read(self) -> tuple[Kept, Problem | None]:
         """Return what is kept, and what the user must know of it: `empty` where the file cannot be used."""
@@ -37,9 +39,9 @@ class KeptFile(Generic[Kept]):
             return self._empty, self._set_aside(error)
 
     def newest(self, known: Kept) -> Kept:
-        """Return what is kept now, which another process may have changed; what is `known` if it cannot be read."""
+        """Return what is kept now, which another process may have changed; what is `known` if that is not all there."""
         try:
-            return self._decoded() if self._path is not None else known
+            return self._decoded() if self._path is not None and not self._is_behind else known
         except (OSError, ValueError, RecursionError):
             return known
 
@@ -57,7 +59,9 @@ class KeptFile(Generic[Kept]):
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             files.replace(self._path, msgspec.json.encode(kept), durable=False)
+            self._is_behind = False
         except OSError as error:
+            self._is_behind = True
             advice = N_("The exam goes on, but your progress is not kept.")
             text = N_("cannot write to {path}: {reason}")
             raise Problem(text, advice=advice, path=str(self._path), reason=reason(error)) from error

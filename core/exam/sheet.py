@@ -83,6 +83,14 @@ class MarkedSheet(msgspec.Struct, frozen=True):
     model: str
     marks: tuple[Mark, ...]
 
+    def row(self, position: int) -> tuple[Mark, ...]:
+        """Return the marks of a row of the table."""
+        return self.marks[position * len(COLUMNS) : (position + 1) * len(COLUMNS)]
+
+    def mark(self, position: int, column: Column) -> Mark:
+        """Return the mark of a cell."""
+        return self.row(position)[COLUMNS.index(column)]
+
     @property
     def points(self) -> float:
         return sum(mark.points for mark in self.marks)

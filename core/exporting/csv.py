@@ -31,6 +31,9 @@ NAMES = tuple(COLUMNS)
 _SCANNED = 1 << 16
 """Bytes that are read row by row to find one; many times the length of a row."""
 
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""Beginnings of a formula, also in the full width that some spreadsheets take for the same."""
+
 
 class _Table:
     """A file of rows. Where the first column is the step, it rises: a row that does not is passed over."""
@@ -131,12 +134,14 @@ class CsvWriter:
 
 
 def _cell(value: object) -> object:
-    """Return a value as a cell: a text from disk must not be a formula to a spreadsheet."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return f"'{value}"
-    return value
+    return no_formula(value) if isinstance(value, str) else value
+
+
+def no_formula(text: str) -> str:
+    """Return a text as a cell that a spreadsheet takes for no formula: the text may come from anywhere."""
+    return f"'{text}" if text.startswith(("\t", "\r")) or text.lstrip().startswith(_FORMULA) else text
 
 
 def _step(row: bytes) -> int:

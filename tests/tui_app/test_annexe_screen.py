@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from core.exam.kept_sheets import EXAM_S, sheets_file
+from core.exam.kept_sheets import EXAM_S, Sheets, sheets_file
+from core.messages import Problem
 from tests.tui_app.driving import NARROW, WIDE, dashboard, shown, until
 from tui_app import i18n
 from tui_app.dashboard.app import MnistTui
@@ -157,6 +158,26 @@ def test_a_damaged_file_is_set_aside(tmp_path: Path, content: bytes) -> None:
     assert [each.read_bytes() for each in tmp_path.iterdir()] == [content]
     kept.write(sheets.begun())
     assert sheets_file(tmp_path).read()[0].is_exam
+
+
+def test_what_could_not_be_kept_is_not_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept, other = sheets_file(tmp_path), sheets_file(tmp_path)
+    kept.write(Sheets())
+    other.write(Sheets().begun())
+    assert kept.newest(Sheets()).is_exam  # of another dashboard
+    full = Sheets().with_hint("RN_1/fc1/type")
+
+    def fail(*_arguments: object, **_options: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("core.files.replace", fail)
+        with pytest.raises(Problem):
+            kept.write(full)
+    assert kept.newest(full) == full
+    kept.write(full)
+    other.write(Sheets())
+    assert kept.newest(full) == Sheets()
 
 
 async def test_a_folder_that_takes_nothing_is_told_and_the_sheet_goes_on(

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from core.catalogue import EXAM_PAIR
-from core.config import Architecture
+from core.exam import facts
 from core.exam.examined import source_code
 from core.exam.kept import state_folder
 from core.exam.kept_sheets import sheets_file
 from core.messages import Problem
-from core.networks import kept_tables
 from core.networks.layer_table import LayerTable
 from core.runs.directory import FollowedRun
 from core.runs.record import Record
@@ -151,7 +150,7 @@ def annexe_screen(shown: Callable[[], LayerTable | None]) -> AnnexeScreen:
 
     def networks() -> list[LayerTable]:
         """Return the tables to choose from: a custom network's on show comes first, and variants are no exam."""
-        found = [kept_tables.built_in()[Architecture(model=model)] for model in EXAM_PAIR]
+        found = list(map(facts.table, EXAM_PAIR))
         own = shown()
         return found if own is None or not own.layers or own.model in EXAM_PAIR else [own, *found]
 

@@ -19,6 +19,7 @@ from tui_app.dashboard.screens.side_screen import AskingScreen
 from tui_app.dashboard.widgets.layer_panel import LayerPanel
 from tui_app.dashboard.widgets.result_panel import ResultPanel
 from tui_app.dashboard.worker_link import WorkerLink
+from tui_app.i18n import _
 
 if TYPE_CHECKING:
     from tui_app.dashboard.screens.digits_screen import Cell
@@ -48,10 +49,11 @@ class ScreenOpener:
     # Opening screens: raises `Problem` if there is nothing to show
 
     def open_log(self) -> None:
-        from tui_app.dashboard.screens.log_screen import LogScreen
+        from tui_app.dashboard.screens.text_screen import TextScreen
 
         run = self._book.run(self._book.current_id)
-        self._dashboard.app.push_screen(LogScreen(run.id, run.log_tail(500)))
+        lines = run.log_tail(500) or [_("The log is empty.")]
+        self._dashboard.app.push_screen(TextScreen(_("Log of {run}").format(run=run.id), lines, "f4", "v"))
 
     def open_digits(self, cell: Cell | None) -> None:
         from tui_app.dashboard.screen_factories import digits_screen

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from core.exam import feedback, marking
 from core.exam.marked_copies import FULL_MARK, MarkedCopy
-from core.exam.sheet import COLUMNS, Mark, MarkedSheet, State
+from core.exam.sheet import Mark, MarkedSheet, State
 from core.networks.layer_table import LayerTable
 from tui_app import i18n
 from tui_app.i18n import _, printable, say, short
@@ -104,11 +104,10 @@ class FeedbackPages:
         return pages.environment(lambda text: Markup(pages.plain(text)))
 
     def _network(self, sheet: MarkedSheet, table: LayerTable) -> _FeedbackNetwork:
-        width = len(COLUMNS)
         rows = tuple(
             _FeedbackRow(
                 layer.name,
-                tuple(self._cell(mark, table, row) for mark in sheet.marks[row * width : (row + 1) * width]),
+                tuple(self._cell(mark, table, row) for mark in sheet.row(row)),
             )
             for row, layer in enumerate(table.layers)
         )

@@ -6,9 +6,8 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
+from core.exporting.csv import no_formula
 from tui_app.i18n import _, printable
-
-_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def encoded(rows: Iterable[Sequence[str]]) -> bytes:
@@ -18,11 +17,5 @@ def encoded(rows: Iterable[Sequence[str]]) -> bytes:
     """
     text = io.StringIO()
     writer = csv.writer(text, delimiter=";" if _(".") == "," else ",", lineterminator="\r\n")
-    writer.writerows([_safe(cell) for cell in row] for row in rows)
+    writer.writerows([no_formula(printable(cell)) for cell in row] for row in rows)
     return text.getvalue().encode("utf-8-sig", errors="replace")
-
-
-def _safe(cell: str) -> str:
-    """Return a text that a spreadsheet takes for no formula."""
-    text = printable(cell)
-    return f"'{text}" if text.lstrip().startswith(_FORMULA) else text

@@ -253,7 +253,9 @@ def test_no_answer_breaks_the_marker() -> None:
     for table in map(_table, ("RN_1", "RN_2")):
         for answer in HOSTILE:
             row: dict[Column, str] = dict.fromkeys(("type", "specification", "output", "parameters"), answer)
-            mark_sheet(table, (row,) * len(table.layers))
+            marked = mark_sheet(table, (row,) * len(table.layers))
+            assert len(marked.marks) == 4 * len(table.layers)
+            assert marked.points <= marked.out_of
 
 
 def test_a_slip_in_two_cells_of_a_row_is_marked_once() -> None:

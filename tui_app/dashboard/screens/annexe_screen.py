@@ -15,19 +15,23 @@ from core.catalogue import EXAM_PAIR
 from core.exam import feedback
 from core.exam.kept import KeptFile
 from core.exam.kept_sheets import EXAM_S, Sheets
+from core.exam.marked_copies import MarkedCopy
 from core.exam.marking import mark_sheet, needs_nothing
-from core.exam.sheet import COLUMNS, MAX_ANSWER, Column, Mark, MarkedSheet
+from core.exam.sheet import COLUMNS, MAX_ANSWER, Mark, MarkedSheet
 from core.messages import N_, Message, Problem
 from core.networks.layer_table import Layer, LayerTable
 from tui_app import tables
 from tui_app.dashboard.keys import annexe_keys
 from tui_app.dashboard.screens.dialogs import SureDialog
 from tui_app.dashboard.screens.side_screen import SideScreen
-from tui_app.dashboard.widgets.annexe_table import AnnexeTable, CellInput, headings, lines, sign
+from tui_app.dashboard.widgets.annexe_table import SIGNS, AnnexeTable, CellInput
 from tui_app.dashboard.widgets.key_footer import KeyFooter
 from tui_app.i18n import _, printable, say, short
+from tui_app.report import exam_sheets
+from tui_app.report.feedback_pages import rounded
 
 _TICK_S = 1.0
+_SEPARATOR = " · "
 
 
 class AnnexeScreen(SideScreen[None]):
@@ -102,7 +106,7 @@ class AnnexeScreen(SideScreen[None]):
         """Mark of the cell under the cursor, if it may be seen."""
         if self._marked is None:
             return None
-        return self._marked.marks[len(COLUMNS) * self._grid.row + COLUMNS.index(self._grid.column)]
+        return self._marked.mark(self._grid.row, self._grid.column)
 
     @property
     def _is_writing_exam(self) -> bool:
@@ -129,7 +133,7 @@ class AnnexeScreen(SideScreen[None]):
         line.value = answer
         line.cursor_position = len(answer)
         line.border_title = Content(
-            f"{printable(self._layer.name)} · {headings()[COLUMNS.index(self._grid.column) + 1]}"
+            f"{printable(self._layer.name)} · {exam_sheets.column_headings()[self._grid.column]}"
         )
         self._explain()
 
@@ -197,7 +201,7 @@ class AnnexeScreen(SideScreen[None]):
 
     def action_hand_in(self) -> None:
         self._keep_cell()
-        asked = [mark for table in self._asked() for mark in self._marks_of(table) if mark.out_of]
+        asked = [mark for sheet in self._marked_sheets() for mark in sheet.marks if mark.out_of]
         text = _("Hand in? {empty} of {count} cells are empty.")
         question = text.format(empty=sum(not mark.answer for mark in asked), count=len(asked))
         self.app.push_screen(SureDialog(question, _("Hand in")), self._sure_to_hand_in)
@@ -218,9 +222,10 @@ class AnnexeScreen(SideScreen[None]):
         self._explain()
 
     def action_code(self) -> None:
-        from tui_app.dashboard.screens.code_screen import CodeScreen
+        from tui_app.dashboard.screens.text_screen import TextScreen
 
-        self._trying(lambda: self.app.push_screen(CodeScreen(self._table.model, self._code(self._table.model))))
+        model = self._table.model
+        self._trying(lambda: self.app.push_screen(TextScreen(model, self._code(model).splitlines(), "f6")))
 
     def action_clear(self) -> None:
         self.app.push_screen(SureDialog(_("Empty this sheet?"), _("Empty it")), self._sure_to_clear)
@@ -277,7 +282,7 @@ class AnnexeScreen(SideScreen[None]):
         else:
             parts.append(_("exam, handed in") if self._sheets.is_exam else _("practice"))
             parts += self._points()
-        self.query_one("#annexe-line", Static).update(Content(lines(parts)))
+        self.query_one("#annexe-line", Static).update(Content(_SEPARATOR.join(parts)))
 
     def _points(self) -> list[str]:
         if self._marked is None:
@@ -285,17 +290,14 @@ class AnnexeScreen(SideScreen[None]):
         text = _("{points} of {most} points")
         found = [text.format(points=short(self._marked.points), most=short(self._marked.out_of))]
         if self._sheets.is_handed_in:
-            marks = [mark for table in self._asked() for mark in self._marks_of(table)]
-            share = sum(mark.points for mark in marks) / max(1.0, sum(mark.out_of for mark in marks))
-            found.append(_("all sheets: {mark} of 20").format(mark=short(round(20 * share, 2))))
+            copy = MarkedCopy("", "", self._marked_sheets(), ())
+            found.append(_("all sheets: {mark} of 20").format(mark=rounded(copy.mark)))
         return found
 
-    def _asked(self) -> list[LayerTable]:
-        """Return the tables that belong to the exam: those of both networks, and what else was filled in."""
-        return [table for table in self._networks() if table.model in EXAM_PAIR or table.model in self._sheets.exam]
-
-    def _marks_of(self, table: LayerTable) -> tuple[Mark, ...]:
-        return mark_sheet(table, self._sheets.answers(table)).marks
+    def _marked_sheets(self) -> tuple[MarkedSheet, ...]:
+        """Return the marks of the sheets of the exam: both networks', and what else was filled in."""
+        asked = (table for table in self._networks() if table.model in EXAM_PAIR or table.model in self._sheets.exam)
+        return tuple(mark_sheet(table, self._sheets.answers(table)) for table in asked)
 
     def _explain(self) -> None:
         """Tell the mark of the cell under the cursor, and the hints that were taken."""
@@ -306,7 +308,7 @@ class AnnexeScreen(SideScreen[None]):
         elif not mark.out_of:
             text.append(_("There is nothing to write here."), "dim")
         elif mark.answer or self._sheets.is_handed_in:
-            text.append(f"{sign(mark.state)} {lines(list(map(say, feedback.verdict(mark))))}")
+            text.append(f"{SIGNS[mark.state]} {_SEPARATOR.join(map(say, feedback.verdict(mark)))}")
             if mark.out_of:
                 text.append(
                     "  " + _("{points} of {most}").format(points=short(mark.points), most=short(mark.out_of)), "dim"
@@ -316,16 +318,10 @@ class AnnexeScreen(SideScreen[None]):
             for number, hint in enumerate(feedback.hints(layer, column)[:taken], start=1):
                 text.append("\n" + _("Hint {number}: {hint}").format(number=number, hint=_hint(hint)))
         if self._shows_key and not self._is_writing_exam:
-            answers = [_right(layer, each) for each in COLUMNS]
-            text.append("\n" + _("Right: {answers}").format(answers=lines(answers)))
+            answers = [exam_sheets.right_answer(layer, each) for each in COLUMNS]
+            text.append("\n" + _("Right: {answers}").format(answers=_SEPARATOR.join(answers)))
         self.query_one("#annexe-feedback", Static).update(text)
 
 
 def _hint(hint: Message) -> str:
     return tables.specification(hint) if set(hint.values) & {"inputs", "kernel"} else say(hint)
-
-
-def _right(layer: Layer, column: Column) -> str:
-    if column == "specification":
-        return tables.specification(layer.specification) or "–"
-    return tables.count(layer) if column == "parameters" else say(feedback.right_answer(layer, column))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
@@ -145,25 +147,29 @@ class ExamScreen(SideScreen[None]):
             self.notify(_("This is not read as a number: write it like 18 496, 0.5 or 3×3 + 1."), severity="warning")
             return False
         guessed = Guessed(typed, is_right, truth)
-        self._keep(self._progress.with_guess(self.question.id, pending.id, guessed))
+        self._keep(lambda kept: kept.with_guess(self.question.id, pending.id, guessed))
         self._fill()
         return True
 
     def _reveal(self) -> None:
         """Show the answer, and hold the guesses against what is seen now."""
         evidence = self._places.evidence()
-        progress = self._progress.with_seen(self.question.id)
-        for guess_id, guessed in self._progress.of(self.question.id).guesses.items():
-            truth = guesses.truth(guess_id, evidence)
-            judged = Guessed(guessed.typed, bool(guesses.judge(guessed.typed, truth)), truth)
-            progress = progress.with_guess(self.question.id, guess_id, judged)
-        self._keep(progress)
+
+        def seen(kept: ExamProgress) -> ExamProgress:
+            for guess_id, guessed in kept.of(self.question.id).guesses.items():
+                truth = guesses.truth(guess_id, evidence)
+                judged = Guessed(guessed.typed, bool(guesses.judge(guessed.typed, truth)), truth)
+                kept = kept.with_guess(self.question.id, guess_id, judged)
+            return kept.with_seen(self.question.id)
+
+        self._keep(seen)
         self._fill()
 
-    def _keep(self, progress: ExamProgress) -> None:
-        self._progress = progress
+    def _keep(self, change: Callable[[ExamProgress], ExamProgress]) -> None:
+        """Change the progress as it is kept now: another dashboard may have changed it, too."""
+        self._progress = change(self._file.newest(self._progress))
         try:
-            self._file.write(progress)
+            self._file.write(self._progress)
         except Problem as problem:
             if not self._cannot_keep:
                 self._complain(problem)
@@ -198,7 +204,7 @@ class ExamScreen(SideScreen[None]):
 
     def _go_to(self, at: int) -> None:
         self._at, self._next_place = at, 0
-        self._keep(self._progress.with_open(self.question.id))
+        self._keep(lambda kept: kept.with_open(self.question.id))
         self.query_one("#exam-number", Input).value = ""
         self._fill()
         self.query_one("#exam-body").scroll_home(animate=False)
@@ -219,7 +225,7 @@ class ExamScreen(SideScreen[None]):
         return self._progress.standing(question) == "missed"
 
     def action_again(self) -> None:
-        self._keep(self._progress.begun_again(self.question))
+        self._keep(lambda kept: kept.begun_again(self.question))
         self._go_to(self._at)
 
     # Seeing
@@ -327,7 +333,7 @@ class ExamScreen(SideScreen[None]):
     def _places_line(self) -> str:
         places = PLACES[self.question.id]
         names = [
-            f"{question_text.sign('seen')} " * (each in self._shown and len(places) > 1)
+            f"{question_text.SIGNS['seen']} " * (each in self._shown and len(places) > 1)
             + question_text.place_name(each, self._places.runs_for(each))
             for each in places
         ]

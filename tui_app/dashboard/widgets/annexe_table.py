@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
@@ -13,13 +13,13 @@ from textual.widgets import DataTable, Input
 from core.exam.marking import needs_nothing
 from core.exam.sheet import COLUMNS, Answers, Column, MarkedSheet, State
 from core.networks.layer_table import LayerTable
-from tui_app import terminal
 from tui_app.i18n import _, printable
+from tui_app.report import exam_sheets, feedback_pages
 
 _SHARES = (9, 15, 22, 14, 19)
 """Shares of the width that the columns get, the layers' names first."""
-_SIGNS: Mapping[State, str] = {"right": "✓", "form": "≈", "empty": " ", "unreadable": "?", "wrong": "✗"}
-_PLAIN_SIGNS: Mapping[State, str] = {"right": "+", "form": "~", "empty": " ", "unreadable": "?", "wrong": "x"}
+SIGNS: Mapping[State, str] = feedback_pages.SIGNS | {"empty": " "}
+"""Signs of the marks, which colours only repeat; an empty cell is seen to be empty."""
 _COLOURS: Mapping[State, str] = {
     "right": "text-success",
     "form": "text-warning",
@@ -36,16 +36,6 @@ _LEAVING = {
     "tab": "screen.move(0, 1)",
     "shift+tab": "screen.move(0, -1)",
 }
-
-
-def sign(state: State) -> str:
-    """Return the sign of a mark, which tells it without its colour."""
-    return (_SIGNS if terminal.has_utf8() else _PLAIN_SIGNS)[state]
-
-
-def headings() -> tuple[str, ...]:
-    """Return the headings of Annexe 1."""
-    return (_("Name"), _("Type of layer"), _("Specification"), _("Output size"), _("Parameters"))
 
 
 class AnnexeTable(DataTable[Text]):
@@ -81,15 +71,15 @@ class AnnexeTable(DataTable[Text]):
         at = self.cursor_coordinate if self._drawn[:1] == drawn[:1] else Coordinate(0, 1)
         self._drawn = drawn
         self.clear(columns=True)
-        for heading, width in zip(headings(), widths, strict=True):
+        for heading, width in zip((_("Name"), *exam_sheets.column_headings().values()), widths, strict=True):
             self.add_column(_cut(heading, width - 1), width=width)
         for position, layer in enumerate(table.layers):
             cells = [Text(set_cell_size(_cut(printable(layer.name), widths[0] - 1), widths[0]), "bold")]
             for place, column in enumerate(COLUMNS):
-                mark = marked.marks[len(COLUMNS) * position + place] if marked is not None else None
+                mark = marked.mark(position, column) if marked is not None else None
                 state: State = mark.state if mark is not None and mark.out_of else "empty"
                 text = _cut(printable(answers[position].get(column, "")), widths[place + 1] - 3)
-                shown = f"{sign(state)} {text}" if marked is not None else text
+                shown = f"{SIGNS[state]} {text}" if marked is not None else text
                 if needs_nothing(layer, column) and not text:
                     shown = "–"
                 cells.append(Text(shown or "·", colours[state] if marked is not None else "", no_wrap=True))
@@ -118,8 +108,3 @@ class CellInput(Input):
             await self.run_action(_LEAVING[event.key])
         else:
             await super()._on_key(event)
-
-
-def lines(texts: Sequence[str]) -> str:
-    """Return phrases as sentences, one after another."""
-    return " · ".join(text for text in texts if text)

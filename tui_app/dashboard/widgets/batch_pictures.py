@@ -16,7 +16,7 @@ MOST_PICTURES = 7
 
 
 class BatchPictures(Horizontal):
-    """As many small pictures side by side as there is room for; nothing where no batch is shown."""
+    """Row of small pictures, as many as there is room for; nothing where no batch is shown."""
 
     def compose(self) -> ComposeResult:
         for _position in range(MOST_PICTURES):

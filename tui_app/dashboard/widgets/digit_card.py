@@ -132,5 +132,4 @@ def _sign(digit: Digit, predicted: int, *, marked: bool) -> str:
     """Return a sign that an answer is right or wrong."""
     if not marked:
         return ""
-    right, wrong = ("✓", "✗") if terminal.has_utf8() else ("+", "x")
-    return f"{right if predicted == digit.label else wrong} "
+    return "✓ " if predicted == digit.label else "✗ "
