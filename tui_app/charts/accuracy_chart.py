@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.text import Text
 
-from tui_app.charts.canvas import ASCII, SERIES, CellSize, ChartCanvas, Layout, Row
+from tui_app.charts.canvas import SERIES, CellSize, ChartCanvas, Layout, coloured
 from tui_app.charts.curves import Point
 from tui_app.charts.scale import Scale
 from tui_app.i18n import _, percent
@@ -23,8 +22,6 @@ _INTERVALS = 5
 """Number of intervals between the ticks of a y axis from zero."""
 _MOST_TICKS = 10
 """Maximum number of ticks on the y axis. It covers 10 points of accuracy or more, so most are whole percentages."""
-_RUN = re.compile(r"(.)\1*", re.DOTALL)
-"""A stretch of cells that show the same thing."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +81,7 @@ def draw(
         canvas.line(points, x_axis.num_dots, scale, SERIES + number, ".", wipe=False)
     for number, (curve, points) in enumerate(zip(curves, places, strict=True)):
         canvas.marks(points, x_axis.num_dots, scale, SERIES + number, curve.marker)
-    return Text("\n", no_wrap=True).join(_line(row, curves, plain=plain) for row in canvas.rows())
+    return coloured(canvas.rows(), [curve.colour for curve in curves], plain=plain)
 
 
 def _scale(curves: Sequence[AccuracyCurve]) -> Scale:
@@ -125,12 +122,3 @@ class _XAxis:
 
     def _dot(self, strength: float) -> int:
         return round(strength / self.right * (self.num_dots - 1))
-
-
-def _line(row: Row, curves: Sequence[AccuracyCurve], *, plain: bool) -> Text:
-    """Return a row of the canvas in the curves' colours."""
-    line = Text(no_wrap=True)
-    for run in _RUN.finditer(row.paint):
-        text, number = row.text[run.start() : run.end()], ord(run[1]) - SERIES
-        line.append(text.translate(ASCII) if plain else text, curves[number].colour if number >= 0 else "")
-    return line

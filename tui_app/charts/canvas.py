@@ -7,12 +7,13 @@ only points between 0 and 1, at most two per column.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 from rich.cells import cell_len
+from rich.text import Text
 
 from core.runs.history import Column
 from tui_app.charts.curves import Point
@@ -45,6 +46,9 @@ class CellArea(NamedTuple):
     height: int
 
 
+_RUN = re.compile(r"(.)\1*", re.DOTALL)
+
+
 class Row(NamedTuple):
     """A line of the chart: its characters, and what each of them shows."""
 
@@ -55,6 +59,11 @@ class Row(NamedTuple):
     def of(cls, runs: Iterable[tuple[str, int]]) -> Row:
         runs = list(runs)
         return cls("".join(text for text, _ in runs), "".join(chr(paint) * len(text) for text, paint in runs))
+
+    def runs(self) -> Iterator[tuple[str, str]]:
+        """Yield the stretches of adjacent cells with the same paint: their characters, and the paint."""
+        for run in _RUN.finditer(self.paint):
+            yield self.text[run.start() : run.end()], run[1]
 
     def with_text(self, column: int, text: str, paint: int) -> Row:
         """Return the row with `text` written over it at `column`."""
@@ -225,3 +234,15 @@ def _row(line: str, width: int) -> Row:
         runs.append((text, paint))
     runs.append((" " * (width - sum(len(text) for text, _ in runs)), BLANK))
     return Row.of(runs)
+
+
+def coloured(rows: Iterable[Row], colours: Sequence[str], *, plain: bool) -> Text:
+    """Return rows of the canvas as text, each series in its colour, in ASCII if `plain`."""
+    lines = []
+    for row in rows:
+        line = Text(no_wrap=True)
+        for text, paint in row.runs():
+            number = ord(paint) - SERIES
+            line.append(text.translate(ASCII) if plain else text, colours[number] if number >= 0 else "")
+        lines.append(line)
+    return Text("\n", no_wrap=True).join(lines)

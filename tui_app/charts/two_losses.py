@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.text import Text
 
 from core.runs.history import Column
-from tui_app.charts.canvas import ASCII, SERIES, CellSize, ChartCanvas, Layout, Row
+from tui_app.charts.canvas import ASCII, SERIES, CellSize, ChartCanvas, Layout, coloured
 from tui_app.charts.curves import Point
 from tui_app.charts.scale import Scale, linear_scale
 from tui_app.i18n import _
@@ -19,8 +18,6 @@ _MARGIN = 5
 _MARKERS = "●◆"
 _MOST_TIMES = 2
 """Times the greatest value of the first curve that are drawn of the others."""
-_RUN = re.compile(r"(.)\1*", re.DOTALL)
-"""A stretch of cells that show the same thing."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +45,8 @@ def draw(curves: Sequence[BatchLosses], epochs: int, width: int, height: int, *,
         canvas.line(points, num_dots, scale, SERIES + number, ".", wipe=False)
     for number, points in enumerate(places):  # tells them apart without colours
         canvas.marks(points[-1:], num_dots, scale, SERIES + number, _MARKERS[number])
-    lines = [_legend(curves, plain=plain), *(_line(row, curves, plain=plain) for row in canvas.rows())]
-    return Text("\n", no_wrap=True).join(lines)
+    chart = coloured(canvas.rows(), [curve.colour for curve in curves], plain=plain)
+    return Text("\n", no_wrap=True).join([_legend(curves, plain=plain), chart])
 
 
 def _scale(places: Sequence[Sequence[Point]]) -> Scale:
@@ -79,12 +76,3 @@ def _legend(curves: Sequence[BatchLosses], *, plain: bool) -> Text:
     entries = (Text(f"{marker} {curve.name}", style=curve.colour) for marker, curve in pairs)
     legend = Text("  ").join([Text(_("Loss per batch:")), *entries])
     return Text(legend.plain.translate(ASCII)) if plain else legend
-
-
-def _line(row: Row, curves: Sequence[BatchLosses], *, plain: bool) -> Text:
-    """Return a row of the canvas in the curves' colours."""
-    line = Text(no_wrap=True)
-    for run in _RUN.finditer(row.paint):
-        text, number = row.text[run.start() : run.end()], ord(run[1]) - SERIES
-        line.append(text.translate(ASCII) if plain else text, curves[number].colour if number >= 0 else "")
-    return line

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
@@ -40,8 +39,6 @@ _COMPONENTS = {
     CURSOR: "cursor",
 }
 _BAND_OPACITY = 0.4
-_RUN = re.compile(r"(.)\1*", re.DOTALL)
-"""Pattern of adjacent cells with the same paint."""
 
 
 class CellRows(Widget):
@@ -145,8 +142,8 @@ class CellRows(Widget):
         return strip
 
     def _segments(self, row: Row) -> Iterator[Segment]:
-        for run in _RUN.finditer(row.paint):
-            yield Segment(row.text[run.start() : run.end()], self._style(run[1]))
+        for text, paint in row.runs():
+            yield Segment(text, self._style(paint))
 
     def _style(self, paint: str) -> Style:
         style = self._styles_by_paint.get(paint)
