@@ -293,6 +293,17 @@ async def test_quitting_asks_while_a_run_is_live(tmp_path: Path) -> None:
     assert app.return_code == 0
 
 
+async def test_the_question_before_quitting_ends_with_the_run(tmp_path: Path) -> None:
+    async with dashboard(tmp_path, workers=FakeWorkers(epochs=1.5), epochs=1000) as (app, pilot):
+        await pilot.press("f5")
+        await until(pilot, lambda: "/1,000 · batch" in shown(app))
+        await pilot.press("f10")
+        await until(pilot, lambda: "rn1-0001 is in progress" in shown(app))
+        directory.find(tmp_path).request_stop()
+        await until(pilot, lambda: app.return_code is not None)
+    assert app.return_code == 0
+
+
 async def test_stop_and_resume(tmp_path: Path) -> None:
     workers = FakeWorkers(epochs=1.5)
     async with dashboard(tmp_path, workers=workers, epochs=300) as (app, pilot):

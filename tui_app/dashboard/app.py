@@ -143,7 +143,11 @@ class MnistTui(App[int]):
             if stop is not None:
                 self.exit(0)
 
-        await self.push_screen(QuitScreen(live, is_comparing=bool(comparisons)), quit_if_chosen)
+        def is_moot() -> bool:
+            return not any(self._dashboard.control.live())
+
+        question = QuitScreen(live, is_comparing=bool(comparisons), is_moot=is_moot)
+        await self.push_screen(question, quit_if_chosen)
 
     def action_help(self) -> None:
         from tui_app.dashboard.screens.help_screen import HelpScreen

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from textual import on
 from textual.app import ComposeResult
@@ -13,9 +13,14 @@ from textual.widgets import Button, Label
 
 from tui_app.i18n import _, ngettext
 
+_LOOK_S = 0.5
+
 
 class QuitScreen(ModalScreen[bool | None]):
-    """A dialog dismissed with True to stop the runs, False to leave them running, None to stay."""
+    """A dialog dismissed with True to stop the runs, False to leave them running, None to stay.
+
+    When nothing is in progress any more, there is nothing to ask: it is dismissed with False.
+    """
 
     BINDINGS = [  # noqa: RUF012
         Binding("escape", "dismiss(None)", show=False),
@@ -23,8 +28,9 @@ class QuitScreen(ModalScreen[bool | None]):
         Binding("right", "app.focus_next", show=False),
     ]
 
-    def __init__(self, run_ids: Sequence[str], *, is_comparing: bool) -> None:
+    def __init__(self, run_ids: Sequence[str], *, is_comparing: bool, is_moot: Callable[[], bool]) -> None:
         super().__init__()
+        self._is_moot = is_moot
         self._run_ids = run_ids
         self._is_comparing = is_comparing
 
@@ -40,6 +46,13 @@ class QuitScreen(ModalScreen[bool | None]):
                 yield Button(_("Leave running"), id="leave", variant="primary")
                 yield Button(_("Stop"), id="stop", variant="warning")
                 yield Button(_("Stay"), id="stay")
+
+    def on_mount(self) -> None:
+        self.set_interval(_LOOK_S, self._look)
+
+    def _look(self) -> None:
+        if self.is_current and self._is_moot():
+            self.dismiss(False)
 
     @on(Button.Pressed)
     def choose(self, event: Button.Pressed) -> None:
