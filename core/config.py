@@ -101,6 +101,8 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=Tr
     snapshots: int = 0
     """Moments of the training at which the parameters are kept, the end among them; `MAX_SNAPSHOTS`: all that fit."""
 
+    fused: bool = False
+    """On a GPU: fewer, fuller kernels, and custom networks in a graph too; each checked against the plain step."""
     health: bool = False
     """Measurement of every layer after each epoch: gradient, dead units, histograms."""
 

@@ -21,7 +21,7 @@ from core.data.split_and_permute import prepared
 from core.networks.build import build_network, is_built_in
 from core.randomness import seed_all
 from core.runs.events import EpochEnded, Notice, Progress, RunEnded, Validated
-from core.training import acceleration, devices, evaluation, loop
+from core.training import acceleration, batches, devices, evaluation, loop
 
 __all__ = ["Trained", "build", "load", "test", "train"]
 
@@ -122,7 +122,7 @@ def test(network: nn.Module, data: Dataset) -> evaluation.Evaluation:
     The result has `accuracy`, from 0 to 1, `correct`, `loss` and, per image, `labels`, `predicted` and `probability`.
     """
     device = next(network.parameters()).device
-    images = loop.normalise(data.test_images.to(device), data)
+    images = batches.normalise(data.test_images.to(device), data)
     size = evaluation.BATCH_SIZE if is_built_in(network) else _TEST_BATCH_SIZE
     return evaluation.evaluate(network, images, data.test_labels.to(device), size)
 

@@ -16,6 +16,7 @@ class RandomState(TypedDict, total=False):
 
     rng_state: torch.Tensor
     cuda_rng_state: torch.Tensor | None
+    mps_rng_state: torch.Tensor | None
     python_rng_state: tuple[Any, ...]
     numpy_rng_state: tuple[Any, ...]
 
@@ -28,11 +29,13 @@ def seed_all(seed: int) -> None:
 
 
 def random_state(device: torch.device | None = None) -> RandomState:
-    """Return the state of every generator, the one of a CUDA `device` included."""
+    """Return the state of every generator, the one of a GPU, `device`, included."""
+    kind = None if device is None else device.type
     name, keys, *rest = numpy.random.get_state(legacy=True)
     return {
         "rng_state": torch.get_rng_state(),
-        "cuda_rng_state": torch.cuda.get_rng_state(device) if device is not None and device.type == "cuda" else None,
+        "cuda_rng_state": torch.cuda.get_rng_state(device) if device is not None and kind == "cuda" else None,
+        "mps_rng_state": torch.mps.get_rng_state() if kind == "mps" else None,
         "python_rng_state": random.getstate(),
         "numpy_rng_state": (name, keys.tolist(), *rest),  # type: ignore[union-attr]
     }
@@ -47,6 +50,9 @@ def restore_random_state(state: RandomState, device: torch.device | None = None)
     cuda_state = state.get("cuda_rng_state")
     if cuda_state is not None and device is not None and device.type == "cuda":
         torch.cuda.set_rng_state(cuda_state, device)
+    mps_state = state.get("mps_rng_state")
+    if mps_state is not None and device is not None and device.type == "mps":
+        torch.mps.set_rng_state(mps_state)
     if "python_rng_state" in state:
         random.setstate(state["python_rng_state"])
     if "numpy_rng_state" in state:

@@ -36,8 +36,8 @@ from core.networks.layer_table import LayerTable
 from core.networks.output_size import CONVOLUTIONS, window
 from core.networks.shapes import place_at
 from core.randomness import random_state_kept
+from core.training.batches import normalise
 from core.training.evaluation import evaluation_batch_size
-from core.training.loop import normalise
 
 _TOLERANCE = 1e-9
 _SINGLE_TOLERANCE = 1e-5

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import ctypes
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
 from core.config import RunConfig
-from core.machine import cpu_name
 from core.messages import Problem
 from core.networks.build import is_built_in
 from core.training import devices
+from core.training.steps.chain import Chain, has_bf16
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # from glibc's malloc.h
 
@@ -43,7 +42,7 @@ def fast_equivalent(network: nn.Module, device: torch.device, *, exact: bool) ->
         return network
     traced = fx.symbolic_trace(network)
     _pool_before_relu(traced)
-    if not exact and device.type == "cpu" and "AMD" in cpu_name() and hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+    if not exact and device.type == "cpu":
         _join_linears(traced)
     traced.recompile()
     return traced
@@ -74,50 +73,6 @@ def prepare(device: torch.device, config: RunConfig) -> None:
         torch.backends.cudnn.deterministic = True
 
 
-class CapturedStep:
-    """A training step as a CUDA graph: the GPU gets its kernels all at once, not one by one from Python.
-
-    The first steps, those on batches of another size, and every step if the GPU cannot capture are run directly.
-    Source: https://docs.pytorch.org/docs/stable/notes/cuda.html#whole-network-capture
-    """
-
-    _WARM_UP = 3
-
-    def __init__(self, step: Callable[[Tensor], Tensor], batch_size: int, device: torch.device) -> None:
-        self._step = step
-        self._batch = torch.zeros(batch_size, dtype=torch.int64, device=device)
-        self._uncaptured: float = self._WARM_UP
-        self._graph: torch.cuda.CUDAGraph | None = None
-        # The default stream cannot be captured, and steps on two streams would have to wait for each other.
-        self._stream = torch.cuda.Stream(device)
-        self._stream.wait_stream(torch.cuda.current_stream(device))
-        torch.cuda.set_stream(self._stream)
-
-    def __call__(self, batch: Tensor) -> Tensor:
-        """Train on a batch and return its loss, on the device; the next call overwrites it."""
-        if len(batch) != len(self._batch):
-            return self._step(batch)
-        if self._graph is None and self._uncaptured == 0:
-            self._capture()
-        if self._graph is None:
-            self._uncaptured -= 1
-            return self._step(batch)
-        self._batch.copy_(batch)
-        self._graph.replay()
-        return self._loss
-
-    def _capture(self) -> None:
-        graph = torch.cuda.CUDAGraph()
-        try:
-            with torch.cuda.graph(graph, stream=self._stream):
-                self._loss = self._step(self._batch)
-        except RuntimeError:
-            torch.cuda.synchronize(self._stream.device)
-            self._uncaptured = math.inf
-        else:
-            self._graph = graph
-
-
 def _pool_before_relu(traced: fx.GraphModule) -> None:
     """Move max pooling before ReLU: the maximum of four values is the same, and ReLU gets a quarter of the values.
 
@@ -146,64 +101,45 @@ def _join_linears(traced: fx.GraphModule) -> None:
     joined: set[fx.Node] = set()
     for first in list(traced.graph.nodes):
         if first.op == "call_module" and type(modules[first.target]) is nn.Linear and first not in joined:
-            chain = [first]
-            while (relu := only_user(chain[-1], nn.ReLU)) and (following := only_user(relu, nn.Linear)):
-                chain.append(following)
-            joined.update(chain)
-            traced.set_submodule(first.target, _Perceptron([modules[node.target] for node in chain]))
-            if len(chain) > 1:
-                chain[-1].replace_all_uses_with(first)
+            nodes = [first]
+            while (relu := only_user(nodes[-1], nn.ReLU)) and (following := only_user(relu, nn.Linear)):
+                nodes += [relu, following]
+            joined.update(nodes)
+            layers = [modules[node.target] for node in nodes]
+            chain = Chain.of(layers)
+            if chain is None:  # such as one in double precision
+                continue
+            traced.set_submodule(first.target, _Joined(layers, chain))
+            if len(nodes) > 1:
+                nodes[-1].replace_all_uses_with(first)
     traced.graph.eliminate_dead_code()
 
 
-class _Perceptron(nn.Module):
-    """Linear layers with ReLU between them, computed by oneDNN as one node of autograd.
+class _Joined(nn.Module):
+    """Linear layers with ReLU between them, computed as one node of autograd."""
 
-    torch would use MKL, which takes nearly twice as long on AMD, and each node of autograd costs as much as a small
-    product. This saves a third of RN_1's step.
-    """
-
-    def __init__(self, linears: Sequence[nn.Linear]) -> None:
+    def __init__(self, layers: Sequence[nn.Module], chain: Chain) -> None:
         super().__init__()
-        self.linears = nn.ModuleList(linears)
-        self._weights = [linear.weight for linear in linears]
-        self._biases = [linear.bias for linear in linears]
-        self._has_bf16 = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+        self.layers = nn.ModuleList(layers)
+        self._chain = chain
 
     def forward(self, inputs: Tensor) -> Tensor:
-        dtype = torch.bfloat16 if self._has_bf16 and torch.is_autocast_enabled("cpu") else torch.float32
-        outputs: Tensor = _LinearReluChain.apply(inputs, dtype, *self._weights, *self._biases)
+        in_bf16 = torch.is_autocast_enabled("cpu") and has_bf16()
+        outputs: Tensor = _ThroughChain.apply(
+            inputs.to(torch.bfloat16 if in_bf16 else torch.float32), self._chain, *self._chain.parameters
+        )
         return outputs
 
 
-class _LinearReluChain(torch.autograd.Function):
+class _ThroughChain(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, inputs: Tensor, dtype: torch.dtype, *parameters: Tensor) -> Tensor:
-        """Compute the outputs; `parameters` are all weights, then all biases."""
-        first, *rest = (tensor.to(dtype) for tensor in (inputs, *parameters))
-        weights, biases = rest[: len(rest) // 2], rest[len(rest) // 2 :]
-        seen = [first]
-        for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
-            seen.append(_times_transposed(seen[-1], weight, bias).relu_())
-        ctx.save_for_backward(*weights, *seen)
-        return _times_transposed(seen[-1], weights[-1], biases[-1])
+    def forward(ctx: Any, inputs: Tensor, chain: Chain, *_parameters: Tensor) -> Tensor:
+        """Compute the outputs; autograd has to know the parameters."""
+        ctx.chain = chain
+        outputs, ctx.saved = chain.forward(inputs)
+        return outputs
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        (gradient,) = gradients
-        number = len(ctx.saved_tensors) // 2
-        weights, seen = ctx.saved_tensors[:number], ctx.saved_tensors[number:]
-        weight_gradients, bias_gradients = [], []
-        for i in reversed(range(number)):
-            weight_gradients.append(_times_transposed(gradient.t(), seen[i].t(), None))
-            bias_gradients.append(gradient.sum(0))
-            if i or ctx.needs_input_grad[0]:
-                gradient = _times_transposed(gradient, weights[i].t(), None)
-            if i:
-                gradient = torch.ops.aten.threshold_backward(gradient, seen[i], 0)
-        return gradient if ctx.needs_input_grad[0] else None, None, *weight_gradients[::-1], *bias_gradients[::-1]
-
-
-def _times_transposed(left: Tensor, right: Tensor, bias: Tensor | None) -> Tensor:
-    product: Tensor = torch.ops.mkldnn._linear_pointwise(left, right, bias, "none", [], "")
-    return product
+        of_inputs, of_parameters = ctx.chain.backward(*gradients, ctx.saved, needs_input=ctx.needs_input_grad[0])
+        return of_inputs, None, *of_parameters

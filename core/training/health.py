@@ -24,7 +24,7 @@ from core.networks.parts import is_layer, own_parameters, part_paths
 from core.networks.rehearsal import rehearsal
 from core.runs.events import LayersMeasured, Notice, finite
 from core.runs.layer_health import MAX_LAYERS, NUM_BINS, Histogram, LayerHealth
-from core.training.loop import normalise
+from core.training.batches import normalise
 
 MAX_SHARE = 0.01
 """Most of a training's time that the measurements take, once they have taken `FREE_S`."""

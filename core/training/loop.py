@@ -5,17 +5,15 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any, TypedDict
 
 import torch
 from torch import nn
 
-from core.catalogue import DataSource
 from core.config import RunConfig
 from core.data.datasets import Dataset
 from core.messages import N_, Message, Problem, reason
-from core.networks.build import is_built_in
 from core.networks.state import load_network_state, network_state
 from core.randomness import RandomState, random_state, random_state_kept, restore_random_state
 from core.runs.control import NOTHING, Request
@@ -30,10 +28,12 @@ from core.runs.events import (
     finite,
 )
 from core.training import acceleration
+from core.training.batches import Batches, normalise
 from core.training.evaluation import evaluate, evaluation_batch_size
 from core.training.meter import Meter
 from core.training.optimizer import make_optimizer, set_lr
 from core.training.order import draw_order, num_steps
+from core.training.steps.choose import Steps
 
 _HOLD_LOOK_S = 0.1
 CHECKPOINT_INTERVAL_S = 5.0
@@ -85,6 +85,15 @@ def train(
     asked of the training after that batch of an epoch. Raises `Problem` if `resume_from` does not fit the network.
     """
     training = Training(network, dataset, config, device)
+    try:
+        yield from _train(training, resume_from, save, look)
+    finally:
+        training.steps.close()
+
+
+def _train(
+    training: Training, resume_from: Checkpoint | None, save: Callable[[Checkpoint], None], look: Look
+) -> Iterator[Event]:
     meter = training.meter
     epoch, first_step = training.start_from(resume_from)
     while not training.is_over(epoch):
@@ -93,7 +102,8 @@ def train(
             training.restore_rng(resume_from)
         training.begin_epoch()
         for step, batch in enumerate(batches[first_step:], first_step + 1):
-            meter.add(step, training.step(batch))
+            meter.add(step, training.steps.take(batch))
+            yield from training.notices()
             asked = look(epoch, step)
             # A checkpoint holds the losses reported so far: they are reported before it.
             save_now = asked.stop or bool(asked.paused) or meter.checkpoint_due(CHECKPOINT_INTERVAL_S)
@@ -134,12 +144,6 @@ def diverged(text: str, epoch: int, step: int) -> RunEnded:
     )
 
 
-def normalise(images: torch.Tensor, dataset: Dataset | DataSource) -> torch.Tensor:
-    """Normalise uint8 images, N×28×28, as the exam's transform does: float32, N×1×28×28, on the same device."""
-    pixels = images.to(torch.float32).div_(255)
-    return pixels.sub_(dataset.mean).div_(dataset.std).unsqueeze_(1)
-
-
 class Training:
     """A network, its data and its optimizer on a device."""
 
@@ -151,26 +155,15 @@ class Training:
         self._config = config
         self._device = device
         self._dataset = dataset
-        self._images = dataset.train_images.to(device)  # as bytes: each batch is normalised when it is used
-        self._labels = dataset.train_labels.to(device)
+        batches = Batches(dataset, device)
         self._validation_images = normalise(dataset.validation_images.to(device), dataset)
         self._validation_labels = dataset.validation_labels.to(device)
-        self._criterion = nn.CrossEntropyLoss()
         self._optimizer = make_optimizer(network, config)
         # A parameter that is never used may start as whatever was in memory. Adam refuses those that are not strided.
         trained = [each for each in network.parameters() if each.requires_grad and each.layout is torch.strided]
         buffers = [each for each in network.buffers() if each.layout is torch.strided]
         self._finite_at_first = list(filter(_is_finite, [*trained, *buffers]))
-        self._autocast = (
-            torch.autocast(device.type, torch.bfloat16, cache_enabled=False)
-            if config.precision == "bf16"
-            else nullcontext()
-        )
-        self.step: Callable[[torch.Tensor], torch.Tensor] = self._step
-        if device.type == "cuda" and not config.exact and is_built_in(network):
-            self.step = acceleration.CapturedStep(self._step, config.batch_size, device)
-            lr = torch.tensor(config.lr, device=device)  # the graph would keep a number as it was captured
-            self._optimizer.param_groups[0].update(capturable=True, lr=lr)
+        self.steps = Steps(network, self._forward, batches, self._optimizer, config, device)
         # An order drawn from the seed alone is the same for every network, so that their runs can be paired; but the
         # exam's program draws it from the generator that initialised the network.
         self._generator = torch.default_generator if config.exact else torch.Generator().manual_seed(config.seed)
@@ -188,23 +181,17 @@ class Training:
     def draw_batches(self) -> tuple[torch.Tensor, ...]:
         """Draw the order of a new epoch and return the indices of each batch."""
         self._order_state = self._generator.get_state()
-        order = draw_order(len(self._labels), self._generator, exact=self._config.exact).to(self._device)
+        order = draw_order(len(self._dataset.train_labels), self._generator, exact=self._config.exact).to(self._device)
         return torch.split(order, self._config.batch_size)
 
     def begin_epoch(self) -> None:
         self._network.train()
         self._forward.train()
 
-    def _step(self, batch: torch.Tensor) -> torch.Tensor:
-        """Take one step of Adam on the images with these indices; return the batch's loss, left on the device."""
-        images = normalise(self._images.index_select(0, batch), self._dataset)
-        labels = self._labels.index_select(0, batch)
-        self._optimizer.zero_grad()
-        with self._autocast:
-            loss: torch.Tensor = self._criterion(self._forward(images), labels)
-        loss.backward()
-        self._optimizer.step()
-        return loss.detach()
+    def notices(self) -> Iterator[Notice]:
+        """Return what there is to tell of the steps, once."""
+        while self.steps.notices:
+            yield Notice(message=self.steps.notices.pop(0))
 
     def end_epoch(
         self, epoch: int, step: int, asked: Request, save: Callable[[Checkpoint], None], look: Look

@@ -80,9 +80,22 @@ class FusedAdam(Adam):
         (group,) = self.param_groups
         parameters = group["params"]
         gradients = [parameter.grad for parameter in parameters]
-        if not self._gathered or any(gradient is None for gradient in gradients):
-            super().step()
-            self._gather([self.state.get(parameter, {}) for parameter in parameters])
+        if self._gathered and not any(gradient is None for gradient in gradients):
+            self.apply(gradients)
+            return
+        super().step()
+        self._gather([self.state.get(parameter, {}) for parameter in parameters])
+
+    @torch.no_grad()
+    def apply(self, gradients: list[Tensor]) -> None:
+        """Take a step with these gradients, one for each parameter, in their order."""
+        (group,) = self.param_groups
+        parameters = group["params"]
+        if not self._gathered:
+            for parameter, gradient in zip(parameters, gradients, strict=True):
+                parameter.grad = gradient
+            self.step()
+            self.zero_grad()
             return
         averages, squares, steps = self._gathered
         beta1, beta2 = group["betas"]

@@ -10,9 +10,9 @@ from core.catalogue import DATA_SETS
 from core.data.split_and_permute import permuted
 from core.messages import N_, Problem
 from core.runs.directory import Run
+from core.training.batches import normalise
 from core.training.evaluation import evaluation_batch_size
 from core.training.load_trained import load_network
-from core.training.loop import normalise
 
 
 class Recogniser:

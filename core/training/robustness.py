@@ -13,9 +13,9 @@ from core.data.datasets import Dataset
 from core.data.distortions import distorted
 from core.data.split_and_permute import permuted
 from core.runs.directory import Run
+from core.training.batches import normalise
 from core.training.evaluation import BATCH_SIZE, evaluate, evaluation_batch_size
 from core.training.load_trained import DatasetCache, load_network
-from core.training.loop import normalise
 
 
 def accuracy(

@@ -9,8 +9,8 @@ from core.config import RunConfig
 from core.data.datasets import Dataset
 from core.runs.events import Evaluated, finite
 from core.training import acceleration
+from core.training.batches import normalise
 from core.training.evaluation import Evaluation, evaluate, evaluation_batch_size
-from core.training.loop import normalise
 
 
 def evaluate_test_images(network: nn.Module, dataset: Dataset, config: RunConfig, device: torch.device) -> Evaluation:

@@ -19,8 +19,9 @@ from core.networks.state import network_state
 from core.networks.trail import Trail
 from core.randomness import random_state_kept, seed_all
 from core.training import checkpoints, devices
+from core.training.batches import normalise
 from core.training.evaluation import evaluate, evaluation_batch_size
-from core.training.loop import Training, normalise
+from core.training.loop import Training
 
 _REST = 16
 """Images of the last batch of a test, which is smaller."""
@@ -117,7 +118,7 @@ class _Trial:
     def _take_step(self, config: RunConfig, network: nn.Module, size: int) -> None:
         training = Training(network, _some_data(size), config, self._device)
         training.begin_epoch()
-        training.step(torch.arange(size, device=self._device))
+        training.steps.take(torch.arange(size, device=self._device))
 
     def _succeeds(self, config: RunConfig, size: int) -> bool:
         try:

@@ -15,7 +15,7 @@ def train(spec: Spec, answers: IO[str]) -> None:
     from torch.utils.data import DataLoader, TensorDataset
 
     from core.networks.build import built_in_class
-    from core.training.loop import normalise
+    from core.training.batches import normalise
 
     warnings.filterwarnings("ignore")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)

@@ -188,8 +188,9 @@ def _train_ours(spec: Spec, answers: IO[str]) -> None:
     from core.runs.control import NOTHING, Request
     from core.runs.events import EventWriter
     from core.training import acceleration, devices
+    from core.training.batches import normalise
     from core.training.evaluation import evaluate
-    from core.training.loop import normalise, train
+    from core.training.loop import train
     from tests.built import built
 
     acceleration.keep_freed_memory()

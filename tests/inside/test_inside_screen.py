@@ -11,8 +11,8 @@ import torch
 
 from core.catalogue import DATA_SETS
 from core.runs.directory import Run
+from core.training.batches import normalise
 from core.training.load_trained import load_network
-from core.training.loop import normalise
 from core.worker.protocol import AskedImage
 from tests.inside.same_process import WorkerInProcess, inside, untrained_run
 from tests.tui_app.driving import NARROW, WIDE, accuracy_on_show, dashboard, shown, until

@@ -14,8 +14,8 @@ from torch import nn
 from core.data.datasets import Dataset
 from core.messages import Problem
 from core.runs.directory import Run
+from core.training.batches import normalise
 from core.training.load_trained import load_network
-from core.training.loop import normalise
 from core.worker.protocol import (
     Answer,
     AskedImage,

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from core.catalogue import DATA_SETS
 from core.data import datasets
 from core.runs.directory import Run
+from core.training.batches import normalise
 from core.training.load_trained import load_network
-from core.training.loop import normalise
 from tests.inside import own_networks
 from tests.inside.same_process import inside, untrained_run
 from tests.tui_app.driving import shown

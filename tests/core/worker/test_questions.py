@@ -21,9 +21,9 @@ from core.runs import directory
 from core.runs.directory import Run
 from core.runs.snapshots import moments
 from core.training import snapshots, testing
+from core.training.batches import normalise
 from core.training.evaluation import evaluate
 from core.training.load_trained import DatasetCache, load_network
-from core.training.loop import normalise
 from core.training.robustness import accuracy
 from core.worker.protocol import Browse, EvaluateAt, Measure, Measured, Recognise, decode_answer, encode
 from core.worker.questions import RunInspector

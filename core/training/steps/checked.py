@@ -1,0 +1,246 @@
+"""A faster step in place of the plain one, once it was seen on this machine to do the same."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import IO, Any
+
+import torch
+from torch import Tensor, nn, optim
+
+from core.messages import N_, Message, reason
+from core.randomness import random_state_kept
+from core.training import devices
+
+Step = Callable[[Tensor], Tensor]
+"""A training step: it takes the indices of a batch on the device, and returns the loss, float32, left there."""
+
+_STEPS = 3
+"""Steps that are compared before the first one is taken."""
+_AGAIN = (100, 1_000, 10_000)
+"""Steps after which a custom network's are compared again: what counts may decide otherwise only then."""
+_ROUNDING = {"fp32": 1e-4, "tf32": 2e-2, "bf16": 1e-1}
+"""Relative differences of a gradient that two orders of summation explain, in each precision."""
+
+
+class Differs(Exception):
+    """A step does something else than the plain one. The message tells what."""
+
+
+class State:
+    """All tensors that a training step changes: parameters, buffers and the optimizer's moments and counters."""
+
+    def __init__(self, network: nn.Module, optimizer: optim.Optimizer) -> None:
+        self.parameters = list(network.parameters())
+        self._network = network
+        self._optimizer = optimizer
+
+    def tensors(self) -> list[Tensor]:
+        states = [self._optimizer.state.get(parameter, {}) for parameter in self.parameters]
+        moments = [value for state in states for value in state.values() if isinstance(value, Tensor)]
+        return [*self.parameters, *self._network.buffers(), *moments]
+
+    @torch.no_grad()
+    def copy(self) -> list[Tensor]:
+        return [tensor.detach().clone() for tensor in self.tensors()]
+
+    @torch.no_grad()
+    def put(self, values: list[Tensor]) -> None:
+        """Put the values back in place; the moments of an optimizer that had none are set to zero."""
+        tensors = self.tensors()
+        for tensor, value in zip(tensors, values, strict=False):
+            tensor.copy_(value)
+        for tensor in tensors[len(values) :]:
+            tensor.zero_()
+
+    def gradients(self) -> list[Tensor]:
+        """Return the moving averages of the gradients, in double precision: what a step has made of them."""
+        states = (self._optimizer.state.get(parameter, {}) for parameter in self.parameters)
+        return [state["exp_avg"].double() for state in states if "exp_avg" in state]
+
+
+class CheckedStep:
+    """A step that takes whole batches the fast way, unless that was seen to do something else.
+
+    Before the first batch, `fast` is compared with `plain`, each step from the same state; that takes milliseconds, and
+    leaves everything as it was. Where they differ by more than rounding explains, or `fast` fails, `tell` is told why,
+    and every batch is taken the plain way. Batches of another size always are.
+    """
+
+    def __init__(
+        self,
+        plain: Step,
+        make_fast: Callable[[], Step],
+        state: State,
+        *,
+        batch_size: int,
+        num_images: int,
+        device: torch.device,
+        precision: str,
+        tell: Callable[[Message], None],
+        watched: nn.Module | None = None,
+    ) -> None:
+        self._plain = plain
+        self._make_fast = make_fast
+        self._state = state
+        self._batch_size = batch_size
+        self._num_images = num_images
+        self._device = device
+        self._rounding = _ROUNDING[precision]
+        self._tell = tell
+        self._watched = watched
+        """A custom network, whose forward may do more than arithmetic."""
+        self._fast: Step | None = None
+        self._taken = 0
+
+    def __call__(self, indices: Tensor) -> Tensor:
+        """Train on a batch and return its loss, on the device; the next call may overwrite it."""
+        if len(indices) != self._batch_size:
+            return self._plain(indices)
+        if self._fast is None:
+            self._fast = self._proven()
+        elif self._watched is not None and self._fast is not self._plain and self._taken in _AGAIN:
+            self._look_again()
+        self._taken += 1
+        return self._fast(indices)
+
+    def _proven(self) -> Step:
+        """Return the fast step if it does the same as the plain one, else the plain one."""
+        before = self._state.copy()
+        try:
+            with random_state_kept(self._device):
+                fast = self._make_fast()
+                self._compare(fast, before)
+        except Exception as error:
+            self._refuse(error)
+            return self._plain
+        else:
+            return fast
+        finally:
+            self._state.put(before)
+
+    def _look_again(self) -> None:
+        assert self._fast is not None
+        before = self._state.copy()
+        try:
+            with random_state_kept(self._device):
+                self._compare(self._fast, before)
+        except Exception as error:
+            self._refuse(error)
+            self._fast = self._plain
+        finally:
+            self._state.put(before)
+
+    def _refuse(self, error: Exception) -> None:
+        if problem := devices.out_of_memory(error):
+            self._tell(problem.message)
+        text = N_("training goes on without the faster step, checked after {steps} batches: {reason}")
+        self._tell(Message(text, {"steps": self._taken, "reason": reason(error)}))
+
+    def _compare(self, fast: Step, before: list[Tensor]) -> None:
+        """Take steps both ways. Raises `Differs`."""
+        first = torch.arange(self._batch_size, device=self._device)
+        for number in range(_STEPS):
+            indices = (first + number * self._batch_size) % self._num_images
+            self._state.put(before)
+            with random_state_kept(self._device):
+                with _nothing_else_done(self._watched):
+                    loss = self._plain(indices).double().clone()
+                expected, after = self._state.gradients(), self._state.copy()
+            self._state.put(before)
+            _compare(fast(indices).double(), loss, self._rounding, "the loss")
+            for ours, theirs in zip(self._state.gradients(), expected, strict=True):
+                _compare(ours, theirs, self._rounding, "a gradient")
+            self._compare_update(before, after)
+            before = after
+
+    def _compare_update(self, before: list[Tensor], after: list[Tensor]) -> None:
+        """Compare how far the parameters have moved. Raises `Differs`.
+
+        Adam moves a parameter by the sign of its gradient, which rounding decides where that is nearly zero: only as a
+        whole can the moves be compared.
+        """
+        for ours, was, expected in zip(self._state.parameters, before, after, strict=False):
+            moved, should = (ours.detach() - was).double(), (expected - was).double()
+            _compare(moved, should, max(0.05, 10 * self._rounding), "the change of a parameter")
+
+
+def _compare(ours: Tensor, theirs: Tensor, rounding: float, what: str) -> None:
+    """Compare two tensors as a whole: raises `Differs` if they do by more than a fraction of their length."""
+    finite = theirs.isfinite()
+    if not torch.equal(finite, ours.isfinite()):
+        raise Differs(f"{what} is finite in one of them only")
+    ours, theirs = ours[finite], theirs[finite]
+    difference, length = float((ours - theirs).norm()), float(theirs.norm())
+    if difference > rounding * max(length, 1e-12):
+        raise Differs(f"{what} differs by {difference / max(length, 1e-12):.1e} of its length")
+
+
+@contextmanager
+def _nothing_else_done(network: nn.Module | None) -> Iterator[None]:
+    """Watch a custom network's step for what a recorded one would not do again. Raises `Differs`."""
+    if network is None:
+        yield
+        return
+    before = _python_state(network)
+    with _output_watched() as written, _host_draws_watched():
+        yield
+    if written:
+        raise Differs("its forward prints")
+    if _python_state(network) != before:
+        raise Differs("its forward keeps values of its own from one batch to the next")
+
+
+def _python_state(network: nn.Module) -> list[Any]:
+    """Return what a network's modules hold beside parameters, and which tensors their buffers are."""
+    held: list[Any] = []
+    for name, module in network.named_modules():
+        held += [(name, key, repr(value)) for key, value in vars(module).items() if not key.startswith("_")]
+        held += [(name, key, id(value)) for key, value in module._buffers.items()]
+        forward_globals = getattr(type(module).forward, "__globals__", {})
+        if not type(module).__module__.startswith("torch."):
+            kinds = (int, float, str, bool, list, dict)
+            held += [(name, key, repr(value)) for key, value in forward_globals.items() if type(value) in kinds]
+    return held
+
+
+class _Watched:
+    """A stream that passes everything on, and remembers that something was written."""
+
+    def __init__(self, stream: IO[str], written: list[str]) -> None:
+        self._stream = stream
+        self._written = written
+
+    def write(self, text: str) -> int:
+        self._written.append(text)
+        return self._stream.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+@contextmanager
+def _output_watched() -> Iterator[list[str]]:
+    written: list[str] = []
+    streams = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = (_Watched(stream, written) for stream in streams)
+    try:
+        yield written
+    finally:
+        sys.stdout, sys.stderr = streams
+
+
+@contextmanager
+def _host_draws_watched() -> Iterator[None]:
+    """Raise `Differs` if something is drawn on the CPU inside: a recorded step would draw nothing anew."""
+    import random
+
+    import numpy
+
+    before = random.getstate(), repr(numpy.random.get_state()), torch.get_rng_state()
+    yield
+    python, of_numpy, of_torch = random.getstate(), repr(numpy.random.get_state()), torch.get_rng_state()
+    if (python, of_numpy) != before[:2] or not torch.equal(of_torch, before[2]):
+        raise Differs("its forward draws random numbers on the CPU")

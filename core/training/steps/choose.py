@@ -1,0 +1,75 @@
+"""The one way to a training step: the plain one, or a faster one that is checked against it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import nn, optim
+
+from core.config import RunConfig
+from core.messages import Message
+from core.networks.build import is_built_in
+from core.training.batches import Batches
+from core.training.optimizer import FusedAdam
+from core.training.steps.captured import CudaGraphs, Graphs, captured
+from core.training.steps.chain import Chain, ChainStep, has_bf16
+from core.training.steps.checked import CheckedStep, State, Step
+from core.training.steps.plain import PlainStep
+from core.training.steps.straight import chain_of
+
+
+class Steps:
+    """The steps of a training, and what they hold of the device."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        forward: nn.Module,
+        batches: Batches,
+        optimizer: optim.Optimizer,
+        config: RunConfig,
+        device: torch.device,
+        *,
+        graphs: Callable[[], Graphs] | None = None,
+    ) -> None:
+        """Choose the step. `forward` computes what `network` does; `graphs` makes what records steps on the device."""
+        self.notices: list[Message] = []
+        """What the user should know of the choice; whoever shows them takes them out."""
+        self._graphs: Graphs | None = None
+        plain = PlainStep(forward, batches, optimizer, config, device)
+        self.take: Step = plain
+        """Train on the images with these indices and return their loss, on the device; the next call overwrites it."""
+        checked = partial(
+            CheckedStep,
+            plain,
+            state=State(network, optimizer),
+            batch_size=config.batch_size,
+            num_images=len(batches.labels),
+            device=device,
+            precision=config.precision,
+            tell=self.notices.append,
+        )
+        if config.exact:
+            return
+        if device.type == "cuda" and graphs is None:
+            graphs = partial(CudaGraphs, device)
+        if graphs is not None and (is_built_in(network) or config.fused):
+            self._graphs = graphs()
+            # A graph keeps a number as it was when it was recorded.
+            optimizer.param_groups[0].update(capturable=True, lr=torch.tensor(config.lr, device=device))
+            self.take = checked(
+                make_fast=partial(captured, plain, self._graphs, config.batch_size, device),
+                watched=None if is_built_in(network) else network,
+            )
+        elif device.type == "cpu" and isinstance(optimizer, FusedAdam):
+            chain = Chain.of(chain_of(network) or [])
+            if chain is not None and set(chain.parameters) == set(network.parameters()):
+                dtype = torch.bfloat16 if config.precision == "bf16" and has_bf16() else torch.float32
+                self.take = checked(make_fast=partial(ChainStep, chain, batches, optimizer, dtype))
+
+    def close(self) -> None:
+        """Give back what they hold of the device."""
+        if self._graphs is not None:
+            self._graphs.close()
