@@ -102,7 +102,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=Tr
     """Moments of the training at which the parameters are kept, the end among them; `MAX_SNAPSHOTS`: all that fit."""
 
     fused: bool = False
-    """On a GPU: fewer, fuller kernels, and custom networks in a graph too; each checked against the plain step."""
+    """Fewer kernels on a GPU, and custom networks in a graph: each step checked against the plain one at the start."""
     health: bool = False
     """Measurement of every layer after each epoch: gradient, dead units, histograms."""
 
@@ -192,6 +192,8 @@ def _check_together(config: RunConfig) -> None:
     if config.precision == "tf32" and config.device in ("cpu", "mps"):
         text = N_("TF32 exists only on NVIDIA GPUs: choose fp32 or bf16 for {device}")
         raise InvalidSetting("precision", text, device=config.device)
+    if config.fused and (config.exact or config.device in ("cpu", "mps")):
+        raise InvalidSetting("fused", "fused steps are for NVIDIA GPUs, and round otherwise than the exam's program")
     if config.exact and config.validate:
         text = N_("exact reproduces the exam's program, which trains on all images: none are left for validation")
         raise InvalidSetting("validate", text)

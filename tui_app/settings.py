@@ -142,6 +142,12 @@ def all_settings() -> tuple[Setting, ...]:
             _("The exam program's own arithmetic: on the CPU, its losses digit for digit."),
         ),
         Setting(
+            "fused",
+            "flag",
+            _("Fused steps"),
+            _("On a GPU: fewer kernels, and custom networks in a graph; checked, but not yet measured."),
+        ),
+        Setting(
             "data_dir",
             "typed",
             _("Data folder"),

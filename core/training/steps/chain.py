@@ -113,6 +113,11 @@ class Chain:
         backwards = [parameter for parameters in reversed(of_each) for parameter in parameters]
         return cls(layers, backwards) if is_plain and layers and isinstance(layers[0], Linear) else None
 
+    def is_all_of(self, network: nn.Module) -> bool:
+        """Tell if the chain trains all of a network, in single precision."""
+        is_single = all(parameter.dtype == torch.float32 for parameter in self.parameters)
+        return is_single and set(self.parameters) == set(network.parameters())
+
     def forward(self, inputs: Tensor) -> tuple[Tensor, list[Any]]:
         """Return the outputs, and what `backward` needs."""
         saved = []
@@ -190,4 +195,4 @@ def _is_plain(parameter: nn.Parameter) -> bool:
     """Tell if a parameter is nothing but trained numbers, side by side in memory."""
     hooks = (parameter._backward_hooks, getattr(parameter, "_post_accumulate_grad_hooks", None))
     is_trained = type(parameter) is nn.Parameter and parameter.requires_grad and parameter.is_contiguous()
-    return is_trained and parameter.dtype == torch.float32 and not any(hooks)
+    return is_trained and not any(hooks)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, Any
 
+import msgspec
 import torch
 from torch import Tensor, nn, optim
 
@@ -25,8 +27,25 @@ _ROUNDING = {"fp32": 1e-4, "tf32": 2e-2, "bf16": 1e-1}
 """Relative differences of a gradient that two orders of summation explain, in each precision."""
 
 
+_DIFFERS = N_(
+    "the faster step differs from the plain one by {difference} on this machine, checked after {steps} batches:"
+    " training goes on with the plain one"
+)
+_FAILS = N_(
+    "the faster step fails on this machine, checked after {steps} batches ({reason}): training goes on with the plain"
+    " one"
+)
+_PRINTS = N_("the network prints something in each batch: its steps are not recorded, but taken one by one")
+_KEEPS = N_("the network keeps values of its own between batches: its steps are not recorded, but taken one by one")
+_DRAWS = N_("the network draws random numbers on the CPU: its steps are not recorded, but taken one by one")
+
+
 class Differs(Exception):
-    """A step does something else than the plain one. The message tells what."""
+    """A step does something else than the plain one."""
+
+    def __init__(self, message: Message) -> None:
+        super().__init__(message)
+        self.message = message
 
 
 class State:
@@ -136,8 +155,8 @@ class CheckedStep:
     def _refuse(self, error: Exception) -> None:
         if problem := devices.out_of_memory(error):
             self._tell(problem.message)
-        text = N_("training goes on without the faster step, checked after {steps} batches: {reason}")
-        self._tell(Message(text, {"steps": self._taken, "reason": reason(error)}))
+        message = error.message if isinstance(error, Differs) else Message(_FAILS, {"reason": reason(error)})
+        self._tell(msgspec.structs.replace(message, values={"steps": self._taken, **message.values}))
 
     def _compare(self, fast: Step, before: list[Tensor]) -> None:
         """Take steps both ways. Raises `Differs`."""
@@ -150,9 +169,9 @@ class CheckedStep:
                     loss = self._plain(indices).double().clone()
                 expected, after = self._state.gradients(), self._state.copy()
             self._state.put(before)
-            _compare(fast(indices).double(), loss, self._rounding, "the loss")
+            _compare(fast(indices).double(), loss, self._rounding)
             for ours, theirs in zip(self._state.gradients(), expected, strict=True):
-                _compare(ours, theirs, self._rounding, "a gradient")
+                _compare(ours, theirs, self._rounding)
             self._compare_update(before, after)
             before = after
 
@@ -164,18 +183,18 @@ class CheckedStep:
         """
         for ours, was, expected in zip(self._state.parameters, before, after, strict=False):
             moved, should = (ours.detach() - was).double(), (expected - was).double()
-            _compare(moved, should, max(0.05, 10 * self._rounding), "the change of a parameter")
+            _compare(moved, should, max(0.05, 10 * self._rounding))
 
 
-def _compare(ours: Tensor, theirs: Tensor, rounding: float, what: str) -> None:
+def _compare(ours: Tensor, theirs: Tensor, rounding: float) -> None:
     """Compare two tensors as a whole: raises `Differs` if they do by more than a fraction of their length."""
     finite = theirs.isfinite()
     if not torch.equal(finite, ours.isfinite()):
-        raise Differs(f"{what} is finite in one of them only")
+        raise Differs(Message(_DIFFERS, {"difference": "∞"}))
     ours, theirs = ours[finite], theirs[finite]
-    difference, length = float((ours - theirs).norm()), float(theirs.norm())
-    if difference > rounding * max(length, 1e-12):
-        raise Differs(f"{what} differs by {difference / max(length, 1e-12):.1e} of its length")
+    difference, length = float((ours - theirs).norm()), max(float(theirs.norm()), 1e-12)
+    if difference > rounding * length:
+        raise Differs(Message(_DIFFERS, {"difference": f"{difference / length:.1e}"}))
 
 
 @contextmanager
@@ -184,26 +203,34 @@ def _nothing_else_done(network: nn.Module | None) -> Iterator[None]:
     if network is None:
         yield
         return
-    before = _python_state(network)
+    before, kept = _python_state(network), [(module, _plain_values(module)) for module in network.modules()]
     with _output_watched() as written, _host_draws_watched():
         yield
     if written:
-        raise Differs("its forward prints")
+        raise Differs(Message(_PRINTS))
     if _python_state(network) != before:
-        raise Differs("its forward keeps values of its own from one batch to the next")
+        for module, values in kept:
+            vars(module).update(values)
+        raise Differs(Message(_KEEPS))
+
+
+_PLAIN_KINDS = (int, float, str, bool, list, dict)
 
 
 def _python_state(network: nn.Module) -> list[Any]:
-    """Return what a network's modules hold beside parameters, and which tensors their buffers are."""
+    """Return what a network's modules and their file hold beside tensors, and which tensors their buffers are."""
     held: list[Any] = []
-    for name, module in network.named_modules():
-        held += [(name, key, repr(value)) for key, value in vars(module).items() if not key.startswith("_")]
-        held += [(name, key, id(value)) for key, value in module._buffers.items()]
-        forward_globals = getattr(type(module).forward, "__globals__", {})
+    for module in network.modules():
+        held += [repr(_plain_values(module)), [id(value) for value in module._buffers.values()]]
         if not type(module).__module__.startswith("torch."):
-            kinds = (int, float, str, bool, list, dict)
-            held += [(name, key, repr(value)) for key, value in forward_globals.items() if type(value) in kinds]
+            names = getattr(type(module).forward, "__globals__", {})
+            held.append([(name, repr(value)) for name, value in names.items() if type(value) in _PLAIN_KINDS])
     return held
+
+
+def _plain_values(module: nn.Module) -> dict[str, Any]:
+    values = {name: value for name, value in vars(module).items() if not name.startswith("_")}
+    return copy.deepcopy({name: value for name, value in values.items() if type(value) in _PLAIN_KINDS})
 
 
 class _Watched:
@@ -243,4 +270,4 @@ def _host_draws_watched() -> Iterator[None]:
     yield
     python, of_numpy, of_torch = random.getstate(), repr(numpy.random.get_state()), torch.get_rng_state()
     if (python, of_numpy) != before[:2] or not torch.equal(of_torch, before[2]):
-        raise Differs("its forward draws random numbers on the CPU")
+        raise Differs(Message(_DRAWS))

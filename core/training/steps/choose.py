@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -31,13 +30,12 @@ class Steps:
         optimizer: optim.Optimizer,
         config: RunConfig,
         device: torch.device,
-        *,
-        graphs: Callable[[], Graphs] | None = None,
     ) -> None:
-        """Choose the step. `forward` computes what `network` does; `graphs` makes what records steps on the device."""
+        """Choose the step. `forward` computes what `network` does."""
         self.notices: list[Message] = []
         """What the user should know of the choice; whoever shows them takes them out."""
         self._graphs: Graphs | None = None
+        """What records steps on the device."""
         plain = PlainStep(forward, batches, optimizer, config, device)
         self.take: Step = plain
         """Train on the images with these indices and return their loss, on the device; the next call overwrites it."""
@@ -53,10 +51,9 @@ class Steps:
         )
         if config.exact:
             return
-        if device.type == "cuda" and graphs is None:
-            graphs = partial(CudaGraphs, device)
-        if graphs is not None and (is_built_in(network) or config.fused):
-            self._graphs = graphs()
+        if is_built_in(network) or config.fused:
+            self._graphs = graphs_on(device)
+        if self._graphs is not None:
             # A graph keeps a number as it was when it was recorded.
             optimizer.param_groups[0].update(capturable=True, lr=torch.tensor(config.lr, device=device))
             self.take = checked(
@@ -65,7 +62,7 @@ class Steps:
             )
         elif device.type == "cpu" and isinstance(optimizer, FusedAdam):
             chain = Chain.of(chain_of(network) or [])
-            if chain is not None and set(chain.parameters) == set(network.parameters()):
+            if chain is not None and chain.is_all_of(network):
                 dtype = torch.bfloat16 if config.precision == "bf16" and has_bf16() else torch.float32
                 self.take = checked(make_fast=partial(ChainStep, chain, batches, optimizer, dtype))
 
@@ -73,3 +70,8 @@ class Steps:
         """Give back what they hold of the device."""
         if self._graphs is not None:
             self._graphs.close()
+
+
+def graphs_on(device: torch.device) -> Graphs | None:
+    """Return what records steps on a device, if there is anything."""
+    return CudaGraphs(device) if device.type == "cuda" else None

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import ast
 import inspect
-import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -154,14 +153,22 @@ class _Forward:
 
 def _definition(forward: FunctionType) -> ast.FunctionDef:
     """Return the definition of a forward as it is in its file, if that is what was loaded. Raises `_NoChain`."""
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(forward)))
-        (code,) = (each for each in compile(tree, "", "exec").co_consts if isinstance(each, CodeType))
-    except (OSError, TypeError, ValueError, SyntaxError) as error:
-        raise _NoChain from error
     ours = forward.__code__
-    is_same = (code.co_code, code.co_names, code.co_consts) == (ours.co_code, ours.co_names, ours.co_consts)
-    definition = tree.body[0]
-    if not is_same or not isinstance(definition, ast.FunctionDef) or definition.decorator_list or ours.co_freevars:
+    try:
+        text = "".join(inspect.findsource(forward)[0])
+        compiled = compile(text, "", "exec", dont_inherit=True)
+        definitions = [each for each in ast.walk(ast.parse(text)) if isinstance(each, ast.FunctionDef)]
+    except (OSError, TypeError, ValueError, SyntaxError, IndexError, RecursionError) as error:
+        raise _NoChain from error
+    found = [each for each in definitions if each.lineno == ours.co_firstlineno]
+    if len(found) != 1 or found[0].decorator_list or ours not in _codes(compiled) or ours.co_freevars:
         raise _NoChain
-    return definition
+    return found[0]
+
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    """Yield what a compiled file defines, at every level."""
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield constant
+            yield from _codes(constant)

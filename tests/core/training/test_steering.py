@@ -27,6 +27,7 @@ from core.runs.directory import FollowedRun, Run, create
 from core.runs.events import Event, Notice, Progress, RunEnded, RunStarted, SettingsChanged, WeightsRestored
 from core.runs.record import Record
 from core.training import loop, meter
+from core.training.batches import normalise
 from core.training.optimizer import FusedAdam, set_lr
 from core.worker import carry_out as worker
 from core.worker import inbox
@@ -276,7 +277,7 @@ def _by_hand(dataset: Dataset, config: RunConfig) -> tuple[int, int, dict[str, t
     seed_all(config.seed)
     network = build_network(config.architecture)
     optimizer = torch.optim.Adam(network.parameters(), lr=config.lr)
-    images, held = (loop.normalise(each, dataset) for each in (dataset.train_images, dataset.validation_images))
+    images, held = (normalise(each, dataset) for each in (dataset.train_images, dataset.validation_images))
     order = torch.Generator().manual_seed(config.seed)
     best, best_epoch, least = {}, 0, math.inf
     for epoch in range(1, config.epochs + 1):
