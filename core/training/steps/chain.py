@@ -42,7 +42,7 @@ class ReLU(NamedTuple):
         return outputs, outputs
 
     def backward(self, gradient: Tensor, saved: Any, *, needs_input: bool) -> tuple[Tensor | None, list[Tensor]]:
-        return _aten.threshold_backward(gradient, saved, 0), []
+        return _aten.threshold_backward.default(gradient, saved, 0), []
 
 
 class BatchNorm(NamedTuple):
@@ -52,14 +52,14 @@ class BatchNorm(NamedTuple):
         norm = self.module
         assert norm.num_batches_tracked is not None
         norm.num_batches_tracked.add_(1)
-        outputs, mean, inverse_deviation = _aten.native_batch_norm(
+        outputs, mean, inverse_deviation = _aten.native_batch_norm.default(
             inputs, norm.weight, norm.bias, norm.running_mean, norm.running_var, True, norm.momentum, norm.eps
         )
         return outputs, (inputs, mean, inverse_deviation)
 
     def backward(self, gradient: Tensor, saved: Any, *, needs_input: bool) -> tuple[Tensor | None, list[Tensor]]:
         norm, (inputs, *statistics) = self.module, saved
-        of_inputs, *own = _aten.native_batch_norm_backward(
+        of_inputs, *own = _aten.native_batch_norm_backward.default(
             gradient, inputs, norm.weight, norm.running_mean, norm.running_var, *statistics, True, norm.eps, [True] * 3
         )
         return of_inputs, own
@@ -155,10 +155,10 @@ class ChainStep:
         """Train on the images with these indices and return their loss, float32."""
         images, labels = self._batches.take(indices)
         logits, saved = self._chain.forward(images.flatten(1).to(self._dtype))
-        log_p = _aten._log_softmax(logits.float(), 1, False)
-        loss, weight = _aten.nll_loss_forward(log_p, labels, None, _MEAN, _IGNORE_NONE)
-        gradient = _aten.nll_loss_backward(self._one, log_p, labels, None, _MEAN, _IGNORE_NONE, weight)
-        gradient = _aten._log_softmax_backward_data(gradient, log_p, 1, torch.float32)
+        log_p = _aten._log_softmax.default(logits.float(), 1, False)
+        loss, weight = _aten.nll_loss_forward.default(log_p, labels, None, _MEAN, _IGNORE_NONE)
+        gradient = _aten.nll_loss_backward.default(self._one, log_p, labels, None, _MEAN, _IGNORE_NONE, weight)
+        gradient = _aten._log_softmax_backward_data.default(gradient, log_p, 1, torch.float32)
         _, gradients = self._chain.backward(gradient.to(self._dtype), saved, needs_input=False)
         self._optimizer.apply([gradients[place].float() for place in self._places])
         return loss  # type: ignore[no-any-return]
@@ -169,9 +169,12 @@ _MEAN, _IGNORE_NONE = 1, -100  # the reduction, and the label that cross-entropy
 
 def product(left: Tensor, right: Tensor, bias: Tensor | None = None) -> Tensor:
     """Return `left` times the transpose of `right`, plus `bias`: M×K and N×K give M×N."""
-    rows, inner = left.shape
-    if rows * inner * len(right) >= _MANY_MACS and left.dtype in (torch.float32, torch.bfloat16) and _prefers_onednn():
-        return torch.ops.mkldnn._linear_pointwise(left, right, bias, "none", [], "")  # type: ignore[no-any-return]
+    if (
+        left.numel() * right.shape[0] >= _MANY_MACS
+        and left.dtype in (torch.float32, torch.bfloat16)
+        and _prefers_onednn()
+    ):
+        return torch.ops.mkldnn._linear_pointwise.default(left, right, bias, "none", [], "")  # type: ignore[no-any-return]
     return left @ right.t() if bias is None else torch.addmm(bias, left, right.t())
 
 
