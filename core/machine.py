@@ -13,6 +13,8 @@ from pathlib import Path, PurePosixPath
 
 import msgspec
 
+_NVIDIA_DEVICES = ("/dev/nvidiactl", "/dev/dxg")  # the latter in Windows' Linux
+
 
 class DeviceInfo(msgspec.Struct, frozen=True):
     """A device that can train. Memory is in bytes and use from 0 to 1; None if the device does not report them."""
@@ -30,6 +32,11 @@ def cpu_name() -> str:
             if line.startswith("model name"):
                 return " ".join(line.partition(":")[2].split())
     return platform.processor() or platform.machine()
+
+
+def has_nvidia_driver() -> bool:
+    """Tell if there is a driver for NVIDIA GPUs, without waking it: with one, torch and its libraries load for long."""
+    return any(Path(device).exists() for device in _NVIDIA_DEVICES)
 
 
 def boot_id() -> str:

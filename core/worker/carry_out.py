@@ -5,11 +5,13 @@ This module does not load torch: the run has a process that holds its lease befo
 
 from __future__ import annotations
 
+import sys
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
 
 from core import files
+from core.machine import has_nvidia_driver
 from core.messages import N_, Message, Problem, reason, writing
 from core.runs import lease
 from core.runs.directory import Run
@@ -20,6 +22,7 @@ from core.worker.process_title import RunTitle
 
 _CANNOT_WRITE = N_("cannot write to the run directory ({reason}): training continues")
 _INTERRUPTED = N_("stopped while waiting for a sign of its last process")
+_LOADING = N_("loading torch and its libraries for GPUs: from a cold disk this takes some ten seconds")
 _WAITING = N_("its last process may still be at work: waiting at most {seconds} s for a sign of it")
 
 
@@ -81,6 +84,8 @@ def _carry_out(run: Run, held: Held, show: Callable[[Event], None], should_stop:
 def _train_and_test(run: Run, held: Held, emit: _Emitter, inbox: Inbox) -> RunEnded:
     """Carry out the stages, and write how they ended. Raises `Lost`."""
     try:
+        if "torch" not in sys.modules and run.config().device != "cpu" and has_nvidia_driver():
+            emit(Notice(message=Message(_LOADING)))
         from core.worker.stages import train_and_test
 
         ended = train_and_test(run, held, emit, inbox)

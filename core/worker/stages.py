@@ -15,7 +15,7 @@ from core.catalogue import NUM_CLASSES
 from core.config import RunConfig
 from core.data import datasets, split_and_permute
 from core.data.datasets import Dataset
-from core.messages import Message, Problem, reason
+from core.messages import N_, Message, Problem, reason
 from core.networks import kept_tables, tabulate
 from core.networks.build import build_network
 from core.networks.macs import macs_per_image
@@ -65,6 +65,9 @@ def _train_and_test(run: Run, held: Held, emit: Emit, inbox: Inbox) -> RunEnded:
         source.check_unchanged(run.path, config.model)
     acceleration.keep_freed_memory()
     device = devices.resolve(config.device)
+    if device.type == "cuda":
+        text = N_("opening {device} ({name}): the first batch waits for its libraries")
+        emit(Notice(message=Message(text, {"device": str(device), "name": devices.device_name(device)})))
     _use_threads(threads.for_run(run, config, past.threads))
 
     # Stage 1: the data

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -78,3 +80,16 @@ def test_a_process_that_comes_too_late_says_so_in_one_line_of_the_log(tmp_path: 
     with lease.hold(run.path):
         assert launch_run(run).wait(60) == 1
     assert run.log_tail() == [f"run {run.id} is already being trained"]
+
+
+def test_what_one_waits_for_on_a_gpu_server_is_said_before_torch_is_loaded(tmp_path: Path) -> None:
+    """In a process of its own, as if there were a driver: here there is none, and torch is loaded already."""
+    run = directory.create(tmp_path, configuration(device="auto", epochs=1, model="no_such_file.py:Net"))
+    program = (
+        "import sys; from pathlib import Path; from core import machine; from core.runs.directory import Run\n"
+        "machine._NVIDIA_DEVICES = (sys.executable,)\n"
+        "from core.worker.carry_out import carry_out\n"
+        f"carry_out(Run(Path({str(run.path)!r})), lambda event: print(type(event).__name__, 'torch' in sys.modules), lambda: False)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[0] == "Notice False"
