@@ -89,7 +89,8 @@ def test_what_one_waits_for_on_a_gpu_server_is_said_before_torch_is_loaded(tmp_p
         "import sys; from pathlib import Path; from core import machine; from core.runs.directory import Run\n"
         "machine._NVIDIA_DEVICES = (sys.executable,)\n"
         "from core.worker.carry_out import carry_out\n"
-        f"carry_out(Run(Path({str(run.path)!r})), lambda event: print(type(event).__name__, 'torch' in sys.modules), lambda: False)"
+        "show = lambda event: print(type(event).__name__, 'torch' in sys.modules)\n"
+        f"carry_out(Run(Path({str(run.path)!r})), show, lambda: False)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[0] == "Notice False"
