@@ -48,6 +48,9 @@ class Differs(Exception):
         self.message = message
 
 
+Values = dict[tuple[object, str], Tensor]
+
+
 class State:
     """All tensors that a training step changes: parameters, buffers and the optimizer's moments and counters."""
 
@@ -56,23 +59,29 @@ class State:
         self._network = network
         self._optimizer = optimizer
 
-    def tensors(self) -> list[Tensor]:
-        states = [self._optimizer.state.get(parameter, {}) for parameter in self.parameters]
-        moments = [value for state in states for value in state.values() if isinstance(value, Tensor)]
-        return [*self.parameters, *self._network.buffers(), *moments]
+    def tensors(self) -> dict[tuple[object, str], Tensor]:
+        found: dict[tuple[object, str], Tensor] = {
+            ("network", name): tensor
+            for named in (self._network.named_parameters(), self._network.named_buffers())
+            for name, tensor in named
+        }
+        for parameter in self.parameters:
+            values = self._optimizer.state.get(parameter, {})
+            found |= {(parameter, name): value for name, value in values.items() if isinstance(value, Tensor)}
+        return found
 
     @torch.no_grad()
-    def copy(self) -> list[Tensor]:
-        return [tensor.detach().clone() for tensor in self.tensors()]
+    def copy(self) -> Values:
+        return {key: tensor.detach().clone() for key, tensor in self.tensors().items()}
 
     @torch.no_grad()
-    def put(self, values: list[Tensor]) -> None:
-        """Put the values back in place; the moments of an optimizer that had none are set to zero."""
-        tensors = self.tensors()
-        for tensor, value in zip(tensors, values, strict=False):
-            tensor.copy_(value)
-        for tensor in tensors[len(values) :]:
-            tensor.zero_()
+    def put(self, values: Values) -> None:
+        """Put the values back in place; the moments of a parameter that had none are set to zero."""
+        for key, tensor in self.tensors().items():
+            if key in values:
+                tensor.copy_(values[key])
+            else:
+                tensor.zero_()
 
     def gradients(self) -> list[Tensor]:
         """Return the moving averages of the gradients, in double precision: what a step has made of them."""
@@ -158,7 +167,7 @@ class CheckedStep:
         message = error.message if isinstance(error, Differs) else Message(_FAILS, {"reason": reason(error)})
         self._tell(msgspec.structs.replace(message, values={"steps": self._taken, **message.values}))
 
-    def _compare(self, fast: Step, before: list[Tensor]) -> None:
+    def _compare(self, fast: Step, before: Values) -> None:
         """Take steps both ways. Raises `Differs`."""
         first = torch.arange(self._batch_size, device=self._device)
         for number in range(_STEPS):
@@ -175,15 +184,16 @@ class CheckedStep:
             self._compare_update(before, after)
             before = after
 
-    def _compare_update(self, before: list[Tensor], after: list[Tensor]) -> None:
+    def _compare_update(self, before: Values, after: Values) -> None:
         """Compare how far the parameters have moved. Raises `Differs`.
 
         Adam moves a parameter by the sign of its gradient, which rounding decides where that is nearly zero: only as a
         whole can the moves be compared.
         """
-        for ours, was, expected in zip(self._state.parameters, before, after, strict=False):
-            moved, should = (ours.detach() - was).double(), (expected - was).double()
-            _compare(moved, should, max(0.05, 10 * self._rounding))
+        for key, ours in self._state.tensors().items():
+            if isinstance(ours, nn.Parameter) and key in after:
+                moved, should = (each.detach().double() - before[key].double() for each in (ours, after[key]))
+                _compare(moved, should, max(0.05, 10 * self._rounding))
 
 
 def _compare(ours: Tensor, theirs: Tensor, rounding: float) -> None:
