@@ -92,7 +92,7 @@ def _table(model: str, live: list[float], frozen: list[float], taken: _Taken) ->
     _add(table, "dashboard's share of a core, %", taken.core_percent, 1)
     _add(table, "dashboard's memory, MB", taken.memory_mb, 0, f"at most {MEMORY_BUDGET_MB}")
     table.notes = [
-        f"A turn takes {_PERIOD_S:g} s, in which a live chart is drawn once, and begins {_SETTLED_S} s after the change.",
+        f"A turn takes {_PERIOD_S:g} s, in which a live chart is drawn once, {_SETTLED_S} s after the change.",
         "The interval of the median assumes nothing of the noise. More turns, narrower intervals: --minutes.",
     ]
     return table

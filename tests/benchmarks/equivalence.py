@@ -13,7 +13,7 @@ import statistics
 from collections.abc import Iterator, Sequence
 
 from tests.benchmarks.learning import BF16, EXACT, EXAM, FP32, TF32, Kept, Training, carry_out_all
-from tests.benchmarks.measuring import Interval, Options, Table, mean_interval
+from tests.benchmarks.measuring import Interval, Options, Table
 
 MARGIN = 0.2
 """Greatest difference of two accuracies that counts as none, in percentage points."""
@@ -22,6 +22,7 @@ PILOT = 10
 """Number of seeds that the spread is measured with."""
 _MOST_SEEDS = 1000
 _PROBABILITIES = 4000
+Accuracies = Sequence[float]
 
 
 def measure(options: Options) -> Iterator[Table]:
@@ -86,16 +87,21 @@ class _Compared:
             found.append(100 * self._kept[training].accuracy)
         return found
 
-    def _differences(self, variant: str) -> list[float]:
-        return [a - b for a, b in zip(self._accuracies(variant), self._accuracies(EXACT), strict=False)]
+    def _of_common_seeds(self, variant: str) -> tuple[Accuracies, Accuracies]:
+        """Return a variant's accuracies and the exact ones of the seeds that both have."""
+        its, exact = self._accuracies(variant), self._accuracies(EXACT)
+        seeds = min(len(its), len(exact))
+        return its[:seeds], exact[:seeds]
 
     def _needed(self, variant: str) -> int | None:
         """Return the number of seeds that the pilot's spread asks for; None before the pilot is complete."""
-        pilot = self._differences(variant)[:PILOT]
-        return max(PILOT, seeds_needed(statistics.stdev(pilot))) if len(pilot) == PILOT else None
+        its, exact = self._of_common_seeds(variant)
+        if len(its) < PILOT:
+            return None
+        return max(PILOT, seeds_needed(math.hypot(statistics.stdev(its[:PILOT]), statistics.stdev(exact[:PILOT]))))
 
     def _add_row(self, table: Table, variant: str, needed: int | None) -> None:
-        accuracies, differences = self._accuracies(variant), self._differences(variant)
+        accuracies = self._accuracies(variant)
         losses = [self._kept[self._training(variant, seed)].loss for seed in range(len(accuracies))]
         if not accuracies:
             table.add(variant, "", "", "", "0", "", "not measured yet")
@@ -105,15 +111,15 @@ class _Compared:
             table.add(variant, *cells, "", str(len(accuracies)), "", "")
             table.data[variant] = {"loss": losses, "accuracy": accuracies}
             return
-        interval = mean_interval(differences, 1 - 2 * LEVEL)
-        verdict = _verdict(interval, len(differences), needed)
-        shown = "pilot first" if needed is None else str(needed)
-        table.add(variant, *cells, interval.text(3), str(len(differences)), shown, verdict)
-        p = p_value(differences)
+        its, exact = self._of_common_seeds(variant)
+        shown = "known after the pilot" if needed is None else str(needed)
+        if len(its) < 2:
+            table.add(variant, *cells, "", str(len(its)), shown, "not measured yet")
+            return
+        interval, p = difference(its, exact)
+        table.add(variant, *cells, interval.text(3), str(len(its)), shown, _verdict(interval, len(its), needed))
         table.data[variant] = {"loss": losses, "accuracy": accuracies, "difference": interval.data(), "p": p}
-        if not math.isnan(p):
-            deviation = statistics.stdev(differences)
-            table.notes.append(f"{variant}: standard deviation of a difference {deviation:.2f} points, p {p:.2g}.")
+        table.notes.append(f"{variant}: p {p:.2g}.")
 
     def _digits(self, trainings: Sequence[Training]) -> str:
         """Say whether the exam's program and the exact one, seed 0, one epoch, end with the same numbers."""
@@ -130,8 +136,9 @@ class _Compared:
 _NOTES = (
     f"Equivalent: the 90 % interval of the difference lies within ±{MARGIN} point, which is two one-sided tests at "
     f"{LEVEL:.0%}. As many seeds as are needed for a power of {POWER:.0%} if there is no difference, from the standard "
-    f"deviation of the differences of the first {PILOT} seeds.",
-    "A seed gives both the same first parameters, but not the same order of the images; each trains with one thread.",
+    f"deviations of the first {PILOT} seeds.",
+    "The two are taken as independent samples (Welch's t): a seed gives both the same first parameters, but another "
+    "order of the images. Each trains with one thread.",
     "All are tested on the same 10,000 images of MNIST: the verdict is about the training, on these images.",
 )
 
@@ -150,28 +157,34 @@ def seeds_needed(deviation: float) -> int:
 
 
 def power(seeds: int, deviation: float) -> float:
-    """Return the power of the two tests at no difference, averaged over the deviations that may be measured."""
+    """Return the power of the two tests at no difference, averaged over the deviations that may be measured.
+
+    `deviation` is that of a difference of two accuracies, each of another one of so many seeds.
+    """
     import numpy as np
     from scipy import stats
 
     if deviation == 0:
         return 1.0
-    free = seeds - 1
+    free = 2 * (seeds - 1)
     probabilities = (np.arange(_PROBABILITIES) + 0.5) / _PROBABILITIES
     measured = deviation * np.sqrt(stats.chi2.ppf(probabilities, free) / free)
     room = MARGIN * math.sqrt(seeds) - stats.t.ppf(1 - LEVEL, free) * measured
     return float(np.clip(2 * stats.norm.cdf(room / deviation) - 1, 0, None).mean())
 
 
-def p_value(differences: Sequence[float]) -> float:
-    """Return the greater p of the two one-sided tests, NaN below two differences that differ."""
+def difference(its: Accuracies, exact: Accuracies) -> tuple[Interval, float]:
+    """Return the mean difference with its 90 % interval (Welch), and the greater p of the two one-sided tests."""
     from scipy import stats
 
-    if len(set(differences)) < 2:
-        return math.nan
-    error = statistics.stdev(differences) / math.sqrt(len(differences))
-    room = MARGIN - abs(statistics.mean(differences))
-    return float(stats.t.sf(room / error, len(differences) - 1))
+    mean = statistics.mean(its) - statistics.mean(exact)
+    parts = [statistics.variance(each) / len(each) for each in (its, exact)]
+    if not any(parts):
+        return Interval(mean, mean, mean), float(abs(mean) >= MARGIN)
+    error = math.sqrt(sum(parts))
+    free = sum(parts) ** 2 / sum(part**2 / (len(its) - 1) for part in parts)
+    half = float(stats.t.ppf(1 - LEVEL, free)) * error
+    return Interval(mean, mean - half, mean + half), float(stats.t.sf((MARGIN - abs(mean)) / error, free))
 
 
 def _mean(values: Sequence[float], digits: int) -> str:

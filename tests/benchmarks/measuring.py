@@ -112,7 +112,7 @@ def ratios(of: Sequence[float], to: Sequence[float]) -> Spread:
 
 
 class Interval(NamedTuple):
-    """A mean with its 95 % interval; `low` and `high` are NaN where there is none."""
+    """A mean with its interval, of 95 % unless said otherwise; `low` and `high` are NaN where there is none."""
 
     mean: float
     low: float = math.nan
@@ -126,14 +126,14 @@ class Interval(NamedTuple):
         return {"mean": self.mean, **({} if math.isnan(self.low) else {"low": self.low, "high": self.high})}
 
 
-def mean_interval(values: Sequence[float], level: float = 0.95) -> Interval:
-    """Return the mean of independent measurements with its interval (Student's t)."""
+def mean_interval(values: Sequence[float]) -> Interval:
+    """Return the mean of independent measurements with its 95 % interval (Student's t)."""
     from scipy import stats
 
     mean = statistics.mean(values)
     if len(values) < 2:
         return Interval(mean)
-    half = stats.t.ppf((1 + level) / 2, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
+    half = stats.t.ppf(0.975, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
     return Interval(mean, mean - half, mean + half)
 
 
