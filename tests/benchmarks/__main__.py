@@ -47,6 +47,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=0, metavar="N", help="of each, instead of what fits in the time")
     parser.add_argument("--quick", action="store_true", help="few and short rounds: does it work at all")
     parser.add_argument("--model", choices=MODELS, help="only this network")
+    parser.add_argument("--peer", default="", metavar="TEXT", help="of peers, only those with this in their names")
     parser.add_argument(
         "--patience", type=float, default=5, metavar="S", help="wait so long for a quiet moment before each round"
     )
@@ -109,6 +110,7 @@ def _options(arguments: argparse.Namespace, has_gpu: bool) -> Options:
         device="cuda:0" if on_gpu else "cpu",
         rounds=arguments.rounds or (2 if arguments.quick else 0),
         quick=arguments.quick,
+        peer=arguments.peer,
         seeds=arguments.seeds or (1 if arguments.quick else 0),
         epochs=1 if arguments.quick else arguments.epochs,
         results_path=arguments.results,

@@ -41,6 +41,8 @@ class Options:
     rounds: int = 0
     """Number of rounds; 0: as many as the time allows."""
     quick: bool = False
+    peer: str = ""
+    """Part of the names of the peers to compare with; empty: all of them."""
     seeds: int = 0
     """Greatest number of seeds of `equivalence`; 0: as many as it needs."""
     epochs: int = 5

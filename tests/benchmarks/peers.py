@@ -15,7 +15,7 @@ from tests.benchmarks.trainer import EXAM, OURS, Spec
 from tests.benchmarks.turns import Started, milliseconds, started, take_turns
 
 OURS_NAME = "mnist-tui"
-JAX_STEP, JAX_SCAN = "JAX, tuned, one step in a call", "JAX, tuned, a scan over many steps"
+EXAM_NAME = "PyTorch, its quickstart: the exam's program"
 
 
 class Peer(NamedTuple):
@@ -31,7 +31,7 @@ class Peer(NamedTuple):
 
 PEERS = {
     OURS_NAME: Peer(OURS),
-    "PyTorch, its quickstart: the exam's program": Peer(EXAM),
+    EXAM_NAME: Peer(EXAM),
     "PyTorch, tuned": Peer("peer_torch", tuned=True),
     "PyTorch, tuned, `torch.compile`": Peer("peer_torch", tuned=True, compiled=True),
     "Lightning, its guide": Peer("peer_lightning", ("lightning",)),
@@ -42,8 +42,8 @@ PEERS = {
         "peer_keras", ("keras", "tensorflow"), tuned=True, compiled=True, many=True
     ),
     "JAX, its guide": Peer("peer_jax", ("jax", "optax")),
-    JAX_STEP: Peer("peer_jax", ("jax", "optax"), tuned=True),
-    JAX_SCAN: Peer("peer_jax", ("jax", "optax"), tuned=True, many=True),
+    "JAX, tuned, one step in a call": Peer("peer_jax", ("jax", "optax"), tuned=True),
+    "JAX, tuned, a scan over many steps": Peer("peer_jax", ("jax", "optax"), tuned=True, many=True),
 }
 STEPS_IN_A_CALL = {"RN_1": 100, "RN_2": 20}
 _WRITTEN_OUT = 8
@@ -64,8 +64,13 @@ def measure(options: Options) -> Iterator[Table]:
         yield _compare(model, part)
 
 
-def specs(model: str, options: Options, names: tuple[str, ...] = tuple(PEERS)) -> dict[str, Spec]:
-    """Return the programs of these names whose libraries are installed."""
+def chosen(options: Options) -> dict[str, Peer]:
+    """Return mnist-tui and the peers that are asked for."""
+    return {name: peer for name, peer in PEERS.items() if name == OURS_NAME or options.peer.lower() in name.lower()}
+
+
+def specs(model: str, options: Options) -> dict[str, Spec]:
+    """Return the programs that are asked for and whose libraries are installed."""
     common = Spec(model=model, dataset=options.dataset, data_dir=options.data_dir, device=options.device)
     return {
         name: common.but(
@@ -74,8 +79,8 @@ def specs(model: str, options: Options, names: tuple[str, ...] = tuple(PEERS)) -
             compiled=peer.compiled,
             chunk=_steps_in_a_call(model, peer, options) if peer.many else 1,
         )
-        for name, peer in PEERS.items()
-        if name in names and not missing(peer)
+        for name, peer in chosen(options).items()
+        if not missing(peer)
     }
 
 
@@ -97,7 +102,7 @@ def _compare(model: str, options: Options) -> Table:
         ("", "ms a step", "times as long as mnist-tui, 95 %", "first call, s", "steps in a call"),
         notes=list(NOTES),
     )
-    for name, peer in PEERS.items():
+    for name, peer in chosen(options).items():
         if lacking := missing(peer):
             table.add(name, f"not run: {', '.join(lacking)} not installed", "", "", "")
         elif name in processes.failed:
@@ -106,7 +111,7 @@ def _compare(model: str, options: Options) -> Table:
             _add(table, name, seconds, processes)
     table.shared = {
         f"{model}, {shared}, ms a step": milliseconds(seconds[name])
-        for shared, name in (("fp32", OURS_NAME), ("the exam's program", list(PEERS)[1]))
+        for shared, name in (("fp32", OURS_NAME), ("the exam's program", EXAM_NAME))
         if name in seconds
     }
     return table
