@@ -1,7 +1,7 @@
 PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test fast lint types translations snapshots screens pictures bench scale coverage torture floors mutants
+.PHONY: help setup run test fast lint types translations snapshots screens pictures bench equivalence scale coverage torture floors mutants
 
 help: ## list these targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -44,8 +44,11 @@ pictures: ## draw the README's pictures anew (compares both networks, then measu
 	$(PYTHON) -m tests.picture .github
 	$(PYTHON) -m tests.benchmarks training --picture .github/ratios.svg
 
-bench: ## measure everything (an hour and more); python -m tests.benchmarks NAME measures one part
+bench: ## measure everything (twenty minutes, five on a GPU); python -m tests.benchmarks NAME measures one part
 	$(PYTHON) -m tests.benchmarks
+
+equivalence: ## train as many seeds as it takes to show that the fast path learns the same (an hour; it goes on where it ended)
+	$(PYTHON) -m tests.benchmarks equivalence
 
 scale: ## measure how time and memory grow with the work
 	$(PYTHON) -m tests.benchmarks scaling

@@ -5,77 +5,80 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import math
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tests.benchmarks import measuring
+from tests.benchmarks.agreement import agreement
 from tests.benchmarks.measuring import Options, Table, say
 
-BENCHMARKS = (
-    "training",
-    "dashboard",
-    "startup",
-    "scaling",
-    "gpu",
-    "peers",
-    "equivalence",
-    "coverage",
-    "sequential",
-    "snapshots",
-    "inside",
-    "marking",
-    "phases",
-)
+SHARES = {
+    "training": 150,
+    "peers": 290,
+    "equivalence": 60,
+    "dashboard": 180,
+    "startup": 100,
+    "scaling": 170,
+    "snapshots": 60,
+    "inside": 70,
+    "marking": 30,
+    "coverage": 30,
+    "sequential": 20,
+    "phases": 40,
+}
+"""The benchmarks, with the seconds that each may take of twenty minutes on two cores."""
+GPU_SHARES = {"training": 60, "peers": 130, "equivalence": 40, "dashboard": 70}
+"""Those that a GPU changes, with the seconds that each may take of five minutes there."""
+UNHURRIED = ("equivalence",)
+"""Benchmarks that take as long as they need when only they are asked for, and go on where they ended."""
 MODELS = ("RN_1", "RN_2")
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(BENCHMARKS)}; all without one")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(SHARES)}; all without one")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto: a GPU if there is one")
+    parser.add_argument("--minutes", type=float, metavar="M", help="for all of them together: 20, or 5 on a GPU")
+    parser.add_argument("--rounds", type=int, default=0, metavar="N", help="of each, instead of what fits in the time")
     parser.add_argument("--quick", action="store_true", help="few and short rounds: does it work at all")
-    parser.add_argument("--rounds", type=int, default=0, metavar="N", help="of each; 9 without, 3 with --quick")
-    parser.add_argument("--seeds", type=int, default=0, metavar="N", help="of equivalence: 10 without, 2 with --quick")
-    parser.add_argument("--epochs", type=int, default=2, metavar="N", help="of equivalence [default: 2]")
-    parser.add_argument(
-        "--patience", type=float, default=5, metavar="S", help="wait so long for a quiet moment before each measurement"
-    )
     parser.add_argument("--model", choices=MODELS, help="only this network")
+    parser.add_argument("--peer", default="", metavar="TEXT", help="of peers, only those with this in their names")
+    parser.add_argument(
+        "--patience", type=float, default=5, metavar="S", help="wait so long for a quiet moment before each round"
+    )
+    parser.add_argument("--seeds", type=int, default=0, metavar="N", help="of equivalence, at most")
+    parser.add_argument("--epochs", type=int, default=5, metavar="N", help="of equivalence [default: 5]")
+    parser.add_argument(
+        "--results", type=Path, default=Path("build/equivalence.json"), metavar="FILE", help="trainings of equivalence"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures, every single one")
     parser.add_argument("--picture", type=Path, metavar="FILE.svg", help="draw the ratios")
     arguments = parser.parse_args()
-    unknown = [name for name in arguments.names if name not in BENCHMARKS]
+    unknown = [name for name in arguments.names if name not in SHARES]
     if unknown:
-        parser.error(f"unknown: {', '.join(unknown)}; choose from {', '.join(BENCHMARKS)}")
+        parser.error(f"unknown: {', '.join(unknown)}; choose from {', '.join(SHARES)}")
     return arguments
 
 
 def main() -> None:
     arguments = _arguments()
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))  # runs and processes are then ended
-    dataset, data_dir = measuring.choose_dataset()
-    options = Options(
-        rounds=arguments.rounds or (3 if arguments.quick else 9),
-        quick=arguments.quick,
-        seeds=arguments.seeds or (2 if arguments.quick else 10),
-        epochs=arguments.epochs,
-        models=(arguments.model,) if arguments.model else MODELS,
-        dataset=dataset,
-        data_dir=data_dir,
-        patience_s=arguments.patience,
-    )
     machine = measuring.machine()
+    options = _options(arguments, machine["gpu"] is not None)
     print(_described(machine, options), flush=True)
-    found: dict[str, Any] = {"machine": machine, "dataset": dataset, "rounds": options.rounds, "benchmarks": {}}
+    found: dict[str, Any] = {"machine": machine, "dataset": options.dataset, "benchmarks": {}}
     tables: list[Table] = []
-    for name in arguments.names or BENCHMARKS:
+    for name, its_options in _shared_out(arguments, options):
         say(f"{name} (load {measuring.load():.1f})")
         began = time.time()
         new = []
-        for table in _measure(name, options):
+        for table in _measure(name, its_options):
             print(table.text(), flush=True)
             new.append(table)
         tables += new
@@ -84,13 +87,49 @@ def main() -> None:
             "load_after": measuring.load(),
             "tables": [{"title": table.title, "figures": table.data, "notes": table.notes} for table in new],
         }
+        say(f"{name} took {time.time() - began:.0f} s")
         if arguments.json:
             arguments.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    if (agreed := agreement(tables)) is not None:
+        print(agreed.text(), flush=True)
     if arguments.picture:
         from tests.benchmarks.picture import draw
 
         bars = [bar for table in tables for bar in table.bars]
         arguments.picture.write_text(draw("Times as fast as the exam's program", bars, machine), encoding="utf-8")
+
+
+def _options(arguments: argparse.Namespace, has_gpu: bool) -> Options:
+    dataset, data_dir = measuring.choose_dataset()
+    on_gpu = arguments.device == "cuda" or (arguments.device == "auto" and has_gpu)
+    if on_gpu and not has_gpu:
+        sys.exit("there is no GPU here")
+    return Options(
+        models=(arguments.model,) if arguments.model else MODELS,
+        dataset=dataset,
+        data_dir=data_dir,
+        device="cuda:0" if on_gpu else "cpu",
+        rounds=arguments.rounds or (2 if arguments.quick else 0),
+        quick=arguments.quick,
+        peer=arguments.peer,
+        seeds=arguments.seeds or (1 if arguments.quick else 0),
+        epochs=1 if arguments.quick else arguments.epochs,
+        results_path=arguments.results,
+        patience_s=arguments.patience,
+    )
+
+
+def _shared_out(arguments: argparse.Namespace, options: Options) -> Iterator[tuple[str, Options]]:
+    """Yield each benchmark with its options: what one leaves of its time, or takes too much, the others share."""
+    shares = GPU_SHARES if options.on_gpu else SHARES
+    names: Sequence[str] = arguments.names or tuple(shares)
+    seconds: dict[str, float] = {name: shares.get(name, SHARES[name]) for name in names}
+    total = 60 * arguments.minutes if arguments.minutes else sum(seconds.values())
+    end = time.monotonic() + total
+    for number, name in enumerate(names):
+        share = seconds[name] / sum(seconds[each] for each in names[number:])
+        is_unhurried = not arguments.minutes and all(each in UNHURRIED for each in names)
+        yield name, replace(options, until=math.inf) if is_unhurried else replace(options, until=end).part(share)
 
 
 def _measure(name: str, options: Options) -> Iterator[Table]:
@@ -103,11 +142,13 @@ def _measure(name: str, options: Options) -> Iterator[Table]:
 
 def _described(machine: dict[str, Any], options: Options) -> str:
     data = "MNIST" if options.dataset == "mnist" else "the embedded sample (no MNIST in MNIST_TUI_DATA)"
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    where = machine["gpu"] if options.on_gpu else "the CPU; no figure here is a GPU's"
     return (
-        f"{machine['cpu']}, {machine['cores']} cores, load {machine['load']:.1f}; {machine['system']}; "
-        f"Python {machine['python']}, torch {machine['torch']}, textual {machine['textual']}; "
-        f"threads: {machine['exam_threads']} in the exam's program, {machine['threads']} in ours; data: {data}; "
-        f"median (least..greatest) of {options.rounds} rounds\n"
+        f"{machine['day']}; {machine['cpu']}, {machine['cores']} cores, load {machine['load']:.1f}; "
+        f"{machine['system']}; Python {machine['python']}; {versions}.\n"
+        f"Trained on {where}. Threads: {machine['exam_threads']} in the exam's program, {machine['threads']} in "
+        f"mnist-tui. Data: {data}. Figures without another name are the median (least..greatest) of all rounds.\n"
     )
 
 

@@ -1,117 +1,192 @@
-"""Comparison of what the fast path and the exam's program learn from the same seeds."""
+"""Test that the fast path learns what the exam's program does: two one-sided tests of the accuracy, with a margin.
+
+The reference is trained with `exact`, which has the exam's losses digit for digit: that is checked here too. The number
+of seeds follows from the spread of the first ones (the pilot, which counts), and the verdict is given once there are
+that many: looking at it again and again on the way would make errors likelier.
+Source: D. J. Schuirmann, A comparison of the two one-sided tests procedure and the power approach, 1987.
+"""
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
-import subprocess
-import sys
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
 
-import msgspec
+from tests.benchmarks.learning import BF16, EXACT, EXAM, FP32, TF32, Kept, Training, carry_out_all
+from tests.benchmarks.measuring import Interval, Options, Table
 
-from tests.benchmarks.measuring import Options, Spread, Table, child_environment, mean_interval, say
-from tests.benchmarks.trainer import EXAM, OURS, Spec
-
-VARIANTS = {
-    "the exam's program": {"program": EXAM},
-    "fp32": {"program": OURS},
-    "bf16": {"program": OURS, "precision": "bf16"},
-}
-Result = tuple[float, float]
-"""Loss of the last epoch and accuracy on the test set."""
+MARGIN = 0.2
+"""Greatest difference of two accuracies that counts as none, in percentage points."""
+LEVEL, POWER = 0.05, 0.9
+PILOT = 10
+"""Number of seeds that the spread is measured with."""
+_MOST_SEEDS = 1000
+_PROBABILITIES = 4000
+Accuracies = Sequence[float]
 
 
 def measure(options: Options) -> Iterator[Table]:
-    return (_compare(model, options) for model in options.models)
+    kept = Kept(options.results_path)
+    for model, part in options.by_model():
+        yield _Compared(model, kept, part).table()
 
 
-def _compare(model: str, options: Options) -> Table:
-    spec = {"model": model, "dataset": options.dataset, "data_dir": options.data_dir}
-    results: dict[str, list[Result]] = {name: [] for name in VARIANTS}
-    for seed in range(options.seeds):
-        for name, variant in VARIANTS.items():
-            results[name].append(_train({**spec, **variant}, seed, options.epochs))
-        last = ", ".join(f"{name} {found[-1][0]:.4f} {found[-1][1]:.2%}" for name, found in results.items())
-        say(f"{model} seed {seed + 1}/{options.seeds}: {last}")
-    table = Table(
-        f"{model} after {options.epochs} epochs, {options.seeds} seeds: mean ± standard deviation",
-        ("", "training loss", "test accuracy, %", "accuracy less the exam's, 95 %"),
-    )
-    reference = [100 * accuracy for _, accuracy in results["the exam's program"]]
-    for name, found in results.items():
-        losses, accuracies = [loss for loss, _ in found], [100 * accuracy for _, accuracy in found]
-        by_seed = [a - b for a, b in zip(accuracies, reference, strict=True)]
-        difference = "" if VARIANTS[name]["program"] == EXAM else mean_interval(by_seed, 2, "+")
-        table.add(name, _mean(losses, 4), _mean(accuracies, 2), difference)
-        table.data[name] = {"loss": Spread(tuple(losses)).data(), "accuracy": Spread(tuple(accuracies)).data()}
-    return table
+class _Compared:
+    """A network's ways of training, and what they learn from the same seeds."""
+
+    def __init__(self, model: str, kept: Kept, options: Options) -> None:
+        import torch
+
+        self._model, self._kept, self._options = model, kept, options
+        self._torch = str(torch.__version__)
+        self._variants = (FP32, TF32, BF16) if options.on_gpu else (FP32, BF16)
+
+    def table(self) -> Table:
+        """Train what is missing, as far as the time allows, and compare."""
+        same_digits = [self._training(variant, 0, epochs=1) for variant in (EXAM, EXACT)]
+        carry_out_all(same_digits, self._kept, self._options)
+        self._train(dict.fromkeys(self._variants, PILOT))
+        needed = {variant: self._needed(variant) for variant in self._variants}
+        self._train({variant: count or 0 for variant, count in needed.items()})
+        table = Table(
+            f"{self._model} after {self._options.epochs} epochs: what the fast path learns, against the exact one",
+            ("", "training loss", "test accuracy, %", "difference, points, 90 %", "seeds", "needed", "verdict"),
+        )
+        table.notes = [self._digits(same_digits), *_NOTES]
+        self._add_row(table, EXACT, None)
+        for variant in self._variants:
+            self._add_row(table, variant, needed[variant])
+        return table
+
+    def _training(self, variant: str, seed: int, *, epochs: int = 0) -> Training:
+        options = self._options
+        return Training(
+            model=self._model,
+            variant=variant,
+            seed=seed,
+            epochs=epochs or options.epochs,
+            dataset=options.dataset,
+            device=options.device,
+            torch=self._torch,
+        )
+
+    def _train(self, counts: dict[str, int]) -> None:
+        """Train so many seeds of each variant, and of the exact one as many as the most, seed by seed."""
+        most = max(counts.values())
+        wanted = [
+            self._training(variant, seed)
+            for seed in range(min(most, self._options.seeds or most))
+            for variant in (EXACT, *(variant for variant, count in counts.items() if seed < count))
+        ]
+        carry_out_all(wanted, self._kept, self._options)
+
+    def _accuracies(self, variant: str) -> list[float]:
+        """Return the accuracies of the seeds from 0 that are there, in percent."""
+        found: list[float] = []
+        while (training := self._training(variant, len(found))) in self._kept:
+            found.append(100 * self._kept[training].accuracy)
+        return found
+
+    def _of_common_seeds(self, variant: str) -> tuple[Accuracies, Accuracies]:
+        """Return a variant's accuracies and the exact ones of the seeds that both have."""
+        its, exact = self._accuracies(variant), self._accuracies(EXACT)
+        seeds = min(len(its), len(exact))
+        return its[:seeds], exact[:seeds]
+
+    def _needed(self, variant: str) -> int | None:
+        """Return the number of seeds that the pilot's spread asks for; None before the pilot is complete."""
+        its, exact = self._of_common_seeds(variant)
+        if len(its) < PILOT:
+            return None
+        return max(PILOT, seeds_needed(math.hypot(statistics.stdev(its[:PILOT]), statistics.stdev(exact[:PILOT]))))
+
+    def _add_row(self, table: Table, variant: str, needed: int | None) -> None:
+        accuracies = self._accuracies(variant)
+        losses = [self._kept[self._training(variant, seed)].loss for seed in range(len(accuracies))]
+        if not accuracies:
+            table.add(variant, "", "", "", "0", "", "not measured yet")
+            return
+        cells = [_mean(losses, 4), _mean(accuracies, 2)]
+        if variant == EXACT:
+            table.add(variant, *cells, "", str(len(accuracies)), "", "")
+            table.data[variant] = {"loss": losses, "accuracy": accuracies}
+            return
+        its, exact = self._of_common_seeds(variant)
+        shown = "known after the pilot" if needed is None else str(needed)
+        if len(its) < 2:
+            table.add(variant, *cells, "", str(len(its)), shown, "not measured yet")
+            return
+        interval, p = difference(its, exact)
+        table.add(variant, *cells, interval.text(3), str(len(its)), shown, _verdict(interval, len(its), needed))
+        table.data[variant] = {"loss": losses, "accuracy": accuracies, "difference": interval.data(), "p": p}
+        table.notes.append(f"{variant}: p {p:.2g}.")
+
+    def _digits(self, trainings: Sequence[Training]) -> str:
+        """Say whether the exam's program and the exact one, seed 0, one epoch, end with the same numbers."""
+        if any(training not in self._kept for training in trainings):
+            return "Exact against the exam's own program: not compared yet."
+        exam, exact = (self._kept[training] for training in trainings)
+        same = (exam.loss, exam.accuracy) == (exact.loss, exact.accuracy)
+        return (
+            f"Seed 0, one epoch: the exam's program {exam.loss!r}, {exam.accuracy:.2%}, exact {exact.loss!r}, "
+            f"{exact.accuracy:.2%}: {'the same digits' if same else 'not the same digits'}."
+        )
 
 
-def _mean(values: list[float], digits: int) -> str:
-    spread = statistics.stdev(values) if len(values) > 1 else math.nan
-    return f"{statistics.mean(values):.{digits}f} ± {spread:.{digits}f}"
+_NOTES = (
+    f"Equivalent: the 90 % interval of the difference lies within ±{MARGIN} point, which is two one-sided tests at "
+    f"{LEVEL:.0%}. As many seeds as are needed for a power of {POWER:.0%} if there is no difference, from the standard "
+    f"deviations of the first {PILOT} seeds.",
+    "The two are taken as independent samples (Welch's t): a seed gives both the same first parameters, but another "
+    "order of the images. Each trains with one thread.",
+    "All are tested on the same 10,000 images of MNIST: the verdict is about the training, on these images.",
+)
 
 
-def _train(spec: dict[str, Any], seed: int, epochs: int) -> Result:
-    arguments = [msgspec.json.encode(spec).decode(), str(seed), str(epochs)]
-    ended = subprocess.run(
-        [sys.executable, "-m", "tests.benchmarks.equivalence", *arguments],
-        env=child_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if ended.returncode:
-        raise RuntimeError(ended.stderr.strip().rpartition("\n")[2])
-    loss, accuracy = json.loads(ended.stdout.splitlines()[-1])
-    return loss, accuracy
+def _verdict(interval: Interval, seeds: int, needed: int | None) -> str:
+    if needed is None or seeds < needed:
+        return f"open: {seeds} of {needed or 'the seeds needed'}"
+    if interval.low > -MARGIN and interval.high < MARGIN:
+        return f"equivalent within {MARGIN} point"
+    return "not shown"
 
 
-def _run_exam(spec: Spec, seed: int, epochs: int) -> Result:
-    from core.networks.build import built_in_class
-    from tests.benchmarks.trainer import exam_data
-    from tests.core.training import exam_program
-
-    result = exam_program.run(built_in_class(spec.model), *exam_data(spec), seed=seed, num_epochs=epochs)
-    return result.epoch_losses[-1], result.accuracy
+def seeds_needed(deviation: float) -> int:
+    """Return the least number of seeds with which equal networks are called equivalent as often as `POWER` says."""
+    return next((seeds for seeds in range(2, _MOST_SEEDS) if power(seeds, deviation) >= POWER), _MOST_SEEDS)
 
 
-def _run_ours(spec: Spec, seed: int, epochs: int) -> Result:
-    """Train as mnist-tui's own runs do."""
-    import tempfile
-    from pathlib import Path
+def power(seeds: int, deviation: float) -> float:
+    """Return the power of the two tests at no difference, averaged over the deviations that may be measured.
 
-    from core.config import RunConfig
-    from core.runs import directory
-    from core.runs.events import EpochEnded, Evaluated, Event
-    from core.worker.carry_out import carry_out
+    `deviation` is that of a difference of two accuracies, each of another one of so many seeds.
+    """
+    import numpy as np
+    from scipy import stats
 
-    config = RunConfig(
-        model=spec.model,
-        device="cpu",
-        epochs=epochs,
-        seed=seed,
-        dataset=spec.dataset,
-        data_dir=spec.data_dir,
-        precision=spec.precision,  # type: ignore[arg-type]
-    )
-    events: list[Event] = []
-    with tempfile.TemporaryDirectory() as folder:
-        carry_out(directory.create(Path(folder), config), events.append, lambda: False)
-    losses = [event.loss for event in events if isinstance(event, EpochEnded)]
-    (evaluated,) = (event for event in events if isinstance(event, Evaluated))
-    return losses[-1], evaluated.accuracy
+    if deviation == 0:
+        return 1.0
+    free = 2 * (seeds - 1)
+    probabilities = (np.arange(_PROBABILITIES) + 0.5) / _PROBABILITIES
+    measured = deviation * np.sqrt(stats.chi2.ppf(probabilities, free) / free)
+    room = MARGIN * math.sqrt(seeds) - stats.t.ppf(1 - LEVEL, free) * measured
+    return float(np.clip(2 * stats.norm.cdf(room / deviation) - 1, 0, None).mean())
 
 
-def main() -> None:
-    spec = msgspec.json.decode(sys.argv[1], type=Spec)
-    seed, epochs = int(sys.argv[2]), int(sys.argv[3])
-    run = _run_exam if spec.program == EXAM else _run_ours
-    print(json.dumps(run(spec, seed, epochs)))
+def difference(its: Accuracies, exact: Accuracies) -> tuple[Interval, float]:
+    """Return the mean difference with its 90 % interval (Welch), and the greater p of the two one-sided tests."""
+    from scipy import stats
+
+    mean = statistics.mean(its) - statistics.mean(exact)
+    parts = [statistics.variance(each) / len(each) for each in (its, exact)]
+    if not any(parts):
+        return Interval(mean, mean, mean), float(abs(mean) >= MARGIN)
+    error = math.sqrt(sum(parts))
+    free = sum(parts) ** 2 / sum(part**2 / (len(its) - 1) for part in parts)
+    half = float(stats.t.ppf(1 - LEVEL, free)) * error
+    return Interval(mean, mean - half, mean + half), float(stats.t.sf((MARGIN - abs(mean)) / error, free))
 
 
-if __name__ == "__main__":
-    main()
+def _mean(values: Sequence[float], digits: int) -> str:
+    spread = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.{digits}f}{spread}"

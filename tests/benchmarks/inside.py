@@ -13,7 +13,7 @@ from core.worker import protocol
 from core.worker.launch import launch_standby
 from core.worker.protocol import AskedImage, GiveWay, Inspect
 from tests.benchmarks.dashboard import SPEED_BUDGET, events_of, images_per_s
-from tests.benchmarks.measuring import Options, Spread, Table, mean_interval, quiet_moment, ratios, say
+from tests.benchmarks.measuring import Options, Spread, Table, paired, quiet_moment, say
 from tests.benchmarks.pseudo_terminal import COMMAND, PseudoTerminal, environment
 
 PICTURE_MS, CURSOR_MS, STROKES_PER_S = 100, 50, 25
@@ -27,14 +27,14 @@ def measure(options: Options) -> Iterator[Table]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for model in options.models:
-            train = [COMMAND, "--no-ui", "--model", model, "--epochs", "1", "--dataset", "sample"]
+            train = [*COMMAND, "--no-ui", "--model", model, "--epochs", "1", "--dataset", "sample"]
             subprocess.run(train, env=environment(folder), stdin=subprocess.DEVNULL, capture_output=True, check=True)
         quiet_moment(options.patience_s)
         for run in _runs(folder):
             yield _keys(run, options)
             yield _strokes(run, options)
-        for model in options.models:
-            yield _price(folder, model, options)
+        for model, part in options.by_model():
+            yield _price(folder, model, part)
 
 
 def _runs(folder: Path) -> list[Run]:
@@ -46,7 +46,7 @@ def _runs(folder: Path) -> list[Run]:
 
 def _keys(run: Run, options: Options) -> Table:
     """Press keys in a real terminal, and wait for the last of what they draw."""
-    count = 5 if options.quick else 5 * options.rounds
+    count = 5 if options.quick else 30
     table = Table(f"{run.config().model}: from a key to the picture, ms", ("", "median (least..greatest)", "budget"))
     terminal = PseudoTerminal(run.path.parent, "inside", run.id, "--lang", "en")
     try:
@@ -76,7 +76,7 @@ def _timed(terminal: PseudoTerminal, key: str) -> float:
 
 def _strokes(run: Run, options: Options) -> Table:
     """Ask a worker about as many drawings as a mouse makes, one after another."""
-    count = 50 if options.quick else 50 * options.rounds
+    count = 50 if options.quick else 400
     with _Worker() as worker:
         worker.ask(_drawing(run, 0))
         begin = time.perf_counter()
@@ -128,11 +128,10 @@ class _Worker:
 
 def _price(folder: Path, model: str, options: Options) -> Table:
     """Measure a run in progress while somebody draws, and while nobody does, by turns."""
-    periods = 4 if options.quick else 2 * options.rounds
     looked_at = _runs(folder)[0]
     known = set(folder.iterdir())
-    command = [COMMAND, "--no-ui", "--model", model, "--epochs", "1000", *options.dataset_options]
-    say(f"{model}: {periods} times {_PERIOD_S:g} s with drawing beside it, and as often without")
+    command = [*COMMAND, "--no-ui", "--model", model, "--epochs", "1000", *options.dataset_options]
+    say(f"{model}: {_PERIOD_S:g} s with drawing beside it, and as long without, by turns")
     training = subprocess.Popen(
         command, env=environment(folder), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -144,11 +143,11 @@ def _price(folder: Path, model: str, options: Options) -> Table:
                 time.sleep(0.1)
             time.sleep(2 * _PERIOD_S)
             run, bounds = Run(new[0]), []
-            for number in range(2 * periods):
-                draws = number % 2 == (number // 2) % 2  # A B B A order, so that a drift affects both
-                begin = time.time()
-                _draw_for(worker, looked_at, _PERIOD_S) if draws else time.sleep(_PERIOD_S)
-                bounds.append((begin, time.time(), draws))
+            for number in options.turns(least=4, by=2):
+                for draws in (False, True) if number % 2 else (True, False):  # A B B A: a drift affects both
+                    begin = time.time()
+                    _draw_for(worker, looked_at, _PERIOD_S) if draws else time.sleep(_PERIOD_S)
+                    bounds.append((begin, time.time(), draws))
             events = events_of(run)
     finally:
         training.terminate()
@@ -157,9 +156,10 @@ def _price(folder: Path, model: str, options: Options) -> Table:
     table = Table(f"{model} in progress, with somebody drawing beside it", ("", "median (least..greatest)", "aim"))
     _add(table, "images/s, alone", speeds[False])
     _add(table, f"images/s, {STROKES_PER_S} drawings a second beside it", speeds[True])
-    ratio = ratios(speeds[True], speeds[False])
-    table.add("beside / alone, mean and 95 %", mean_interval(ratio.values, 3), f"{SPEED_BUDGET}")
+    ratio = paired(speeds[True], speeds[False])
+    table.add("beside / alone, mean and 95 %", ratio.text(3), f"{SPEED_BUDGET}")
     table.data["beside / alone"] = ratio.data()
+    table.rounds = len(speeds[True])
     return table
 
 

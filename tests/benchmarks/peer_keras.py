@@ -1,55 +1,62 @@
-"""The exam's training as Keras's guide shows it: `compile` and `fit`, on TensorFlow."""
+"""The exam's training in Keras, on TensorFlow: `compile` and `fit`; tuned, with many steps in a call, or XLA too."""
 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-import tempfile
-from pathlib import Path
 from typing import IO, Any
 
-import msgspec
-
-from tests.benchmarks.measuring import child_environment
-from tests.benchmarks.trainer import Pacer, Spec, load
+from tests.benchmarks.peer_data import Arrays, arrays
+from tests.benchmarks.trainer import Pacer, Spec
 
 
 def train(spec: Spec, answers: IO[str]) -> None:
-    os.environ.update(KERAS_BACKEND="tensorflow", TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="")
+    os.environ.update(KERAS_BACKEND="tensorflow", TF_CPP_MIN_LOG_LEVEL="3")
+    if not spec.on_gpu:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
     import keras
+    import tensorflow
+
+    gpus = tensorflow.config.list_physical_devices("GPU")
+    if spec.on_gpu and not gpus:
+        raise RuntimeError("TensorFlow finds no GPU")
+    for gpu in gpus:
+        tensorflow.config.experimental.set_memory_growth(gpu, True)  # other programs share it
+    tensorflow.config.experimental.enable_tensor_float_32_execution(False)
 
     pace = Pacer(answers, lambda: None)
 
     class Pace(keras.callbacks.Callback):  # type: ignore[misc]
         def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-            pace()
+            pace(spec.chunk)
 
-    images, labels = _data(spec)
+    data = arrays(spec)
     model = keras.Sequential([keras.Input((28, 28, 1)), *_layers(spec.model)])
     model.compile(
-        optimizer=keras.optimizers.Adam(0.001), loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        optimizer=keras.optimizers.Adam(0.001, epsilon=1e-8),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        **({"jit_compile": spec.compiled, "steps_per_execution": spec.chunk} if spec.tuned else {}),
     )
-    model.fit(
-        images,
-        labels,
-        batch_size=spec.batch_size,
-        epochs=1_000_000,
-        verbose=0,
-        callbacks=[Pace()],
-    )
+    endless: dict[str, Any] = {"epochs": 1_000_000, "verbose": 0, "callbacks": [Pace()]}
+    if spec.tuned:
+        calls = len(data.labels) // spec.batch_size // spec.chunk
+        model.fit(_stream(data, spec), steps_per_epoch=calls * spec.chunk, **endless)
+    else:
+        model.fit(data.normalised(), data.labels, batch_size=spec.batch_size, **endless)
 
 
-def _data(spec: Spec) -> tuple[Any, Any]:
-    """Read the data in another process: torch and TensorFlow do not always get along in one."""
-    import numpy
+def _stream(data: Arrays, spec: Spec) -> Any:
+    """Return batches without an end: whole batches are gathered and normalised, while the step before is computed."""
+    import tensorflow
 
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "data.npz"
-        command = [sys.executable, "-m", "tests.benchmarks.peer_keras", msgspec.json.encode(spec).decode(), str(path)]
-        subprocess.run(command, env=child_environment(), check=True)
-        with numpy.load(path) as arrays:
-            return arrays["images"], arrays["labels"]
+    images, labels = tensorflow.constant(data.images), tensorflow.constant(data.labels)
+
+    def batch(indices: Any) -> Any:
+        pixels = tensorflow.cast(tensorflow.gather(images, indices), "float32")
+        return ((pixels / 255 - data.mean) / data.std)[..., None], tensorflow.gather(labels, indices)
+
+    order = tensorflow.data.Dataset.range(len(data.labels)).shuffle(len(data.labels)).repeat()
+    batches = order.batch(spec.batch_size, drop_remainder=True).map(batch, num_parallel_calls=1)
+    return batches.prefetch(tensorflow.data.AUTOTUNE)
 
 
 def _layers(model: str) -> list[Any]:
@@ -67,15 +74,3 @@ def _layers(model: str) -> list[Any]:
         Dense(128, activation="relu"),
         Dense(10),
     ]
-
-
-def main() -> None:
-    import numpy
-
-    data = load(msgspec.json.decode(sys.argv[1], type=Spec))
-    images = ((data.train_images.numpy()[..., None] / 255 - data.mean) / data.std).astype("float32")
-    numpy.savez(sys.argv[2], images=images, labels=data.train_labels.numpy())
-
-
-if __name__ == "__main__":
-    main()

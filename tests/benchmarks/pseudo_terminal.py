@@ -16,7 +16,9 @@ import psutil
 
 from tests.benchmarks.measuring import child_environment
 
-COMMAND = str(Path(sys.executable).with_name("mnist-tui"))
+_SCRIPT = Path(sys.executable).with_name("mnist-tui")
+COMMAND = (str(_SCRIPT),) if _SCRIPT.exists() else (sys.executable, "-m", "tui_app")
+"""The command as a user starts it; where the project is on the path but not installed, as a module."""
 COLUMNS, ROWS = 120, 40
 F5, F10 = "\x1b[15~", "\x1b[21~"
 PATIENCE_S = 120.0
@@ -46,7 +48,11 @@ class PseudoTerminal:
     def __init__(self, folder: Path, *arguments: str) -> None:
         self.began = time.perf_counter()
         self._process = pexpect.spawn(
-            COMMAND, list(arguments), env=environment(folder), dimensions=(ROWS, COLUMNS), cwd=str(folder)
+            COMMAND[0],
+            [*COMMAND[1:], *arguments],
+            env=environment(folder),
+            dimensions=(ROWS, COLUMNS),
+            cwd=str(folder),
         )
         self._process.delaybeforesend = None
         self.process = psutil.Process(self._process.pid)

@@ -25,15 +25,11 @@ _BUSY = "while True: sum(range(10_000))"
 
 
 def measure(options: Options) -> Iterator[Table]:
-    yield _batch_sizes(options)
-    for model in options.models:
-        yield _side_by_side(model, options)
-    yield _beside_a_busy_core(options)
+    yield _batch_sizes(options.part(0.35))
+    for model, part in options.part(0.5).by_model():
+        yield _side_by_side(model, part)
+    yield _beside_a_busy_core(options.part(0.4))
     yield _epochs(options)
-
-
-def _rounds(options: Options) -> int:
-    return max(3, options.rounds // 3)
 
 
 def _batch_sizes(options: Options) -> Table:
@@ -43,14 +39,14 @@ def _batch_sizes(options: Options) -> Table:
     rows: dict[int, list[str]] = {size: [str(size)] for size in BATCH_SIZES}
     for model in options.models:
         spec = Spec(model=model, dataset=options.dataset, data_dir=options.data_dir)
-        for size in BATCH_SIZES:
+        for size, part in options.divided(BATCH_SIZES):
             say(f"{model}: batches of {size}")
             with closing(Trainer(spec.but(batch_size=size))) as trainer:
                 # The last batch of an epoch is smaller but counts as a whole one; that is 1 % of them at most.
                 steps = max(2, IMAGES[model] // size)
                 trainer.train(steps)
                 quiet_moment(options.patience_s)
-                answers = [trainer.train(steps) for _ in range(_rounds(options))]
+                answers = [trainer.train(steps) for _ in part.turns(least=3)]
             spread = Spread(tuple(1e6 * answer.seconds / (steps * size) for answer in answers))
             peak = answers[-1].peak_bytes / 1e6
             rows[size] += [spread.text(1), f"{peak:.0f}"]
@@ -63,14 +59,14 @@ def _side_by_side(model: str, options: Options) -> Table:
     """Measure the images per second of several runs, all together."""
     table = Table(f"Runs side by side, {model}: thousand images a second, all together", ("runs", "1 thread each", "2"))
     spec = Spec(model=model, dataset=options.dataset, data_dir=options.data_dir)
-    for runs in (1, 2, 4):
+    for runs, part in options.divided((1, 2, 4)):
         cells = []
-        for threads in (1, 2):
+        for threads, half in part.divided((1, 2)):
             say(f"{model}: {runs} runs, {threads} threads each")
             with ExitStack() as stack:
                 trainers = [stack.enter_context(closing(Trainer(spec.but(threads=threads)))) for _ in range(runs)]
                 quiet_moment(options.patience_s)
-                rates = [_together(trainers, IMAGES[model] // 64) for _ in range(_rounds(options) + 1)][1:]
+                rates = [_together(trainers, IMAGES[model] // 64) for _ in half.turns(least=4)][1:]
             spread = Spread(tuple(rate / 1000 for rate in rates))
             cells.append(spread.text(1))
             table.data[f"{runs} runs, {threads} threads"] = spread.data()
@@ -87,17 +83,17 @@ def _together(trainers: list[Trainer], steps: int) -> float:
 def _beside_a_busy_core(options: Options) -> Table:
     """Measure threads that wait for each other while another program occupies one of their cores."""
     table = Table("Beside a busy program: milliseconds a step", ("", "alone", "beside it"))
-    for model in options.models:
+    for model, part in options.by_model():
         spec = Spec(model=model, dataset=options.dataset, data_dir=options.data_dir)
-        for name, threads in (("1 thread", 1), ("as many as by default", 0)):
+        for (name, threads), half in part.divided((("1 thread", 1), ("as many as by default", 0))):
             say(f"{model}: {name}, beside a busy program")
             steps = IMAGES[model] // 256
             with closing(Trainer(spec.but(threads=threads))) as trainer:
                 trainer.train(steps)
                 quiet_moment(options.patience_s)
-                alone = [trainer.train(steps).seconds / steps for _ in range(_rounds(options))]
+                alone = [trainer.train(steps).seconds / steps for _ in half.turns(least=3)]
                 with _busy():
-                    beside = [trainer.train(steps).seconds / steps for _ in range(_rounds(options))]
+                    beside = [trainer.train(steps).seconds / steps for _ in alone]
             spreads = [Spread(tuple(1000 * value for value in values)) for values in (alone, beside)]
             table.add(f"{model}, {name}", *(spread.text() for spread in spreads))
             table.data[f"{model}, {name}"] = {"alone": spreads[0].data(), "beside": spreads[1].data()}
@@ -120,7 +116,7 @@ def _epochs(options: Options) -> Table:
     say(f"{epochs} epochs on the sample")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        command = [COMMAND, "--no-ui", "--model", "RN_1", "--dataset", "sample", "--epochs", str(epochs)]
+        command = [*COMMAND, "--no-ui", "--model", "RN_1", "--dataset", "sample", "--epochs", str(epochs)]
         with subprocess.Popen(
             command, env=environment(folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         ) as started:

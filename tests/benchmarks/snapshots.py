@@ -24,7 +24,7 @@ from core.training.snapshots import SnapshotKeeper
 from core.worker.carry_out import carry_out
 from tests.benchmarks.measuring import Options, Spread, Table, quiet_moment, ratios, say
 
-EPOCHS = {"RN_1": 5, "RN_2": 2}
+EPOCHS = {"RN_1": 3, "RN_2": 1}
 WITHOUT = "without"
 KINDS: dict[str, dict[str, Any]] = {WITHOUT: {}, "snapshots": {"snapshots": MAX_SNAPSHOTS}, "health": {"health": True}}
 MOST = 1.0
@@ -32,8 +32,8 @@ MOST = 1.0
 
 
 def measure(options: Options) -> Iterator[Table]:
-    for model in options.models:
-        yield _of(model, options)
+    for model, part in options.by_model():
+        yield _of(model, part)
 
 
 def _of(model: str, options: Options) -> Table:
@@ -42,7 +42,7 @@ def _of(model: str, options: Options) -> Table:
     spent: dict[str, list[float]] = {name: [] for name in KINDS}
     kept: dict[str, int] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for number in range(options.rounds):
+        for number in options.turns(least=2):
             for name, settings in KINDS.items():
                 quiet_moment(options.patience_s)
                 config = RunConfig(
@@ -53,7 +53,7 @@ def _of(model: str, options: Options) -> Table:
                 seconds[name].append(trained_s)
                 spent[name].append(100 * spent_s / trained_s)
             so_far = ", ".join(f"{name} {times[-1]:.2f}" for name, times in seconds.items())
-            say(f"{model}, round {number + 1}/{options.rounds}: {so_far} s")
+            say(f"{model}, round {number + 1}: {so_far} s")
     table = Table(
         f"What is kept of a run, {model}: {epochs} epochs",
         ("", "s", "share by the clock, %", "at most, %", "times as long as without", "kept"),
@@ -63,6 +63,7 @@ def _of(model: str, options: Options) -> Table:
         cells = ("", "", "", "") if name == WITHOUT else (share.text(), str(MOST), ratio.text(3), str(kept[name]))
         table.add(name, Spread(tuple(times)).text(), *cells)
         table.data[name] = {"seconds": Spread(tuple(times)).data(), "share": share.data(), "ratio": ratio.data()}
+        table.rounds = len(times)
     return table
 
 

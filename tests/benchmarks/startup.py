@@ -18,12 +18,11 @@ _MEGABYTE = 1e6
 
 def measure(options: Options) -> list[Table]:
     table = Table("Start", ("", "median (least..greatest)", "at most"))
-    rounds = max(5, options.rounds)
     found: dict[str, list[float]] = {name: [] for name in _BUDGETS}
     with tempfile.TemporaryDirectory() as folder:
-        for number in range(rounds):
+        for number in options.turns(least=5):
             quiet_moment(options.patience_s)
-            say(f"start {number + 1}/{rounds}")
+            say(f"start {number + 1}")
             found["mnist-tui --help, s"].append(_help(Path(folder)))
             for name, value in _one_start(Path(folder) / str(number), options).items():
                 found[name].append(value)
@@ -31,6 +30,7 @@ def measure(options: Options) -> list[Table]:
         spread = Spread(tuple(values))
         table.add(name, spread.text(), "" if _BUDGETS[name] is None else f"{_BUDGETS[name]:g}")
         table.data[name] = {**spread.data(), "at_most": _BUDGETS[name]}
+        table.rounds = len(values)
     return [table]
 
 
@@ -51,7 +51,7 @@ _BUDGETS: dict[str, float | None] = {
 
 def _help(folder: Path) -> float:
     began = time.perf_counter()
-    subprocess.run([COMMAND, "--help"], env=environment(folder), capture_output=True, check=True)
+    subprocess.run([*COMMAND, "--help"], env=environment(folder), capture_output=True, check=True)
     return time.perf_counter() - began
 
 

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
@@ -38,15 +39,27 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
     threads: int = 0
     """Number of threads; 0 leaves it to the program."""
     device: str = "cpu"
+    tuned: bool = False
+    """Whether a peer is used as by someone who knows it, or as its guide shows it."""
+    compiled: bool = False
+    """Whether a peer that can do without a compiler uses it."""
+    chunk: int = 1
+    """Number of steps in one call of a peer, which cannot be stopped between them."""
+
+    @property
+    def on_gpu(self) -> bool:
+        return self.device != "cpu"
 
     def but(self, **changes: Any) -> Spec:
         return msgspec.structs.replace(self, **changes)
 
 
 class Answer(msgspec.Struct, frozen=True):
-    seconds: float
-    steps: int
-    peak_bytes: int
+    seconds: float = 0.0
+    steps: int = 0
+    peak_bytes: int = 0
+    error: str = ""
+    """Why there is no answer, and will be none."""
 
 
 class Trainer:
@@ -75,8 +88,11 @@ class Trainer:
         if not line:
             self._errors.seek(0)
             last = self._errors.read().decode(errors="replace").strip().rpartition("\n")[2]
-            raise RuntimeError(f"the training of {self.spec.model} by {self.spec.program} ended: {last}")
-        return msgspec.json.decode(line, type=Answer)
+            raise RuntimeError(f"its process ended with {self._process.wait()}: {last}")
+        answer = msgspec.json.decode(line, type=Answer)
+        if answer.error:
+            raise RuntimeError(answer.error)
+        return answer
 
     def train(self, steps: int) -> Answer:
         self.request(steps)
@@ -93,7 +109,10 @@ class Trainer:
 
 
 class Pacer:
-    """A brake called before every step: it lets as many pass as were requested, then blocks until the next request."""
+    """A brake called before every step: it lets as many pass as were requested, then blocks until the next request.
+
+    A program that takes several steps in one call says how many; as many, or a multiple, must have been requested.
+    """
 
     def __init__(
         self, answers: IO[str], test: Callable[[], object], synchronise: Callable[[], object] = lambda: None
@@ -105,7 +124,7 @@ class Pacer:
         self._asked = 0
         self._began = 0.0
 
-    def __call__(self) -> None:
+    def __call__(self, steps: int = 1) -> None:
         while self._left == 0:
             if self._asked:
                 self._synchronise()
@@ -120,7 +139,8 @@ class Pacer:
                 self._answer(0)
             else:
                 self._asked = self._left = int(line)
-        self._left -= 1
+        self._left -= steps
+        assert self._left >= 0, f"more steps at a time, {steps}, than were requested"
 
     def _answer(self, steps: int) -> None:
         seconds = time.perf_counter() - self._began
@@ -237,7 +257,12 @@ def main() -> None:
     elif spec.program == OURS:
         _train_ours(spec, answers)
     else:
-        importlib.import_module(f"tests.benchmarks.{spec.program}").train(spec, answers)
+        try:
+            importlib.import_module(f"tests.benchmarks.{spec.program}").train(spec, answers)
+        except Exception as error:
+            traceback.print_exc()
+            why = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+            print(msgspec.json.encode(Answer(error=why)).decode(), file=answers, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,92 +1,79 @@
-"""The project's training against the exam's program: one process each, training in turns."""
+"""The project's training against the exam's program: one process each, training in turns, on the CPU or on a GPU."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from tests.benchmarks.measuring import Options, Spread, Table, quiet_moment, ratios, say
-from tests.benchmarks.trainer import EXAM, Answer, Spec, Trainer
+from tests.benchmarks.measuring import Options, Spread, Table, ratios, say
+from tests.benchmarks.trainer import EXAM, Spec, Trainer
+from tests.benchmarks.turns import Started, add_ratios, milliseconds, started, take_turns
 
 EXAM_NAME = "the exam's program"
 BUDGETS = {
-    ("RN_1", "fp32"): 3.5,
-    ("RN_2", "fp32"): 1.7,
-    ("RN_2", "bf16"): 2.7,
-    ("RN_1", "exact"): 1.5,
-    ("RN_2", "exact"): 1.1,
+    ("cpu", "RN_1"): {"fp32": 3.5, "exact": 1.5},
+    ("cpu", "RN_2"): {"fp32": 1.7, "bf16": 2.7, "exact": 1.1},
+    ("gpu", "RN_1"): {"fp32": 50.0, "bf16": 50.0},
+    ("gpu", "RN_2"): {"fp32": 50.0, "bf16": 50.0},
 }
-STEPS = {"RN_1": 250, "RN_2": 80}
+_TURNS_SHARE = 0.75
+"""Share of the time after the start for the steps; the rest is for the passes over the test set."""
 
 
 def measure(options: Options) -> Iterator[Table]:
-    for model in options.models:
-        yield from _compare(model, options)
+    for model, part in options.by_model():
+        yield from _compare(model, part)
 
 
-def _compare(model: str, options: Options) -> list[Table]:
-    common = Spec(model=model, dataset=options.dataset, data_dir=options.data_dir)
-    specs = {
+def specs(model: str, options: Options) -> dict[str, Spec]:
+    """Return the exam's program and each way in which the project trains on the device."""
+    common = Spec(model=model, dataset=options.dataset, data_dir=options.data_dir, device=options.device)
+    return {
         EXAM_NAME: common.but(program=EXAM),
         "fp32": common,
+        **({"tf32": common.but(precision="tf32")} if options.on_gpu else {}),
         "bf16": common.but(precision="bf16"),
         "exact": common.but(exact=True),
     }
-    trainers = {name: Trainer(spec) for name, spec in specs.items()}
-    try:
-        seconds = by_turns(trainers, STEPS[model] // (4 if options.quick else 1), options, model)
-        tests = _tests({name: trainers[name] for name in (EXAM_NAME, "fp32")}, options)
-    finally:
-        for trainer in trainers.values():
-            trainer.close()
+
+
+def _compare(model: str, options: Options) -> list[Table]:
+    with started(specs(model, options), options) as processes:
+        seconds = take_turns(processes, options.part(_TURNS_SHARE), model)
+        tested = {name: processes.trainers[name] for name in (EXAM_NAME, "fp32") if name in processes.trainers}
+        tests = _tests(tested, options)
     table = Table(
-        f"Training {model}: batches of 64, milliseconds a step", ("", "ms a step", "times as fast", "at least")
+        f"Training {model}: batches of 64, milliseconds a step",
+        ("", "ms a step", "times as fast as the exam's, 95 %", "at least"),
     )
-    fill(table, seconds, EXAM_NAME, {name: least for (of, name), least in BUDGETS.items() if of == model}, model)
-    passes = Table(f"Test set, {model}", ("", "s", "times as fast"))
-    for name, times in tests.items():
-        ratio = ratios(tests[EXAM_NAME], times)
-        passes.add(name, Spread(tuple(times)).text(), ratio.text(1))
-        passes.data[name] = {"seconds": Spread(tuple(times)).data(), "ratio": ratio.data()}
-    return [table, passes]
+    _add_failures(table, processes)
+    if EXAM_NAME not in seconds:
+        return [table]
+    least = BUDGETS["gpu" if options.on_gpu else "cpu", model]
+    add_ratios(table, seconds, EXAM_NAME, least, f"{model} on the GPU," if options.on_gpu else model)
+    table.shared = {
+        f"{model}, {name}, ms a step": milliseconds(seconds[name]) for name in (EXAM_NAME, "fp32") if name in seconds
+    }
+    return [table, _test_table(model, tests)]
 
 
-def by_turns(trainers: Mapping[str, Trainer], steps: int, options: Options, what: str) -> dict[str, list[float]]:
-    """Return the seconds per step of each, for every round."""
-    say(f"{what}: {', '.join(trainers)}; {steps} steps at a time")
-    for trainer in trainers.values():
-        trainer.train(max(5, steps // 5))  # warm-up
-    seconds: dict[str, list[float]] = {name: [] for name in trainers}
-    for number in range(options.rounds):
-        for name, trainer in trainers.items():
-            quiet_moment(options.patience_s)
-            seconds[name].append(_per_step(trainer.train(steps)))
-        so_far = ", ".join(f"{name} {1000 * times[-1]:.2f}" for name, times in seconds.items())
-        say(f"round {number + 1}/{options.rounds}: {so_far} ms")
-    return seconds
-
-
-def _per_step(answer: Answer) -> float:
-    return answer.seconds / answer.steps
+def _add_failures(table: Table, processes: Started) -> None:
+    table.notes += [f"{name} was not run: {why}" for name, why in processes.failed.items()]
 
 
 def _tests(trainers: Mapping[str, Trainer], options: Options) -> dict[str, list[float]]:
     say("test set")
     seconds: dict[str, list[float]] = {name: [] for name in trainers}
-    for _ in range(max(3, options.rounds // 2)):
+    for _number in options.turns(least=3):
         for name, trainer in trainers.items():
-            quiet_moment(options.patience_s)
             seconds[name].append(trainer.test().seconds)
     return seconds
 
 
-def fill(
-    table: Table, seconds: Mapping[str, list[float]], against: str, least: Mapping[str, float], model: str
-) -> None:
-    """Add a row for each: its time, and how many times as fast as `against` it is, round by round."""
-    for name, times in seconds.items():
-        spread = Spread(tuple(1000 * time for time in times))
-        ratio = ratios(seconds[against], times)
-        table.add(name, spread.text(), "1" if name == against else ratio.text(), str(least.get(name, "")))
-        table.data[name] = {"ms_per_step": spread.data(), "ratio": ratio.data(), "at_least": least.get(name)}
-        if name != against:
-            table.bars.append((f"{model} {name}", ratio.median, least.get(name)))
+def _test_table(model: str, tests: Mapping[str, list[float]]) -> Table:
+    table = Table(f"Test set, {model}", ("", "s", "times as fast"))
+    for name, times in tests.items():
+        ratio = ratios(tests[EXAM_NAME], times)
+        table.add(name, Spread(tuple(times)).text(), ratio.text(1))
+        table.data[name] = {"seconds": Spread(tuple(times)).data(), "ratio": ratio.data()}
+        table.rounds = len(times)
+    return table
