@@ -38,8 +38,8 @@ from core.training.order import draw_order, num_steps
 _HOLD_LOOK_S = 0.1
 CHECKPOINT_INTERVAL_S = 5.0
 """Minimum seconds between checkpoints within an epoch."""
-_LOSS_NOT_FINITE = N_("the loss is no longer finite: epoch {epoch}, batch {step}")
-_PARAMETERS_NOT_FINITE = N_("the parameters are no longer finite: epoch {epoch}, batch {step}")
+LOSS_NOT_FINITE = N_("the loss is no longer finite: epoch {epoch}, batch {step}")
+PARAMETERS_NOT_FINITE = N_("the parameters are no longer finite: epoch {epoch}, batch {step}")
 
 
 Look = Callable[[int, int], Request]
@@ -101,7 +101,7 @@ def train(
                 progress = meter.progress(epoch, step)
                 yield progress
                 if progress.loss is None:
-                    yield diverged(_LOSS_NOT_FINITE, epoch, progress.step)
+                    yield diverged(LOSS_NOT_FINITE, epoch, progress.step)
                     return
             if asked is not NOTHING:
                 yield from training.change(epoch, step, asked)
@@ -115,7 +115,7 @@ def train(
         if step == len(batches):
             yield meter.epoch_ended(epoch)
             if not training.is_finite():
-                yield diverged(_PARAMETERS_NOT_FINITE, epoch, step)
+                yield diverged(PARAMETERS_NOT_FINITE, epoch, step)
                 return
             asked = yield from training.end_epoch(epoch, step, asked, save, look)
         if asked.stop:
@@ -143,7 +143,9 @@ def normalise(images: torch.Tensor, dataset: Dataset | DataSource) -> torch.Tens
 class Training:
     """A network, its data and its optimizer on a device."""
 
-    def __init__(self, network: nn.Module, dataset: Dataset, config: RunConfig, device: torch.device) -> None:
+    def __init__(
+        self, network: nn.Module, dataset: Dataset, config: RunConfig, device: torch.device, *, is_alone: bool = True
+    ) -> None:
         acceleration.prepare(device, config)
         self._network = network.to(device)
         acceleration.lay_out(network, device, exact=config.exact)
@@ -167,7 +169,7 @@ class Training:
             else nullcontext()
         )
         self.step: Callable[[torch.Tensor], torch.Tensor] = self._step
-        if device.type == "cuda" and not config.exact and is_built_in(network):
+        if is_alone and device.type == "cuda" and not config.exact and is_built_in(network):
             self.step = acceleration.CapturedStep(self._step, config.batch_size, device)
             lr = torch.tensor(config.lr, device=device)  # the graph would keep a number as it was captured
             self._optimizer.param_groups[0].update(capturable=True, lr=lr)
@@ -318,7 +320,7 @@ class Training:
         """Go on from a checkpoint, and return its epoch and step. Raises `Problem` if it does not fit the network."""
         (group,) = self._optimizer.param_groups
         settings = {name: value for name, value in group.items() if name != "params"}
-        with _misfit_refused():
+        with misfit_refused():
             load_network_state(self._network, checkpoint["network"])
             self._optimizer.load_state_dict(checkpoint["optimizer"])
             # Another device or version may have had another implementation of Adam, which is one of its settings.
@@ -329,7 +331,7 @@ class Training:
         return checkpoint["epoch"], checkpoint["step"]
 
     def restore_rng(self, checkpoint: Checkpoint) -> None:
-        with _misfit_refused():
+        with misfit_refused():
             restore_random_state(checkpoint, self._device)
 
 
@@ -338,7 +340,7 @@ def _is_finite(parameter: torch.Tensor) -> bool:
 
 
 @contextmanager
-def _misfit_refused() -> Iterator[None]:
+def misfit_refused() -> Iterator[None]:
     """Raise `Problem` for what torch says of a checkpoint that is not of this network."""
     try:
         yield
