@@ -103,7 +103,7 @@ class Stack:
         beta1, beta2 = group["betas"]
         torch._fused_adam_(
             list(parameters),
-            list(gradients),
+            [gradient.contiguous() for gradient in gradients],  # the kernel pairs numbers by their place
             list(averages),
             list(squares),
             [],
@@ -131,8 +131,10 @@ class Stack:
             case nn.Linear():
                 return self._multiply(name, values)
             case nn.MaxPool2d():
-                pooled = functional.max_pool2d(values.flatten(0, 1), layer.kernel_size, layer.stride, layer.padding)
-                return pooled.unflatten(0, values.shape[:2])
+                pooled: Tensor = functional.max_pool2d(
+                    values.flatten(0, 1), layer.kernel_size, layer.stride, layer.padding
+                )
+                return pooled.view(*values.shape[:3], *pooled.shape[2:])
             case nn.BatchNorm1d() | nn.BatchNorm2d():
                 return self._normalise(name, layer, values)
             case nn.Dropout():
@@ -155,12 +157,12 @@ class Stack:
         padded = functional.pad(values, (left, left, top, top))
         patches = padded.unfold(3, height, down).unfold(4, width, right).permute(0, 1, 5, 6, 2, 3, 4)
         columns = patches.reshape(len(patches), patches.shape[1:4].numel(), -1)
-        return self._multiply(name, columns).unflatten(2, patches.shape[4:])
+        return self._multiply(name, columns).view(len(patches), -1, *patches.shape[4:])
 
     def _normalise(self, name: str, layer: nn.BatchNorm1d | nn.BatchNorm2d, values: Tensor) -> Tensor:
         """Normalise the channels of all networks as those of one."""
         self._buffers[f"{name}.num_batches_tracked"].add_(1)
-        normalised = functional.batch_norm(
+        normalised: Tensor = functional.batch_norm(
             values.reshape(1, values.shape[:2].numel(), -1),
             self._buffers[f"{name}.running_mean"].view(-1),
             self._buffers[f"{name}.running_var"].view(-1),
@@ -170,7 +172,7 @@ class Stack:
             momentum=layer.momentum or 0.0,
             eps=layer.eps,
         )
-        return normalised.view(values.shape)
+        return normalised.view_as(values)
 
     def _noise(self, dropped: float, values: Tensor) -> Tensor:
         """Return by what dropout multiplies values, N×units×B: 0, or what makes up for that."""
@@ -184,7 +186,7 @@ class Stack:
 
 
 def _in_order(network: nn.Module) -> list[tuple[str, nn.Module]]:
-    """Return the layers in the order of the forward pass, but with max pooling before ReLU, which is the same sooner."""
+    """Return the layers in the order of the forward pass, but max pooling before ReLU: the same from fewer values."""
     layers = list(network.named_children())
     for i in range(1, len(layers)):
         if isinstance(layers[i][1], nn.MaxPool2d) and isinstance(layers[i - 1][1], nn.ReLU):
