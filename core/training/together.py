@@ -39,6 +39,8 @@ _HOLD_LOOK_S = 0.1
 _CPU = torch.device("cpu")
 MAX_TELLING_SHARE = 0.02
 """Most of the time that reports of all runs take: with many runs they are rarer than ten times a second."""
+MIN_SHARE_PRESENT = 0.75
+"""Least share of the stacked runs that still take part: with fewer, the others are stacked anew."""
 MAX_INTERVAL_S = 2.0
 """Greatest time between two reports, as somebody may wait for an answer."""
 
@@ -175,8 +177,8 @@ class _Group:
         """Take the steps up to `until`, or until a member leaves, pauses or changes its learning rate."""
         first = active[0].step_done
         stack = self._stacked(active)
-        orders = torch.stack([member.order() for member in active])
-        losses = torch.zeros(until - first, len(active), device=orders.device)
+        orders = torch.stack([member.order() for member in stack.members])
+        losses = torch.zeros(until - first, len(stack.members), device=orders.device)
         reported = first
         for step in range(first + 1, until + 1):
             losses[step - first - 1] = stack.step(orders, step)
@@ -184,11 +186,11 @@ class _Group:
                 continue
             new = losses[reported - first : step - first].t().tolist()  # waits for the device, once for all
             began = time.perf_counter()
-            for member, own in zip(active, new, strict=True):
+            for member, own in zip(stack.members, new, strict=True):
                 member.step_done = step
                 member.meter.add_all(reported + 1, own)
             if step == active[0].num_steps:
-                for member, is_finite in zip(active, stack.are_finite(), strict=True):
+                for member, is_finite in zip(stack.members, stack.are_finite(), strict=True):
                     member.ends_finite = is_finite
             reported = step
             lrs = [member.lr for member in active]
@@ -327,7 +329,13 @@ class _Group:
                 other.meter.exclude(seconds)
 
     def _stacked(self, active: list[Member]) -> _StackedTraining:
-        if self._stack is None or self._stack.members != active:
+        """Return the stack of these members. Some that have left may still be in it, where they disturb nobody.
+
+        A new one costs more than they do as long as they are few, and rounds other numbers.
+        """
+        members = [] if self._stack is None else self._stack.members
+        present = [member for member in members if not member.has_left]
+        if self._stack is None or present != active or len(present) < MIN_SHARE_PRESENT * len(members):
             self._unstack()
             self._stack = _StackedTraining(active)
         return self._stack
