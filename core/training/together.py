@@ -7,128 +7,24 @@ because its last checkpoint is older or it was paused, catches up first.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
 
-from core.config import RunConfig
-from core.data.datasets import Dataset
-from core.randomness import random_state
 from core.runs.control import NOTHING
 from core.runs.events import Event, RunEnded, SettingsChanged
-from core.training import acceleration
-from core.training.loop import (
-    CHECKPOINT_INTERVAL_S,
-    LOSS_NOT_FINITE,
-    PARAMETERS_NOT_FINITE,
-    Checkpoint,
-    Look,
-    Training,
-    diverged,
-    misfit_refused,
-    normalise,
-)
-from core.training.meter import CHECKPOINT_SHARE, PROGRESS_INTERVAL_S, Meter
-from core.training.order import num_steps
-from core.training.stacked import Stack
+from core.training.loop import CHECKPOINT_INTERVAL_S, LOSS_NOT_FINITE, PARAMETERS_NOT_FINITE, diverged
+from core.training.member import Member, StackedTraining
+from core.training.meter import CHECKPOINT_SHARE, PROGRESS_INTERVAL_S
 
 _HOLD_LOOK_S = 0.1
-_CPU = torch.device("cpu")
 MAX_TELLING_SHARE = 0.02
 """Most of the time that reports of all runs take: with many runs they are rarer than ten times a second."""
 MIN_SHARE_PRESENT = 0.75
 """Least share of the stacked runs that still take part: with fewer, the others are stacked anew."""
 MAX_INTERVAL_S = 2.0
 """Greatest time between two reports, as somebody may wait for an answer."""
-
-
-class Member(Training):
-    """One of the runs."""
-
-    def __init__(
-        self,
-        network: nn.Module,
-        dataset: Dataset,
-        config: RunConfig,
-        device: torch.device,
-        *,
-        resume_from: Checkpoint | None,
-        save: Callable[[Checkpoint], None],
-        look: Look,
-    ) -> None:
-        """Take a network over just after it was built: the state of the random generators is now the run's own.
-
-        `save` and `look` are as in `loop.train`. Raises `Problem` if `resume_from` does not fit the network.
-        """
-        super().__init__(network, dataset, config, device, is_alone=False)
-        self.num_steps = num_steps(dataset, config)
-        self.meter = Meter(self.num_steps, config.batch_size, _CPU)  # the losses of all runs are read at once
-        self.save, self.look = save, look
-        self._random: dict[str, Any] = dict(random_state())
-        self._generator_of_dropout = torch.Generator()
-        self._generator_of_dropout.set_state(self._random["rng_state"])
-        self._order: Tensor | None = None
-        self.asked = NOTHING
-        self.is_paused = False
-        self.has_left = False
-        self.ends_finite = True
-        """False if the last epoch has left a parameter that is not finite."""
-        self.idle_since: float | None = None
-        """Time since when the member waits for others, or in a pause."""
-        self.epoch, self.step_done = self.start_from(resume_from)
-        if self.step_done and resume_from is not None:
-            self.order()
-            self.restore_rng(resume_from)
-
-    @property
-    def position(self) -> tuple[int, int]:
-        """The epoch, and its completed batches."""
-        return self.epoch, self.step_done
-
-    @property
-    def has_validation(self) -> bool:
-        return len(self._validation_labels) > 0
-
-    @property
-    def lr(self) -> float:
-        return float(self._optimizer.param_groups[0]["lr"])
-
-    def order(self) -> Tensor:
-        """Return the order of the epoch's images, int64; it is drawn as the epoch begins."""
-        if self._order is None:
-            self._order = torch.cat(self.draw_batches())
-        return self._order
-
-    def share_validation(self, other: Member) -> None:
-        """Validate on the other's images, which are the same, in the same place of memory."""
-        self._validation_images, self._validation_labels = other._validation_images, other._validation_labels
-
-    def leave(self) -> None:
-        """Take no further part: nothing more is reported or saved of this run."""
-        self.has_left = True
-
-    def end_of_epoch(self) -> None:
-        """Stand before the next epoch."""
-        self.epoch, self.step_done, self._order = self.epoch + 1, 0, None
-
-    def restore_rng(self, checkpoint: Checkpoint) -> None:
-        with misfit_refused():
-            self._generator_of_dropout.set_state(checkpoint["rng_state"])
-        self._random |= {name: value for name, value in checkpoint.items() if name in self._random}
-
-    def _capture(self, epoch: int, step: int) -> Checkpoint:
-        """Return the state of this run alone, to be resumed alone: nothing in it is part of what others share."""
-        captured: dict[str, Any] = {**super()._capture(epoch, step), **self._random}
-        captured["rng_state"] = self._generator_of_dropout.get_state()
-        if self._device.type == "cuda":
-            # The device has drawn for all runs at once: resumed alone, each goes on from a state of its own.
-            generator = torch.Generator(self._device).manual_seed(_seed_at([self]))
-            captured["cuda_rng_state"] = generator.get_state()
-        own = {name: _own(captured[name]) for name in ("network", "optimizer")}
-        return cast(Checkpoint, captured | own)
 
 
 def train_together(members: Sequence[Member]) -> Iterator[tuple[Member, Event | None]]:
@@ -145,7 +41,7 @@ class _Group:
         self._members = list(members)
         for member in members[1:]:
             member.share_validation(members[0])
-        self._stack: _StackedTraining | None = None
+        self._stack: StackedTraining | None = None
         self._next_report = time.perf_counter()
         self._last_saved = time.perf_counter()
         self._save_cost = 0.0
@@ -177,13 +73,16 @@ class _Group:
         """Take the steps up to `until`, or until a member leaves, pauses or changes its learning rate."""
         first = active[0].step_done
         stack = self._stacked(active)
-        orders = torch.stack([member.order() for member in stack.members])
+        orders = stack.orders()
         losses = torch.zeros(until - first, len(stack.members), device=orders.device)
         reported = first
         for step in range(first + 1, until + 1):
             losses[step - first - 1] = stack.step(orders, step)
             if step < until and time.perf_counter() < self._next_report:
                 continue
+            if step == active[0].num_steps:
+                for member in active:
+                    member.draw_ahead()
             new = losses[reported - first : step - first].t().tolist()  # waits for the device, once for all
             began = time.perf_counter()
             for member, own in zip(stack.members, new, strict=True):
@@ -328,7 +227,7 @@ class _Group:
             if other is not member:
                 other.meter.exclude(seconds)
 
-    def _stacked(self, active: list[Member]) -> _StackedTraining:
+    def _stacked(self, active: list[Member]) -> StackedTraining:
         """Return the stack of these members. Some that have left may still be in it, where they disturb nobody.
 
         A new one costs more than they do as long as they are few, and rounds other numbers.
@@ -337,57 +236,10 @@ class _Group:
         present = [member for member in members if not member.has_left]
         if self._stack is None or present != active or len(present) < MIN_SHARE_PRESENT * len(members):
             self._unstack()
-            self._stack = _StackedTraining(active)
+            self._stack = StackedTraining(active)
         return self._stack
 
     def _unstack(self) -> None:
         if self._stack is not None:
             self._stack.release()
         self._stack = None
-
-
-class _StackedTraining:
-    """The members that are at the same batch, and the step that all of them take at once."""
-
-    def __init__(self, members: list[Member]) -> None:
-        self.members = list(members)
-        first = members[0]
-        self._images, self._labels, self._dataset = first._images, first._labels, first._dataset
-        self._autocast = first._autocast
-        self._batch_size = first._config.batch_size
-        generators = None
-        if first._device.type == "cpu":  # dropout draws as in each run alone; elsewhere that takes a kernel for each
-            generators = [member._generator_of_dropout for member in members]
-        else:
-            torch.manual_seed(_seed_at(members))
-        self._stack = Stack([each._network for each in members], [each._optimizer for each in members], generators)
-        self.are_finite, self.release = self._stack.are_finite, self._stack.release
-        self._step: Callable[[Tensor], Tensor] = self._take_step
-        if first._device.type == "cuda":
-            self._step = acceleration.CapturedStep(self._take_step, self._batch_size * len(members), first._device)
-
-    def step(self, orders: Tensor, step: int) -> Tensor:
-        """Take a step: the `step`-th, counted from 1, of an epoch with these orders; return the losses."""
-        batch = orders[:, (step - 1) * self._batch_size : step * self._batch_size]
-        return self._step(batch.flatten())
-
-    def _take_step(self, batch: Tensor) -> Tensor:
-        shape = (len(self.members), -1)
-        images = normalise(self._images.index_select(0, batch), self._dataset)
-        labels = self._labels.index_select(0, batch)
-        with self._autocast:
-            return self._stack.step(images.view(*shape, *images.shape[2:]), labels.view(shape))
-
-
-def _seed_at(members: Sequence[Member]) -> int:
-    """Return a seed that is another for other members, and at another batch."""
-    return hash((*(member._config.seed for member in members), *members[0].position)) % 2**63
-
-
-def _own(value: Any) -> Any:
-    """Return a part of a state with tensors that share no memory with others."""
-    if isinstance(value, Tensor):
-        return value.detach().clone()
-    if isinstance(value, dict):
-        return {key: _own(each) for key, each in value.items()}
-    return value

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 from core.data import datasets
+from core.data.datasets import Dataset
 from core.messages import N_, Message
 from core.runs.control import NOTHING, Request
 from core.runs.events import Event, Notice, RunEnded
 from core.runs.lease import Lost
 from core.training import devices
 from core.training.loop import Checkpoint
-from core.training.together import Member, train_together
+from core.training.member import Member
+from core.training.together import train_together
 from core.worker import stages
 from core.worker.carry_out import Attempt
 from core.worker.stages import Begun, Common
@@ -34,7 +37,8 @@ def train_and_test_together(attempts: Sequence[Attempt]) -> None:
         common = _prepare(attempts)
         if common is None:
             return
-        begun = [each for attempt in attempts if (each := _Taking.begin(attempt, common)) is not None]
+        dataset = _on_device(common)
+        begun = [each for attempt in attempts if (each := _Taking.begin(attempt, common, dataset)) is not None]
         for each in begun:
             each.tell_of_others(len(begun) - 1)
         by_member = {each.member: each for each in begun}
@@ -79,15 +83,21 @@ def _prepare(attempts: Sequence[Attempt]) -> Common | None:
         return None
 
 
+def _on_device(common: Common) -> Dataset:
+    """Return the data to train on where they are needed, once for all runs."""
+    names = ("train_images", "train_labels", "validation_images", "validation_labels")
+    return replace(common.dataset, **{name: getattr(common.dataset, name).to(common.device) for name in names})
+
+
 class _Taking:
     """One of the runs, which takes what the training of all of them brings for it."""
 
-    def __init__(self, attempt: Attempt, begun: Begun) -> None:
+    def __init__(self, attempt: Attempt, begun: Begun, dataset: Dataset) -> None:
         """Make the run a member. Raises `Problem` if its checkpoint does not fit."""
         self._attempt, self._begun = attempt, begun
         self.member = Member(
             begun.network,
-            begun.common.dataset,
+            dataset,
             begun.helm.take(),
             begun.common.device,
             resume_from=begun.checkpoint,
@@ -96,14 +106,14 @@ class _Taking:
         )
 
     @classmethod
-    def begin(cls, attempt: Attempt, common: Common) -> _Taking | None:
+    def begin(cls, attempt: Attempt, common: Common, dataset: Dataset) -> _Taking | None:
         """Begin a run; return None if it has ended instead."""
         made: list[_Taking] = []
 
         def part() -> None:
             run, held, emit, inbox = attempt.run, attempt.held, attempt.emit, attempt.inbox
             begun = stages.begin(run, held, emit, inbox, stages.past_of(run, held), common)
-            made.append(cls(attempt, begun))
+            made.append(cls(attempt, begun, dataset))
 
         if attempt.ended is None:
             attempt.do(part)

@@ -19,8 +19,9 @@ from core.runs.control import NOTHING, Request
 from core.runs.events import CheckpointSaved, EpochEnded, Event, Progress, RunEnded, SettingsChanged, Validated
 from core.training import together
 from core.training.loop import Checkpoint, train
+from core.training.member import Member
 from core.training.stacked import Stack
-from core.training.together import Member, train_together
+from core.training.together import train_together
 from tests.core.training.sample_runs import configuration
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -188,7 +189,11 @@ def test_each_step_is_that_of_the_run_alone_from_the_same_state(variant: dict[st
 def test_in_double_the_steps_agree_to_ten_digits(variant: dict[str, Any], few: Dataset) -> None:
     """Against torch's own layers, loss and Adam, with other learning rates for the networks."""
     architecture = Architecture(**variant)
-    networks, optimizers, alone, adams, generators = [], [], [], [], []
+    networks: list[nn.Module] = []
+    alone: list[nn.Module] = []
+    optimizers: list[torch.optim.Adam] = []
+    adams: list[torch.optim.Adam] = []
+    generators: list[torch.Generator] = []
     for seed, lr in enumerate((1e-3, 1e-2, 1e-3)):
         for found, made in ((networks, optimizers), (alone, adams)):
             seed_all(seed)
