@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import torch
@@ -20,6 +21,12 @@ from core.training.order import draw_order, num_steps
 from core.training.stacked import Stack
 
 _CPU = torch.device("cpu")
+
+
+def on_device(dataset: Dataset, device: torch.device) -> Dataset:
+    """Return the data to train on where they are needed, once for all runs."""
+    names = ("train_images", "train_labels", "validation_images", "validation_labels")
+    return replace(dataset, **{name: getattr(dataset, name).to(device) for name in names})
 
 
 class Member(Training):

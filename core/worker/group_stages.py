@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 
 from core.data import datasets
@@ -14,7 +13,7 @@ from core.runs.events import Event, Notice, RunEnded
 from core.runs.lease import Lost
 from core.training import devices
 from core.training.loop import Checkpoint
-from core.training.member import Member
+from core.training.member import Member, on_device
 from core.training.together import train_together
 from core.worker import stages
 from core.worker.carry_out import Attempt
@@ -37,7 +36,7 @@ def train_and_test_together(attempts: Sequence[Attempt]) -> None:
         common = _prepare(attempts)
         if common is None:
             return
-        dataset = _on_device(common)
+        dataset = on_device(common.dataset, common.device)
         begun = [each for attempt in attempts if (each := _Taking.begin(attempt, common, dataset)) is not None]
         for each in begun:
             each.tell_of_others(len(begun) - 1)
@@ -81,12 +80,6 @@ def _prepare(attempts: Sequence[Attempt]) -> Common | None:
             if attempt.ended is None:
                 attempt.do(partial(_raise, error))
         return None
-
-
-def _on_device(common: Common) -> Dataset:
-    """Return the data to train on where they are needed, once for all runs."""
-    names = ("train_images", "train_labels", "validation_images", "validation_labels")
-    return replace(common.dataset, **{name: getattr(common.dataset, name).to(common.device) for name in names})
 
 
 class _Taking:

@@ -28,6 +28,7 @@ BENCHMARKS = (
     "snapshots",
     "inside",
     "marking",
+    "together",
 )
 MODELS = ("RN_1", "RN_2")
 
