@@ -57,7 +57,7 @@ class _Interrupted(Exception):
 
 def _carry_out(run: Run, held: Held, show: Callable[[Event], None], should_stop: Callable[[], bool]) -> RunEnded:
     """Train and test a run that is held. Raises `Problem`."""
-    attempt = Attempt(run, held, show, should_stop, RunTitle(run.id))
+    attempt = RunAttempt(run, held, show, should_stop, RunTitle(run.id))
     try:
         attempt.do(lambda: _train_and_test(run, held, attempt.emit, attempt.inbox))
     finally:
@@ -72,7 +72,7 @@ def _train_and_test(run: Run, held: Held, emit: Callable[[Event], None], inbox: 
     return train_and_test(run, held, emit, inbox)
 
 
-class Attempt:
+class RunAttempt:
     """An attempt at a run in this process: its lease, its events, and what is asked of it.
 
     Other attempts, at other runs, may be made in the same process: what goes wrong in one ends only that.

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from core.messages import Problem
 from core.runs import lease
 from core.runs.directory import Run
-from core.worker.carry_out import Attempt
+from core.worker.carry_out import RunAttempt
 from core.worker.process_title import RunTitle
 
 
@@ -24,14 +24,14 @@ def carry_out_together(runs: Sequence[Run], should_stop: Callable[[], bool]) -> 
     not ended by then can be gone on with, in smaller groups if there was not enough memory.
     """
     with ExitStack() as stack:
-        attempts: list[Attempt] = []
+        attempts: list[RunAttempt] = []
         for run in runs:
             if not lease.is_certain(run.path):
                 continue
             title = None if attempts else RunTitle(f"{run.id} and {len(runs) - 1} more")
             try:
                 held = stack.enter_context(lease.hold(run.path))
-                attempts.append(Attempt(run, held, lambda _event: None, should_stop, title))
+                attempts.append(RunAttempt(run, held, lambda _event: None, should_stop, title))
             except Problem as problem:
                 print(problem, file=sys.stderr)
             else:

@@ -16,7 +16,7 @@ from core.training.loop import Checkpoint
 from core.training.member import Member, on_device
 from core.training.together import train_together
 from core.worker import stages
-from core.worker.carry_out import Attempt
+from core.worker.carry_out import RunAttempt
 from core.worker.stages import Begun, Common
 
 _TOGETHER = N_(
@@ -27,7 +27,7 @@ _OTHER_MASKS = N_("on {device}, dropout draws for all these runs at once: other 
 _TOO_MANY = N_("{number} runs at once do not fit in the memory: they go on in smaller groups")
 
 
-def train_and_test_together(attempts: Sequence[Attempt]) -> None:
+def train_and_test_together(attempts: Sequence[RunAttempt]) -> None:
     """Carry out the stages of runs that differ only in their seed. What goes wrong in one of them ends only that one.
 
     Raises whatever goes wrong in what they do together: then those that have not ended can be gone on with.
@@ -56,7 +56,7 @@ def train_and_test_together(attempts: Sequence[Attempt]) -> None:
         raise problem from error
 
 
-def _prepare(attempts: Sequence[Attempt]) -> Common | None:
+def _prepare(attempts: Sequence[RunAttempt]) -> Common | None:
     """Load the data for all runs; return None if all were stopped meanwhile, or if that fails and so they all do."""
 
     def emit(event: Event) -> None:
@@ -85,7 +85,7 @@ def _prepare(attempts: Sequence[Attempt]) -> Common | None:
 class _Taking:
     """One of the runs, which takes what the training of all of them brings for it."""
 
-    def __init__(self, attempt: Attempt, begun: Begun, dataset: Dataset) -> None:
+    def __init__(self, attempt: RunAttempt, begun: Begun, dataset: Dataset) -> None:
         """Make the run a member. Raises `Problem` if its checkpoint does not fit."""
         self._attempt, self._begun = attempt, begun
         self.member = Member(
@@ -99,7 +99,7 @@ class _Taking:
         )
 
     @classmethod
-    def begin(cls, attempt: Attempt, common: Common, dataset: Dataset) -> _Taking | None:
+    def begin(cls, attempt: RunAttempt, common: Common, dataset: Dataset) -> _Taking | None:
         """Begin a run; return None if it has ended instead."""
         made: list[_Taking] = []
 
@@ -154,7 +154,7 @@ class _Taking:
             self._do(partial(_raise, lost))
 
 
-def _emit(attempt: Attempt, event: Event) -> None:
+def _emit(attempt: RunAttempt, event: Event) -> None:
     attempt.emit(event)
 
 
@@ -162,5 +162,5 @@ def _raise(error: Exception) -> None:
     raise error
 
 
-def _stop_if_asked(attempt: Attempt) -> RunEnded | None:
+def _stop_if_asked(attempt: RunAttempt) -> RunEnded | None:
     return RunEnded(status="stopped") if attempt.inbox.should_stop() else None

@@ -30,7 +30,9 @@ def measure(options: Options) -> list[Table]:
     on_gpu = torch.cuda.is_available()
     device = torch.device("cuda:0" if on_gpu else "cpu")
     dataset = load(Spec(dataset=options.dataset, data_dir=options.data_dir))
-    where = torch.cuda.get_device_name(0) if on_gpu else "the CPU, which gains little: this only shows that it works"
+    where = (
+        torch.cuda.get_device_name(0) if on_gpu else "the CPU, where it gains nothing: this only shows that it works"
+    )
     table = Table(
         f"Training alone, in runs of one epoch an hour, on {where}",
         ("network", "seeds", "one by one", "at once", "times as many", "at least", "epoch's losses differ by"),
