@@ -20,13 +20,15 @@ from core.comparing.configurations import configurations
 from core.comparing.statistics import LeftOut
 from core.config import RunConfig
 from core.messages import N_, InvalidSetting, Message
-from core.runs import directory, sameness, source
+from core.runs import directory, lease, sameness, source
 from core.runs.directory import FollowedRun, Run, Summary
 from core.runs.events import RunEnded
 from core.runs.record import LIVE, RESUMABLE, State
-from core.worker.launch import launch_run
+from core.worker.launch import launch_run, launch_together
 
 MAX_SEEDS = 1000
+MOST_TOGETHER = 100
+"""Most runs that one process trains together; where they do not fit in the memory, they go on in halves."""
 
 PartState = Literal["waiting", "running", "done", "stopped", "left_out"]
 
@@ -51,6 +53,10 @@ class Part:
     """The process that trains the run, if this comparison started it."""
     attempts_before: int = 0
     """Number of the run's newest attempt before the one that this comparison waits for."""
+    together: int = 1
+    """Number of runs that the process trains."""
+    most_together: int = MOST_TOGETHER
+    """Most runs that a process may train together with this one."""
 
     @property
     def as_left_out(self) -> LeftOut:
@@ -108,8 +114,10 @@ def at_once(device: str, threads: int) -> int:
 class PlannedRuns:
     """The runs of a comparison, in the order of its plan."""
 
-    def __init__(self, at_once: int) -> None:
+    def __init__(self, at_once: int, together: int = 1) -> None:
+        """Plan for `at_once` processes, each of which trains up to so many runs `together`."""
         self._at_once = max(1, at_once)
+        self._together = together
         self.parts: list[Part] = []
 
     @property
@@ -124,7 +132,7 @@ class PlannedRuns:
         if not any(part.seconds for part in self.parts):
             return None
         left = [each * (1 - part.share) for each, part in zip(self._seconds(), self.parts, strict=True)]
-        return max(*left, sum(left) / self._at_once)
+        return max(*left, sum(left) / (self._at_once * self._together))
 
     def count(self, *states: PartState) -> int:
         return sum(part.state in states for part in self.parts)
@@ -163,9 +171,9 @@ class Comparison(PlannedRuns):
     Nothing is lost if the calls end: the workers finish their current runs.
     """
 
-    def __init__(self, runs_dir: Path, parts: Sequence[Part], at_once: int) -> None:
+    def __init__(self, runs_dir: Path, parts: Sequence[Part], at_once: int, together: int = 1) -> None:
         """Find the runs that exist already. Raises `Problem`."""
-        super().__init__(at_once)
+        super().__init__(at_once, together)
         self._runs_dir = runs_dir
         self._stopping = False
         self.extend(parts)
@@ -183,9 +191,10 @@ class Comparison(PlannedRuns):
         for part in self._in_state("running"):
             self._watch(part)
         if not self._stopping:
-            room = max(0, self._at_once - self.count("running"))
-            for part in self._in_state("waiting")[:room]:
-                self._launch(part)
+            processes = {id(part if part.process is None else part.process) for part in self._in_state("running")}
+            room = max(0, self._at_once - len(processes))
+            for group in self._groups(self._in_state("waiting"))[:room]:
+                self._launch(group)
         return self.count("running") > 0 or (self.count("waiting") > 0 and not self._stopping)
 
     def stop(self) -> None:
@@ -227,22 +236,52 @@ class Comparison(PlannedRuns):
 
     # The life of a run
 
-    def _launch(self, part: Part) -> None:
-        if part.followed is not None:  # while it waited for room, another program may have gone on with it
+    def _groups(self, waiting: Sequence[Part]) -> list[list[Part]]:
+        """Return the runs by the process that is to train them: those of one configuration together, if asked for."""
+        groups: list[list[Part]] = []
+        open_groups: dict[str, list[Part]] = {}
+        for part in waiting:
+            most = min(self._together, part.most_together) if part.config.architecture.is_built_in else 1
+            if part.followed is not None and not lease.is_certain(part.followed.run.path):
+                most = 1  # the others need not wait until its last process gives no sign of life
+            group = open_groups.get(part.name)
+            if most > 1 and group is not None and len(group) < min(most, *(each.most_together for each in group)):
+                group.append(part)
+                continue
+            groups.append([part])
+            if most > 1:
+                open_groups[part.name] = groups[-1]
+        return groups
+
+    def _launch(self, group: Sequence[Part]) -> None:
+        """Start a process for runs, as far as they are still to be trained. Raises `Problem`."""
+        parts = [part for part in group if self._is_to_be_trained(part)]
+        runs = [self._run_of(part) for part in parts]
+        for part, run in zip(parts, runs, strict=True):
+            run.withdraw_requests()
+            part.attempts_before, part.together = run.attempt, len(parts)
+        if not parts:
+            return
+        process = launch_run(runs[0]) if len(runs) == 1 else launch_together(runs)
+        for part in parts:
+            part.process, part.state = process, "running"
+
+    def _is_to_be_trained(self, part: Part) -> bool:
+        """Tell if a run still waits to be trained here: another program may have gone on with it."""
+        if part.followed is not None:
             state = part.followed.run.state()
             part.followed.read()
             if part.followed.record.is_steered:
                 part.followed = None
             else:
                 _take(part, part.followed, state)
-                if part.state != "waiting":
-                    return
+        return part.state == "waiting"
+
+    def _run_of(self, part: Part) -> Run:
+        """Return a part's run, which is created if it does not exist. Raises `Problem`."""
         if part.followed is None:
             part.followed = FollowedRun(directory.create(self._runs_dir, part.config), keep_losses=False)
-        part.followed.run.withdraw_requests()
-        part.attempts_before = part.followed.run.attempt
-        part.process = launch_run(part.followed.run)
-        part.state = "running"
+        return part.followed.run
 
     def _watch(self, part: Part) -> None:
         followed = part.followed
@@ -250,10 +289,11 @@ class Comparison(PlannedRuns):
         # Check before reading, so that everything that the process wrote before its end is read.
         alive = part.process.poll() is None if part.process is not None else followed.run.state() in LIVE
         followed.read()
-        if alive:
-            return
         ended = followed.record.ended
-        if ended is not None and ended.attempt > part.attempts_before:
+        has_ended = ended is not None and ended.attempt > part.attempts_before
+        if alive and not (part.together > 1 and has_ended):  # the others of its group may go on
+            return
+        if ended is not None and has_ended:
             self._end(part, followed, ended)
         elif part.process is not None and followed.run.is_at_work:
             part.process = None  # another program's process was faster, and trains it
@@ -261,6 +301,8 @@ class Comparison(PlannedRuns):
             part.state = "waiting"  # another program's process is gone: the run continues here
         elif self._stopping:
             part.state = "stopped"
+        elif part.together > 1:
+            part.state, part.most_together = "waiting", part.together // 2
         else:
             last, run_id = followed.run.log_tail(1), followed.run.id
             crashed = Message("run {run} crashed: {reason}", {"run": run_id, "reason": last[0] if last else ""})

@@ -26,6 +26,8 @@ from core.worker.launch import launch_job
 from core.worker.process_title import entitle
 
 _POLL_S = 0.1
+_SEEDS_TOGETHER = 10
+"""Seeds that are added at a time where they are trained together: a few too many cost less than waiting for them."""
 
 
 def main() -> None:
@@ -73,8 +75,8 @@ def _train(stored: StoredComparison, journal: _Journal, should_stop: Callable[[]
     later = plan.parts()
     per_seed = len(plan.configurations)
     first = len(later) if plan.margin is None else per_seed * IMAGES_FROM
-    step = per_seed * max(1, plan.at_once // per_seed)
-    made = Comparison(stored.runs_dir, later[:first], plan.at_once)
+    step = per_seed * max(1, plan.at_once // per_seed, min(plan.most_together, _SEEDS_TOGETHER))
+    made = Comparison(stored.runs_dir, later[:first], plan.at_once, plan.most_together)
     journal.parts = made.parts
     del later[:first]
     _check_finished(made)

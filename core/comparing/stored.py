@@ -38,6 +38,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Number of seeds, or the largest number if they are added until the answer is decided."""
     margin: float | None = None
     """Smallest difference that matters, as a fraction, if seeds are added until the answer is decided; else None."""
+    together: bool | msgspec.UnsetType = msgspec.UNSET  # so that other plans keep their keys
+    """True if the seeds of a configuration are trained at once, in one process."""
 
     def parts(self) -> list[Part]:
         """Return all runs that the plan may take. Raises `InvalidSetting`."""
@@ -45,11 +47,18 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def at_once(self) -> int:
-        """Number of runs to carry out at once."""
+        """Number of processes that train at once."""
         return comparison.at_once(self.settings.device, self.settings.threads)
 
+    @property
+    def most_together(self) -> int:
+        """Most runs that one process trains together."""
+        return min(self.seeds, comparison.MOST_TOGETHER) if self.together else 1
 
-def make_plan(texts: Sequence[str], seeds: int, settings: RunConfig, margin: float | None = None) -> Plan:
+
+def make_plan(
+    texts: Sequence[str], seeds: int, settings: RunConfig, margin: float | None = None, *, together: bool = False
+) -> Plan:
     """Make a plan of configurations as they were typed, in the words that everyone would use for them.
 
     Raises `InvalidSetting`.
@@ -58,7 +67,7 @@ def make_plan(texts: Sequence[str], seeds: int, settings: RunConfig, margin: flo
     default = RunConfig(seed=0)
     unused = ("model", "seed", *RECORDING)  # every configuration has a network and seeds of its own
     shared = msgspec.structs.replace(settings, **{name: getattr(default, name) for name in unused})
-    return Plan(configurations=named, settings=shared, seeds=seeds, margin=margin)
+    return Plan(configurations=named, settings=shared, seeds=seeds, margin=margin, together=together or msgspec.UNSET)
 
 
 class PartStanding(msgspec.Struct, frozen=True, array_like=True):

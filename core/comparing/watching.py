@@ -22,7 +22,7 @@ class WatchedComparison(PlannedRuns):
 
         Raises `InvalidSetting`.
         """
-        super().__init__(plan.at_once)
+        super().__init__(plan.at_once, plan.most_together)
         self.outcome: Outcome = "none"
         self._stored = comparison
         self._planned = plan.parts()

@@ -38,8 +38,8 @@ from core.training.steps.choose import Steps
 _HOLD_LOOK_S = 0.1
 CHECKPOINT_INTERVAL_S = 5.0
 """Minimum seconds between checkpoints within an epoch."""
-_LOSS_NOT_FINITE = N_("the loss is no longer finite: epoch {epoch}, batch {step}")
-_PARAMETERS_NOT_FINITE = N_("the parameters are no longer finite: epoch {epoch}, batch {step}")
+LOSS_NOT_FINITE = N_("the loss is no longer finite: epoch {epoch}, batch {step}")
+PARAMETERS_NOT_FINITE = N_("the parameters are no longer finite: epoch {epoch}, batch {step}")
 
 
 Look = Callable[[int, int], Request]
@@ -111,7 +111,7 @@ def _train(
                 progress = meter.progress(epoch, step)
                 yield progress
                 if progress.loss is None:
-                    yield diverged(_LOSS_NOT_FINITE, epoch, progress.step)
+                    yield diverged(LOSS_NOT_FINITE, epoch, progress.step)
                     return
             if asked is not NOTHING:
                 yield from training.change(epoch, step, asked)
@@ -125,7 +125,7 @@ def _train(
         if step == len(batches):
             yield meter.epoch_ended(epoch)
             if not training.is_finite():
-                yield diverged(_PARAMETERS_NOT_FINITE, epoch, step)
+                yield diverged(PARAMETERS_NOT_FINITE, epoch, step)
                 return
             asked = yield from training.end_epoch(epoch, step, asked, save, look)
         if asked.stop:
@@ -147,7 +147,9 @@ def diverged(text: str, epoch: int, step: int) -> RunEnded:
 class Training:
     """A network, its data and its optimizer on a device."""
 
-    def __init__(self, network: nn.Module, dataset: Dataset, config: RunConfig, device: torch.device) -> None:
+    def __init__(
+        self, network: nn.Module, dataset: Dataset, config: RunConfig, device: torch.device, *, is_alone: bool = True
+    ) -> None:
         acceleration.prepare(device, config)
         self._network = network.to(device)
         acceleration.lay_out(network, device, exact=config.exact)
@@ -155,7 +157,7 @@ class Training:
         self._config = config
         self._device = device
         self._dataset = dataset
-        batches = Batches(dataset, device)
+        self.batches = Batches(dataset, device)
         self._validation_images = normalise(dataset.validation_images.to(device), dataset)
         self._validation_labels = dataset.validation_labels.to(device)
         self._optimizer = make_optimizer(network, config)
@@ -163,7 +165,7 @@ class Training:
         trained = [each for each in network.parameters() if each.requires_grad and each.layout is torch.strided]
         buffers = [each for each in network.buffers() if each.layout is torch.strided]
         self._finite_at_first = list(filter(_is_finite, [*trained, *buffers]))
-        self.steps = Steps(network, self._forward, batches, self._optimizer, config, device)
+        self.steps = Steps(network, self._forward, self.batches, self._optimizer, config, device, fast=is_alone)
         # An order drawn from the seed alone is the same for every network, so that their runs can be paired; but the
         # exam's program draws it from the generator that initialised the network.
         self._generator = torch.default_generator if config.exact else torch.Generator().manual_seed(config.seed)
@@ -305,7 +307,7 @@ class Training:
         """Go on from a checkpoint, and return its epoch and step. Raises `Problem` if it does not fit the network."""
         (group,) = self._optimizer.param_groups
         settings = {name: value for name, value in group.items() if name != "params"}
-        with _misfit_refused():
+        with misfit_refused():
             load_network_state(self._network, checkpoint["network"])
             self._optimizer.load_state_dict(checkpoint["optimizer"])
             # Another device or version may have had another implementation of Adam, which is one of its settings.
@@ -316,7 +318,7 @@ class Training:
         return checkpoint["epoch"], checkpoint["step"]
 
     def restore_rng(self, checkpoint: Checkpoint) -> None:
-        with _misfit_refused():
+        with misfit_refused():
             restore_random_state(checkpoint, self._device)
 
 
@@ -325,7 +327,7 @@ def _is_finite(parameter: torch.Tensor) -> bool:
 
 
 @contextmanager
-def _misfit_refused() -> Iterator[None]:
+def misfit_refused() -> Iterator[None]:
     """Raise `Problem` for what torch says of a checkpoint that is not of this network."""
     try:
         yield

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -52,6 +52,10 @@ class Meter:
     def add(self, step: int, loss: torch.Tensor) -> None:
         self._losses[step - 1] = loss
 
+    def add_all(self, first_step: int, losses: Sequence[float]) -> None:
+        """Add the losses of several steps, which were read from the device together with those of other runs."""
+        self._losses[first_step - 1 : first_step - 1 + len(losses)] = torch.tensor(losses)
+
     def progress_due(self) -> bool:
         return time.perf_counter() >= self._next_progress
 
@@ -87,10 +91,13 @@ class Meter:
         """Exclude what happens inside from the training's time."""
         began = time.perf_counter()
         yield
-        pause = time.perf_counter() - began
-        self._began += pause
-        self._epoch_began += pause
-        self._last_progress += pause
+        self.exclude(time.perf_counter() - began)
+
+    def exclude(self, seconds: float) -> None:
+        """Exclude the last seconds from the training's time."""
+        self._began += seconds
+        self._epoch_began += seconds
+        self._last_progress += seconds
 
     def checkpoint_due(self, interval_s: float = 0.0) -> bool:
         wait = max(interval_s, self._checkpoint_cost / CHECKPOINT_SHARE)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from core import files
+from core.config import RunConfig
 from core.machine import has_nvidia_driver
 from core.messages import N_, Message, Problem, reason, writing
 from core.runs import lease
@@ -60,50 +61,95 @@ class _Interrupted(Exception):
 
 def _carry_out(run: Run, held: Held, show: Callable[[Event], None], should_stop: Callable[[], bool]) -> RunEnded:
     """Train and test a run that is held. Raises `Problem`."""
-    with writing(run.path):
-        files.sweep(run.path)
-        writer = EventWriter(run.events_path, held.attempt)
-    unsaved: OSError | None = None
+    attempt = RunAttempt(run, held, show, should_stop, RunTitle(run.id))
     try:
-        ended = _train_and_test(run, held, _Emitter(run.id, held, writer, show), Inbox(run, held, should_stop))
-        held.look()
-        unsaved = writer.flush()
-    except Lost as lost:
-        ended = RunEnded(status="failed", message=lost.message)
-        show(writer.stamped(ended))
+        attempt.do(lambda: _train_and_test(run, held, attempt.emit, attempt.inbox))
     finally:
-        unsaved = writer.close() or unsaved
-    if unsaved is not None and ended.status == "done":
-        message = Message("the end of the run could not be saved: {reason}", {"reason": reason(unsaved)})
-        advice = Message("Free some disk space, then resume the run.")
-        ended = RunEnded(status="failed", message=message, advice=advice)
-        show(writer.stamped(ended))
-    return ended
+        attempt.close()
+    assert attempt.ended is not None
+    return attempt.ended
 
 
-def _train_and_test(run: Run, held: Held, emit: _Emitter, inbox: Inbox) -> RunEnded:
-    """Carry out the stages, and write how they ended. Raises `Lost`."""
-    try:
-        if "torch" not in sys.modules and run.config().device != "cpu" and has_nvidia_driver():
-            emit(Notice(message=Message(_LOADING)))
-        from core.worker.stages import train_and_test
+def _train_and_test(run: Run, held: Held, emit: Callable[[Event], None], inbox: Inbox) -> RunEnded:
+    tell_of_loading(run.config(), emit)
+    from core.worker.stages import train_and_test
 
-        ended = train_and_test(run, held, emit, inbox)
-    except Lost:
-        raise
-    except Problem as problem:
-        advice = problem.advice if problem.advice.text else None
-        ended = RunEnded(status="failed", message=problem.message, advice=advice)
-    except (Exception, SystemExit) as error:  # a custom network may raise anything
-        held.look()
-        with suppress(OSError), run.log_path.open("a", encoding="utf-8", errors="replace") as log:
-            traceback.print_exc(file=log)
-        message = Message("{kind}: {reason}", {"kind": type(error).__name__, "reason": reason(error)})
-        ended = RunEnded(status="failed", message=message, advice=Message("See the run's log for the details."))
-    emit(ended)
-    if ended.status == "stopped":
-        run.withdraw_requests()  # not at the start: a stop may be requested while the libraries load
-    return ended
+    return train_and_test(run, held, emit, inbox)
+
+
+def tell_of_loading(config: RunConfig, emit: Callable[[Event], None]) -> None:
+    """Say what is waited for, before torch is loaded on a machine with a GPU. Raises `Lost`."""
+    if "torch" not in sys.modules and config.device != "cpu" and has_nvidia_driver():
+        emit(Notice(message=Message(_LOADING)))
+
+
+class RunAttempt:
+    """An attempt at a run in this process: its lease, its events, and what is asked of it.
+
+    Other attempts, at other runs, may be made in the same process: what goes wrong in one ends only that.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        held: Held,
+        show: Callable[[Event], None],
+        should_stop: Callable[[], bool],
+        title: RunTitle | None,
+    ) -> None:
+        """Open the run's events. Raises `Problem` if its directory cannot be used at all."""
+        with writing(run.path):
+            files.sweep(run.path)
+            self._writer = EventWriter(run.events_path, held.attempt)
+        self.run = run
+        self.held = held
+        self.emit = _Emitter(held, self._writer, show, title)
+        self.inbox = Inbox(run, held, should_stop)
+        self.ended: RunEnded | None = None
+        """How the attempt ended. It was not written if the run is another process's by then, or the disk refuses it."""
+        self._show = show
+        self._unsaved: OSError | None = None
+
+    def do(self, part: Callable[[], RunEnded | None]) -> None:
+        """Do a part of the work. The attempt ends with what that returns, if anything, or with what it raises."""
+        try:
+            ended = self._try(part)
+            if ended is None:
+                return
+            self.emit(ended)
+            if ended.status == "stopped":
+                self.run.withdraw_requests()  # not at the start: a stop may be requested while the libraries load
+            self.held.look()
+            self._unsaved = self._writer.flush()
+        except Lost as lost:
+            ended = RunEnded(status="failed", message=lost.message)
+            self._show(self._writer.stamped(ended))
+        self.ended = ended
+
+    def close(self) -> None:
+        """Make the events durable; a finished run whose end is not safe has failed."""
+        self._unsaved = self._writer.close() or self._unsaved
+        if self._unsaved is not None and self.ended is not None and self.ended.status == "done":
+            message = Message("the end of the run could not be saved: {reason}", {"reason": reason(self._unsaved)})
+            advice = Message("Free some disk space, then resume the run.")
+            self.ended = RunEnded(status="failed", message=message, advice=advice)
+            self._show(self._writer.stamped(self.ended))
+
+    def _try(self, part: Callable[[], RunEnded | None]) -> RunEnded | None:
+        """Return what a part returns, or how the run ends because of what it raises. Raises `Lost`."""
+        try:
+            return part()
+        except Lost:
+            raise
+        except Problem as problem:
+            advice = problem.advice if problem.advice.text else None
+            return RunEnded(status="failed", message=problem.message, advice=advice)
+        except (Exception, SystemExit) as error:  # a custom network may raise anything
+            self.held.look()
+            with suppress(OSError), self.run.log_path.open("a", encoding="utf-8", errors="replace") as log:
+                traceback.print_exc(file=log)
+            message = Message("{kind}: {reason}", {"kind": type(error).__name__, "reason": reason(error)})
+            return RunEnded(status="failed", message=message, advice=Message("See the run's log for the details."))
 
 
 class _Emitter:
@@ -112,11 +158,11 @@ class _Emitter:
     Events that cannot be written are kept until they can be.
     """
 
-    def __init__(self, run_id: str, held: Held, writer: EventWriter, show: Callable[[Event], None]) -> None:
+    def __init__(self, held: Held, writer: EventWriter, show: Callable[[Event], None], title: RunTitle | None) -> None:
         self._held = held
         self._writer = writer
         self._show = show
-        self._title = RunTitle(run_id)
+        self._title = title
         self._is_failing = False
 
     def __call__(self, event: Event) -> None:
@@ -126,5 +172,6 @@ class _Emitter:
         if error is not None and not self._is_failing:
             self._show(self._writer.stamped(Notice(message=Message(_CANNOT_WRITE, {"reason": reason(error)}))))
         self._is_failing = error is not None
-        self._title.take(event)
+        if self._title is not None:
+            self._title.take(event)
         self._show(self._writer.stamped(event))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, NoReturn
 
@@ -31,12 +32,21 @@ def launch_run(run: Run, on_end: str = "") -> subprocess.Popen[bytes]:
     return launch_job(_WORKER, run, on_end)
 
 
-def launch_job(module: str, folder: JobFolder, on_end: str = "") -> subprocess.Popen[bytes]:
-    """Start a process that calls a module's `main` for a folder; its output goes to the log there. Raises `Problem`."""
+def launch_together(runs: Sequence[Run]) -> subprocess.Popen[bytes]:
+    """Start a process that trains several runs at once; its output goes to the log of the first. Raises `Problem`."""
+    return launch_job(_WORKER, runs[0], more=[str(run.path) for run in runs[1:]])
+
+
+def launch_job(module: str, folder: JobFolder, on_end: str = "", more: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+    """Start a process that calls a module's `main` for a folder and `more`; its output goes to the log there.
+
+    Raises `Problem`.
+    """
     try:
         with folder.log_path.open("ab") as log:
             files.lock(log.fileno())  # for as long as the process lives: it has no lease yet
-            return _launch(module, str(folder.path), stdin=subprocess.DEVNULL, stdout=log, stderr=log, on_end=on_end)
+            arguments = [str(folder.path), *more]
+            return _launch(module, *arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, on_end=on_end)
     except OSError as error:
         raise Problem("the training process could not start: {reason}", reason=reason(error)) from error
 
@@ -61,14 +71,14 @@ def restart_for(run: Run) -> NoReturn:
 
 
 def _launch(
-    module: str, argument: str, *, stdin: int, stdout: int | IO[bytes], stderr: IO[bytes], on_end: str
+    module: str, *arguments: str, stdin: int, stdout: int | IO[bytes], stderr: IO[bytes], on_end: str
 ) -> subprocess.Popen[bytes]:
     environment = {**os.environ, COMMAND_VARIABLE: command_line(), at_end.VARIABLE: on_end}
     return subprocess.Popen(
-        _command(module, argument), stdin=stdin, stdout=stdout, stderr=stderr, start_new_session=True, env=environment
+        _command(module, *arguments), stdin=stdin, stdout=stdout, stderr=stderr, start_new_session=True, env=environment
     )
 
 
-def _command(module: str, argument: str) -> list[str]:
+def _command(module: str, *arguments: str) -> list[str]:
     # -P: a file in the user's current folder must not replace a library.
-    return [sys.executable, "-P", "-c", f"{_START}from {module} import main\nmain()\n", argument]
+    return [sys.executable, "-P", "-c", f"{_START}from {module} import main\nmain()\n", *arguments]

@@ -6,6 +6,7 @@ import io
 import math
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -59,83 +60,95 @@ def train_and_test(run: Run, held: Held, emit: Emit, inbox: Inbox) -> RunEnded:
 
 
 def _train_and_test(run: Run, held: Held, emit: Emit, inbox: Inbox) -> RunEnded:
+    past = past_of(run, held)
+    common = prepare(run, past, emit, inbox.should_stop)
+    begun = begin(run, held, emit, inbox, past, common)
+    return _train(begun) or finish(begun)
+
+
+@dataclass(frozen=True, eq=False)
+class Common:
+    """What runs have in common that differ only in their seed: the device, the data, and a remark on the settings."""
+
+    device: torch.device
+    dataset: Dataset
+    remark: Message | None
+
+
+@dataclass(frozen=True, eq=False)
+class Begun:
+    """A run that is ready to train."""
+
+    run: Run
+    held: Held
+    emit: Emit
+    common: Common
+    network: torch.nn.Module
+    own_source: dict[str, bytes]
+    started: RunStarted
+    checkpoint: Checkpoint | None
+    helm: Helm
+
+    def save(self, state: Checkpoint) -> None:
+        """Save a checkpoint. Raises `Lost` or `OSError`."""
+        self.held.look()
+        checkpoints.save(self.run.path, self.held.attempt, state, self.started.config, self.common.dataset.digest)
+
+
+def prepare(run: Run, past: Record, emit: Emit, should_stop: Callable[[], bool]) -> Common:
+    """Prepare the process for a run, and load its data: stage 1. Raises `Problem` or `datasets.Cancelled`."""
     config = run.config()
-    past = _past(run, held)
-    if held.attempt > 1:
-        source.check_unchanged(run.path, config.model)
     acceleration.keep_freed_memory()
     device = devices.resolve(config.device)
     if device.type == "cuda":
         text = N_("opening {device} ({name}): the first batch waits for its libraries")
         emit(Notice(message=Message(text, {"device": str(device), "name": devices.device_name(device)})))
     _use_threads(threads.for_run(run, config, past.threads))
+    dataset = split_and_permute.prepared(_load_data(config, emit, should_stop), config)
+    return Common(device, dataset, try_out(config, device, len(dataset.train_labels)))
 
-    # Stage 1: the data
-    dataset = split_and_permute.prepared(_load_data(config, emit, inbox.should_stop), config)
-    remark = try_out(config, device, len(dataset.train_labels))
+
+def begin(run: Run, held: Held, emit: Emit, inbox: Inbox, past: Record, common: Common) -> Begun:
+    """Build the network, load the checkpoint if there is one, and say that training starts. Raises `Problem`."""
+    config = run.config()
     seed_all(config.seed)
     network = build_network(config.architecture)
-    own_source = source_of(network)
+    own_source = source_of(network) or {}
     held.look()
-    source.record(run.path, own_source or {})
-
-    # Stage 2: the training
+    source.record(run.path, own_source)
     kept_tables.keep(run.path, config.architecture, lambda: tabulate.layer_table(network, config.model))
     checkpoint = checkpoints.load(
         run.path,
         config,
-        dataset.digest,
-        steps_per_epoch=num_steps(dataset, config),
+        common.dataset.digest,
+        steps_per_epoch=num_steps(common.dataset, config),
         tell=lambda message: emit(Notice(message=message)),
     )
-    started = _run_started(config, device, dataset, network, checkpoint)
+    started = _run_started(config, common.device, common.dataset, network, checkpoint)
     emit(started)
-    if remark is not None:
-        emit(Notice(message=remark))
+    if common.remark is not None:
+        emit(Notice(message=common.remark))
     helm = Helm(started, past, emit, inbox)
-    if (ended := _train(run, held, network, dataset, device, started, checkpoint, helm, emit)) is not None:
-        return ended
-
-    # Stage 3: the test
-    evaluation = evaluate_test_images(network, dataset, config, device)
-    emit(evaluated(evaluation, len(dataset.class_names)))
-    held.look()
-    source.record(run.path, own_source or {})  # with the modules that were imported meanwhile
-    try:
-        _save_results(run, held.attempt, network, evaluation)
-    except OSError as error:
-        return _unsaved(error)
-    return _done(evaluation, remark)
+    return Begun(run, held, emit, common, network, own_source, started, checkpoint, helm)
 
 
-def _train(
-    run: Run,
-    held: Held,
-    network: torch.nn.Module,
-    dataset: Dataset,
-    device: torch.device,
-    started: RunStarted,
-    checkpoint: Checkpoint | None,
-    helm: Helm,
-    emit: Emit,
-) -> RunEnded | None:
-    """Train a network and keep what is asked for beside; return the end of the run if it comes early."""
+def _train(begun: Begun) -> RunEnded | None:
+    """Train a network and keep what is asked for beside: stage 2; return the end of the run if it comes early."""
+    network, dataset, device = begun.network, begun.common.dataset, begun.common.device
+    helm, emit = begun.helm, begun.emit
     config = helm.take()
     health = HealthMeter(network, dataset, config, device) if config.health else None
     keeper = None
     if config.snapshots:
-        keeper = SnapshotKeeper(run, held, network, started, config, lambda message: emit(Notice(message=message)))
-
-    def save(state: Checkpoint) -> None:
-        held.look()
-        checkpoints.save(run.path, held.attempt, state, started.config, dataset.digest)
+        tell: Callable[[Message], None] = lambda message: emit(Notice(message=message))  # noqa: E731
+        keeper = SnapshotKeeper(begun.run, begun.held, network, begun.started, config, tell)
 
     def look(epoch: int, step: int) -> Request:
         if keeper is not None:
             keeper.after_batch(epoch, step)
         return helm.look(epoch, step)
 
-    for event in train(network, dataset, config, device, resume_from=checkpoint, save=save, look=look):
+    for event in train(network, dataset, config, device, resume_from=begun.checkpoint, save=begun.save, look=look):
         if isinstance(event, RunEnded):
             if keeper is not None:
                 keeper.end_early()
@@ -148,16 +161,31 @@ def _train(
     return None
 
 
+def finish(begun: Begun) -> RunEnded:
+    """Test a trained network and save the results: stage 3; return the end of the run."""
+    common, run, held = begun.common, begun.run, begun.held
+    evaluation = evaluate_test_images(begun.network, common.dataset, begun.started.config, common.device)
+    begun.emit(evaluated(evaluation, len(common.dataset.class_names)))
+    held.look()
+    source.record(run.path, begun.own_source)  # with the modules that were imported meanwhile
+    try:
+        _save_results(run, held.attempt, begun.network, evaluation)
+    except OSError as error:
+        return _unsaved(error)
+    return _done(evaluation, common.remark)
+
+
 def _use_threads(number: int) -> None:
     if number != torch.get_num_threads():  # setting it changes how MKL uses them, even to the same number
         torch.set_num_threads(number)
 
 
-def _past(run: Run, held: Held) -> Record:
-    """Return the record of the run's earlier attempts."""
+def past_of(run: Run, held: Held) -> Record:
+    """Return the record of the run's earlier attempts. Raises `Problem` if the network's file has changed since."""
     followed = FollowedRun(run, keep_losses=False)
     if held.attempt > 1:
         followed.read()
+        source.check_unchanged(run.path, run.config().model)
     return followed.record
 
 

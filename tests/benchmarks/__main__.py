@@ -20,7 +20,7 @@ from tests.benchmarks.measuring import Options, Table, say
 
 SHARES = {
     "training": 150,
-    "peers": 290,
+    "peers": 260,
     "equivalence": 60,
     "dashboard": 180,
     "startup": 100,
@@ -31,9 +31,10 @@ SHARES = {
     "coverage": 30,
     "sequential": 20,
     "phases": 40,
+    "together": 30,
 }
 """The benchmarks, with the seconds that each may take of twenty minutes on two cores."""
-GPU_SHARES = {"training": 60, "peers": 130, "equivalence": 40, "dashboard": 70}
+GPU_SHARES = {"training": 60, "peers": 130, "equivalence": 40, "dashboard": 60, "together": 40}
 """Those that a GPU changes, with the seconds that each may take of five minutes there."""
 UNHURRIED = ("equivalence",)
 """Benchmarks that take as long as they need when only they are asked for, and go on where they ended."""

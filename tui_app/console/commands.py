@@ -115,6 +115,13 @@ def compare(
             metavar="X", show_default=False, help=_("Smallest difference that matters, in points. [default: 0.1]")
         ),
     ] = "0.1",
+    together: Annotated[
+        bool,
+        typer.Option(
+            "--together",
+            help=_("Train the seeds of a network at once, equal up to rounding: on a GPU far sooner than one by one."),
+        ),
+    ] = False,
     *,
     settings: dict[str, Any],
     conditions: Annotated[
@@ -142,6 +149,7 @@ def compare(
         conditions=tuple(default()) if conditions else (),
         report=paths.absolute(report) if report is not None else None,
         margin=check_margin(margin),
+        together=together,
         json=json,
     )
     return compare_command.compare(folder_of(runs_dir or context.obj), request)

@@ -16,7 +16,7 @@ from core.comparing.statistics import Results
 from core.comparing.stored import Plan
 from core.comparing.verdict import MARGIN
 from core.comparing.watching import WatchedComparison
-from core.config import RunConfig
+from core.config import RunConfig, built_in_names
 from core.data.conditions import Condition, Robustness
 from core.messages import InvalidSetting
 from core.runs import sameness
@@ -51,6 +51,8 @@ class ComparisonRequest:
     report: Path | None = None
     margin: float = MARGIN
     """Smallest difference in accuracy that matters, as a fraction."""
+    together: bool = False
+    """True if the seeds of a configuration are to be trained at once."""
     json: bool = False
 
 
@@ -67,6 +69,11 @@ def number_of_seeds(seeds: str | None, max_seeds: str | None, until_decided: boo
 def compare(runs_dir: Path, request: ComparisonRequest) -> int:
     """Train the missing runs, print the comparison, and return the exit code."""
     configs = configurations(request.configurations, request.settings)
+    own = [config for config in configs if not config.architecture.is_built_in]
+    if request.together and len(own) == len(configs):
+        raise InvalidSetting(
+            "together", "--together is for {known}: none of these networks is one", known=built_in_names()
+        )
     if request.report is not None:
         pages.check(request.report)
     if leaves_it_to_the_first():
@@ -74,10 +81,15 @@ def compare(runs_dir: Path, request: ComparisonRequest) -> int:
     status = StatusLine(sys.stderr)
     signals = StopSignals()
     signals.install()
+    if request.together and own:
+        names = ", ".join(dict.fromkeys(printable(config.model) for config in own))
+        status.note(
+            _("Trained one seed after the other, as only built-in networks go together: {names}").format(names=names)
+        )
     try:
         settings = _settle(request.settings, configs, status, signals)
         margin = request.margin if request.until_decided else None
-        plan = stored.make_plan(request.configurations, request.seeds, settings, margin)
+        plan = stored.make_plan(request.configurations, request.seeds, settings, margin, together=request.together)
         made = watching.begin(runs_dir, plan)
         _watch(made, status, signals)
         if not made.finished:
@@ -232,6 +244,8 @@ def _command(request: ComparisonRequest, plan: Plan) -> str:
         words += [option(name)] if isinstance(value, bool) else [option(name), sameness.as_typed(value)]
     if request.margin != MARGIN:
         words += ["--margin", f"{100 * request.margin:.12g}"]
+    if request.together:
+        words.append("--together")
     if request.conditions:
         words.append("--conditions")
     return shlex.join(words)

@@ -98,7 +98,7 @@ class Chain:
                 continue
             if type(module) is nn.Linear and module.bias is not None and width in (None, module.in_features):
                 width = module.out_features
-                layers.append(Linear(module.weight.detach(), module.bias.detach()))
+                layers.append(Linear(module.weight, module.bias))
             elif type(module) is nn.ReLU and layers:
                 layers.append(ReLU())
             elif type(module) is nn.BatchNorm1d and _is_usual(module) and module.num_features == width:

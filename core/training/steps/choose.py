@@ -30,8 +30,10 @@ class Steps:
         optimizer: optim.Optimizer,
         config: RunConfig,
         device: torch.device,
+        *,
+        fast: bool = True,
     ) -> None:
-        """Choose the step. `forward` computes what `network` does."""
+        """Choose the step: the plain one unless it may be a `fast` one. `forward` computes what `network` does."""
         self.notices: list[Message] = []
         """What the user should know of the choice; whoever shows them takes them out."""
         self._graphs: Graphs | None = None
@@ -49,7 +51,7 @@ class Steps:
             precision=config.precision,
             tell=self.notices.append,
         )
-        if config.exact:
+        if config.exact or not fast:
             return
         if is_built_in(network) or config.fused:
             self._graphs = graphs_on(device)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn, optim
@@ -21,11 +21,7 @@ class PlainStep:
         self._batches = batches
         self._optimizer = optimizer
         self._criterion = nn.CrossEntropyLoss()
-        self._autocast = (
-            torch.autocast(device.type, torch.bfloat16, cache_enabled=False)
-            if config.precision == "bf16"
-            else nullcontext()
-        )
+        self._autocast = autocast(config, device)
 
     def __call__(self, indices: Tensor) -> Tensor:
         """Train on the images with these indices; return the batch's loss, left on the device."""
@@ -36,3 +32,10 @@ class PlainStep:
         loss.backward()
         self._optimizer.step()
         return loss.detach()
+
+
+def autocast(config: RunConfig, device: torch.device) -> AbstractContextManager[object]:
+    """Return a context in which products are in the precision that the settings ask for."""
+    if config.precision != "bf16":
+        return nullcontext()
+    return torch.autocast(device.type, torch.bfloat16, cache_enabled=False)

@@ -1,0 +1,164 @@
+"""A comparison whose seeds are trained at once: which runs share a process, and what if that ends early."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from core.comparing.comparison import MOST_TOGETHER, Comparison, Part, plan
+from core.comparing.stored import make_plan
+from core.runs import directory, lease
+from core.runs.directory import Run
+from core.runs.events import EventWriter, RunEnded
+from tests.core.comparing.finished_runs import SETTINGS, config_of, finished, write
+from tests.core.runs.run_files import claim
+from tests.recorded import started
+
+
+class Group:
+    """A stand-in for a process that trains one or several runs; it has ended once `code` is set."""
+
+    def __init__(self, command: list[str], **_options: object) -> None:
+        self.runs = [Run(Path(argument)) for argument in command if Path(argument).is_dir()]
+        self.code: int | None = None
+
+    def poll(self) -> int | None:
+        return self.code
+
+    def die(self) -> None:
+        """End as a killed process does, which has held the leases of its runs."""
+        for run in self.runs:
+            claim(run, lives=False)
+        self.code = -9
+
+    @property
+    def seeds(self) -> list[tuple[str, int]]:
+        return [(run.config().model, run.config().seed) for run in self.runs]
+
+    def end(self, status: str = "done") -> None:
+        """Let every run end, and the process with them."""
+        for run in self.runs:
+            claim(run, lives=False)
+            writer = EventWriter(run.events_path, run.attempt)
+            for event in (started(run.config()), RunEnded(status=status)):  # type: ignore[arg-type]
+                writer.write(event)
+            writer.close()
+        self.code = 0
+
+
+@pytest.fixture
+def groups(monkeypatch: pytest.MonkeyPatch) -> list[Group]:
+    """Return the list of processes started."""
+    begun: list[Group] = []
+
+    def begin(command: list[str], **options: object) -> Group:
+        begun.append(Group(command, **options))
+        return begun[-1]
+
+    monkeypatch.setattr(subprocess, "Popen", begin)
+    return begun
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Callable[..., Comparison]:
+    def make(*texts: str, seeds: int, at_once: int = 1) -> Comparison:
+        if len(texts) > 1:
+            return Comparison(tmp_path, plan(texts, seeds, SETTINGS), at_once, MOST_TOGETHER)
+        parts = [Part(texts[0], config_of(texts[0], seed)) for seed in range(seeds)]
+        return Comparison(tmp_path, parts, at_once, MOST_TOGETHER)
+
+    return make
+
+
+def test_the_seeds_of_a_configuration_share_a_process(made: Callable[..., Comparison], groups: list[Group]) -> None:
+    comparison = made("RN_1", "RN_2+dropout=0.3", seeds=3)
+    assert comparison.advance()
+    assert [group.seeds for group in groups] == [[("RN_1", 0), ("RN_1", 1), ("RN_1", 2)]]
+    assert comparison.count("running") == 3
+    groups[0].end()
+    comparison.advance()
+    comparison.advance()
+    assert [group.seeds for group in groups[1:]] == [[("RN_2", 0), ("RN_2", 1), ("RN_2", 2)]]
+    groups[1].end("diverged")
+    assert not comparison.advance()
+    assert (comparison.count("done"), comparison.count("left_out")) == (3, 3)
+
+
+def test_a_process_counts_once_however_many_runs_it_trains(
+    made: Callable[..., Comparison], groups: list[Group]
+) -> None:
+    made("RN_1", "RN_2", "RN_1+width=2", seeds=4, at_once=2).advance()
+    assert [len(group.runs) for group in groups] == [4, 4]
+
+
+def test_a_run_that_has_ended_does_not_wait_for_the_others(
+    made: Callable[..., Comparison], groups: list[Group]
+) -> None:
+    comparison = made("RN_1", seeds=2)
+    comparison.advance()
+    write(groups[0].runs[1], started(config_of("RN_1", 1)), RunEnded(status="diverged"))
+    assert comparison.advance()
+    assert [part.state for part in comparison.parts] == ["running", "left_out"]
+    assert len(groups) == 1
+
+
+def test_finished_runs_are_left_in_peace_and_those_on_the_way_go_on(
+    tmp_path: Path, made: Callable[..., Comparison], groups: list[Group]
+) -> None:
+    finished(tmp_path, config_of("RN_1", 1), range(20))
+    stopped = directory.create(tmp_path, config_of("RN_1", 2))
+    write(stopped, started(stopped.config()), RunEnded(status="stopped"))
+    comparison = made("RN_1", seeds=4)
+    comparison.advance()
+    assert [group.seeds for group in groups] == [[("RN_1", 0), ("RN_1", 2), ("RN_1", 3)]]
+    assert stopped.id in [run.id for run in groups[0].runs]
+
+
+def test_a_group_that_ends_early_goes_on_in_halves(made: Callable[..., Comparison], groups: list[Group]) -> None:
+    """So does one that ran out of memory; a run that ends a process all by itself is left out."""
+    comparison = made("RN_1", seeds=5)
+    comparison.advance()
+    groups[0].die()
+    comparison.advance()
+    assert [seed for _model, seed in groups[1].seeds] == [0, 1]
+    groups[1].end()
+    while comparison.advance():
+        latest = groups[-1]
+        if latest.code is None and ("RN_1", 3) in latest.seeds:
+            latest.die()
+        elif latest.code is None:
+            latest.end()
+    assert [[seed for _model, seed in group.seeds] for group in groups[2:]] == [[2, 3], [2], [3], [4]]
+    assert [part.state for part in comparison.parts] == ["done", "done", "done", "left_out", "done"]
+    assert "was killed" in str(comparison.parts[3].why)
+
+
+def test_a_run_whose_last_process_may_live_is_no_reason_for_others_to_wait(
+    tmp_path: Path, made: Callable[..., Comparison], groups: list[Group]
+) -> None:
+    doubtful = directory.create(tmp_path, config_of("RN_1", 1))
+    claim(doubtful, lives=False, boot_id="another", host="elsewhere")
+    write(doubtful, started(doubtful.config()), RunEnded(status="stopped"))
+    assert not lease.is_certain(doubtful.path)
+    made("RN_1", seeds=3, at_once=2).advance()
+    assert [[seed for _model, seed in group.seeds] for group in groups] == [[0, 2], [1]]
+
+
+def test_networks_of_ones_own_are_trained_one_by_one(
+    tmp_path: Path, made: Callable[..., Comparison], groups: list[Group]
+) -> None:
+    own = tmp_path / "own.py"
+    own.write_text("")
+    made(f"{own}:Net", "RN_1", seeds=2, at_once=4).advance()
+    assert [len(group.runs) for group in groups] == [1, 2, 1]
+
+
+def test_the_plan_says_it_and_other_plans_keep_their_keys() -> None:
+    usual, together = (make_plan(("RN_1", "RN_2"), 300, SETTINGS, together=each) for each in (False, True))
+    assert b"together" not in msgspec.json.encode(usual)
+    assert msgspec.json.decode(msgspec.json.encode(together), type=type(together)) == together
+    assert (usual.most_together, together.most_together) == (1, MOST_TOGETHER)
