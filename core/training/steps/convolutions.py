@@ -4,7 +4,7 @@ Between the layers, values lie in memory by image, row, column, channel: the cha
 row. What follows the second pool lies by image, channel, row, column, as the next layer's weights have it. Of each
 window of a pool, the place of its greatest value is kept: 0 to 3, row by row. Sums have a fixed order, as in `kernels`.
 """
-# mypy: allow-untyped-defs, allow-untyped-decorators
+# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-decorators
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ from core.training.steps.kernels import _relu
 FIRST, SECOND = 32, 64
 """Channels after each convolution."""
 SLICES = 44
-"""Parts of a batch that give each their own sums of the convolutions' gradients. With nine filter places, 396 programs."""
-POSITIONS = 32
+"""Parts of a batch, each with its own sums of the convolutions' gradients: 396 programs, with nine places of a filter."""
+POSITIONS, SUMMED_POSITIONS = 32, 64
+"""Places that a program takes in at once: of the first convolution forward, and of its gradient."""
 WINDOWS, COLUMNS = 16, 32
 """The tile of the second convolution: 16 windows of four places each, 32 of the 64 channels."""
+INPUT_POSITIONS, DEPTH = 64, 32
+"""Places whose gradients a program computes, each of 32 channels, and the length of sum that it takes in at once."""
 
 
 @triton.jit
@@ -115,9 +118,7 @@ def second_forward(x: Tensor, weight: Tensor, bias: Tensor, out: Tensor, places:
     `weight` is 64×32×3×3 with its channels last in memory.
     """
     grid = (triton.cdiv(len(x) * 49, WINDOWS), SECOND // COLUMNS)
-    _second_forward_kernel[grid](
-        x, weight, bias, out, places, len(x), precision, WINDOWS, COLUMNS, FIRST, SECOND
-    )
+    _second_forward_kernel[grid](x, weight, bias, out, places, len(x), precision, WINDOWS, COLUMNS, FIRST, SECOND)
 
 
 @triton.jit
@@ -189,27 +190,33 @@ def _second_weight_gradient(
         tl.store(slices + bias_at + after, bias_total)
 
 
-@triton.jit(do_not_specialize=["num_images"])
+@triton.jit(do_not_specialize=["num_images", "input_tiles"])
 def _second_backward_kernel(
-    gradient, x, weight, slices, out, num_images,
+    gradient, x, weight, slices, out, num_images, input_tiles,
     SIZE: tl.constexpr, WEIGHT_AT: tl.constexpr, BIAS_AT: tl.constexpr, PRECISION: tl.constexpr,
     POSITIONS: tl.constexpr, NUM_SLICES: tl.constexpr, FIRST: tl.constexpr, SECOND: tl.constexpr, DEPTH: tl.constexpr,
 ):  # fmt: skip
     tile = tl.program_id(0)
-    if tile < 9 * NUM_SLICES:
-        _second_weight_gradient(
-            tile // 9, tile % 9, gradient, x, slices, SIZE, WEIGHT_AT, BIAS_AT, num_images * 196, PRECISION,
-            NUM_SLICES, FIRST, SECOND, DEPTH,
-        )  # fmt: skip
-    else:
+    if tile < input_tiles:  # the longer ones first
         _second_input_gradient(
-            tile - 9 * NUM_SLICES, gradient, x, weight, out, num_images * 196, PRECISION,
-            POSITIONS, FIRST, SECOND, DEPTH,
+            tile, gradient, x, weight, out, num_images * 196, PRECISION, POSITIONS, FIRST, SECOND, DEPTH
+        )
+    else:
+        _second_weight_gradient(
+            (tile - input_tiles) // 9, (tile - input_tiles) % 9, gradient, x, slices, SIZE, WEIGHT_AT, BIAS_AT,
+            num_images * 196, PRECISION, NUM_SLICES, FIRST, SECOND, DEPTH,
         )  # fmt: skip
 
 
 def second_backward(
-    gradient: Tensor, x: Tensor, weight: Tensor, slices: Tensor, out: Tensor, weight_at: int, bias_at: int, precision: str
+    gradient: Tensor,
+    x: Tensor,
+    weight: Tensor,
+    slices: Tensor,
+    out: Tensor,
+    weight_at: int,
+    bias_at: int,
+    precision: str,
 ) -> None:
     """Compute the second convolution's gradients from that of its outputs (B×14×14×64).
 
@@ -217,10 +224,10 @@ def second_backward(
     which a ReLU made, into `out` (both B×14×14×32).
     """
     num_images = len(x)
-    grid = (9 * SLICES + triton.cdiv(num_images * 196, POSITIONS),)
-    _second_backward_kernel[grid](
-        gradient, x, weight, slices, out, num_images, slices.shape[1], weight_at, bias_at, precision,
-        POSITIONS, SLICES, FIRST, SECOND, 32,
+    input_tiles = triton.cdiv(num_images * 196, INPUT_POSITIONS)
+    _second_backward_kernel[(input_tiles + 9 * SLICES,)](
+        gradient, x, weight, slices, out, num_images, input_tiles, slices.shape[1], weight_at, bias_at, precision,
+        INPUT_POSITIONS, SLICES, FIRST, SECOND, DEPTH,
     )  # fmt: skip
 
 
@@ -252,13 +259,11 @@ def _first_backward_kernel(
         tl.store(slices + part * SIZE + BIAS_AT + channel, tl.sum(bias_total, 0))
 
 
-def first_backward(
-    gradient: Tensor, places: Tensor, x: Tensor, slices: Tensor, weight_at: int, bias_at: int
-) -> None:
+def first_backward(gradient: Tensor, places: Tensor, x: Tensor, slices: Tensor, weight_at: int, bias_at: int) -> None:
     """Compute the first convolution's gradients from that of its pool's outputs (B×14×14×32) and `x` (B×784).
 
     They go to each row of `slices`, at these places, like the second's.
     """
     _first_backward_kernel[(SLICES, 9)](
-        gradient, places, x, slices, len(x), slices.shape[1], weight_at, bias_at, POSITIONS, SLICES, FIRST
+        gradient, places, x, slices, len(x), slices.shape[1], weight_at, bias_at, SUMMED_POSITIONS, SLICES, FIRST
     )

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
 from core.training.optimizer import FusedAdam
+
+_MULTIPLE = 1024
+"""Flat tensors have a multiple of so many numbers, for kernels to read several at once; the last ones stay zero."""
 
 
 class FlatState:
@@ -23,11 +28,12 @@ class FlatState:
         if any(start % 8 for start in starts):
             raise ValueError("parameters that do not begin at a multiple of 16 bytes")
         device = self._parameters[0].device
+        size = math.ceil(sum(sizes) / _MULTIPLE) * _MULTIPLE
         # Apart from one another, so that a checkpoint of one does not hold them all.
         self.parameters, self.gradients, self.averages, self.squares = (
-            torch.zeros(sum(sizes), device=device) for _ in range(4)
+            torch.zeros(size, device=device) for _ in range(4)
         )
-        self.rounded = torch.zeros(sum(sizes), dtype=torch.bfloat16, device=device) if with_rounded else None
+        self.rounded = torch.zeros(size, dtype=torch.bfloat16, device=device) if with_rounded else None
         self.counts = torch.zeros(len(sizes), device=device)
         self.starts = dict(zip((name for name, _ in network.named_parameters()), starts, strict=True))
         self._shapes = {name: parameter.shape for name, parameter in network.named_parameters()}

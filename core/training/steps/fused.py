@@ -6,9 +6,7 @@ before them in RN_2. Every result is written over in the next step.
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -44,7 +42,9 @@ class FusedStep:
 
     def __init__(self, network: nn.Module, batches: Batches, optimizer: FusedAdam, precision: Precision) -> None:
         """Prepare it. Raises `ValueError` for what these kernels do not compute, `ImportError` without Triton."""
-        self._kernels: Any = importlib.import_module("core.training.steps.kernels")
+        from core.training.steps import kernels  # and with them Triton
+
+        self._kernels = kernels
         (group,) = optimizer.param_groups
         unlike = [name for name in ("weight_decay", "amsgrad", "maximize") if group[name]]
         if type(network) not in _LAYERS or unlike or not isinstance(group["lr"], Tensor):
@@ -58,9 +58,7 @@ class FusedStep:
         self._x = torch.empty(batches.size, 784, dtype=kind, device=device)
         self._y = torch.empty(batches.size, dtype=torch.int32, device=device)
         weights = self._flat.named(self._flat.parameters if self._flat.rounded is None else self._flat.rounded)
-        self._convolutions = (
-            _Convolutions(weights, self._flat, batches.size, how) if type(network) is RN_2 else None
-        )
+        self._convolutions = _Convolutions(weights, self._flat, batches.size, how) if type(network) is RN_2 else None
         self._perceptron = _Perceptron(
             _LAYERS[type(network)], weights, self._flat, batches.size, how, needs_input_gradient=type(network) is RN_2
         )
@@ -78,9 +76,7 @@ class FusedStep:
                 raise RuntimeError("the state was replaced: call regather() before the capture")
             flat.regather()
         x, y = self._x[: len(batch)], self._y[: len(batch)]
-        kernels.gather_normalise(
-            batches.images, batches.labels, batch, x, y, flat.counts, batches.mean, batches.std
-        )
+        kernels.gather_normalise(batches.images, batches.labels, batch, x, y, flat.counts, batches.mean, batches.std)
         seen = x if self._convolutions is None else self._convolutions.forward(x)
         loss = self._perceptron.forward(seen, y)
         gradient = self._perceptron.backward(seen)
@@ -107,19 +103,24 @@ class _Perceptron:
         *,
         needs_input_gradient: bool,
     ) -> None:
-        self._kernels: Any = importlib.import_module("core.training.steps.kernels")
-        self._precision = precision
+        from core.training.steps import kernels
+
+        self._kernels, self._precision = kernels, precision
         gradients = flat.named(flat.gradients)
         self._weights = [(weights[f"{name}.weight"], weights[f"{name}.bias"]) for name in names]
         self._gradients = [(gradients[f"{name}.weight"], gradients[f"{name}.bias"]) for name in names]
         first, device = self._weights[0][0], flat.parameters.device
-        widths = [first.shape[1], *(len(weight) for weight, _ in self._weights)]
-        # The gradient of each layer's input; that of the first only if something comes before it.
-        self._slopes = [torch.empty(size, width, dtype=first.dtype, device=device) for width in widths]
-        self._outputs = [torch.empty_like(slope) for slope in self._slopes[1:-1]]
-        self._parts = torch.empty(self._kernels.SPLITS * size * widths[1], device=device)
+
+        def empty(width: int) -> Tensor:
+            return torch.empty(size, width, dtype=first.dtype, device=device)
+
+        widths = [len(weight) for weight, _ in self._weights]
+        self._outputs = [empty(width) for width in widths[:-1]]
+        # The gradients of the layers' outputs, and that of the inputs if something comes before.
+        self._slopes = [empty(width) for width in widths]
+        self._input_slope = empty(first.shape[1]) if needs_input_gradient else None
+        self._parts = torch.empty(self._kernels.SPLITS * size * widths[0], device=device)
         self._loss = torch.zeros((), device=device)
-        self._needs_input_gradient = needs_input_gradient
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Compute the loss of inputs (B×K) with labels (int32, B), and the gradient of the logits with it."""
@@ -134,21 +135,21 @@ class _Perceptron:
         """Compute all gradients for the inputs (B×K) of `forward`, and return theirs if something comes before."""
         rows = len(x)
         inputs = [x, *(output[:rows] for output in self._outputs)]
-        slopes: list[Tensor | None] = [slope[:rows] for slope in self._slopes]
-        if not self._needs_input_gradient:
-            slopes[0] = None
+        input_slope = None if self._input_slope is None else self._input_slope[:rows]
+        into = [input_slope, *(slope[:rows] for slope in self._slopes[:-1])]
         for i in reversed(range(len(inputs))):
-            self._kernels.linear_backward(
-                slopes[i + 1], inputs[i], self._weights[i][0], *self._gradients[i], slopes[i], self._precision
-            )
-        return slopes[0]
+            slope, (weight, _) = self._slopes[i][:rows], self._weights[i]
+            self._kernels.linear_backward(slope, inputs[i], weight, *self._gradients[i], into[i], self._precision)
+        return input_slope
 
 
 class _Convolutions:
     """RN_2's two convolutions, each with its pool and ReLU."""
 
     def __init__(self, weights: dict[str, Tensor], flat: FlatState, size: int, precision: str) -> None:
-        self._kernels: Any = importlib.import_module("core.training.steps.convolutions")
+        from core.training.steps import convolutions
+
+        self._kernels = convolutions
         self._weights, self._starts, self._precision = weights, flat.starts, precision
         device, kind = flat.parameters.device, weights["conv1.weight"].dtype
 
@@ -168,9 +169,7 @@ class _Convolutions:
         places = self._first_places[:rows]
         kernels.first_forward(x, weights["conv1.weight"], weights["conv1.bias"], first, places)
         places = self._second_places[:rows]
-        kernels.second_forward(
-            first, weights["conv2.weight"], weights["conv2.bias"], second, places, self._precision
-        )
+        kernels.second_forward(first, weights["conv2.weight"], weights["conv2.bias"], second, places, self._precision)
         return second
 
     def backward(self, gradient: Tensor, x: Tensor) -> Tensor:

@@ -4,8 +4,7 @@ Each result is computed by one program in a fixed order, never by atomics: a ste
 be float32 or bfloat16; sums are always float32. `precision` is Triton's name for float32 products: ieee or tf32.
 Importing this file loads Triton, which not every machine has.
 """
-# mypy: allow-untyped-defs, allow-untyped-decorators
-# ruff: noqa: N803
+# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-decorators
 
 from __future__ import annotations
 
@@ -22,12 +21,14 @@ ROWS, COLUMNS, DEPTH = 16, 32, 64
 
 A batch of 64 then gives 512 outputs 64 programs; a wider tile would leave most of the GPU's processors idle.
 """
-WEIGHT_ROWS, WEIGHT_COLUMNS = 32, 64
-"""The tile of a weight's gradient, whose sum is only as long as the batch."""
+WEIGHT_ROWS, WEIGHT_COLUMNS, WEIGHT_DEPTH = 32, 64, 32
+"""The same of a weight's gradient, whose sum is only as long as the batch. Deeper tiles would spill registers."""
 LONG_SUM = 1024
 """A product with a longer sum is cut into `SPLITS` of them: its few outputs would keep few processors busy for long."""
 SPLITS = 7  # of 3136: seven times seven tiles
-ADAM_BLOCK = 1024
+ADAM_BLOCK = 512
+TOGETHER = 11
+"""Slices that Adam reads without waiting for one another: more would take registers from the rest."""
 
 
 @triton.jit(do_not_specialize=["num_rows"])
@@ -76,9 +77,7 @@ def _linear_kernel(
     total = tl.zeros([ROWS, COLUMNS], tl.float32)
     for start in range(0, LENGTH, DEPTH):
         k = split * LENGTH + start + tl.arange(0, DEPTH)
-        left = tl.load(
-            x + row[:, None] * K + k[None, :], mask=(row[:, None] < num_rows) & (k[None, :] < K), other=0
-        )
+        left = tl.load(x + row[:, None] * K + k[None, :], mask=(row[:, None] < num_rows) & (k[None, :] < K), other=0)
         right = tl.load(
             weight + column[:, None] * K + k[None, :], mask=(column[:, None] < N) & (k[None, :] < K), other=0
         )
@@ -165,19 +164,17 @@ def _input_gradient(
 def _linear_backward_kernel(
     gradient, x, weight, weight_gradient, bias_gradient, out, num_rows,
     N: tl.constexpr, K: tl.constexpr, PRECISION: tl.constexpr, WEIGHT_TILES: tl.constexpr, HAS_OUT: tl.constexpr,
-    WEIGHT_ROWS: tl.constexpr, WEIGHT_COLUMNS: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
-    DEPTH: tl.constexpr, SHORT: tl.constexpr,
+    WEIGHT_ROWS: tl.constexpr, WEIGHT_COLUMNS: tl.constexpr, WEIGHT_DEPTH: tl.constexpr,
+    ROWS: tl.constexpr, COLUMNS: tl.constexpr, DEPTH: tl.constexpr,
 ):  # fmt: skip
     tile = tl.program_id(0)
     if tile < WEIGHT_TILES:
         _weight_gradient(
             tile, gradient, x, weight_gradient, bias_gradient, num_rows,
-            N, K, PRECISION, WEIGHT_ROWS, WEIGHT_COLUMNS, DEPTH,
+            N, K, PRECISION, WEIGHT_ROWS, WEIGHT_COLUMNS, WEIGHT_DEPTH,
         )  # fmt: skip
     elif HAS_OUT:
-        _input_gradient(
-            tile - WEIGHT_TILES, gradient, x, weight, out, num_rows, N, K, PRECISION, ROWS, COLUMNS, SHORT
-        )
+        _input_gradient(tile - WEIGHT_TILES, gradient, x, weight, out, num_rows, N, K, PRECISION, ROWS, COLUMNS, DEPTH)
 
 
 def linear_backward(
@@ -189,7 +186,7 @@ def linear_backward(
     out: Tensor | None,
     precision: str,
 ) -> None:
-    """Compute a layer's gradients from that of its outputs (B×N): of weight (N×K), bias (N) and, into `out`, input (B×K).
+    """Compute the gradients of weight (N×K), bias (N) and input (B×K, `out`) from a layer's output's (B×N).
 
     The input `x` (B×K) comes from a ReLU: where it is 0, so is its gradient. All of it is one launch, since the parts
     need nothing of one another. Without `out`, the input gets no gradient.
@@ -197,11 +194,10 @@ def linear_backward(
     (rows, depth), width = x.shape, len(weight)
     weight_tiles = triton.cdiv(width, WEIGHT_ROWS) * triton.cdiv(depth, WEIGHT_COLUMNS)
     input_tiles = triton.cdiv(rows, ROWS) * triton.cdiv(depth, COLUMNS) if out is not None else 0
-    short = DEPTH if width > 16 else 16
     _linear_backward_kernel[(weight_tiles + input_tiles,)](
         gradient, x, weight, weight_gradient, bias_gradient, x if out is None else out, rows,
         width, depth, precision, weight_tiles, out is not None,
-        WEIGHT_ROWS, WEIGHT_COLUMNS, ROWS, COLUMNS, DEPTH, short,
+        WEIGHT_ROWS, WEIGHT_COLUMNS, WEIGHT_DEPTH, ROWS, COLUMNS, DEPTH if width > 16 else 16,
     )  # fmt: skip
 
 
@@ -247,7 +243,7 @@ def classify(
 ) -> None:
     """Compute the last layer (`x` B×K, `weight` N×K), the mean `loss` and the `gradient` of the logits (B×N), N ≤ 16.
 
-    One program does it all, since the loss is a sum over the whole batch. A logit that is not finite makes the loss NaN.
+    One program does it all, since the loss is a sum over the whole batch. A logit that is NaN makes it NaN.
     """
     rows, depth = x.shape
     _classify_kernel[(1,)](
@@ -256,26 +252,35 @@ def classify(
 
 
 @triton.jit
+def _one_minus_power(log_base, count):
+    """Return 1 − base^count to the last digits of float32, for a base just under 1 too."""
+    u = count * log_base
+    series = 1 + u / 2 * (1 + u / 3 * (1 + u / 4 * (1 + u / 5 * (1 + u / 6 * (1 + u / 7 * (1 + u / 8))))))
+    return tl.where(u > -0.5, -u * series, 1 - tl.exp(u))
+
+
+@triton.jit
 def _adam_kernel(
     parameters, gradients, averages, squares, rounded, slices, counts, lr,
     SIZE: tl.constexpr, SLICED: tl.constexpr, NUM_SLICES: tl.constexpr, ROUNDED: tl.constexpr,
     BETA1: tl.constexpr, BETA2: tl.constexpr, LOG_BETA1: tl.constexpr, LOG_BETA2: tl.constexpr,
-    EPS: tl.constexpr, BLOCK: tl.constexpr,
+    EPS: tl.constexpr, BLOCK: tl.constexpr, TOGETHER: tl.constexpr,
 ):  # fmt: skip
     first = tl.program_id(0) * BLOCK
     place = first + tl.arange(0, BLOCK)
     inside = place < SIZE
     gradient = tl.load(gradients + place, mask=inside & (place >= SLICED), other=0)
     if first < SLICED:
-        for number in range(NUM_SLICES):
-            gradient += tl.load(slices + number * SLICED + place, mask=place < SLICED, other=0)
-    count = tl.load(counts).to(tl.float64)
-    correction1 = 1 - tl.exp(count * LOG_BETA1)  # in float64: one less 0.999 leaves four digits of float32
-    correction2 = tl.sqrt(1 - tl.exp(count * LOG_BETA2))
-    step_size = (tl.load(lr).to(tl.float64) / correction1).to(tl.float32)
+        for group in range(0, NUM_SLICES, TOGETHER):
+            for i in tl.static_range(TOGETHER):
+                from_slice = (place < SLICED) & (group + i < NUM_SLICES)
+                gradient += tl.load(slices + (group + i) * SLICED + place, mask=from_slice, other=0)
+    count = tl.load(counts)
+    step_size = tl.div_rn(tl.load(lr), _one_minus_power(LOG_BETA1, count))
+    correction = tl.sqrt_rn(_one_minus_power(LOG_BETA2, count))
     average = BETA1 * tl.load(averages + place, mask=inside, other=0) + (1 - BETA1) * gradient
     square = BETA2 * tl.load(squares + place, mask=inside, other=0) + (1 - BETA2) * gradient * gradient
-    root = tl.div_rn(tl.sqrt_rn(square), tl.zeros([BLOCK], tl.float32) + correction2.to(tl.float32)) + EPS
+    root = tl.div_rn(tl.sqrt_rn(square), tl.zeros([BLOCK], tl.float32) + correction) + EPS
     parameter = tl.load(parameters + place, mask=inside, other=0) - tl.div_rn(step_size * average, root)
     tl.store(averages + place, average, mask=inside)
     tl.store(squares + place, square, mask=inside)
@@ -299,7 +304,7 @@ def adam_flat(
 ) -> None:
     """Take a step of Adam (torch's fused formula) on flat float32 tensors of one size; `counts` already has this step.
 
-    The first gradients are the sums of `slices` (S×n) where there are any. `rounded` (bfloat16) gets the parameters too.
+    The first gradients are the sums of `slices` (S×n) if there are any. `rounded` (bfloat16) gets the parameters too.
     """
     size = parameters.numel()
     num_slices, sliced = slices.shape if slices is not None else (0, 0)
@@ -307,5 +312,5 @@ def adam_flat(
         parameters, gradients, averages, squares, parameters if rounded is None else rounded,
         gradients if slices is None else slices, counts, lr,
         size, sliced, num_slices, rounded is not None,
-        betas[0], betas[1], math.log(betas[0]), math.log(betas[1]), eps, ADAM_BLOCK,
+        betas[0], betas[1], math.log(betas[0]), math.log(betas[1]), eps, ADAM_BLOCK, TOGETHER,
     )  # fmt: skip
