@@ -91,7 +91,7 @@ class FusedAdam(Adam):
         torch._fused_adam_(parameters, gradients, averages, squares, [], steps, amsgrad=False, maximize=False, **rest)
 
     def keep_in(self, averages: list[Tensor], squares: list[Tensor], counts: Tensor) -> None:
-        """Keep each parameter's moments in these tensors from now on, and its count of steps in an element of `counts`."""
+        """Keep each parameter's moments in these tensors from now on, and its count of steps in one of `counts`."""
         steps = list(counts)
         for parameter, *values in zip(self.param_groups[0]["params"], averages, squares, steps, strict=True):
             self.state[parameter] = dict(zip(("exp_avg", "exp_avg_sq", "step"), values, strict=True))

@@ -17,7 +17,7 @@ from core.training.steps.kernels import _relu
 FIRST, SECOND = 32, 64
 """Channels after each convolution."""
 SLICES = 44
-"""Parts of a batch, each with its own sums of the convolutions' gradients: 396 programs, with nine places of a filter."""
+"""Parts of a batch, each with sums of its own for the convolutions' gradients: with nine taps, 396 programs."""
 POSITIONS, SUMMED_POSITIONS = 32, 64
 """Places that a program takes in at once: of the first convolution forward, and of its gradient."""
 WINDOWS, COLUMNS = 16, 32

@@ -51,7 +51,7 @@ class FusedStep:
             raise ValueError("only RN_1 and RN_2 as they are, with plain Adam and its learning rate on the device")
         if any(each.dtype is not torch.float32 or not each.requires_grad for each in network.parameters()):
             raise ValueError("only float32 parameters that are all trained")
-        self._batches, self._group = batches, group
+        self._batches, self._optimizer, self._lr = batches, optimizer, group["lr"]
         self._flat = FlatState(network, optimizer, with_rounded=precision == "bf16")
         device, kind = batches.images.device, torch.bfloat16 if precision == "bf16" else torch.float32
         how = "tf32" if precision == "tf32" else "ieee"
@@ -65,16 +65,27 @@ class FusedStep:
 
     def regather(self) -> None:
         """Go on from what the network and the optimizer hold now, after a state was loaded into either."""
+        (group,) = self._optimizer.param_groups
+        if group["lr"] is not self._lr:
+            self._lr.fill_(group["lr"])
+            group["lr"] = self._lr
         self._flat.regather()
 
+    def _is_current(self) -> bool:
+        return self._optimizer.param_groups[0]["lr"] is self._lr and self._flat.is_current()
+
     def __call__(self, batch: Tensor) -> Tensor:
-        batches, flat, kernels = self._batches, self._flat, self._kernels
-        if len(batch) > batches.size:
-            raise ValueError(f"a batch of {len(batch)} where {batches.size} is the most")
-        if not flat.is_current():
-            if torch.cuda.is_current_stream_capturing():
+        if len(batch) > self._batches.size:
+            raise ValueError(f"a batch of {len(batch)} where {self._batches.size} is the most")
+        if not self._is_current():
+            if batch.is_cuda and torch.cuda.is_current_stream_capturing():
                 raise RuntimeError("the state was replaced: call regather() before the capture")
-            flat.regather()
+            self.regather()
+        with torch.cuda.device_of(batch):  # where Triton launches
+            return self._step(batch)
+
+    def _step(self, batch: Tensor) -> Tensor:
+        batches, flat, kernels, (group,) = self._batches, self._flat, self._kernels, self._optimizer.param_groups
         x, y = self._x[: len(batch)], self._y[: len(batch)]
         kernels.gather_normalise(batches.images, batches.labels, batch, x, y, flat.counts, batches.mean, batches.std)
         seen = x if self._convolutions is None else self._convolutions.forward(x)
@@ -84,8 +95,8 @@ class FusedStep:
         if self._convolutions is not None and gradient is not None:
             slices = self._convolutions.backward(gradient, x)
         kernels.adam_flat(
-            flat.parameters, flat.gradients, flat.averages, flat.squares, flat.counts, self._group["lr"],
-            betas=self._group["betas"], eps=self._group["eps"], slices=slices, rounded=flat.rounded,
+            flat.parameters, flat.gradients, flat.averages, flat.squares, flat.counts, self._lr,
+            betas=group["betas"], eps=group["eps"], slices=slices, rounded=flat.rounded,
         )  # fmt: skip
         return loss
 
