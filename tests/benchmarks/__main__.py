@@ -21,6 +21,7 @@ BENCHMARKS = (
     "startup",
     "scaling",
     "gpu",
+    "kernels",
     "peers",
     "equivalence",
     "coverage",
