@@ -1,6 +1,6 @@
 """The step of RN_1 and RN_2 on a GPU in few kernels: forward, backward and Adam without autograd.
 
-Read it as the networks are read: `_Perceptron` has the linear layers that both end with, `_Convolutions` what comes
+Read it as the networks are read: `_LinearLayers` has the linear layers that both end with, `_Convolutions` what comes
 before them in RN_2. Every result is written over in the next step.
 """
 
@@ -59,7 +59,7 @@ class FusedStep:
         self._y = torch.empty(batches.size, dtype=torch.int32, device=device)
         weights = self._flat.named(self._flat.parameters if self._flat.rounded is None else self._flat.rounded)
         self._convolutions = _Convolutions(weights, self._flat, batches.size, how) if type(network) is RN_2 else None
-        self._perceptron = _Perceptron(
+        self._linears = _LinearLayers(
             _LAYERS[type(network)], weights, self._flat, batches.size, how, needs_input_gradient=type(network) is RN_2
         )
 
@@ -89,8 +89,8 @@ class FusedStep:
         x, y = self._x[: len(batch)], self._y[: len(batch)]
         kernels.gather_normalise(batches.images, batches.labels, batch, x, y, flat.counts, batches.mean, batches.std)
         seen = x if self._convolutions is None else self._convolutions.forward(x)
-        loss = self._perceptron.forward(seen, y)
-        gradient = self._perceptron.backward(seen)
+        loss = self._linears.forward(seen, y)
+        gradient = self._linears.backward(seen)
         slices = None
         if self._convolutions is not None and gradient is not None:
             slices = self._convolutions.backward(gradient, x)
@@ -101,7 +101,7 @@ class FusedStep:
         return loss
 
 
-class _Perceptron:
+class _LinearLayers:
     """Linear layers with ReLU between them, and the loss."""
 
     def __init__(
