@@ -105,6 +105,10 @@ LOADING_TORCH = {
     "core.training.health",
     "core.training.settle",
     "core.training.snapshots",
+    "core.training.steps.convolutions",
+    "core.training.steps.flat",
+    "core.training.steps.fused",
+    "core.training.steps.kernels",
     "core.training.testing",
     "core.training.weights",
     "core.inspecting.feature_maps",
@@ -135,6 +139,9 @@ LOADING_NUMPY = {"core.data.drawing", "core.data.own_pictures"}
 
 LOADING_TENSORBOARD = {"core.exporting.tensorboard"}
 """Modules that load TensorBoard's, and with it numpy, but not torch."""
+
+LOADING_TRITON = {"core.training.steps.kernels", "core.training.steps.convolutions"}
+"""Modules that need Triton, which not every machine has: only a function imports them, where there is a GPU."""
 
 
 class Import(NamedTuple):
@@ -292,14 +299,19 @@ def loaded_by(names: list[str]) -> set[str]:
 
 
 def of_package(package: str) -> list[str]:
-    """Return the importable modules of a package, without the entry point, whose import would run the command."""
-    return [name for name in modules() if name.split(".")[0] == package and name != "tui_app.__main__"]
+    """Return the modules of a package that any machine can import, without the entry point, which would run."""
+    left_out = LOADING_TRITON | {"tui_app.__main__"}
+    return [name for name in modules() if name.split(".")[0] == package and name not in left_out]
 
 
 def test_no_library_brings_torch_along() -> None:
     """Core's other modules load no numpy either: commands that only list things should start at once."""
     quick = [name for name in of_package("core") if name not in LOADING_TORCH | LOADING_NUMPY | LOADING_TENSORBOARD]
     assert not loaded_by(quick) & {"torch", "torchvision", "numpy", "tensorboard"}
+
+
+def test_triton_is_loaded_by_functions_only() -> None:
+    assert {name for name in modules() if "triton" in loaded_at_once(name)} == LOADING_TRITON
 
 
 def test_an_export_loads_neither_torch_nor_tensorflow() -> None:

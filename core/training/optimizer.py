@@ -103,6 +103,14 @@ class FusedAdam(Adam):
         self._counts.add_(1)
         torch._fused_adam_(parameters, gradients, averages, squares, [], steps, amsgrad=False, maximize=False, **rest)
 
+    def keep_in(self, averages: list[Tensor], squares: list[Tensor], counts: Tensor) -> None:
+        """Keep each parameter's moments in these tensors from now on, and its count of steps in one of `counts`."""
+        steps = list(counts)
+        for parameter, *values in zip(self.param_groups[0]["params"], averages, squares, steps, strict=True):
+            self.state[parameter] = dict(zip(("exp_avg", "exp_avg_sq", "step"), values, strict=True))
+        self._counts = counts
+        self._gathered = averages, squares, steps
+
     def _gather(self, states: list[dict[str, Tensor]]) -> None:
         """Gather the lists, unless a parameter has had no gradient yet or the types differ."""
         if all(states) and len({state["exp_avg"].dtype for state in states}) == 1:

@@ -32,9 +32,10 @@ SHARES = {
     "sequential": 20,
     "phases": 40,
     "together": 30,
+    "kernels": 5,
 }
 """The benchmarks, with the seconds that each may take of twenty minutes on two cores."""
-GPU_SHARES = {"training": 60, "peers": 130, "equivalence": 40, "dashboard": 60, "together": 40}
+GPU_SHARES = {"training": 60, "peers": 110, "kernels": 20, "equivalence": 40, "dashboard": 60, "together": 40}
 """Those that a GPU changes, with the seconds that each may take of five minutes there."""
 UNHURRIED = ("equivalence",)
 """Benchmarks that take as long as they need when only they are asked for, and go on where they ended."""

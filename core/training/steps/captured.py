@@ -60,20 +60,31 @@ class CudaGraphs:
         torch.cuda.set_stream(self._before)
 
 
-def captured(step: Step, graphs: Graphs, batch_size: int, device: torch.device) -> Step:
-    """Record a step on a batch of this size, and return one that replays it. Raises `RuntimeError` if it cannot be.
+class Captured:
+    """A recorded step: it replays the kernels on another batch of the same size."""
 
-    The step is first taken a few times, in which the libraries choose their kernels and get their memory: whoever calls
-    this puts the state back.
-    """
-    indices = torch.arange(batch_size, device=device)
-    for _ in range(_WARM_UP):
-        step(indices)
-    replay, loss = graphs.record(lambda: step(indices))
+    def __init__(
+        self,
+        step: Step,
+        graphs: Graphs,
+        batch_size: int,
+        device: torch.device,
+        refresh: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Record a step. Raises `RuntimeError` if it cannot be.
 
-    def replayed(batch: Tensor) -> Tensor:
-        indices.copy_(batch)
-        replay()
-        return loss
+        The step is first taken a few times, in which the libraries choose their kernels and get their memory: whoever
+        makes this puts the state back.
+        """
+        self.refresh = refresh
+        """To be called when the state was changed otherwise than by this step."""
+        self._indices = torch.arange(batch_size, device=device)
+        for _ in range(_WARM_UP):
+            step(self._indices)
+        self._replay, self._loss = graphs.record(lambda: step(self._indices))
 
-    return replayed
+    def __call__(self, indices: Tensor) -> Tensor:
+        """Train on a batch and return its loss, on the device; the next call overwrites it."""
+        self._indices.copy_(indices)
+        self._replay()
+        return self._loss

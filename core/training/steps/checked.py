@@ -122,16 +122,22 @@ class CheckedStep:
         """A custom network, whose forward may do more than arithmetic."""
         self._fast: Step | None = None
         self._taken = 0
+        self._is_stale = True
+        """True if the state was changed otherwise than by the fast step since that was taken last."""
 
     def __call__(self, indices: Tensor) -> Tensor:
         """Train on a batch and return its loss, on the device; the next call may overwrite it."""
         if len(indices) != self._batch_size:
+            self._is_stale = True
             return self._plain(indices)
         if self._fast is None:
             self._fast = self._proven()
         elif self._watched is not None and self._fast is not self._plain and self._taken in _AGAIN:
             self._look_again()
         self._taken += 1
+        if self._is_stale:
+            _refresh(self._fast)
+            self._is_stale = False
         return self._fast(indices)
 
     def _proven(self) -> Step:
@@ -160,6 +166,7 @@ class CheckedStep:
             self._fast = self._plain
         finally:
             self._state.put(before)
+            self._is_stale = True
 
     def _refuse(self, error: Exception) -> None:
         if problem := devices.out_of_memory(error):
@@ -178,6 +185,7 @@ class CheckedStep:
                     loss = self._plain(indices).double().clone()
                 expected, after = self._state.gradients(), self._state.copy()
             self._state.put(before)
+            _refresh(fast)
             _compare(fast(indices).double(), loss, self._rounding)
             for ours, theirs in zip(self._state.gradients(), expected, strict=True):
                 _compare(ours, theirs, self._rounding)
@@ -194,6 +202,11 @@ class CheckedStep:
             if isinstance(ours, nn.Parameter) and key in after:
                 moved, should = (each.detach().double() - before[key].double() for each in (ours, after[key]))
                 _compare(moved, should, max(0.05, 10 * self._rounding))
+
+
+def _refresh(fast: Step) -> None:
+    """Let a step that keeps something of the state in another form read the state anew."""
+    getattr(fast, "refresh", lambda: None)()
 
 
 def _compare(ours: Tensor, theirs: Tensor, rounding: float) -> None:

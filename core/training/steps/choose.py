@@ -10,11 +10,13 @@ from torch import nn, optim
 from core.config import RunConfig
 from core.messages import Message
 from core.networks.build import is_built_in
+from core.networks.exam import RN_1, RN_2
 from core.training.batches import Batches
 from core.training.optimizer import FusedAdam
-from core.training.steps.captured import CudaGraphs, Graphs, captured
+from core.training.steps.captured import Captured, CudaGraphs, Graphs
 from core.training.steps.chain import Chain, ChainStep, has_bf16
 from core.training.steps.checked import CheckedStep, State, Step
+from core.training.steps.fused import FusedBatches, FusedStep
 from core.training.steps.plain import PlainStep
 from core.training.steps.straight import chain_of
 
@@ -43,7 +45,6 @@ class Steps:
         """Train on the images with these indices and return their loss, on the device; the next call overwrites it."""
         checked = partial(
             CheckedStep,
-            plain,
             state=State(network, optimizer),
             batch_size=config.batch_size,
             num_images=len(batches.labels),
@@ -58,15 +59,26 @@ class Steps:
         if self._graphs is not None:
             # A graph keeps a number as it was when it was recorded.
             optimizer.param_groups[0].update(capturable=True, lr=torch.tensor(config.lr, device=device))
+            recorded = partial(Captured, graphs=self._graphs, batch_size=config.batch_size, device=device)
             self.take = checked(
-                make_fast=partial(captured, plain, self._graphs, config.batch_size, device),
+                plain,
+                partial(recorded, plain),
                 watched=None if is_built_in(network) else network,
             )
+            if config.fused and type(network) in (RN_1, RN_2) and isinstance(optimizer, FusedAdam):
+
+                def fused(optimizer: FusedAdam = optimizer) -> Step:
+                    batch = FusedBatches.of(batches, config.batch_size)
+                    step = FusedStep(network, batch, optimizer, config.precision)
+                    return recorded(step, refresh=step.regather)
+
+                # It moves the parameters to another place, before the plain step is recorded.
+                self.take = checked(self.take, fused)
         elif device.type == "cpu" and isinstance(optimizer, FusedAdam):
             chain = Chain.of(chain_of(network) or [])
             if chain is not None and chain.is_all_of(network):
                 dtype = torch.bfloat16 if config.precision == "bf16" and has_bf16() else torch.float32
-                self.take = checked(make_fast=partial(ChainStep, chain, batches, optimizer, dtype))
+                self.take = checked(plain, partial(ChainStep, chain, batches, optimizer, dtype))
 
     def close(self) -> None:
         """Give back what they hold of the device."""
