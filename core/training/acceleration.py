@@ -1,4 +1,4 @@
-"""The same arithmetic in less time: how a training step differs from the exam's, and what each difference gains."""
+"""The same forward pass in less time, and the settings of the whole process that a training needs."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def _join_linears(traced: fx.GraphModule) -> None:
             joined.update(nodes)
             layers = [modules[node.target] for node in nodes]
             chain = Chain.of(layers)
-            if chain is None:  # such as one in double precision
+            if chain is None:  # such as one with frozen parameters
                 continue
             traced.set_submodule(first.target, _Joined(layers, chain))
             if len(nodes) > 1:
@@ -125,9 +125,8 @@ class _Joined(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         in_bf16 = torch.is_autocast_enabled("cpu") and has_bf16()
-        outputs: Tensor = _ThroughChain.apply(
-            inputs.to(torch.bfloat16 if in_bf16 else torch.float32), self._chain, *self._chain.parameters
-        )
+        given = inputs.to(torch.bfloat16 if in_bf16 else torch.float32)
+        outputs: Tensor = _ThroughChain.apply(given, self._chain, *self._chain.parameters)
         return outputs
 
 

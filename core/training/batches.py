@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 
 from core.catalogue import DataSource
@@ -14,13 +16,19 @@ def normalise(images: torch.Tensor, dataset: Dataset | DataSource) -> torch.Tens
     return pixels.sub_(dataset.mean).div_(dataset.std).unsqueeze_(1)
 
 
+@dataclass(frozen=True, eq=False)
 class Batches:
-    """A data set's training images and labels on a device: as bytes, each batch being normalised when it is taken."""
+    """Training images and labels on a device: as bytes, each batch being normalised when it is taken."""
 
-    def __init__(self, dataset: Dataset, device: torch.device) -> None:
-        self.images = dataset.train_images.to(device)
-        self.labels = dataset.train_labels.to(device)
-        self.dataset = dataset
+    images: torch.Tensor
+    """uint8, N×28×28."""
+    labels: torch.Tensor
+    """int64, N."""
+    dataset: Dataset | DataSource
+
+    @classmethod
+    def of(cls, dataset: Dataset, device: torch.device) -> Batches:
+        return cls(dataset.train_images.to(device), dataset.train_labels.to(device), dataset)
 
     def take(self, indices: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the images with these indices, normalised, N×1×28×28, and their labels, int64, N."""

@@ -35,7 +35,8 @@ from core.training.optimizer import make_optimizer, set_lr
 from core.training.order import draw_order, num_steps
 from core.training.steps.choose import Steps
 
-_HOLD_LOOK_S = 0.1
+HOLD_LOOK_S = 0.1
+"""Seconds between two looks whether a pause is over."""
 CHECKPOINT_INTERVAL_S = 5.0
 """Minimum seconds between checkpoints within an epoch."""
 LOSS_NOT_FINITE = N_("the loss is no longer finite: epoch {epoch}, batch {step}")
@@ -157,7 +158,7 @@ class Training:
         self._config = config
         self._device = device
         self._dataset = dataset
-        self.batches = Batches(dataset, device)
+        self.batches = Batches.of(dataset, device)
         self._validation_images = normalise(dataset.validation_images.to(device), dataset)
         self._validation_labels = dataset.validation_labels.to(device)
         self._optimizer = make_optimizer(network, config)
@@ -248,7 +249,7 @@ class Training:
         with self.meter.paused():
             while not (asked := look(epoch, step)).stop and asked.paused:
                 yield from self.change(epoch, step, asked)
-                time.sleep(_HOLD_LOOK_S)
+                time.sleep(HOLD_LOOK_S)
         if not asked.stop:
             yield SettingsChanged(epoch=epoch, step=step, paused=False)
             yield from self.change(epoch, step, asked)

@@ -52,6 +52,23 @@ class Adam(optim.Adam):
     step = torch.no_grad()(inspect.unwrap(optim.Adam.step))
 
 
+def fused_adam(
+    group: dict[str, Any],
+    parameters: list[Tensor],
+    gradients: list[Tensor],
+    averages: list[Tensor],
+    squares: list[Tensor],
+    steps: list[Tensor],
+) -> None:
+    """Take a step of Adam with one kernel, by the settings of a group; `steps` count this step already.
+
+    The kernel pairs numbers by their place in memory.
+    """
+    beta1, beta2 = group["betas"]
+    rest = {"beta1": beta1, "beta2": beta2, **{name: group[name] for name in ("lr", "eps", "weight_decay")}}
+    torch._fused_adam_(parameters, gradients, averages, squares, [], steps, amsgrad=False, maximize=False, **rest)
+
+
 class FusedAdam(Adam):
     """`optim.Adam` with one kernel for all parameters.
 
@@ -97,11 +114,8 @@ class FusedAdam(Adam):
             self.step()
             self.zero_grad()
             return
-        averages, squares, steps = self._gathered
-        beta1, beta2 = group["betas"]
-        rest = {"beta1": beta1, "beta2": beta2, **{name: group[name] for name in ("lr", "eps", "weight_decay")}}
         self._counts.add_(1)
-        torch._fused_adam_(parameters, gradients, averages, squares, [], steps, amsgrad=False, maximize=False, **rest)
+        fused_adam(group, parameters, gradients, *self._gathered)
 
     def keep_in(self, averages: list[Tensor], squares: list[Tensor], counts: Tensor) -> None:
         """Keep each parameter's moments in these tensors from now on, and its count of steps in one of `counts`."""

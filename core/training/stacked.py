@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn, optim
 from torch.nn import functional
 
+from core.training.optimizer import fused_adam
+
 _AVERAGES = ("exp_avg", "exp_avg_sq")
 
 
@@ -94,28 +96,12 @@ class Stack:
         by_lr: dict[float, list[int]] = {}
         for index, group in enumerate(self._groups):
             by_lr.setdefault(float(group["lr"]), []).append(index)
-        for lr, indices in by_lr.items():
+        for indices in by_lr.values():
             some = lists if len(by_lr) == 1 else [[tensor[i] for tensor in each for i in indices] for each in lists]
-            self._fused_adam(lr, *some)
-
-    def _fused_adam(self, lr: float, parameters: Any, gradients: Any, averages: Any, squares: Any) -> None:
-        group = self._groups[0]
-        beta1, beta2 = group["betas"]
-        torch._fused_adam_(
-            list(parameters),
-            [gradient.contiguous() for gradient in gradients],  # the kernel pairs numbers by their place
-            list(averages),
-            list(squares),
-            [],
-            [self._count] * len(parameters),
-            lr=lr,
-            beta1=beta1,
-            beta2=beta2,
-            weight_decay=group["weight_decay"],
-            eps=group["eps"],
-            amsgrad=False,
-            maximize=False,
-        )
+            of_parameters, of_gradients, averages, squares = map(list, some)
+            steps = [self._count] * len(of_parameters)
+            contiguous = [gradient.contiguous() for gradient in of_gradients]
+            fused_adam(self._groups[indices[0]], of_parameters, contiguous, averages, squares, steps)
 
     # The layers, each on N×units×B or N×channels×B×height×width: so the filters' gradients lie as the filters do
 

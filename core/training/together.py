@@ -14,11 +14,10 @@ import torch
 
 from core.runs.control import NOTHING
 from core.runs.events import Event, RunEnded, SettingsChanged
-from core.training.loop import CHECKPOINT_INTERVAL_S, LOSS_NOT_FINITE, PARAMETERS_NOT_FINITE, diverged
+from core.training.loop import CHECKPOINT_INTERVAL_S, HOLD_LOOK_S, LOSS_NOT_FINITE, PARAMETERS_NOT_FINITE, diverged
 from core.training.member import Member, StackedTraining
 from core.training.meter import CHECKPOINT_SHARE, PROGRESS_INTERVAL_S
 
-_HOLD_LOOK_S = 0.1
 MAX_TELLING_SHARE = 0.02
 """Most of the time that reports of all runs take: with many runs they are rarer than ten times a second."""
 MIN_SHARE_PRESENT = 0.75
@@ -54,7 +53,7 @@ class _Group:
             ready = [member for member in self._present() if not member.is_paused]
             if not ready:
                 yield from self._look_at_paused()
-                time.sleep(_HOLD_LOOK_S)
+                time.sleep(HOLD_LOOK_S)
                 continue
             at = min(member.position for member in ready)
             active = [member for member in ready if member.position == at]

@@ -117,8 +117,11 @@ class _Trial:
 
     def _take_step(self, config: RunConfig, network: nn.Module, size: int) -> None:
         training = Training(network, _some_data(size), config, self._device)
-        training.begin_epoch()
-        training.steps.take(torch.arange(size, device=self._device))
+        try:
+            training.begin_epoch()
+            training.steps.take(torch.arange(size, device=self._device))
+        finally:
+            training.steps.close()
 
     def _succeeds(self, config: RunConfig, size: int) -> bool:
         try:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 
 from core.messages import Problem
 from core.runs import lease
 from core.runs.directory import Run
-from core.worker.carry_out import RunAttempt
+from core.worker.carry_out import RunAttempt, tell_of_loading
 from core.worker.process_title import RunTitle
 
 
@@ -36,6 +37,8 @@ def carry_out_together(runs: Sequence[Run], should_stop: Callable[[], bool]) -> 
                 print(problem, file=sys.stderr)
             else:
                 stack.callback(attempts[-1].close)
+        for attempt in attempts:
+            attempt.do(partial(tell_of_loading, attempt.run.config(), attempt.emit))
         if attempts:
             from core.worker.group_stages import train_and_test_together
 

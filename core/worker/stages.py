@@ -122,7 +122,7 @@ def begin(run: Run, held: Held, emit: Emit, inbox: Inbox, past: Record, common: 
         config,
         common.dataset.digest,
         steps_per_epoch=num_steps(common.dataset, config),
-        tell=lambda message: emit(Notice(message=message)),
+        tell=_teller(emit),
     )
     started = _run_started(config, common.device, common.dataset, network, checkpoint)
     emit(started)
@@ -140,8 +140,7 @@ def _train(begun: Begun) -> RunEnded | None:
     health = HealthMeter(network, dataset, config, device) if config.health else None
     keeper = None
     if config.snapshots:
-        tell: Callable[[Message], None] = lambda message: emit(Notice(message=message))  # noqa: E731
-        keeper = SnapshotKeeper(begun.run, begun.held, network, begun.started, config, tell)
+        keeper = SnapshotKeeper(begun.run, begun.held, network, begun.started, config, _teller(emit))
 
     def look(epoch: int, step: int) -> Request:
         if keeper is not None:
@@ -175,6 +174,11 @@ def finish(begun: Begun) -> RunEnded:
     return _done(evaluation, common.remark)
 
 
+def _teller(emit: Emit) -> Callable[[Message], None]:
+    """Return what emits a message as a notice."""
+    return lambda message: emit(Notice(message=message))
+
+
 def _use_threads(number: int) -> None:
     if number != torch.get_num_threads():  # setting it changes how MKL uses them, even to the same number
         torch.set_num_threads(number)
@@ -193,7 +197,7 @@ def _load_data(config: RunConfig, emit: Emit, should_stop: Callable[[], bool]) -
     return datasets.load(
         config.dataset,
         Path(config.data_dir),
-        notify=lambda message: emit(Notice(message=message)),
+        notify=_teller(emit),
         progress=lambda message, fraction: emit(Notice(message=message, fraction=fraction)),
         should_stop=should_stop,
     )

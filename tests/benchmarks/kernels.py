@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from tests.benchmarks.measuring import Options, Spread, Table, ratios, say
@@ -13,7 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.cuda import CUDAGraph
 
-    from core.training.steps.fused import FusedBatches
+    from core.training.batches import Batches
 
 PRECISIONS = ("fp32", "tf32", "bf16")
 BATCH_SIZE, NUM_IMAGES = 64, 8192
@@ -55,15 +54,16 @@ def _compare(model: str, device_name: str, options: Options) -> Iterator[Table]:
     yield kernels
 
 
-def _prepared(model: str, precision: str) -> tuple[nn.Module, Any, FusedBatches]:
+def _prepared(model: str, precision: str) -> tuple[nn.Module, Any, Batches]:
     """Return a network with its optimizer on the GPU, in this precision, and random images."""
     import torch
 
+    from core.catalogue import DATA_SETS
     from core.config import RunConfig
     from core.networks.build import built_in_class
     from core.training import acceleration
+    from core.training.batches import Batches
     from core.training.optimizer import FusedAdam
-    from core.training.steps.fused import FusedBatches
 
     device = torch.device("cuda:0")
     acceleration.prepare(device, RunConfig(model=model, precision=precision, device="cuda:0"))  # type: ignore[arg-type]
@@ -72,36 +72,25 @@ def _prepared(model: str, precision: str) -> tuple[nn.Module, Any, FusedBatches]
     images = torch.randint(256, (NUM_IMAGES, 28, 28), dtype=torch.uint8, device=device)
     labels = torch.randint(10, (NUM_IMAGES,), device=device)
     optimizer = FusedAdam(network, lr=torch.tensor(1e-3, device=device), capturable=True)
-    return network, optimizer, FusedBatches(images, labels, 0.1307, 0.3081, BATCH_SIZE)
+    return network, optimizer, Batches(images, labels, DATA_SETS["mnist"])
 
 
 def _fused(model: str, precision: str) -> Callable[[Tensor], Tensor]:
     from core.training.steps.fused import FusedStep
 
     network, optimizer, batches = _prepared(model, precision)
-    return FusedStep(network, batches, optimizer, precision)  # type: ignore[arg-type]
+    return FusedStep(network, batches, optimizer, BATCH_SIZE, precision)  # type: ignore[arg-type]
 
 
 def _plain(model: str, precision: str) -> Callable[[Tensor], Tensor]:
-    import torch
-    from torch.nn import functional
-
+    from core.config import RunConfig
     from core.training.acceleration import fast_equivalent
+    from core.training.steps.plain import PlainStep
 
     network, optimizer, batches = _prepared(model, precision)
-    forward = fast_equivalent(network, batches.images.device, exact=False)
-    context = torch.autocast("cuda", torch.bfloat16, cache_enabled=False) if precision == "bf16" else nullcontext()
-
-    def step(batch: Tensor) -> Tensor:
-        x = batches.images.index_select(0, batch).float().div_(255).sub_(batches.mean).div_(batches.std).unsqueeze_(1)
-        optimizer.zero_grad()
-        with context:
-            loss = functional.cross_entropy(forward(x), batches.labels.index_select(0, batch))
-        loss.backward()
-        optimizer.step()
-        return loss.detach()
-
-    return step
+    device = batches.images.device
+    forward = fast_equivalent(network, device, exact=False)
+    return PlainStep(forward, batches, optimizer, RunConfig(precision=precision), device)  # type: ignore[arg-type]
 
 
 def _captured(make: Callable[[str, str], Callable[[Tensor], Tensor]], model: str, precision: str) -> CUDAGraph:

@@ -69,14 +69,13 @@ class Captured:
         graphs: Graphs,
         batch_size: int,
         device: torch.device,
-        refresh: Callable[[], None] = lambda: None,
     ) -> None:
         """Record a step. Raises `RuntimeError` if it cannot be.
 
         The step is first taken a few times, in which the libraries choose their kernels and get their memory: whoever
         makes this puts the state back.
         """
-        self.refresh = refresh
+        self.refresh: Callable[[], None] = getattr(step, "refresh", lambda: None)
         """To be called when the state was changed otherwise than by this step."""
         self._indices = torch.arange(batch_size, device=device)
         for _ in range(_WARM_UP):

@@ -19,6 +19,7 @@ from core.training.optimizer import FusedAdam
 
 _MANY_MACS = 1 << 22
 """Multiply-accumulates of a product from which on oneDNN is faster than MKL on an AMD processor: twice as fast."""
+_MEAN, _IGNORE_NONE = 1, -100  # the reduction, and the label that cross-entropy leaves out, in torch's own code
 _aten = torch.ops.aten
 
 
@@ -91,7 +92,6 @@ class Chain:
     def of(cls, modules: Sequence[nn.Module]) -> Chain | None:
         """Return the chain that does the same as these layers; None if they are, or have, something else."""
         layers: list[Layer] = []
-        parameters: list[nn.Parameter] = []
         width = None
         for module in modules:
             if type(module) is nn.Flatten and not layers and (module.start_dim, module.end_dim) == (1, -1):
@@ -107,11 +107,9 @@ class Chain:
                 layers += [Dropout(module.p)] if module.p else []
             else:
                 return None
-            parameters += module.parameters()
+        parameters = [parameter for module in reversed(modules) for parameter in module.parameters()]
         is_plain = all(map(_is_plain, parameters)) and len(set(parameters)) == len(parameters)
-        of_each = [list(module.parameters()) for module in modules]
-        backwards = [parameter for parameters in reversed(of_each) for parameter in parameters]
-        return cls(layers, backwards) if is_plain and layers and isinstance(layers[0], Linear) else None
+        return cls(layers, parameters) if is_plain and layers and isinstance(layers[0], Linear) else None
 
     def is_all_of(self, network: nn.Module) -> bool:
         """Tell if the chain trains all of a network, in single precision."""
@@ -162,9 +160,6 @@ class ChainStep:
         _, gradients = self._chain.backward(gradient.to(self._dtype), saved, needs_input=False)
         self._optimizer.apply([gradients[place].float() for place in self._places])
         return loss  # type: ignore[no-any-return]
-
-
-_MEAN, _IGNORE_NONE = 1, -100  # the reduction, and the label that cross-entropy leaves out, in torch's own code
 
 
 def product(left: Tensor, right: Tensor, bias: Tensor | None = None) -> Tensor:

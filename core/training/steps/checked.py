@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import IO, Any
 
 import msgspec
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn, optim
 
 from core.messages import N_, Message, reason
-from core.randomness import random_state_kept
+from core.randomness import random_state, random_state_kept
 from core.training import devices
 
 Step = Callable[[Tensor], Tensor]
@@ -130,40 +130,28 @@ class CheckedStep:
         if len(indices) != self._batch_size:
             self._is_stale = True
             return self._plain(indices)
-        if self._fast is None:
-            self._fast = self._proven()
-        elif self._watched is not None and self._fast is not self._plain and self._taken in _AGAIN:
-            self._look_again()
+        fast = self._fast
+        is_due = self._watched is not None and fast is not self._plain and self._taken in _AGAIN
+        if fast is None or is_due:
+            fast = self._fast = self._proven(fast)
         self._taken += 1
         if self._is_stale:
-            _refresh(self._fast)
+            _refresh(fast)
             self._is_stale = False
-        return self._fast(indices)
+        return fast(indices)
 
-    def _proven(self) -> Step:
-        """Return the fast step if it does the same as the plain one, else the plain one."""
+    def _proven(self, fast: Step | None) -> Step:
+        """Return the fast step, which is made if it is not yet, if it does the same as the plain one, else that."""
         before = self._state.copy()
         try:
             with random_state_kept(self._device):
-                fast = self._make_fast()
+                fast = fast or self._make_fast()
                 self._compare(fast, before)
         except Exception as error:
             self._refuse(error)
             return self._plain
         else:
             return fast
-        finally:
-            self._state.put(before)
-
-    def _look_again(self) -> None:
-        assert self._fast is not None
-        before = self._state.copy()
-        try:
-            with random_state_kept(self._device):
-                self._compare(self._fast, before)
-        except Exception as error:
-            self._refuse(error)
-            self._fast = self._plain
         finally:
             self._state.put(before)
             self._is_stale = True
@@ -274,23 +262,16 @@ class _Watched:
 @contextmanager
 def _output_watched() -> Iterator[list[str]]:
     written: list[str] = []
-    streams = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = (_Watched(stream, written) for stream in streams)
-    try:
+    with redirect_stdout(_Watched(sys.stdout, written)), redirect_stderr(_Watched(sys.stderr, written)):
         yield written
-    finally:
-        sys.stdout, sys.stderr = streams
 
 
 @contextmanager
 def _host_draws_watched() -> Iterator[None]:
     """Raise `Differs` if something is drawn on the CPU inside: a recorded step would draw nothing anew."""
-    import random
-
-    import numpy
-
-    before = random.getstate(), repr(numpy.random.get_state()), torch.get_rng_state()
+    before = random_state()
     yield
-    python, of_numpy, of_torch = random.getstate(), repr(numpy.random.get_state()), torch.get_rng_state()
-    if (python, of_numpy) != before[:2] or not torch.equal(of_torch, before[2]):
+    after = random_state()
+    of_torch = torch.equal(after.pop("rng_state"), before.pop("rng_state"))
+    if not of_torch or after != before:
         raise Differs(Message(_DRAWS))

@@ -16,7 +16,7 @@ from core.training.optimizer import FusedAdam
 from core.training.steps.captured import Captured, CudaGraphs, Graphs
 from core.training.steps.chain import Chain, ChainStep, has_bf16
 from core.training.steps.checked import CheckedStep, State, Step
-from core.training.steps.fused import FusedBatches, FusedStep
+from core.training.steps.fused import FusedStep
 from core.training.steps.plain import PlainStep
 from core.training.steps.straight import chain_of
 
@@ -66,14 +66,9 @@ class Steps:
                 watched=None if is_built_in(network) else network,
             )
             if config.fused and type(network) in (RN_1, RN_2) and isinstance(optimizer, FusedAdam):
-
-                def fused(optimizer: FusedAdam = optimizer) -> Step:
-                    batch = FusedBatches.of(batches, config.batch_size)
-                    step = FusedStep(network, batch, optimizer, config.precision)
-                    return recorded(step, refresh=step.regather)
-
                 # It moves the parameters to another place, before the plain step is recorded.
-                self.take = checked(self.take, fused)
+                make_fused = partial(FusedStep, network, batches, optimizer, config.batch_size, config.precision)
+                self.take = checked(self.take, lambda: recorded(make_fused()))
         elif device.type == "cpu" and isinstance(optimizer, FusedAdam):
             chain = Chain.of(chain_of(network) or [])
             if chain is not None and chain.is_all_of(network):

@@ -6,8 +6,6 @@ before them in RN_2. Every result is written over in the next step.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 
@@ -20,32 +18,17 @@ from core.training.steps.flat import FlatState
 _LAYERS: dict[type[nn.Module], tuple[str, ...]] = {RN_1: ("fc1", "fc2", "fc3", "fc4"), RN_2: ("fc1", "fc2")}
 
 
-@dataclass(frozen=True)
-class FusedBatches:
-    """What batches are taken from, on the device, and the most images of one."""
-
-    images: Tensor
-    """uint8, N×28×28."""
-    labels: Tensor
-    """int64, N."""
-    mean: float
-    std: float
-    size: int
-
-    @classmethod
-    def of(cls, batches: Batches, size: int) -> FusedBatches:
-        return cls(batches.images, batches.labels, batches.dataset.mean, batches.dataset.std, size)
-
-
 class FusedStep:
-    """A training step as a function of the batch's indices (int64, at most `batches.size`) that returns its loss.
+    """A training step as a function of the batch's indices (int64, at most `size`) that returns its loss.
 
     The loss is a tensor on the device, and the next step overwrites it. Smaller batches cost no compilation.
     The learning rate is read from the optimizer's tensor. The step can be captured in a CUDA graph; whoever loads a
-    state after that calls `regather`, which leaves the graph right. Otherwise a step finds out by itself.
+    state after that calls `refresh`, which leaves the graph right. Otherwise a step finds out by itself.
     """
 
-    def __init__(self, network: nn.Module, batches: FusedBatches, optimizer: FusedAdam, precision: Precision) -> None:
+    def __init__(
+        self, network: nn.Module, batches: Batches, optimizer: FusedAdam, size: int, precision: Precision
+    ) -> None:
         """Prepare it. Raises `ValueError` for what these kernels do not compute, `ImportError` without Triton."""
         from core.training.steps import kernels  # and with them Triton
 
@@ -56,19 +39,19 @@ class FusedStep:
             raise ValueError("only RN_1 and RN_2 as they are, with plain Adam and its learning rate on the device")
         if any(each.dtype is not torch.float32 or not each.requires_grad for each in network.parameters()):
             raise ValueError("only float32 parameters that are all trained")
-        self._batches, self._optimizer, self._lr = batches, optimizer, group["lr"]
+        self._batches, self._optimizer, self._size, self._lr = batches, optimizer, size, group["lr"]
         self._flat = FlatState(network, optimizer, with_rounded=precision == "bf16")
         device, kind = batches.images.device, torch.bfloat16 if precision == "bf16" else torch.float32
         how = "tf32" if precision == "tf32" else "ieee"
-        self._x = torch.empty(batches.size, 784, dtype=kind, device=device)
-        self._y = torch.empty(batches.size, dtype=torch.int32, device=device)
+        self._x = torch.empty(size, 784, dtype=kind, device=device)
+        self._y = torch.empty(size, dtype=torch.int32, device=device)
         weights = self._flat.named(self._flat.parameters if self._flat.rounded is None else self._flat.rounded)
-        self._convolutions = _Convolutions(weights, self._flat, batches.size, how) if type(network) is RN_2 else None
+        self._convolutions = _Convolutions(weights, self._flat, size, how) if type(network) is RN_2 else None
         self._linears = _LinearLayers(
-            _LAYERS[type(network)], weights, self._flat, batches.size, how, needs_input_gradient=type(network) is RN_2
+            _LAYERS[type(network)], weights, self._flat, size, how, needs_input_gradient=type(network) is RN_2
         )
 
-    def regather(self) -> None:
+    def refresh(self) -> None:
         """Go on from what the network and the optimizer hold now, after a state was loaded into either."""
         (group,) = self._optimizer.param_groups
         if group["lr"] is not self._lr:
@@ -80,19 +63,21 @@ class FusedStep:
         return self._optimizer.param_groups[0]["lr"] is self._lr and self._flat.is_current()
 
     def __call__(self, batch: Tensor) -> Tensor:
-        if len(batch) > self._batches.size:
-            raise ValueError(f"a batch of {len(batch)} where {self._batches.size} is the most")
+        if len(batch) > self._size:
+            raise ValueError(f"a batch of {len(batch)} where {self._size} is the most")
         if not self._is_current():
             if batch.is_cuda and torch.cuda.is_current_stream_capturing():
-                raise RuntimeError("the state was replaced: call regather() before the capture")
-            self.regather()
+                raise RuntimeError("the state was replaced: call refresh() before the capture")
+            self.refresh()
         with torch.cuda.device_of(batch):  # where Triton launches
             return self._step(batch)
 
     def _step(self, batch: Tensor) -> Tensor:
         batches, flat, kernels, (group,) = self._batches, self._flat, self._kernels, self._optimizer.param_groups
         x, y = self._x[: len(batch)], self._y[: len(batch)]
-        kernels.gather_normalise(batches.images, batches.labels, batch, x, y, flat.counts, batches.mean, batches.std)
+        kernels.gather_normalise(
+            batches.images, batches.labels, batch, x, y, flat.counts, batches.dataset.mean, batches.dataset.std
+        )
         seen = x if self._convolutions is None else self._convolutions.forward(x)
         loss = self._linears.forward(seen, y)
         gradient = self._linears.backward(seen)

@@ -51,11 +51,11 @@ def chain_of(network: nn.Module) -> list[nn.Module] | None:
 
 def _layers(network: nn.Module) -> list[nn.Module]:
     kind = type(network)
-    if any(getattr(network, name, None) for name in _HOOKS):
+    if "forward" in vars(network) or any(getattr(network, name, None) for name in _HOOKS):
         raise _NoChain
     if kind.__module__.startswith("torch.nn.") and kind is not nn.Sequential:
         return [network]
-    if "forward" in vars(network) or any(getattr(kind, name) is not usual for name, usual in _USUAL.items()):
+    if any(getattr(kind, name) is not usual for name, usual in _USUAL.items()):
         raise _NoChain
     if kind.forward is nn.Sequential.forward and isinstance(network, nn.Sequential):
         if getattr(kind, "__iter__", None) is not nn.Sequential.__iter__:

@@ -22,10 +22,12 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 from triton.runtime import JITFunction
 
+from core.catalogue import DATA_SETS
 from core.config import Precision
 from core.networks.exam import RN_1, RN_2
+from core.training.batches import Batches
 from core.training.optimizer import FusedAdam
-from core.training.steps.fused import FusedBatches, FusedStep
+from core.training.steps.fused import FusedStep
 
 _POINTERS = {
     torch.float32: "*fp32",
@@ -63,11 +65,10 @@ def launches(
     ours = JITFunction.run
     JITFunction.run = run
     try:
-        batches = FusedBatches(
-            torch.zeros(64, 28, 28, dtype=torch.uint8), torch.zeros(64, dtype=torch.int64), 0.1, 0.3, 64
-        )
+        images, labels = torch.zeros(64, 28, 28, dtype=torch.uint8), torch.zeros(64, dtype=torch.int64)
+        batches = Batches(images, labels, DATA_SETS["mnist"])
         optimizer = FusedAdam(network, lr=torch.tensor(0.001))
-        FusedStep(network, batches, optimizer, precision)(torch.arange(64))
+        FusedStep(network, batches, optimizer, 64, precision)(torch.arange(64))
     finally:
         JITFunction.run = ours
     return found

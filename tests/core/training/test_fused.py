@@ -15,9 +15,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from core.catalogue import DATA_SETS
 from core.networks.exam import RN_1, RN_2
+from core.training.batches import Batches
 from core.training.optimizer import FusedAdam
-from core.training.steps.fused import FusedBatches, FusedStep
+from core.training.steps.fused import FusedStep
 
 on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 with_triton = pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="Triton is not installed")
@@ -75,7 +77,7 @@ def _trained(network_class: Any, precision: str, *, fused: bool) -> tuple[list[T
     if not fused:
         losses = [_plain_step(network, optimizer, images[batch], labels[batch], precision) for batch in order]
     else:
-        step = FusedStep(network, FusedBatches(images, labels, 0.13, 0.31, 64), optimizer, precision)  # type: ignore[arg-type]
+        step = FusedStep(network, Batches(images, labels, DATA_SETS["mnist"]), optimizer, 64, precision)  # type: ignore[arg-type]
         state = copy.deepcopy((network.state_dict(), optimizer.state_dict()))
         batch, stream, graph = order[0].clone(), torch.cuda.Stream(), torch.cuda.CUDAGraph()
         with torch.cuda.stream(stream):
@@ -87,7 +89,7 @@ def _trained(network_class: Any, precision: str, *, fused: bool) -> tuple[list[T
         lr = optimizer.param_groups[0]["lr"]
         optimizer.load_state_dict(state[1])
         optimizer.param_groups[0]["lr"] = lr
-        step.regather()
+        step.refresh()
         losses = []
         for indices in order[:-1]:
             batch.copy_(indices)

@@ -51,7 +51,7 @@ def _every_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Requests are looked for after every batch, and every epoch ends with a checkpoint, the only one."""
     monkeypatch.setattr(inbox, "_FILE_INTERVAL_S", 0.0)
     monkeypatch.setattr(loop, "CHECKPOINT_INTERVAL_S", math.inf)
-    monkeypatch.setattr(loop, "_HOLD_LOOK_S", 0.0)
+    monkeypatch.setattr(loop, "HOLD_LOOK_S", 0.0)
     monkeypatch.setattr(meter, "CHECKPOINT_SHARE", math.inf)
 
 

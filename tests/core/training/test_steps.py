@@ -95,6 +95,13 @@ def _hooked() -> nn.Module:
     return network
 
 
+def _replaced() -> nn.Module:
+    network = AsInTheExam()
+    forward = network.fc1.forward
+    network.fc1.forward = lambda input: 2 * forward(input)  # type: ignore[method-assign]
+    return network
+
+
 def _tied() -> nn.Module:
     layer = nn.Linear(784, 784)
     return _sequential(layer, nn.ReLU(), layer, nn.Linear(784, 10))
@@ -137,6 +144,7 @@ NO_CHAINS: dict[str, Callable[[], nn.Module]] = {
     "unused": Unused,
     "residual": Residual,
     "hooked": _hooked,
+    "a layer's forward replaced": _replaced,
     "tied": _tied,
     "frozen": _frozen,
     "weight norm": _normalised,
@@ -238,7 +246,7 @@ class Trained:
 def _plainly(monkeypatch: pytest.MonkeyPatch, make: Callable[[], nn.Module], few: Dataset, **more: Any) -> Trained:
     with monkeypatch.context() as patch:
         patch.setattr(choose, "chain_of", lambda _network: None)
-        patch.setattr(checked.CheckedStep, "_proven", lambda checked: checked._plain)
+        patch.setattr(checked.CheckedStep, "_proven", lambda checked, _fast: checked._plain)
         return Trained(make, few, **more)
 
 

@@ -57,7 +57,7 @@ def few(sample: Dataset) -> Dataset:
 def _told_at_every_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(together, "PROGRESS_INTERVAL_S", 0.0)
     monkeypatch.setattr(together, "MAX_TELLING_SHARE", float("inf"))
-    monkeypatch.setattr(together, "_HOLD_LOOK_S", 0.0)
+    monkeypatch.setattr(together, "HOLD_LOOK_S", 0.0)
 
 
 class Runs:

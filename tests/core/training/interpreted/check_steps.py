@@ -10,9 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from core.catalogue import DATA_SETS
 from core.networks.exam import RN_1, RN_2
+from core.training.batches import Batches
 from core.training.optimizer import FusedAdam
-from core.training.steps.fused import FusedBatches, FusedStep
+from core.training.steps.fused import FusedStep
 from tests.core.training.interpreted.check_operations import ALLOWED, BF16, FP32, error
 
 NETWORKS: dict[type[nn.Module], int] = {RN_1: 7, RN_2: 3}
@@ -26,18 +28,18 @@ def _prepared(network_class: type[nn.Module], precision: Any = "fp32") -> tuple[
     # With a large epsilon, a gradient of rounding errors alone does not move a parameter by the learning rate.
     optimizer = FusedAdam(network, lr=torch.tensor(0.001), eps=1e-3)
     images = torch.randint(256, (20, 28, 28)) * (torch.rand(20, 28, 28) < 0.3)
-    batches = FusedBatches(images.byte(), torch.randint(10, (20,)), 0.1307, 0.3081, NETWORKS[network_class])
-    return network, optimizer, FusedStep(network, batches, optimizer, precision)
+    batches = Batches(images.byte(), torch.randint(10, (20,)), DATA_SETS["mnist"])
+    return network, optimizer, FusedStep(network, batches, optimizer, NETWORKS[network_class], precision)
 
 
 def _plain_step(
-    network: nn.Module, optimizer: torch.optim.Optimizer, batches: FusedBatches, batch: Tensor, kind: torch.dtype = FP32
+    network: nn.Module, optimizer: torch.optim.Optimizer, batches: Batches, batch: Tensor, kind: torch.dtype = FP32
 ) -> Tensor:
     """Take the plain step, by autograd, and return the loss."""
-    x = batches.images[batch].float().div(255).sub(batches.mean).div(batches.std).unsqueeze(1)
+    x, labels = batches.take(batch)
     optimizer.zero_grad()
     with torch.autocast("cpu", torch.bfloat16, enabled=kind == BF16):
-        loss = functional.cross_entropy(network(x), batches.labels[batch])
+        loss = functional.cross_entropy(network(x), labels)
     loss.backward()
     optimizer.step()
     return loss.detach()
@@ -105,7 +107,7 @@ def test_a_state_goes_out_and_comes_back(network_class: type[nn.Module], coarse:
     adam = FusedAdam(plain, lr=0.001)
     load(plain, adam)
     load(network, optimizer)
-    step.regather()
+    step.refresh()
     for each, of in ((plain, adam), (network, optimizer)):
         of.param_groups[0]["lr"] = 0.001
         _plain_step(each, of, step._batches, batch)
@@ -127,4 +129,4 @@ def test_a_network_or_an_optimizer_of_another_kind_is_refused() -> None:
     )
     for each, options in refused:
         with pytest.raises(ValueError, match="only"):
-            FusedStep(each, batches, FusedAdam(each, **options), "fp32")
+            FusedStep(each, batches, FusedAdam(each, **options), 7, "fp32")
