@@ -1,7 +1,7 @@
 PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test fast lint types translations snapshots screens pictures bench equivalence scale coverage torture floors mutants
+.PHONY: help setup run test fast lint types translations snapshots screens pictures bench equivalence scale coverage torture kernels floors mutants
 
 help: ## list these targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -65,6 +65,10 @@ mutants: ## break core's arithmetic in every small way and list what no test not
 	.venv/bin/mutmut run --max-children 2 $(if $(ONLY),'$(ONLY)') > /dev/null
 	.venv/bin/mutmut results | sed -n 's/: survived//p' | xargs -rn 1 .venv/bin/mutmut show
 	.venv/bin/mutmut results | grep -E 'survived|timeout|suspicious|no tests' | sort -t : -k 2
+
+kernels: ## check every kernel of the GPU's steps in an interpreter, and compile them for GPUs that are not there
+	TRITON_INTERPRET=1 $(PYTHON) -m pytest -p no:xdist tests/core/training/interpreted/check_*.py
+	$(PYTHON) -m pytest -m slow tests/core/training/test_fused.py
 
 floors: ## run the tests with the oldest versions that pyproject.toml allows
 	$(PYTHON) -m tests.floors
