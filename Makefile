@@ -14,10 +14,10 @@ run: ## open the dashboard
 	$(PYTHON) -m tui_app
 
 test: ## run the whole test suite
-	$(PYTHON) -m pytest -n 2
+	$(PYTHON) -m pytest -n 3
 
 fast: ## run the tests that are not marked slow
-	$(PYTHON) -m pytest -n 2 -m "not slow"
+	$(PYTHON) -m pytest -n 3 -m "not slow"
 
 lint: ## check style and format
 	.venv/bin/ruff check .

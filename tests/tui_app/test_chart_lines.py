@@ -109,6 +109,7 @@ async def test_the_chart_is_read_and_changed_with_keys(language: str, compared: 
     french = language == "fr"
     async with dashboard(compared, NARROW, "rn2-0002") as (app, pilot):
         app.set_focus(None)
+        await until(pilot, lambda: "rn2-0002" in shown(app))
         await pilot.press("i")  # from another tab
         await until(pilot, lambda: ("époque 2" if french else "epoch 2") in legend(app))
         assert isinstance(app.focused, LossChart)
