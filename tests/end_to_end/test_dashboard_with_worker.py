@@ -15,7 +15,7 @@ from core.runs.directory import Run
 from core.runs.events import Evaluated
 from core.training.load_trained import DatasetCache
 from core.training.robustness import robustness
-from tests.tui_app.driving import accuracy_on_show, dashboard, shown, until
+from tests.tui_app.driving import accuracy_on_show, dashboard, focus, shown, until
 from tui_app import i18n
 from tui_app.dashboard.widgets.loss_chart import LossChart
 from tui_app.dashboard.worker_link import StandbyProcess
@@ -38,7 +38,7 @@ def _calm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 async def test_choose_train_read_the_result_test_it_and_compare(tmp_path: Path) -> None:
     async with dashboard(tmp_path, workers=StandbyProcess, epochs=1) as (app, pilot):
         await until(pilot, lambda: "567,434" in shown(app))
-        app.screen.query_one("#network", RadioSet).focus()
+        await focus(pilot, app.screen.query_one("#network", RadioSet))
         await pilot.press("right", "enter")
         await until(pilot, lambda: "421,642" in shown(app))
         assert "32×64×3×3 + 64 = 18,496" in shown(app)

@@ -15,7 +15,7 @@ from core.training.batches import normalise
 from core.training.load_trained import load_network
 from core.worker.protocol import AskedImage
 from tests.inside.same_process import WorkerInProcess, inside, untrained_run
-from tests.tui_app.driving import NARROW, WIDE, accuracy_on_show, dashboard, shown, until
+from tests.tui_app.driving import NARROW, WIDE, accuracy_on_show, dashboard, focus, shown, until
 from tui_app import i18n
 from tui_app.dashboard.screens.digits_screen import DigitsScreen
 from tui_app.dashboard.screens.draw_screen import DrawScreen
@@ -168,7 +168,7 @@ async def test_from_a_wrong_digit_and_from_a_cell_of_the_matrix(finished: Path) 
 async def test_from_a_layer_of_the_table(finished: Path) -> None:
     async with dashboard(finished, WIDE, "rn2-0002", workers=WorkerInProcess) as (app, pilot):
         await until(pilot, lambda: accuracy_on_show(app) != "–")
-        app.screen.query_one(LayerPanel).focus()
+        await focus(pilot, app.screen.query_one(LayerPanel))
         await pilot.press("down", "down", "down", "enter")
         await until(pilot, lambda: isinstance(app.screen, InsideScreen) and "32 filters" not in shown(app))
         await until(pilot, lambda: "64 filters, each of 32×3×3 weights" in " ".join(shown(app).split()))

@@ -17,6 +17,7 @@ from textual.geometry import Region
 from textual.pilot import Pilot
 from textual.screen import ModalScreen
 from textual.strip import Strip
+from textual.widget import Widget
 from textual.widgets import DataTable, Digits
 
 from tests.tui_app.fake_worker import FakeWorkers
@@ -59,6 +60,17 @@ async def until(pilot: Pilot[Any], condition: Callable[[], bool], timeout_s: flo
                 pause_s = min(1.3 * pause_s, 0.3)
     except TimeoutError:
         pytest.fail(f"never came:\n{shown(pilot.app)}")
+
+
+async def focus(pilot: Pilot[Any], widget: Widget) -> None:
+    """Give a widget the focus: a key that is pressed next is for it, however slowly the screen is being laid out."""
+
+    def has_it() -> bool:
+        if pilot.app.focused is not widget:
+            widget.focus()
+        return pilot.app.focused is widget
+
+    await until(pilot, has_it)
 
 
 def strips(app: App[Any]) -> list[Strip]:
@@ -122,7 +134,7 @@ async def tick(app: App[Any], pilot: Pilot[Any], *run_ids: str) -> None:
     while not table.size:  # at sizes where the panels are tabs
         await pilot.press("f2")
         await pilot.pause()
-    table.focus()
+    await focus(pilot, table)
     for run_id in run_ids:
         ids = [str(table.get_row_at(row)[1]) for row in range(table.row_count)]
         table.move_cursor(row=ids.index(run_id))

@@ -13,7 +13,7 @@ from textual.widgets import Input, RadioSet, Static
 from core.runs import directory
 from core.runs.events import RunEnded, encode
 from tests.core.runs.run_files import claim, new_run
-from tests.tui_app.driving import NARROW, WIDE, accuracy_on_show, dashboard, shown, until
+from tests.tui_app.driving import NARROW, WIDE, accuracy_on_show, dashboard, focus, shown, until
 from tests.tui_app.fake_worker import FakeWorkers
 from tui_app import wording
 from tui_app.dashboard import run_control
@@ -77,7 +77,7 @@ async def test_all_settings_fit_and_make_way_again(tmp_path: Path) -> None:
     async with dashboard(tmp_path) as (app, pilot):
         await until(pilot, lambda: "567,434" in shown(app))
         assert "test accuracy" in shown(app)
-        app.screen.query_one("#more CollapsibleTitle").focus()
+        await focus(pilot, app.screen.query_one("#more CollapsibleTitle"))
         await pilot.press("enter")
         await until(pilot, lambda: "Data folder" in shown(app))
         assert "Batch size" in shown(app)
@@ -89,7 +89,7 @@ async def test_all_settings_fit_and_make_way_again(tmp_path: Path) -> None:
 async def test_what_is_highlighted_is_what_trains(tmp_path: Path) -> None:
     async with dashboard(tmp_path, batch_norm=True) as (app, pilot):
         await until(pilot, lambda: "● RN_1  ○ RN_2  ○ custom" in shown(app))
-        app.screen.query_one("#network", RadioSet).focus()
+        await focus(pilot, app.screen.query_one("#network", RadioSet))
         await pilot.press("right")
         await until(pilot, lambda: "○ RN_1  ● RN_2  ○ custom" in shown(app))
         await pilot.press("right")
@@ -97,13 +97,13 @@ async def test_what_is_highlighted_is_what_trains(tmp_path: Path) -> None:
         assert "unknown network" not in shown(app)  # nothing was typed yet
         await pilot.press("f5")
         await until(pilot, lambda: "unknown network" in shown(app))
-        app.screen.query_one("#network", RadioSet).focus()
+        await focus(pilot, app.screen.query_one("#network", RadioSet))
         await pilot.press("left")
         await until(pilot, lambda: "422,090" in shown(app))  # with batch normalisation
         await pilot.press("f5")
         await until(pilot, lambda: bool(directory.Listing(tmp_path).read()))
         assert directory.find(tmp_path).config().model == "RN_2"
-        app.screen.query_one("#more CollapsibleTitle").focus()
+        await focus(pilot, app.screen.query_one("#more CollapsibleTitle"))
         await pilot.press("enter")
         await until(pilot, lambda: "[x] Batch norm" in shown(app) and "[ ] Validation" in shown(app))
         app.screen.query_one("#threads", Input).value = "999"

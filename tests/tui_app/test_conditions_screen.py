@@ -18,7 +18,7 @@ from core.runs.directory import Run
 from core.runs.events import RunEnded, encode
 from core.worker.protocol import Measure
 from tests.tui_app import fake_answers
-from tests.tui_app.driving import NARROW, WIDE, accuracy_on_show, dashboard, dot, shown, tick, until
+from tests.tui_app.driving import NARROW, WIDE, accuracy_on_show, dashboard, dot, focus, shown, tick, until
 from tests.tui_app.fake_worker import FakeProcess, FakeWorker, FakeWorkers
 from tui_app import i18n
 from tui_app.dashboard.app import MnistTui
@@ -98,7 +98,7 @@ async def test_strengths_are_typed_and_what_is_known_stays(finished: Path) -> No
         screen = await open_screen(app, pilot)
         for kind, text in (("shift", "4"), ("turn", ""), ("noise", "0.25,0.9")):
             screen.query_one(f"#{kind}", Input).value = text
-        screen.query_one("#noise").focus()
+        await focus(pilot, screen.query_one("#noise"))
         await pilot.press("enter")
         await until(pilot, lambda: not screen.is_waiting and list(rows(app).get("noise 0.9", ["–"])) != ["–"])
         plain, shift, quarter, ninth = accuracies(

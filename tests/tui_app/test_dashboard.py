@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from core.runs.events import Evaluated, RunEnded, Validated
 from core.worker.protocol import Try
 from tests.core.runs.run_files import new_run, write
 from tests.recorded import started
-from tests.tui_app.driving import NARROW, WIDE, accuracy_on_show, dashboard, shown, until
+from tests.tui_app.driving import NARROW, WIDE, accuracy_on_show, dashboard, focus, shown, until
 from tests.tui_app.fake_worker import FakeWorkers
 from tui_app import i18n
 from tui_app.dashboard.widgets.loss_chart import LossChart
@@ -31,7 +32,7 @@ async def test_choose_train_and_read_the_result(language: str, tmp_path: Path) -
     async with dashboard(tmp_path) as (app, pilot):
         assert "RN_1" in shown(app)
         await until(pilot, lambda: i18n.number(567_434) in shown(app))
-        app.screen.query_one("#network", RadioSet).focus()
+        await focus(pilot, app.screen.query_one("#network", RadioSet))
         await pilot.press("right", "enter")
         await until(pilot, lambda: i18n.number(421_642) in shown(app))
         assert f"32×64×3×3 + 64 = {i18n.number(18_496)}" in shown(app)
@@ -72,7 +73,7 @@ async def test_an_old_run_shows_what_a_live_one_did(finished: Path) -> None:
 async def test_runs_are_listed_picked_and_laid_over_the_chart(finished: Path) -> None:
     async with dashboard(finished) as (app, pilot):
         await until(pilot, lambda: "rn1-0001" in shown(app) and "rn2-0002" in shown(app))
-        app.screen.query_one("#runs").focus()
+        await focus(pilot, app.screen.query_one("#runs"))
         await pilot.press("down", "enter")
         await until(pilot, lambda: "Result of rn1-0001" in shown(app))
         await until(pilot, lambda: "running loss" in shown(app))
@@ -154,7 +155,7 @@ async def test_settings_fill_the_form(tmp_path: Path) -> None:
     async with dashboard(tmp_path, **settings) as (app, pilot):
         await until(pilot, lambda: "421,642" in shown(app))
         assert "More --batch-size 128" in shown(app)
-        app.screen.query_one("#more CollapsibleTitle").focus()
+        await focus(pilot, app.screen.query_one("#more CollapsibleTitle"))
         await pilot.press("enter")
         await until(pilot, lambda: "Permuted pixels" in shown(app))
         text = shown(app)
@@ -192,7 +193,7 @@ async def test_a_wrong_value_is_marked_while_it_is_typed(tmp_path: Path) -> None
     async with dashboard(tmp_path) as (app, pilot):
         for field, text, says in WRONG:
             field_input = app.screen.query_one(f"#{field}", Input)
-            field_input.focus()
+            await focus(pilot, field_input)
             field_input.value = ""
             await pilot.press(*text)
             await pilot.pause()
@@ -323,7 +324,7 @@ async def test_a_run_is_paused_and_changed(tmp_path: Path) -> None:
         await pilot.press("f5")
         await until(pilot, lambda: "running" in shown(app) and "Epoch 1/2" in shown(app))
         run = directory.find(tmp_path)
-        app.screen.query_one("#runs").focus()
+        await focus(pilot, app.screen.query_one("#runs"))
         await pilot.press("p")
         await pilot.press("e")
         await until(pilot, lambda: "Change rn1-0001 from its next batch on" in shown(app))
@@ -363,16 +364,16 @@ async def test_remedies_change_the_layer_table_and_are_checked_while_they_are_ty
 ) -> None:
     async with dashboard(tmp_path, model="RN_2") as (app, pilot):
         await until(pilot, lambda: i18n.number(421_642) in shown(app))
-        app.screen.query_one("#dropout").focus()
+        await focus(pilot, app.screen.query_one("#dropout"))
         await pilot.press(*"0.5")
         await until(pilot, lambda: "dropout1" in shown(app))
-        app.screen.query_one("#width").focus()
+        await focus(pilot, app.screen.query_one("#width"))
         await pilot.press(*"0.5")
         await until(pilot, lambda: f"1568×64 + 64 = {i18n.number(100_416)}" in shown(app))
-        app.screen.query_one("#batch_norm").focus()
+        await focus(pilot, app.screen.query_one("#batch_norm"))
         await pilot.press("space")
         await until(pilot, lambda: f"2×32 = {i18n.number(64)}" in shown(app) and i18n.number(106_090) in shown(app))
-        app.screen.query_one("#dropout").focus()
+        await focus(pilot, app.screen.query_one("#dropout"))
         await pilot.press("end", *"5x")
         await pilot.pause()
         assert app.screen.query_one("#field-dropout").has_class("wrong")
@@ -388,10 +389,9 @@ async def test_a_box_that_cannot_be_ticked_is_marked(tmp_path: Path) -> None:
         assert not app.screen.query(".wrong")
         for name in ("validate", "batch_norm"):
             box = app.screen.query_one(f"#{name}", Checkbox)
-            box.focus()
+            await focus(pilot, box)
             await pilot.press("space")
-            await pilot.pause()
-            assert app.screen.query_one(f"#field-{name}").has_class("wrong")
+            await until(pilot, partial(app.screen.query_one(f"#field-{name}").has_class, "wrong"))
             await pilot.press("f5")
             await pilot.pause()
             assert directory.Listing(tmp_path).read() == []

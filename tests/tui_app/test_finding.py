@@ -12,7 +12,7 @@ from textual.widget import Widget
 
 from core.runs import directory
 from core.runs.events import Progress, RunStarted
-from tests.tui_app.driving import WIDE, accuracy_on_show, dashboard, dot, shown, until
+from tests.tui_app.driving import WIDE, accuracy_on_show, dashboard, dot, focus, shown, until
 from tui_app import i18n
 from tui_app.dashboard import keys, screenshot
 from tui_app.dashboard.app import MnistTui
@@ -80,7 +80,7 @@ async def test_the_mouse_the_keys_and_the_palette_find_everything(
     monkeypatch.setattr(screenshot, "FOLDERS", (lambda: tmp_path / "nowhere", _no_home, Path.cwd))
     async with dashboard(finished, WIDE, "rn2-0002", notifications=True) as (app, pilot):
         await until(pilot, lambda: accuracy_on_show(app) != "–")
-        app.screen.query_one("#runs").focus()
+        await focus(pilot, app.screen.query_one("#runs"))
         await until(pilot, lambda: "d Digits n Inside w Draw h Conditions c Compare" in footer(app))
         assert footer(app).endswith("F1 Help F10 Quit ^p Menu")
         assert "Stop" not in footer(app)  # a finished run cannot be stopped

@@ -16,7 +16,7 @@ from core.config import RunConfig
 from core.runs import directory
 from core.runs.directory import Run
 from core.worker.protocol import Browse, Browsed, Recognise, Settle
-from tests.tui_app.driving import NARROW, QUICK, WIDE, accuracy_on_show, dashboard, shown, until
+from tests.tui_app.driving import NARROW, QUICK, WIDE, accuracy_on_show, dashboard, focus, shown, until
 from tests.tui_app.fake_worker import FakeWorkers, HeldProcess, compare_without_processes
 from tui_app.dashboard.screens.digits_screen import DigitsScreen
 from tui_app.dashboard.widgets.confusion_matrix import ConfusionMatrix
@@ -61,7 +61,7 @@ async def test_errors_are_looked_at_page_by_page(finished: Path, size: tuple[int
 async def test_a_cell_opens_its_images_by_keyboard_and_mouse(finished: Path) -> None:
     async with dashboard(finished, run_id="rn1-0001") as (app, pilot):
         await until(pilot, lambda: accuracy_on_show(app) != "–")
-        app.screen.query_one(ConfusionMatrix).focus()
+        await focus(pilot, app.screen.query_one(ConfusionMatrix))
         await pilot.press("down", "right", "enter")
         await until(pilot, lambda: "1, taken for 1" in shown(app))
         await pilot.press("escape")
@@ -72,7 +72,7 @@ async def test_a_cell_opens_its_images_by_keyboard_and_mouse(finished: Path) -> 
 async def test_two_runs_are_compared_image_by_image(finished: Path) -> None:
     async with dashboard(finished, run_id="rn1-0001") as (app, pilot):
         await until(pilot, lambda: accuracy_on_show(app) != "–" and "rn2-0002" in shown(app))
-        app.screen.query_one("#runs").focus()
+        await focus(pilot, app.screen.query_one("#runs"))
         await pilot.press("home", "space")
         await until(pilot, lambda: "━━ rn2-0002" in shown(app))
         await pilot.press("f3")

@@ -13,7 +13,7 @@ from core.runs.events import LayersMeasured, RunEnded
 from core.runs.layer_health import Histogram, LayerHealth
 from tests.core.runs.run_files import PROGRESS, new_run, write
 from tests.recorded import started
-from tests.tui_app.driving import NARROW, dashboard, shown, until
+from tests.tui_app.driving import NARROW, dashboard, focus, shown, until
 from tui_app import terminal
 from tui_app.charts.sparkline import sparkline
 from tui_app.dashboard.widgets.choices import RadioChoice
@@ -41,7 +41,7 @@ async def test_the_newest_measurements_stand_beside_the_table_where_it_fits_else
     async with dashboard(tmp_path, run_id=run.id) as (app, pilot):
         await until(pilot, lambda: "Dead" in shown(app))
         assert " norm " not in next(line for line in shown(app).splitlines() if "Specification" in line)
-        app.screen.query_one("#layers").focus()
+        await focus(pilot, app.screen.query_one("#layers"))
         await pilot.press("z")
         await until(pilot, lambda: "█▅▁ 0.12" in shown(app))
         lines = shown(app).splitlines()

@@ -14,7 +14,7 @@ from textual.widgets import RadioSet
 
 from core.messages import Message
 from core.networks.layer_table import Layer, LayerTable
-from tests.tui_app.driving import accuracy_on_show, chart_lines, dashboard, shown, until
+from tests.tui_app.driving import accuracy_on_show, chart_lines, dashboard, focus, shown, until
 from tests.tui_app.fake_worker import FakeWorkers
 from tui_app.dashboard import run_follower, worker_link
 from tui_app.dashboard.run_book import RunBook
@@ -45,14 +45,14 @@ async def test_looking_starts_no_worker_until_the_form_is_used_and_it_ends_when_
         await until(pilot, lambda: accuracy_on_show(app) != "–" and "421,642" in shown(app))
         assert "the best device here" in shown(app)
         await pilot.press("tab", "shift+tab", "f2", "f8")
-        app.screen.query_one("#runs").focus()
+        await focus(pilot, app.screen.query_one("#runs"))
         await pilot.press("home", "enter")  # the newest run comes first
         await until(pilot, lambda: "/nowhere/net.py:Net: the layer table was not" in shown(app))
         await pilot.press("down", "enter")
         await until(pilot, lambda: "[/]�[2J" in shown(app) and "[/b]�[3m" in shown(app) and "[/]�[1m = 9" in shown(app))
         assert workers.started == []
 
-        app.screen.query_one("#network", RadioSet).focus()
+        await focus(pilot, app.screen.query_one("#network", RadioSet))
         await pilot.press("down")
         await until(pilot, lambda: "A processor" in shown(app))
         assert len(workers.started) == 1

@@ -16,7 +16,7 @@ from core.runs.directory import Run
 from core.runs.snapshots import folder, snapshot_path
 from core.worker.protocol import Browse, EvaluateAt
 from tests.tui_app import fake_answers
-from tests.tui_app.driving import NARROW, WIDE, accuracy_on_show, dashboard, shown, until
+from tests.tui_app.driving import NARROW, WIDE, accuracy_on_show, dashboard, focus, shown, until
 from tests.tui_app.fake_worker import FakeWorkers
 from tui_app.dashboard import moment_walk
 from tui_app.dashboard.screens.digits_screen import DigitsScreen
@@ -177,7 +177,7 @@ async def test_a_cell_at_a_moment_opens_its_images_of_then(kept: Path) -> None:
         await until(pilot, lambda: accuracy_on_show(app) != "–")
         await pilot.press("comma", "comma")
         await until(pilot, lambda: title(app).startswith("Epoch 1, batch 8"))
-        app.screen.query_one(ConfusionMatrix).focus()
+        await focus(pilot, app.screen.query_one(ConfusionMatrix))
         await pilot.press("right", "enter")  # zeros taken for ones
         await until(pilot, lambda: summary(app).startswith("Epoch 1, batch 8, 2 of 4 · "))
         assert isinstance(app.screen, DigitsScreen)
