@@ -26,8 +26,13 @@ _DEFAULTS = RunConfig(seed=0, data_dir="")
 
 
 def effective_config(started: RunStarted) -> RunConfig:
-    """Return a run's settings with each `auto` replaced by what it meant, as far as that makes sense."""
-    took_effect = {"device": started.device, "dataset": started.dataset, "threads": started.threads}
+    """Return a run's settings as they took effect, each `auto` replaced by what it meant where that makes sense."""
+    took_effect = {
+        "device": started.device,
+        "dataset": started.dataset,
+        "threads": started.threads,
+        "fused": started.config.fused and started.device.startswith("cuda"),
+    }
     try:
         return msgspec.structs.replace(started.config, **took_effect)
     except InvalidSetting:  # from a damaged or hostile file
@@ -44,7 +49,7 @@ def stands_for_key(config: RunConfig) -> Hashable:
 
 def could_stand_for_key(config: RunConfig) -> Hashable:
     """Return a coarser `stands_for_key` for a run of which only the configuration is known."""
-    return _fields(config, _IRRELEVANT | _TOOK_EFFECT)
+    return _fields(config, _IRRELEVANT | _TOOK_EFFECT | {"fused"})
 
 
 def same_but_for_seed_key(started: RunStarted) -> Hashable:

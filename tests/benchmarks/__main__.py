@@ -19,19 +19,19 @@ from tests.benchmarks.agreement import agreement
 from tests.benchmarks.measuring import Options, Table, say
 
 SHARES = {
-    "training": 150,
-    "peers": 260,
-    "equivalence": 60,
-    "dashboard": 180,
-    "startup": 100,
-    "scaling": 170,
-    "snapshots": 60,
-    "inside": 70,
+    "training": 120,
+    "peers": 290,
+    "equivalence": 45,
+    "dashboard": 140,
+    "startup": 90,
+    "scaling": 190,
+    "snapshots": 65,
+    "inside": 110,
     "marking": 30,
-    "coverage": 30,
-    "sequential": 20,
-    "phases": 40,
-    "together": 30,
+    "coverage": 6,
+    "sequential": 6,
+    "phases": 60,
+    "together": 50,
     "kernels": 5,
 }
 """The benchmarks, with the seconds that each may take of twenty minutes on two cores."""

@@ -18,7 +18,7 @@ from tests.benchmarks.pseudo_terminal import COMMAND, PseudoTerminal, environmen
 
 PICTURE_MS, CURSOR_MS, STROKES_PER_S = 100, 50, 25
 ENTER, BACK, PAGE_DOWN, LEFT, RIGHT = "\r", "\x7f", "\x1b[6~", "\x1b[D", "\x1b[C"
-_PERIOD_S = 4.0
+_PERIOD_S = 3.0
 _QUIET_S = 0.4
 """Seconds without output after which nothing more is expected."""
 
@@ -143,7 +143,7 @@ def _price(folder: Path, model: str, options: Options) -> Table:
                 time.sleep(0.1)
             time.sleep(2 * _PERIOD_S)
             run, bounds = Run(new[0]), []
-            for number in options.turns(least=4, by=2):
+            for number in options.turns(least=2, by=2):
                 for draws in (False, True) if number % 2 else (True, False):  # A B B A: a drift affects both
                     begin = time.time()
                     _draw_for(worker, looked_at, _PERIOD_S) if draws else time.sleep(_PERIOD_S)

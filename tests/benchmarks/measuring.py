@@ -25,7 +25,7 @@ from core.machine import cpu_name, usable_cores
 Of = TypeVar("Of")
 
 _QUIET_PERCENT = 10
-_BLOCKS = 12
+_BLOCKS, _LEAST_BLOCKS = 12, 3
 _LIBRARIES = ("torch", "textual", "lightning", "keras", "tensorflow", "jax", "optax")
 _TENSORFLOW = ("tensorflow", "tensorflow-cpu", "tensorflow-gpu")
 
@@ -155,9 +155,12 @@ def paired(of: Sequence[float], to: Sequence[float]) -> Interval:
 
     The logarithms are averaged, so that a / b and b / a agree. The unit is a block of consecutive rounds, of two at
     least: within it a drift cancels out, and a slow phase of the machine does not count as many independent rounds.
+    Of fewer than three blocks there is no interval, and the median instead of a mean that one slow turn would spoil.
     """
     logs = [math.log(a / b) for a, b in zip(of, to, strict=True)]
-    num_blocks = max(1, min(_BLOCKS, len(logs) // 2))
+    num_blocks = min(_BLOCKS, len(logs) // 2)
+    if num_blocks < _LEAST_BLOCKS:
+        return Interval(math.exp(statistics.median(logs)))
     bounds = [len(logs) * number // num_blocks // 2 * 2 for number in range(num_blocks)] + [len(logs)]
     return Interval(*map(math.exp, mean_interval([statistics.mean(logs[a:b]) for a, b in pairwise(bounds)])))
 

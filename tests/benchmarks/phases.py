@@ -24,7 +24,7 @@ _SIZES = {
 
 
 def measure(options: Options) -> Iterator[Table]:
-    seconds = 20 if options.quick else 90
+    seconds = 20 if options.quick else 60
     say(f"phases: {seconds} s")
     works = _works(options)
     for work in works.values():

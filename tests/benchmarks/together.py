@@ -21,7 +21,7 @@ from tests.benchmarks.trainer import Spec, load
 
 SEEDS = {"RN_1": 100, "RN_2": 20}
 AT_LEAST = {"RN_1": 8.0, "RN_2": 3.0}
-_SEEDS_ON_CPU = 4
+_SEEDS_ON_CPU = 2
 _EPOCHS = 2
 """The first one warms up, and is not counted."""
 
@@ -40,7 +40,7 @@ def measure(options: Options) -> list[Table]:
     for model in options.models:
         seeds = SEEDS[model] if on_gpu else _SEEDS_ON_CPU
         ratios, rates, differences = [], [], []
-        for _round in range(1 if options.quick else 3):
+        for _round in range(3 if on_gpu and not options.quick else 1):
             say(f"{seeds} runs of {model}")
             alone_s, alone_loss = _alone(model, dataset, device)
             together_s, losses = _together(model, dataset, device, seeds)

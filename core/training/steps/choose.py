@@ -8,7 +8,7 @@ import torch
 from torch import nn, optim
 
 from core.config import RunConfig
-from core.messages import Message
+from core.messages import N_, Message
 from core.networks.build import is_built_in
 from core.networks.exam import RN_1, RN_2
 from core.training.batches import Batches
@@ -19,6 +19,8 @@ from core.training.steps.checked import CheckedStep, State, Step
 from core.training.steps.fused import FusedStep
 from core.training.steps.plain import PlainStep
 from core.training.steps.straight import chain_of
+
+_NOTHING_FUSED = N_("fused steps are for NVIDIA GPUs: on {device} this run takes its usual ones")
 
 
 class Steps:
@@ -56,6 +58,8 @@ class Steps:
             return
         if is_built_in(network) or config.fused:
             self._graphs = graphs_on(device)
+        if config.fused and self._graphs is None:
+            self.notices.append(Message(_NOTHING_FUSED, {"device": str(device)}))
         if self._graphs is not None:
             # A graph keeps a number as it was when it was recorded.
             optimizer.param_groups[0].update(capturable=True, lr=torch.tensor(config.lr, device=device))

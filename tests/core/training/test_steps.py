@@ -17,9 +17,12 @@ from torch.nn import functional
 from core.data.datasets import Dataset
 from core.runs.control import NOTHING, Request
 from core.runs.events import Event, Notice, Progress
+from core.training.batches import Batches
 from core.training.loop import Checkpoint, train
+from core.training.optimizer import FusedAdam, fused_adam
 from core.training.steps import chain, checked, choose
 from core.training.steps.chain import Chain
+from core.training.steps.flat import FlatState
 from core.training.steps.straight import chain_of
 from tests.built import built
 from tests.core.training.graphs import RecordedGraphs
@@ -432,3 +435,78 @@ def test_a_custom_network_that_decides_otherwise_later_is_found_later(few: Datas
     (told,) = ours.told
     assert "after 100 batches" in told
     assert 100 <= recorded.replays < 115
+
+
+class FusedByTorch:
+    """What `FusedStep` does, by torch's operations instead of its kernels: on flat tensors, beside the optimizer."""
+
+    factor = 1.0
+
+    def __init__(self, network: nn.Module, batches: Batches, optimizer: FusedAdam, size: int, precision: str) -> None:
+        del size, precision
+        self._network, self._batches, self._optimizer = network, batches, optimizer
+        self._flat = FlatState(network, optimizer, with_rounded=False)
+        self.refresh = self._flat.regather
+
+    def __call__(self, indices: Tensor) -> Tensor:
+        if not self._flat.is_current():
+            self.refresh()
+        images, labels = self._batches.take(indices)
+        loss = functional.cross_entropy(self._network(images), labels)
+        gradients = [self.factor * each for each in torch.autograd.grad(loss, list(self._network.parameters()))]
+        flat = self._flat
+        parameters, averages, squares = (
+            list(flat.named(each).values()) for each in (flat.parameters, flat.averages, flat.squares)
+        )
+        with torch.no_grad():
+            flat.counts.add_(1)
+            group = self._optimizer.param_groups[0]
+            fused_adam(group, parameters, gradients, averages, squares, list(flat.counts))
+        return loss.detach()
+
+
+@pytest.fixture
+def fused_by_torch(recorded: RecordedGraphs, monkeypatch: pytest.MonkeyPatch) -> RecordedGraphs:
+    monkeypatch.setattr(choose, "FusedStep", FusedByTorch)
+    return recorded
+
+
+FUSED: dict[str, Any] = {"fused": True, "device": "auto"}
+
+
+@pytest.mark.parametrize("name", ["RN_1", "RN_2"])
+def test_a_fused_step_is_recorded_beside_the_plain_one_and_follows_what_is_changed(
+    name: str, few: Dataset, fused_by_torch: RecordedGraphs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The plain one takes each epoch's last batch, which is smaller, on the parameters that the fused one moved."""
+
+    def make() -> nn.Module:
+        return built(name)
+
+    def look(epoch: int, step: int) -> Request:
+        return Request(lr=0.0003) if (epoch, step) == (2, 2) else NOTHING
+
+    plain = _plainly(monkeypatch, make, few, look=look)
+    ours = Trained(make, few, look=look, **FUSED)
+    assert not ours.told
+    assert ours.losses == pytest.approx(plain.losses, rel=1e-4)
+    assert fused_by_torch.replays == 3 + 3 + 3 + 3 * 4  # both compared with the plain one, then whole batches
+    rest = Trained(make, few, resume_from=ours.saved[0], look=look, **FUSED)
+    assert rest.losses == pytest.approx(ours.losses[5:], rel=1e-6)
+
+
+def test_a_fused_step_that_computes_something_else_is_not_used(
+    few: Dataset, fused_by_torch: RecordedGraphs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FusedByTorch, "factor", 1.01)
+    plain = _plainly(monkeypatch, CHAINS["RN_1"][0], few)
+    ours = Trained(CHAINS["RN_1"][0], few, **FUSED)
+    assert ours.losses == pytest.approx(plain.losses, rel=1e-4)
+    (told,) = ours.told
+    assert "differs from the plain one by 1.0e-02" in told
+    assert fused_by_torch.replays > 3 * 4  # recorded all the same
+
+
+def test_fused_steps_on_a_device_that_has_none_are_said_to_be_the_usual_ones(few: Dataset) -> None:
+    (told,) = Trained(VARIANTS["RN_1"], few, **FUSED).told
+    assert "NVIDIA GPUs" in told
