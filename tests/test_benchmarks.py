@@ -6,15 +6,17 @@ import itertools
 import math
 import random
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
-from tests.benchmarks import equivalence, peers
+from tests.benchmarks import equivalence, measuring, peers
 from tests.benchmarks.agreement import agreement
 from tests.benchmarks.learning import FP32, Kept, Result, Training
 from tests.benchmarks.measuring import Options, Spread, Table, median_interval, paired
 from tests.benchmarks.peer_data import orders
+from tests.benchmarks.picture import draw
 
 OPTIONS = Options(models=("RN_1", "RN_2"), dataset="sample", data_dir="")
 TRAINING = Training(model="RN_1", variant=FP32, seed=0, epochs=5, dataset="mnist", device="cpu", torch="2.14")
@@ -31,8 +33,9 @@ def test_the_ratio_of_pairs_is_that_of_the_programs_whatever_the_machine_does() 
     assert ratio.mean * inverse.mean == pytest.approx(1)
 
 
-def test_one_pair_of_rounds_has_no_interval() -> None:
+def test_few_rounds_have_no_interval_and_one_slow_turn_does_not_count() -> None:
     assert paired([2.0, 2.0], [1.0, 1.0]).text() == "2.00"
+    assert paired([2.0, 2.0, 2.0, 100.0], [1.0] * 4).text() == "2.00"
 
 
 def test_the_interval_of_a_median_holds_it_in_95_percent_of_cases() -> None:
@@ -99,3 +102,9 @@ def test_tables_with_the_same_figure_are_set_side_by_side() -> None:
     agreed = agreement([one, other])
     assert agreed is not None
     assert agreed.rows[0][-1] == "1.10"
+
+
+def test_the_picture_says_on_what_it_was_measured() -> None:
+    drawn = draw("Times as fast", [("RN_1 fp32", 5.8, 3.5), ("RN_1 bf16", 6.0, None)], measuring.machine())
+    assert f"torch {version('torch')}" in drawn
+    assert ">5.8<" in drawn
