@@ -16,7 +16,7 @@ def draw(title: str, bars: Sequence[tuple[str, float, float | None]], machine: d
     height = _TOP + _ROW * len(bars) + 40
     drawn = [_bar(i, bar, scale) for i, bar in enumerate(bars)]
     one = _LEFT + scale
-    where = f"{machine['cpu']}, {machine['cores']} cores, torch {machine['versions']['torch']}; load {machine['load']:.1f}"
+    where = f"{machine['cpu']}, {machine['cores']} cores, torch {machine['versions']['torch']}, {machine['day']}"
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}"'
