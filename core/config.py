@@ -192,8 +192,9 @@ def _check_together(config: RunConfig) -> None:
     if config.precision == "tf32" and config.device in ("cpu", "mps"):
         text = N_("TF32 exists only on NVIDIA GPUs: choose fp32 or bf16 for {device}")
         raise InvalidSetting("precision", text, device=config.device)
-    if config.fused and (config.exact or config.device in ("cpu", "mps")):
-        raise InvalidSetting("fused", "fused steps are for NVIDIA GPUs, and round otherwise than the exam's program")
+    if config.fused and config.exact:
+        text = N_("fused steps round otherwise than the exam's program: leave out either fused or exact")
+        raise InvalidSetting("fused", text)
     if config.exact and config.validate:
         text = N_("exact reproduces the exam's program, which trains on all images: none are left for validation")
         raise InvalidSetting("validate", text)

@@ -119,6 +119,8 @@ def _value_of(field: str) -> Callable[[Summary], Any]:
     def value(summary: Summary) -> Any:
         if summary.config is None:
             return None
+        if field == "fused" and summary.device:
+            return summary.config.fused and summary.device.startswith("cuda")
         took_effect = {"device": summary.device, "threads": summary.threads}.get(field)
         return took_effect or getattr(summary.config, field)
 

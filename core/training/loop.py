@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any, TypedDict
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from core.config import RunConfig
 from core.data.datasets import Dataset
@@ -166,7 +166,6 @@ class Training:
         trained = [each for each in network.parameters() if each.requires_grad and each.layout is torch.strided]
         buffers = [each for each in network.buffers() if each.layout is torch.strided]
         self._finite_at_first = list(filter(_is_finite, [*trained, *buffers]))
-        self.steps = Steps(network, self._forward, self.batches, self._optimizer, config, device, fast=is_alone)
         # An order drawn from the seed alone is the same for every network, so that their runs can be paired; but the
         # exam's program draws it from the generator that initialised the network.
         self._generator = torch.default_generator if config.exact else torch.Generator().manual_seed(config.seed)
@@ -175,6 +174,8 @@ class Training:
         self._is_save_failing = False
         self._epochs = config.epochs
         self._best: Best | None = None
+        # Last: nothing may fail between this and whoever closes them.
+        self.steps = Steps(network, self._forward, self.batches, self._optimizer, config, device, fast=is_alone)
 
     def is_over(self, epoch: int) -> bool:
         """Tell if the training ends before an epoch: it was the last, or the validation loss has long not fallen."""
@@ -189,7 +190,8 @@ class Training:
 
     def begin_epoch(self) -> None:
         self._network.train()
-        self._forward.train()
+        if self._forward is not self._network:  # a custom network may do something each time
+            self._forward.train()
 
     def notices(self) -> Iterator[Notice]:
         """Return what there is to tell of the steps, once."""
@@ -217,7 +219,7 @@ class Training:
             evaluation = evaluate(self._forward, self._validation_images, self._validation_labels, size)
         loss = finite(evaluation.loss)
         if self._config.patience and loss is not None and (self._best is None or loss < self._best["loss"]):
-            self._best = {"epoch": epoch, "loss": loss, "network": copy.deepcopy(network_state(self._network))}
+            self._best = {"epoch": epoch, "loss": loss, "network": own_copy(network_state(self._network))}
         return Validated(epoch=epoch, loss=loss, accuracy=evaluation.accuracy)
 
     def restore_best(self, last: int) -> Iterator[Event]:
@@ -325,6 +327,15 @@ class Training:
 
 def _is_finite(parameter: torch.Tensor) -> bool:
     return bool(parameter.detach().isfinite().all())
+
+
+def own_copy(value: Any) -> Any:
+    """Return a part of a state whose tensors share no memory with others; `copy` would copy all of a stack."""
+    if isinstance(value, Tensor):
+        return value.detach().clone()
+    if isinstance(value, dict):
+        return {key: own_copy(each) for key, each in value.items()}
+    return copy.deepcopy(value)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from core.config import RunConfig
 from core.data.datasets import Dataset
 from core.randomness import random_state
 from core.runs.control import NOTHING
-from core.training.loop import Checkpoint, Look, Training, misfit_refused
+from core.training.loop import Checkpoint, Look, Training, misfit_refused, own_copy
 from core.training.meter import Meter
 from core.training.order import draw_order, num_steps
 from core.training.stacked import Stack
@@ -121,7 +121,7 @@ class Member(Training):
             # The device has drawn for all runs at once: resumed alone, each goes on from a state of its own.
             generator = torch.Generator(self._device).manual_seed(_seed_at([self]))
             captured["cuda_rng_state"] = generator.get_state()
-        own = {name: _own(captured[name]) for name in ("network", "optimizer")}
+        own = {name: own_copy(captured[name]) for name in ("network", "optimizer")}
         return cast(Checkpoint, captured | own)
 
 
@@ -151,19 +151,9 @@ class StackedTraining:
         batch = orders[:, (step - 1) * self._batch_size : step * self._batch_size]
         shape = (len(self.members), -1)
         images, labels = self._batches.take(batch.flatten())
-        with self._autocast:
-            return self._stack.step(images.view(*shape, *images.shape[2:]), labels.view(shape))
+        return self._stack.step(images.view(*shape, *images.shape[2:]), labels.view(shape), self._autocast)
 
 
 def _seed_at(members: Sequence[Member]) -> int:
     """Return a seed that is another for other members, and at another batch."""
     return hash((*(member._config.seed for member in members), *members[0].position)) % 2**63
-
-
-def _own(value: Any) -> Any:
-    """Return a part of a state with tensors that share no memory with others."""
-    if isinstance(value, Tensor):
-        return value.detach().clone()
-    if isinstance(value, dict):
-        return {key: _own(each) for key, each in value.items()}
-    return value

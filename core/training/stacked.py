@@ -8,6 +8,7 @@ network never reaches another.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -62,13 +63,14 @@ class Stack:
             for state in states:
                 state.update({name: value.clone() for name, value in state.items()})
 
-    def step(self, images: Tensor, labels: Tensor) -> Tensor:
+    def step(self, images: Tensor, labels: Tensor, autocast: AbstractContextManager[object]) -> Tensor:
         """Take one step of Adam with each network on its own batch; return the losses, N.
 
-        `images` are float, N×B×28×28, and `labels` int64, N×B.
+        `images` are float, N×B×28×28, and `labels` int64, N×B; the losses are computed inside `autocast`.
         """
         parameters = list(self._parameters.values())
-        losses = self.losses(images, labels)
+        with autocast:
+            losses = self.losses(images, labels)
         # The gradient of a network's loss is that of the sum: no other term depends on its parameters.
         gradients = torch.autograd.grad(losses.sum(), parameters)
         self._take_adams_step(parameters, gradients)

@@ -109,7 +109,7 @@ class _Taking:
             made.append(cls(attempt, begun, dataset))
 
         if attempt.ended is None:
-            attempt.do(part)
+            _do(attempt, part)
         return made[0] if made else None
 
     def tell_of_others(self, number: int) -> None:
@@ -132,7 +132,7 @@ class _Taking:
 
     def _do(self, part: Callable[[], RunEnded | None]) -> None:
         if self._attempt.ended is None:
-            self._attempt.do(part)
+            _do(self._attempt, part)
         if self._attempt.ended is not None:
             self.member.leave()
 
@@ -152,6 +152,24 @@ class _Taking:
             self._begun.save(state)
         except Lost as lost:
             self._do(partial(_raise, lost))
+
+
+def _do(attempt: RunAttempt, part: Callable[[], RunEnded | None]) -> None:
+    """Do a part of one run's work. What it raises ends that run, but for a full memory, which is raised for all."""
+    full: list[Exception] = []
+
+    def guarded() -> RunEnded | None:
+        try:
+            return part()
+        except Exception as error:
+            if devices.out_of_memory(error) is None:
+                raise
+            full.append(error)
+            return None
+
+    attempt.do(guarded)
+    if full:
+        raise full[0]
 
 
 def _emit(attempt: RunAttempt, event: Event) -> None:

@@ -17,7 +17,7 @@ from tests.benchmarks.measuring import Options, Spread, Table, median_interval, 
 from tests.benchmarks.pseudo_terminal import F5, PseudoTerminal
 from tui_app.dashboard.run_book import BUSY_INTERVAL_S
 
-SPEED_BUDGET, BYTES_BUDGET, MEMORY_BUDGET_MB = 0.97, 20_000, 100
+SPEED_BUDGET, BYTES_BUDGET, MEMORY_BUDGET_MB = 0.97, 10_000, 100
 _EPOCHS = 100_000
 _PERIOD_S = BUSY_INTERVAL_S
 """Seconds of a turn: in each live one the chart is then drawn once."""

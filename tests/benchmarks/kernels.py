@@ -38,7 +38,7 @@ def _compare(model: str, device_name: str, options: Options) -> Iterator[Table]:
     for precision in PRECISIONS:
         graphs = {kind: _captured(make, model, precision) for kind, make in (("plain", _plain), ("fused", _fused))}
         taken: dict[str, list[float]] = {kind: [] for kind in graphs}
-        for _ in range(options.rounds):
+        for _ in options.turns(least=3):
             for kind, graph in graphs.items():
                 taken[kind].append(_seconds(graph, steps) / steps * 1e6)
         say(f"{model} {precision}: " + ", ".join(f"{kind} {times[-1]:.1f} µs" for kind, times in taken.items()))

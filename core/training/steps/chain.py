@@ -67,10 +67,11 @@ class BatchNorm(NamedTuple):
 
 
 class Dropout(NamedTuple):
-    p: float
+    module: nn.Dropout
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, Any]:
-        noise = torch.empty_like(inputs).bernoulli_(1 - self.p).div_(1 - self.p)
+        kept = 1 - self.module.p
+        noise = torch.empty_like(inputs).bernoulli_(kept).div_(kept)
         return inputs * noise, noise
 
     def backward(self, gradient: Tensor, saved: Any, *, needs_input: bool) -> tuple[Tensor | None, list[Tensor]]:
@@ -104,7 +105,7 @@ class Chain:
             elif type(module) is nn.BatchNorm1d and _is_usual(module) and module.num_features == width:
                 layers.append(BatchNorm(module))
             elif type(module) is nn.Dropout and layers and 0 <= module.p < 1:
-                layers += [Dropout(module.p)] if module.p else []
+                layers += [Dropout(module)] if module.p else []
             else:
                 return None
         parameters = [parameter for module in reversed(modules) for parameter in module.parameters()]

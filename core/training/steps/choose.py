@@ -77,7 +77,9 @@ class Steps:
             chain = Chain.of(chain_of(network) or [])
             if chain is not None and chain.is_all_of(network):
                 dtype = torch.bfloat16 if config.precision == "bf16" and has_bf16() else torch.float32
-                self.take = checked(plain, partial(ChainStep, chain, batches, optimizer, dtype))
+                # Checked against torch's own layers: a quicker forward may be made of this very chain.
+                layer_by_layer = PlainStep(network, batches, optimizer, config, device)
+                self.take = checked(layer_by_layer, partial(ChainStep, chain, batches, optimizer, dtype))
 
     def close(self) -> None:
         """Give back what they hold of the device."""

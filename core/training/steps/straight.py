@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import sys
 from collections.abc import Callable, Iterator
 from types import CodeType, FunctionType
 from typing import Any
@@ -15,14 +16,15 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.nn.modules import module as torch_module
 
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-_USUAL: dict[str, object] = {
-    "__call__": nn.Module.__call__,
-    "__getattr__": nn.Module.__getattr__,
-    "__getattribute__": object.__getattribute__,
-    "train": nn.Module.train,
+_MODULE_S_OWN = frozenset(vars(nn.Module()))
+"""Names of what torch itself keeps of a module."""
+_MAY_DIFFER = frozenset(dir(type("", (), {}))) - {"__getattribute__", "__setattr__", "__delattr__", "__new__"} | {
+    *("__init__", "__annotations__", "__firstlineno__", "__static_attributes__", "forward", "extra_repr"),
 }
+"""Names of `nn.Module` that a class of one's own may have too, and still be called and trained as usual."""
 _Value = tuple[tuple[nn.Module, ...], ...]
 """The calls that led to a value, each with its layers."""
 _REST: dict[type[nn.Module], str] = {nn.ReLU: "", nn.Flatten: "1"}
@@ -51,17 +53,35 @@ def chain_of(network: nn.Module) -> list[nn.Module] | None:
 
 def _layers(network: nn.Module) -> list[nn.Module]:
     kind = type(network)
-    if "forward" in vars(network) or any(getattr(network, name, None) for name in _HOOKS):
+    if any(getattr(network, name, None) for name in _HOOKS) or _is_changed(network):
         raise _NoChain
     if kind.__module__.startswith("torch.nn.") and kind is not nn.Sequential:
+        if not _is_of_torch(kind, "forward"):
+            raise _NoChain
         return [network]
-    if any(getattr(kind, name) is not usual for name, usual in _USUAL.items()):
-        raise _NoChain
     if kind.forward is nn.Sequential.forward and isinstance(network, nn.Sequential):
-        if getattr(kind, "__iter__", None) is not nn.Sequential.__iter__:
+        if not _is_of_torch(nn.Sequential, "forward") or getattr(kind, "__iter__", None) is not nn.Sequential.__iter__:
             raise _NoChain
         return [layer for each in network for layer in _layers(each)]
     return _Forward(network).layers()
+
+
+def _is_changed(network: nn.Module) -> bool:
+    """Tell if a module is called, trained or read otherwise than torch's are."""
+    kind = type(network)
+    own = [each for each in kind.__mro__ if each is not object and not each.__module__.startswith("torch.")]
+    redefined = {name for each in own for name in vars(each) if hasattr(nn.Module, name)} - _MAY_DIFFER
+    set_on_it = {name for name in vars(network) if name not in _MODULE_S_OWN}
+    hides = any(hasattr(nn.Module, name) or name in network._modules for name in set_on_it)
+    for_all = any(getattr(torch_module, f"_global{name}", None) for name in _HOOKS)
+    is_torch_s = all(_is_of_torch(nn.Module, name) for name in ("__call__", "_call_impl", "train"))
+    return bool(redefined or hides or for_all or not is_torch_s or type(kind) is not type)
+
+
+def _is_of_torch(kind: type[nn.Module], name: str) -> bool:
+    """Tell if a method of a class of torch's is the one in its file: it can be replaced for all."""
+    method = getattr(kind, name)
+    return isinstance(method, FunctionType) and method.__code__.co_filename == sys.modules[kind.__module__].__file__
 
 
 class _Forward:

@@ -31,6 +31,8 @@ from tests.core.training.sample_runs import configuration
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 CPU = torch.device("cpu")
+COMPARED = 5
+"""Steps by which a faster one is compared: three from the same state, and two in a row."""
 
 
 class AsInTheExam(nn.Module):
@@ -88,6 +90,29 @@ class Residual(AsInTheExam):
         return self.fc2(x + x.relu())  # type: ignore[no-any-return]
 
 
+class CalledOtherwise(AsInTheExam):
+    def _call_impl(self, *args: Any, **kwargs: Any) -> Any:
+        return 0.2 * super()._call_impl(*args, **kwargs)  # type: ignore[no-untyped-call]
+
+
+class ChangedForTheTest(AsInTheExam):
+    def eval(self) -> ChangedForTheTest:
+        self.drop.p = 0.9
+        return super().eval()
+
+
+def _hidden() -> nn.Module:
+    network = AsInTheExam()
+    vars(network)["fc1"] = lambda x: 2 * network._modules["fc1"](x)
+    return network
+
+
+def _compiled() -> nn.Module:
+    network = AsInTheExam()
+    network._compiled_call_impl = lambda x: 2 * network.forward(x)  # type: ignore[assignment]
+    return network
+
+
 def _sequential(*layers: nn.Module) -> nn.Module:
     return nn.Sequential(nn.Flatten(), *layers)
 
@@ -137,6 +162,10 @@ CHAINS: dict[str, tuple[Callable[[], nn.Module], int]] = {
         6,
     ),
     "as in the exam": (AsInTheExam, 4),
+    "a bias before batch norm": (
+        lambda: _sequential(nn.Linear(784, 256), nn.BatchNorm1d(256), nn.ReLU(), nn.Linear(256, 10)),
+        4,
+    ),
     "by functions": (ByFunctions, 3),
 }
 NO_CHAINS: dict[str, Callable[[], nn.Module]] = {
@@ -148,6 +177,10 @@ NO_CHAINS: dict[str, Callable[[], nn.Module]] = {
     "residual": Residual,
     "hooked": _hooked,
     "a layer's forward replaced": _replaced,
+    "called otherwise": CalledOtherwise,
+    "changed for the test": ChangedForTheTest,
+    "a layer hidden": _hidden,
+    "compiled": _compiled,
     "tied": _tied,
     "frozen": _frozen,
     "weight norm": _normalised,
@@ -164,8 +197,21 @@ def _chain(network: nn.Module) -> Chain | None:
 
 @pytest.mark.parametrize("name", NO_CHAINS)
 def test_what_is_no_chain_is_not_taken_for_one(name: str) -> None:
-    found = _chain(NO_CHAINS[name]())
-    assert found is None or not found.is_all_of(NO_CHAINS[name]())
+    network = NO_CHAINS[name]()
+    found = _chain(network)
+    assert found is None or not found.is_all_of(network)
+
+
+def test_what_was_changed_for_all_networks_is_no_chain(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _chain(AsInTheExam()) is not None
+    with monkeypatch.context() as patch:
+        patch.setattr(nn.Linear, "forward", lambda layer, x: functional.linear(2 * x, layer.weight, layer.bias))
+        assert _chain(AsInTheExam()) is None
+    handle = nn.modules.module.register_module_forward_hook(lambda _module, _given, output: 2 * output)
+    try:
+        assert _chain(AsInTheExam()) is None
+    finally:
+        handle.remove()
 
 
 @pytest.mark.parametrize("onednn", [False, True])
@@ -254,7 +300,7 @@ def _plainly(monkeypatch: pytest.MonkeyPatch, make: Callable[[], nn.Module], few
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("name", ["RN_1", "RN_1, batch norm", "as in the exam"])
+@pytest.mark.parametrize("name", ["RN_1", "RN_1, batch norm", "as in the exam", "a bias before batch norm"])
 def test_a_chain_trains_as_the_plain_step_does(
     name: str, precision: str, few: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -271,19 +317,20 @@ def test_a_chain_trains_as_the_plain_step_does(
 
     monkeypatch.setattr(chain.ChainStep, "__call__", noted)
     ours = Trained(make, few, precision=precision)
-    assert len(applied) == 3 + 3 * 4  # compared, then the whole batches
+    assert len(applied) == COMPARED + 3 * 4  # then the whole batches
     assert not ours.told
     assert ours.losses == pytest.approx(plain.losses, rel=2e-3 if precision == "fp32" else 0.2)
-    assert ours.losses[:2] == pytest.approx(plain.losses[:2], rel=1e-5 if precision == "fp32" else 0.02)
+    assert ours.losses[:2] == pytest.approx(plain.losses[:2], rel=1e-4 if precision == "fp32" else 0.02)
     again = Trained(make, few, precision=precision)
     assert again.losses == ours.losses
 
 
 @pytest.mark.parametrize("fault", ["wrong", "raises"])
+@pytest.mark.parametrize("name", ["RN_1", "as in the exam"])
 def test_a_chain_that_computes_something_else_here_is_not_used(
-    fault: str, few: Dataset, monkeypatch: pytest.MonkeyPatch
+    name: str, fault: str, few: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make, _number = CHAINS["as in the exam"]
+    make, _number = CHAINS[name]
     plain = _plainly(monkeypatch, make, few)
 
     def product(left: Tensor, right: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -293,7 +340,7 @@ def test_a_chain_that_computes_something_else_here_is_not_used(
 
     monkeypatch.setattr(chain, "product", product)
     ours = Trained(make, few)
-    assert ours.losses == plain.losses
+    assert ours.losses == pytest.approx(plain.losses, rel=1e-3)
     (told,) = ours.told
     assert ("could not create a primitive" if fault == "raises" else "differs from the plain one by") in told
 
@@ -320,7 +367,7 @@ def test_a_recorded_step_trains_as_the_plain_one_and_smaller_batches_are_not_rep
     ours = Trained(VARIANTS[name], few)
     assert ours.losses == plain.losses
     assert not ours.told
-    assert recorded.replays == 3 + 3 * 4  # compared, then four whole batches in each of three epochs
+    assert recorded.replays == COMPARED + 3 * 4  # then four whole batches in each of three epochs
     assert recorded.is_closed
 
 
@@ -380,11 +427,43 @@ class Draws(AsInTheExam):
         return self.fc2(self.fc1(x.flatten(1)) * float(numpy.random.rand()))  # type: ignore[no-any-return]
 
 
+class CountsInSecret(AsInTheExam):
+    _calls = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self._calls += 1
+        x = self.fc2(self.fc1(x.flatten(1)))
+        return x if self._calls <= 60 else 0.1 * x
+
+
+class Remembers(AsInTheExam):
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen = torch.zeros(())
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen += 1
+        return self.fc2(self.fc1(x.flatten(1)))  # type: ignore[no-any-return]
+
+
+class Holds(AsInTheExam):
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept = (0, _Late())
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.kept[1].append(0)
+        return self.fc2(self.fc1(x.flatten(1)))  # type: ignore[no-any-return]
+
+
 @pytest.mark.parametrize(
     ("network", "told"),
     [
         (Residual, ""),
         (Counts, "keeps values of its own"),
+        (CountsInSecret, "keeps values of its own"),
+        (Remembers, "keeps values of its own"),
+        (Holds, "keeps values of its own"),
         (Prints, "prints"),
         (Reads, "not permitted when stream is capturing"),
         (Draws, "random numbers on the CPU"),
@@ -401,9 +480,11 @@ def test_a_custom_network_is_recorded_only_if_it_does_nothing_else(
         assert recorded.replays == 0
     else:
         assert not ours.told
-        assert recorded.replays == 15
+        assert recorded.replays == COMPARED + 3 * 4
     if network is not Draws:
         assert ours.losses == plain.losses
+    for name in ("calls", "_calls", "seen"):
+        assert getattr(ours.network, name, 15) == 15  # those of the comparison do not count
 
 
 class DecidesLate(AsInTheExam):
@@ -430,7 +511,7 @@ LATE = _Late()
 
 
 def test_a_custom_network_that_decides_otherwise_later_is_found_later(few: Dataset, recorded: RecordedGraphs) -> None:
-    LATE.calls = 90
+    LATE.calls = 80
     ours = Trained(DecidesLate, few, fused=True, device="auto", epochs=30)
     (told,) = ours.told
     assert "after 100 batches" in told
@@ -490,7 +571,7 @@ def test_a_fused_step_is_recorded_beside_the_plain_one_and_follows_what_is_chang
     ours = Trained(make, few, look=look, **FUSED)
     assert not ours.told
     assert ours.losses == pytest.approx(plain.losses, rel=1e-4)
-    assert fused_by_torch.replays == 3 + 3 + 3 + 3 * 4  # both compared with the plain one, then whole batches
+    assert fused_by_torch.replays == 3 * COMPARED + 3 * 4  # the recorded one twice, the fused one once
     rest = Trained(make, few, resume_from=ours.saved[0], look=look, **FUSED)
     assert rest.losses == pytest.approx(ours.losses[5:], rel=1e-6)
 
@@ -503,7 +584,7 @@ def test_a_fused_step_that_computes_something_else_is_not_used(
     ours = Trained(CHAINS["RN_1"][0], few, **FUSED)
     assert ours.losses == pytest.approx(plain.losses, rel=1e-4)
     (told,) = ours.told
-    assert "differs from the plain one by 1.0e-02" in told
+    assert "differs from the plain one by" in told
     assert fused_by_torch.replays > 3 * 4  # recorded all the same
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -207,7 +208,7 @@ def test_in_double_the_steps_agree_to_ten_digits(variant: dict[str, Any], few: D
     labels = few.train_labels.view(3, 50)
     left_out = without_effect(networks[0])
     for step in range(3):
-        losses = stack.step(images.roll(step, 1), labels.roll(step, 1))
+        losses = stack.step(images.roll(step, 1), labels.roll(step, 1), nullcontext())
         for index, network in enumerate(alone):
             torch.set_rng_state(own[index])
             adams[index].zero_grad()
@@ -307,6 +308,7 @@ def test_one_is_stopped_and_another_paused_and_changed_while_the_others_go_on(fe
 
 
 def test_a_checkpoint_holds_nothing_of_the_other_runs(few: Dataset) -> None:
-    runs = Runs(few, (1, 2, 3), epochs=1).train()
+    runs = Runs(few, (1, 2, 3), epochs=1, validate=True, patience=1).train()
+    assert runs.saved[2][-1]["best"] is not None
     for value in tensors(runs.saved[2][-1]).values():
         assert value.untyped_storage().nbytes() == value.nbytes

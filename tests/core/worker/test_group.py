@@ -14,7 +14,7 @@ from core.runs.control import Request
 from core.runs.directory import Run
 from core.runs.events import CheckpointSaved, Evaluated, Notice, Progress, RunEnded, RunStarted, SettingsChanged
 from core.training import together
-from core.worker import group_stages
+from core.worker import group_stages, stages
 from core.worker.carry_out import carry_out
 from core.worker.group import carry_out_together
 from tests.core.training.sample_runs import after_batches, batch_losses, carried_out, configuration, events_of
@@ -130,6 +130,34 @@ def test_too_many_for_the_memory_can_be_gone_on_with(tmp_path: Path, monkeypatch
     carry_out_together(runs[:1], never)
     assert runs[0].state() == "failed"
     assert "out of memory" in str(found(runs[0], RunEnded)[0].message)
+
+
+@pytest.mark.parametrize("stage", ["begin", "finish"])
+def test_a_memory_that_is_full_when_a_run_begins_or_is_tested_is_that_of_all(
+    stage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done, calls = getattr(stages, stage), iter(range(9))
+
+    def full(*arguments: Any) -> Any:
+        if next(calls) == 1:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return done(*arguments)
+
+    monkeypatch.setattr(stages, stage, full)
+    runs = created(tmp_path, 3, epochs=1)
+    with pytest.raises(Exception, match="out of memory"):
+        carry_out_together(runs, never)
+    ended = 1 if stage == "finish" else 0
+    assert [run.state() for run in runs] == ["done"] * ended + ["crashed"] * (3 - ended)
+    carry_out_together(runs[ended:], never)
+    assert [run.state() for run in runs] == ["done"] * 3
+
+
+def test_damaged_settings_end_only_their_run(tmp_path: Path) -> None:
+    runs = created(tmp_path, 3, epochs=1)
+    (runs[1].path / "config.json").write_text("{")
+    carry_out_together(runs, never)
+    assert [run.state() for run in runs] == ["done", "unreadable", "done"]
 
 
 def test_a_device_that_is_not_there_fails_all_of_them(tmp_path: Path) -> None:
