@@ -19,7 +19,7 @@ from tests.benchmarks.peer_data import orders
 from tests.benchmarks.picture import draw
 
 OPTIONS = Options(models=("RN_1", "RN_2"), dataset="sample", data_dir="")
-TRAINING = Training(model="RN_1", variant=FP32, seed=0, epochs=5, dataset="mnist", device="cpu", torch="2.14")
+TRAINING = Training(model="RN_1", variant=FP32, seed=0, epochs=5, dataset="mnist", device="cpu", torch="2.14", code="")
 
 
 def test_the_ratio_of_pairs_is_that_of_the_programs_whatever_the_machine_does() -> None:

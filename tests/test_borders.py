@@ -93,6 +93,7 @@ LOADING_TORCH = {
     "core.training.steps.choose",
     "core.training.steps.plain",
     "core.training.steps.straight",
+    "core.training.steps.watched",
     "core.training.checkpoints",
     "core.training.devices",
     "core.training.evaluation",

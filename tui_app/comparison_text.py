@@ -90,7 +90,10 @@ def notes(results: Results) -> list[str]:
 
 def _times_note(results: Results) -> str:
     side_by_side = _("Times: one run at a time.")
-    if results.side_by_side > 1:
+    if results.together:
+        text = _("Times: {runs} of these runs were trained together with others, and have the time of all.")
+        side_by_side = text.format(runs=results.together)
+    elif results.side_by_side > 1:
         side_by_side = _("Times: up to {runs} of these runs side by side; a run alone is faster.").format(
             runs=results.side_by_side
         )

@@ -20,6 +20,7 @@ from core.runs import predictions, sameness
 from core.runs.directory import FollowedRun
 from core.runs.events import RunStarted
 from core.runs.predictions import Predictions
+from core.runs.record import TRAINED_TOGETHER
 
 NOTHING_FINISHED = Message("no run has finished: there is nothing to compare")
 
@@ -113,6 +114,8 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     """Number of these runs that were trained at the same time, at most."""
     processors: tuple[str, ...] = ()
     """Names of the devices that the runs were trained on."""
+    together: int = 0
+    """Number of the runs that were trained together with others, and have the time of all of these."""
 
     @property
     def is_decided(self) -> bool:
@@ -165,6 +168,9 @@ def summarise(
         margin=margin,
         side_by_side=_side_by_side(runs),
         processors=tuple(sorted({_started(finished).device_name for finished in runs})),
+        together=sum(
+            any(remark.message.text == TRAINED_TOGETHER for remark in finished.record.remarks) for finished in runs
+        ),
     )
 
 

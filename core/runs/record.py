@@ -14,6 +14,7 @@ from typing import Any, Literal
 import msgspec
 
 from core.config import RunConfig
+from core.messages import N_
 from core.runs.events import (
     EpochEnded,
     Evaluated,
@@ -39,6 +40,12 @@ RESUMABLE: frozenset[State] = frozenset({"silent", "crashed", "stopped", "diverg
 
 MAX_MEASURED = 8
 """Number of newest epochs whose layers are kept."""
+MAX_REMARKS = 20
+TRAINED_TOGETHER = N_(
+    "trained together with others, {number} runs in all, of other seeds: each step is that of the run alone, up to"
+    " rounding; its times are those of all of them"
+)
+"""Remark of a run whose times are not its own."""
 MAX_LINES = 500
 """Number of newest epochs whose lines are kept."""
 
@@ -72,6 +79,8 @@ class Record:
         """Epoch whose weights were tested, if not those of the last one."""
         self.notice: Notice | None = None
         """Latest notice, until the next progress, start or end."""
+        self.remarks: deque[Notice] = deque(maxlen=MAX_REMARKS)
+        """Newest notices that say more than how far something is."""
         self.epochs: deque[EpochEnded] = deque(maxlen=MAX_LINES)
         """Newest epochs."""
         self.validations: deque[Validated] = deque(maxlen=MAX_LINES)
@@ -187,6 +196,8 @@ class Record:
                     self.restored = event
                 case Notice():
                     self.notice = event
+                    if event.fraction is None:
+                        self.remarks.append(event)
 
     def settings_at(self, epoch: int, step: int) -> dict[str, Any]:
         """Return what changes had made of the settings once that batch was completed."""

@@ -11,6 +11,7 @@ from core.messages import N_, Message
 from core.runs.control import NOTHING, Request
 from core.runs.events import Event, Notice, RunEnded
 from core.runs.lease import Lost
+from core.runs.record import TRAINED_TOGETHER
 from core.training import devices
 from core.training.loop import Checkpoint
 from core.training.member import Member, on_device
@@ -19,10 +20,6 @@ from core.worker import stages
 from core.worker.carry_out import RunAttempt
 from core.worker.stages import Begun, Common
 
-_TOGETHER = N_(
-    "trained at once with {number} other runs, of other seeds: each step is that of the run alone, up to rounding;"
-    " its times are those of all of them"
-)
 _OTHER_MASKS = N_("on {device}, dropout draws for all these runs at once: other units than it would for the run alone")
 _TOO_MANY = N_("{number} runs at once do not fit in the memory: they go on in smaller groups")
 
@@ -39,7 +36,7 @@ def train_and_test_together(attempts: Sequence[RunAttempt]) -> None:
         dataset = on_device(common.dataset, common.device)
         begun = [each for attempt in attempts if (each := _Taking.begin(attempt, common, dataset)) is not None]
         for each in begun:
-            each.tell_of_others(len(begun) - 1)
+            each.tell_of_others(len(begun))
         by_member = {each.member: each for each in begun}
         for member, event in train_together(list(by_member)):
             by_member[member].take(event)
@@ -113,8 +110,8 @@ class _Taking:
         return made[0] if made else None
 
     def tell_of_others(self, number: int) -> None:
-        """Say in the run's events that it is trained together with others."""
-        messages = [Message(_TOGETHER, {"number": number})]
+        """Say in the run's events that it is trained together with others, `number` in all."""
+        messages = [Message(TRAINED_TOGETHER, {"number": number})]
         config, device = self._begun.started.config, self._begun.common.device
         if config.dropout and device.type != "cpu":
             messages.append(Message(_OTHER_MASKS, {"device": str(device)}))

@@ -17,6 +17,7 @@ from typing import Any
 from tests.benchmarks import measuring
 from tests.benchmarks.agreement import agreement
 from tests.benchmarks.measuring import Options, Table, say
+from tests.benchmarks.peers import PEERS
 
 SHARES = {
     "training": 120,
@@ -62,6 +63,16 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures, every single one")
     parser.add_argument("--picture", type=Path, metavar="FILE.svg", help="draw the ratios")
     arguments = parser.parse_args()
+    if arguments.minutes is not None and not 0 < arguments.minutes < 1e5:
+        parser.error("--minutes must be a number above 0")
+    for name, least in (("rounds", 0), ("seeds", 0), ("epochs", 1)):
+        if getattr(arguments, name) < least:
+            parser.error(f"--{name} must be at least {least}")
+    for path in (arguments.json, arguments.picture):
+        if path is not None and not path.absolute().parent.is_dir():
+            parser.error(f"there is no folder {path.absolute().parent}")
+    if not any(arguments.peer.lower() in name.lower() for name in PEERS):
+        parser.error(f"no peer has {arguments.peer} in its name: {', '.join(PEERS)}")
     unknown = [name for name in arguments.names if name not in SHARES]
     if unknown:
         parser.error(f"unknown: {', '.join(unknown)}; choose from {', '.join(SHARES)}")

@@ -12,7 +12,7 @@ import math
 import statistics
 from collections.abc import Iterator, Sequence
 
-from tests.benchmarks.learning import BF16, EXACT, EXAM, FP32, TF32, Kept, Training, carry_out_all
+from tests.benchmarks.learning import BF16, EXACT, EXAM, FP32, TF32, Kept, Training, carry_out_all, digest_of_code
 from tests.benchmarks.measuring import Interval, Options, Table
 
 MARGIN = 0.2
@@ -38,7 +38,7 @@ class _Compared:
         import torch
 
         self._model, self._kept, self._options = model, kept, options
-        self._torch = str(torch.__version__)
+        self._torch, self._code = str(torch.__version__), digest_of_code()
         self._variants = (FP32, TF32, BF16) if options.on_gpu else (FP32, BF16)
 
     def table(self) -> Table:
@@ -68,6 +68,7 @@ class _Compared:
             dataset=options.dataset,
             device=options.device,
             torch=self._torch,
+            code=self._code,
         )
 
     def _train(self, counts: dict[str, int]) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 import tempfile
@@ -39,6 +40,18 @@ class Training(msgspec.Struct, frozen=True, kw_only=True):
     dataset: str
     device: str
     torch: str
+    code: str
+    """Digest of the code that trains."""
+
+
+def digest_of_code() -> str:
+    """Return a digest of everything that decides what a training ends with, torch and the exam's program apart."""
+    core = Path(__file__).parents[2] / "core"
+    files_of = [*(core / "training").rglob("*.py"), *(core / "networks").glob("*.py"), *(core / "data").glob("*.py")]
+    digest = hashlib.sha256()
+    for path in sorted(files_of):
+        digest.update(path.relative_to(core).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):

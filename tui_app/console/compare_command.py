@@ -74,6 +74,8 @@ def compare(runs_dir: Path, request: ComparisonRequest) -> int:
         raise InvalidSetting(
             "together", "--together is for {known}: none of these networks is one", known=built_in_names()
         )
+    if request.together and any(config.fused for config in configs):
+        raise InvalidSetting("together", "--together and --fused are two ways to fewer kernels: leave out either")
     if request.report is not None:
         pages.check(request.report)
     if leaves_it_to_the_first():

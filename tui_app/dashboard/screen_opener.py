@@ -19,7 +19,7 @@ from tui_app.dashboard.screens.side_screen import AskingScreen
 from tui_app.dashboard.widgets.layer_panel import LayerPanel
 from tui_app.dashboard.widgets.result_panel import ResultPanel
 from tui_app.dashboard.worker_link import WorkerLink
-from tui_app.i18n import _
+from tui_app.i18n import _, say
 
 if TYPE_CHECKING:
     from tui_app.dashboard.screens.digits_screen import Cell
@@ -52,7 +52,9 @@ class ScreenOpener:
         from tui_app.dashboard.screens.text_screen import TextScreen
 
         run = self._book.run(self._book.current_id)
-        lines = run.log_tail(500) or [_("The log is empty.")]
+        followed = self._book.followed.get(run.id)
+        remarks = [] if followed is None else [say(each.message) for each in followed.record.remarks]
+        lines = [*remarks, *run.log_tail(500)] or [_("The log is empty.")]
         self._dashboard.app.push_screen(TextScreen(_("Log of {run}").format(run=run.id), lines, "f4", "v"))
 
     def open_digits(self, cell: Cell | None) -> None:

@@ -44,7 +44,7 @@ def nothing_else_done(network: nn.Module | None) -> Iterator[None]:
     if network is None:
         yield
         return
-    kept, before = [_Kept(*space) for space in _namespaces(network)], _state(network)
+    kept, before = [_CopiedData(*space) for space in _namespaces(network)], _state(network)
     printed = io.StringIO()
     is_same = False
     try:
@@ -87,7 +87,7 @@ def _namespaces(network: nn.Module) -> Iterator[tuple[dict[str, Any], bool]]:
         yield names, False
 
 
-class _Kept:
+class _CopiedData:
     """A copy of the data in a namespace."""
 
     def __init__(self, names: dict[str, Any], must_be_known: bool) -> None:

@@ -103,13 +103,14 @@ class ChangedForTheTest(AsInTheExam):
 
 def _hidden() -> nn.Module:
     network = AsInTheExam()
-    vars(network)["fc1"] = lambda x: 2 * network._modules["fc1"](x)
+    layer = network.fc1
+    vars(network)["fc1"] = lambda x: 2 * layer(x)
     return network
 
 
 def _compiled() -> nn.Module:
     network = AsInTheExam()
-    network._compiled_call_impl = lambda x: 2 * network.forward(x)  # type: ignore[assignment]
+    vars(network)["_compiled_call_impl"] = lambda x: 2 * network.forward(x)
     return network
 
 

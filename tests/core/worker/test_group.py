@@ -49,7 +49,7 @@ def test_each_run_is_on_disk_as_if_it_had_been_alone(tmp_path: Path) -> None:
     assert {type(event) for event in events_of(runs[1])} == kinds | {Notice}
     assert sorted(path.name for path in alone.path.iterdir()) == sorted(path.name for path in runs[1].path.iterdir())
     (notice,) = found(runs[1], Notice)
-    assert "trained at once with 2 other runs" in str(notice.message)
+    assert "trained together with others, 3 runs in all" in str(notice.message)
     ours, theirs = batch_losses(runs[1]), batch_losses(alone)
     assert ours.keys() == theirs.keys()
     first = [(1, step) for step in range(1, 11)]
@@ -104,7 +104,7 @@ def test_what_happens_to_one_run_happens_to_no_other(tmp_path: Path, monkeypatch
     assert not deleted.path.exists()
     assert found(taken, Progress) == []
     assert not found(whole, SettingsChanged)
-    assert "with 3 other runs" in str(found(whole, Notice)[0].message)
+    assert "with others, 4 runs in all" in str(found(whole, Notice)[0].message)
 
 
 def test_a_run_whose_checkpoint_cannot_be_used_fails_alone(tmp_path: Path) -> None:
