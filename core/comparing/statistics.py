@@ -20,7 +20,6 @@ from core.runs import predictions, sameness
 from core.runs.directory import FollowedRun
 from core.runs.events import RunStarted
 from core.runs.predictions import Predictions
-from core.runs.record import TRAINED_TOGETHER
 
 NOTHING_FINISHED = Message("no run has finished: there is nothing to compare")
 
@@ -168,9 +167,7 @@ def summarise(
         margin=margin,
         side_by_side=_side_by_side(runs),
         processors=tuple(sorted({_started(finished).device_name for finished in runs})),
-        together=sum(
-            any(remark.message.text == TRAINED_TOGETHER for remark in finished.record.remarks) for finished in runs
-        ),
+        together=sum(finished.record.is_together for finished in runs),
     )
 
 

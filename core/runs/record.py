@@ -14,7 +14,7 @@ from typing import Any, Literal
 import msgspec
 
 from core.config import RunConfig
-from core.messages import N_
+from core.messages import N_, Message
 from core.runs.events import (
     EpochEnded,
     Evaluated,
@@ -41,13 +41,17 @@ RESUMABLE: frozenset[State] = frozenset({"silent", "crashed", "stopped", "diverg
 MAX_MEASURED = 8
 """Number of newest epochs whose layers are kept."""
 MAX_REMARKS = 20
-TRAINED_TOGETHER = N_(
+_TOGETHER = N_(
     "trained together with others, {number} runs in all, of other seeds: each step is that of the run alone, up to"
     " rounding; its times are those of all of them"
 )
-"""Remark of a run whose times are not its own."""
 MAX_LINES = 500
 """Number of newest epochs whose lines are kept."""
+
+
+def trained_together(number: int) -> Message:
+    """Return the remark of each of so many runs that one process trains at once."""
+    return Message(_TOGETHER, {"number": number})
 
 
 class Record:
@@ -198,6 +202,11 @@ class Record:
                     self.notice = event
                     if event.fraction is None:
                         self.remarks.append(event)
+
+    @property
+    def is_together(self) -> bool:
+        """True if its times are those of several runs, trained at once."""
+        return any(remark.message.text == _TOGETHER for remark in self.remarks)
 
     def settings_at(self, epoch: int, step: int) -> dict[str, Any]:
         """Return what changes had made of the settings once that batch was completed."""

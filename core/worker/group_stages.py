@@ -11,7 +11,7 @@ from core.messages import N_, Message
 from core.runs.control import NOTHING, Request
 from core.runs.events import Event, Notice, RunEnded
 from core.runs.lease import Lost
-from core.runs.record import TRAINED_TOGETHER
+from core.runs.record import trained_together
 from core.training import devices
 from core.training.loop import Checkpoint
 from core.training.member import Member, on_device
@@ -111,7 +111,7 @@ class _Taking:
 
     def tell_of_others(self, number: int) -> None:
         """Say in the run's events that it is trained together with others, `number` in all."""
-        messages = [Message(TRAINED_TOGETHER, {"number": number})]
+        messages = [trained_together(number)]
         config, device = self._begun.started.config, self._begun.common.device
         if config.dropout and device.type != "cpu":
             messages.append(Message(_OTHER_MASKS, {"device": str(device)}))

@@ -47,7 +47,9 @@ def test_runs_of_a_group_are_runs_like_any_other(place: Place) -> None:
     assert (place.folder / "report.md").is_file()
     first = _runs(place)[0]
     assert any(
-        "trained at once with 1 other" in str(event.message) for event in all_events(first) if isinstance(event, Notice)
+        "trained together with others, 2 runs in all" in str(event.message)
+        for event in all_events(first)
+        if isinstance(event, Notice)
     )
     more = place.fork("resume", first.id, "--no-ui", "--epochs", "2", "--lang", "en")
     assert more.wait() == 0, more.err
