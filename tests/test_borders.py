@@ -106,10 +106,10 @@ LOADING_TORCH = {
     "core.training.health",
     "core.training.settle",
     "core.training.snapshots",
-    "core.training.steps.convolutions",
-    "core.training.steps.flat",
-    "core.training.steps.fused",
-    "core.training.steps.kernels",
+    "core.training.steps.fused.convolutions",
+    "core.training.steps.fused.flat",
+    "core.training.steps.fused.step",
+    "core.training.steps.fused.kernels",
     "core.training.testing",
     "core.training.weights",
     "core.inspecting.feature_maps",
@@ -141,7 +141,7 @@ LOADING_NUMPY = {"core.data.drawing", "core.data.own_pictures"}
 LOADING_TENSORBOARD = {"core.exporting.tensorboard"}
 """Modules that load TensorBoard's, and with it numpy, but not torch."""
 
-LOADING_TRITON = {"core.training.steps.kernels", "core.training.steps.convolutions"}
+LOADING_TRITON = {"core.training.steps.fused.kernels", "core.training.steps.fused.convolutions"}
 """Modules that need Triton, which not every machine has: only a function imports them, where there is a GPU."""
 
 

@@ -76,7 +76,7 @@ def _prepared(model: str, precision: str) -> tuple[nn.Module, Any, Batches]:
 
 
 def _fused(model: str, precision: str) -> Callable[[Tensor], Tensor]:
-    from core.training.steps.fused import FusedStep
+    from core.training.steps.fused.step import FusedStep
 
     network, optimizer, batches = _prepared(model, precision)
     return FusedStep(network, batches, optimizer, BATCH_SIZE, precision)  # type: ignore[arg-type]

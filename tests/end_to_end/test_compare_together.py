@@ -46,11 +46,8 @@ def test_runs_of_a_group_are_runs_like_any_other(place: Place) -> None:
     assert [run["state"] for run in json.loads(listed.out)] == ["done"] * 6
     assert (place.folder / "report.md").is_file()
     first = _runs(place)[0]
-    assert any(
-        "trained together with others, 2 runs in all" in str(event.message)
-        for event in all_events(first)
-        if isinstance(event, Notice)
-    )
+    remarks = [str(event.message) for event in all_events(first) if isinstance(event, Notice)]
+    assert any("trained together with others, 2 runs in all" in remark for remark in remarks)
     more = place.fork("resume", first.id, "--no-ui", "--epochs", "2", "--lang", "en")
     assert more.wait() == 0, more.err
     assert "Epoch 2/2" in more.out

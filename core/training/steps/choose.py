@@ -16,7 +16,7 @@ from core.training.optimizer import FusedAdam
 from core.training.steps.captured import Captured, CudaGraphs, Graphs
 from core.training.steps.chain import Chain, ChainStep, has_bf16
 from core.training.steps.checked import CheckedStep, State, Step
-from core.training.steps.fused import FusedStep
+from core.training.steps.fused.step import FusedStep
 from core.training.steps.plain import PlainStep
 from core.training.steps.straight import chain_of
 

@@ -27,7 +27,7 @@ from core.config import Precision
 from core.networks.exam import RN_1, RN_2
 from core.training.batches import Batches
 from core.training.optimizer import FusedAdam
-from core.training.steps.fused import FusedStep
+from core.training.steps.fused.step import FusedStep
 
 _POINTERS = {
     torch.float32: "*fp32",

@@ -19,7 +19,7 @@ from core.catalogue import DATA_SETS
 from core.networks.exam import RN_1, RN_2
 from core.training.batches import Batches
 from core.training.optimizer import FusedAdam
-from core.training.steps.fused import FusedStep
+from core.training.steps.fused.step import FusedStep
 
 on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 INTERPRETED = Path(__file__).parent / "interpreted"

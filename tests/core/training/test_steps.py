@@ -22,7 +22,7 @@ from core.training.loop import Checkpoint, train
 from core.training.optimizer import FusedAdam, fused_adam
 from core.training.steps import chain, checked, choose
 from core.training.steps.chain import Chain
-from core.training.steps.flat import FlatState
+from core.training.steps.fused.flat import FlatState
 from core.training.steps.straight import chain_of
 from tests.built import built
 from tests.core.training.graphs import RecordedGraphs
@@ -531,8 +531,6 @@ class FusedByTorch:
         self.refresh = self._flat.regather
 
     def __call__(self, indices: Tensor) -> Tensor:
-        if not self._flat.is_current():
-            self.refresh()
         images, labels = self._batches.take(indices)
         loss = functional.cross_entropy(self._network(images), labels)
         gradients = [self.factor * each for each in torch.autograd.grad(loss, list(self._network.parameters()))]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from core.training.steps import convolutions, kernels
+from core.training.steps.fused import convolutions, kernels
 
 FP32, BF16 = torch.float32, torch.bfloat16
 ALLOWED = {FP32: 1e-5, BF16: 2**-8}

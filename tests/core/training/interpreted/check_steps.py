@@ -14,7 +14,7 @@ from core.catalogue import DATA_SETS
 from core.networks.exam import RN_1, RN_2
 from core.training.batches import Batches
 from core.training.optimizer import FusedAdam
-from core.training.steps.fused import FusedStep
+from core.training.steps.fused.step import FusedStep
 from tests.core.training.interpreted.check_operations import ALLOWED, BF16, FP32, error
 
 NETWORKS: dict[type[nn.Module], int] = {RN_1: 7, RN_2: 3}
@@ -99,6 +99,7 @@ def test_a_state_goes_out_and_comes_back(network_class: type[nn.Module], coarse:
     other, others, other_step = _prepared(network_class, "bf16")
     for each, adam, again in ((network, optimizer, step), (other, others, other_step)):
         load(each, adam)
+        again.refresh()
         again(batch)
         assert all(map(torch.equal, each.state_dict().values(), after.values()))
     assert [int(state["step"]) for state in optimizer.state.values()] == [2] * len(optimizer.state)

@@ -38,7 +38,7 @@ def _bfloat16_as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make tiles so large that a whole step takes the interpreter a second."""
-    from core.training.steps import convolutions, kernels
+    from core.training.steps.fused import convolutions, kernels
 
     for name, value in {"COLUMNS": 256, "WEIGHT_ROWS": 256, "WEIGHT_COLUMNS": 512, "ADAM_BLOCK": 1 << 16}.items():
         monkeypatch.setattr(kernels, name, value)

@@ -58,12 +58,6 @@ class FlatState:
                 views.append(part.view(shape))
         return views
 
-    def is_current(self) -> bool:
-        """Tell whether the optimizer's moments are still these, and no operation of torch changed a parameter since."""
-        states = (self._optimizer.state.get(parameter, {}) for parameter in self._parameters)
-        are_these = all(state.get("exp_avg") is mine for state, mine in zip(states, self._averages, strict=True))
-        return are_these and self._versions == [parameter._version for parameter in self._parameters]
-
     @torch.no_grad()
     def regather(self) -> None:
         """Take over what the network and its optimizer were given meanwhile: a checkpoint, or a step of another kind.
@@ -87,4 +81,3 @@ class FlatState:
         if self.rounded is not None:
             self.rounded.copy_(self.parameters)
         self._optimizer.keep_in(self._averages, self._squares, self.counts)
-        self._versions = [parameter._version for parameter in self._parameters]

@@ -13,7 +13,7 @@ from core.config import Precision
 from core.networks.exam import RN_1, RN_2
 from core.training.batches import Batches
 from core.training.optimizer import FusedAdam
-from core.training.steps.flat import FlatState
+from core.training.steps.fused.flat import FlatState
 
 _LAYERS: dict[type[nn.Module], tuple[str, ...]] = {RN_1: ("fc1", "fc2", "fc3", "fc4"), RN_2: ("fc1", "fc2")}
 
@@ -22,15 +22,15 @@ class FusedStep:
     """A training step as a function of the batch's indices (int64, at most `size`) that returns its loss.
 
     The loss is a tensor on the device, and the next step overwrites it. Smaller batches cost no compilation.
-    The learning rate is read from the optimizer's tensor. The step can be captured in a CUDA graph; whoever loads a
-    state after that calls `refresh`, which leaves the graph right. Otherwise a step finds out by itself.
+    The learning rate is read from the optimizer's tensor. The step can be captured in a CUDA graph; whoever changes the
+    state otherwise than by this step calls `refresh` before the next one, which leaves the graph right.
     """
 
     def __init__(
         self, network: nn.Module, batches: Batches, optimizer: FusedAdam, size: int, precision: Precision
     ) -> None:
         """Prepare it. Raises `ValueError` for what these kernels do not compute, `ImportError` without Triton."""
-        from core.training.steps import kernels  # and with them Triton
+        from core.training.steps.fused import kernels  # and with them Triton
 
         self._kernels = kernels
         (group,) = optimizer.param_groups
@@ -59,16 +59,9 @@ class FusedStep:
             group["lr"] = self._lr
         self._flat.regather()
 
-    def _is_current(self) -> bool:
-        return self._optimizer.param_groups[0]["lr"] is self._lr and self._flat.is_current()
-
     def __call__(self, batch: Tensor) -> Tensor:
         if len(batch) > self._size:
             raise ValueError(f"a batch of {len(batch)} where {self._size} is the most")
-        if not self._is_current():
-            if batch.is_cuda and torch.cuda.is_current_stream_capturing():
-                raise RuntimeError("the state was replaced: call refresh() before the capture")
-            self.refresh()
         with torch.cuda.device_of(batch):  # where Triton launches
             return self._step(batch)
 
@@ -104,7 +97,7 @@ class _LinearLayers:
         *,
         needs_input_gradient: bool,
     ) -> None:
-        from core.training.steps import kernels
+        from core.training.steps.fused import kernels
 
         self._kernels, self._precision = kernels, precision
         gradients = flat.named(flat.gradients)
@@ -148,7 +141,7 @@ class _Convolutions:
     """RN_2's two convolutions, each with its pool and ReLU."""
 
     def __init__(self, weights: dict[str, Tensor], flat: FlatState, size: int, precision: str) -> None:
-        from core.training.steps import convolutions
+        from core.training.steps.fused import convolutions
 
         self._kernels = convolutions
         self._weights, self._starts, self._precision = weights, flat.starts, precision

@@ -12,7 +12,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from core.training.steps.kernels import _relu
+from core.training.steps.fused.kernels import _relu
 
 FIRST, SECOND = 32, 64
 """Channels after each convolution."""
