@@ -90,6 +90,8 @@ def compare(runs_dir: Path, request: ComparisonRequest) -> int:
         )
     try:
         settings = _settle(request.settings, configs, status, signals)
+        if request.together and settings.device == "cpu":
+            status.note(_("Seeds trained together gain nothing on a CPU, and RN_2 takes longer: this is for GPUs."))
         margin = request.margin if request.until_decided else None
         plan = stored.make_plan(request.configurations, request.seeds, settings, margin, together=request.together)
         made = watching.begin(runs_dir, plan)
