@@ -1,7 +1,7 @@
 PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test fast lint types translations snapshots screens pictures bench equivalence scale coverage torture kernels floors mutants
+.PHONY: help setup run test every fast lint types translations snapshots screens pictures bench equivalence scale coverage torture kernels floors mutants
 
 help: ## list these targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -16,8 +16,11 @@ run: ## open the dashboard
 test: ## run the whole test suite
 	$(PYTHON) -m pytest -n 3
 
+every: ## run the tests with every case, also those that are like another
+	$(PYTHON) -m pytest -n 3 -m ""
+
 fast: ## run the tests that are not marked slow
-	$(PYTHON) -m pytest -n 3 -m "not slow"
+	$(PYTHON) -m pytest -n 3 -m "not slow and not alike"
 
 lint: ## check style and format
 	.venv/bin/ruff check .

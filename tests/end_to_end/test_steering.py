@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -22,13 +23,15 @@ def test_a_run_is_paused_changed_and_goes_on(place: Place) -> None:
     paused = place.command("pause", "--json", "--lang", "en")
     (line,) = check_lines(paused.out)
     assert (paused.code, line["type"], line["paused"]) == (0, "settings_changed", True)
-    assert f"Run {run.id}: paused at epoch 1, batch " in paused.err
+    at = re.search(rf"Run {run.id}: paused at epoch (\d+), batch ", paused.err)
+    assert at is not None, paused.err
+    epoch = int(at[1])
     (entry,) = json.loads(place.command("runs", "--json").out)
     assert entry["state"] == "paused"
     assert place.command("pause", "--lang", "en").err.endswith("is paused already.\n")
-    changed = place.command("set", run.id, "--lr", "0,01", "--epochs", "2", "--lang", "en")
+    changed = place.command("set", run.id, "--lr", "0,01", "--epochs", str(epoch + 1), "--lang", "en")
     assert changed.code == 0
-    assert f"Run {run.id}: learning rate 0.01, 2 epochs, after epoch 1, batch " in changed.err
+    assert f"Run {run.id}: learning rate 0.01, {epoch + 1} epochs, after epoch {epoch}, batch " in changed.err
     assert place.command("set", run.id, "--lang", "en").code == 2
     assert place.command("set", run.id, "--epochs", "0", "--lang", "en").code == 2
     goes_on = place.command("resume", run.id, "--lang", "en")
@@ -41,7 +44,7 @@ def test_a_run_is_paused_changed_and_goes_on(place: Place) -> None:
     refused = place.command("resume", run.id, "--no-ui", "--lang", "en")
     assert refused.code == 1
     assert f"mnist-tui resume {run.id} --epochs N" in refused.err
-    longer = place.fork("resume", "--epochs", "3", "--no-ui", "--lang", "en")
+    longer = place.fork("resume", "--epochs", str(epoch + 2), "--no-ui", "--lang", "en")
     assert longer.wait() == 0
-    assert longer.out.startswith("Epoch 3/3, Loss: ")
+    assert longer.out.startswith(f"Epoch {epoch + 2}/{epoch + 2}, Loss: ")
     assert place.command("set", "--lr", "1").code == 1  # nothing is in progress

@@ -33,7 +33,9 @@ async def open_steps(app: MnistTui, pilot: Pilot[int]) -> ProgramScreen:
     return app.screen
 
 
-@pytest.fixture(params=[("en", WIDE), ("fr", NARROW)], ids=["en-120x40", "fr-80x24"])
+@pytest.fixture(
+    params=[pytest.param(("en", WIDE), marks=pytest.mark.alike), ("fr", NARROW)], ids=["en-120x40", "fr-80x24"]
+)
 def size(request: pytest.FixtureRequest) -> Iterator[tuple[int, int]]:
     language, size = request.param
     i18n.use(language)

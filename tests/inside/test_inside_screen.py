@@ -29,7 +29,7 @@ def beside_the_image(screen: str) -> str:
     return " ".join(" ".join(line[28:] for line in screen.splitlines()).split())
 
 
-@pytest.mark.parametrize("size", [WIDE, NARROW])
+@pytest.mark.parametrize("size", [pytest.param(WIDE, marks=pytest.mark.alike), NARROW])
 async def test_from_the_image_down_to_a_value_and_back(finished: Path, size: tuple[int, int]) -> None:
     async with inside(Run(finished / "rn2-0002"), size) as (app, pilot):
         assert "test image 0" in shown(app)

@@ -139,7 +139,14 @@ async def test_their_variants(tmp_path: Path) -> None:
     assert check_screens(await walk(run), known) >= known.keys()
 
 
-@pytest.mark.parametrize("network", own_networks.ALL, ids=lambda each: each.__name__)
+ALIKE = (own_networks.Functional, own_networks.LeNet, own_networks.Strided, own_networks.Branches, own_networks.Rows)
+
+
+@pytest.mark.parametrize(
+    "network",
+    [pytest.param(each, marks=[pytest.mark.alike] if each in ALIKE else []) for each in own_networks.ALL],
+    ids=lambda each: each.__name__,
+)
 async def test_own_networks(tmp_path: Path, network: type[nn.Module]) -> None:
     run = untrained_run(tmp_path, f"{FILE}:{network.__name__}")
     known = values_by_plain_torch(run, 0)

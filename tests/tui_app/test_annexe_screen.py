@@ -33,7 +33,7 @@ def row(app: MnistTui, layer: str) -> str:
     return next((line for line in shown(app).splitlines() if line.strip().startswith(f"{layer} ")), "")
 
 
-@pytest.mark.parametrize("size", [NARROW, WIDE])
+@pytest.mark.parametrize("size", [NARROW, pytest.param(WIDE, marks=pytest.mark.alike)])
 async def test_a_cell_is_marked_as_it_is_written_with_its_mistake_named(tmp_path: Path, size: tuple[int, int]) -> None:
     async with dashboard(tmp_path, size) as (app, pilot):
         await open_sheet(app, pilot)

@@ -59,7 +59,7 @@ async def open_screen(
     return app.screen
 
 
-@pytest.mark.parametrize(("language", "size"), [("en", WIDE), ("fr", NARROW)])
+@pytest.mark.parametrize(("language", "size"), [pytest.param("en", WIDE, marks=pytest.mark.alike), ("fr", NARROW)])
 async def test_accuracy_against_strength_of_all_runs_in_the_chart(
     language: str, size: tuple[int, int], finished: Path, request: pytest.FixtureRequest
 ) -> None:

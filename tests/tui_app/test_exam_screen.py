@@ -72,7 +72,9 @@ def spaced(text: str) -> str:
 # A question, from its guess to its answer
 
 
-@pytest.mark.parametrize(("size", "language"), [(NARROW, "fr"), (WIDE, "en")], indirect=["language"])
+@pytest.mark.parametrize(
+    ("size", "language"), [(NARROW, "fr"), pytest.param(WIDE, "en", marks=pytest.mark.alike)], indirect=["language"]
+)
 async def test_a_whole_question(size: tuple[int, int], language: str, finished: Path, tmp_path: Path) -> None:
     """Guessed, one number wrong, seen, answered, and kept for the next time."""
     question = question_text.all_questions()[0]

@@ -29,7 +29,7 @@ def predictions(finished: Path) -> dict[str, Any]:
         return {name: arrays[name] for name in arrays}
 
 
-@pytest.mark.parametrize("size", [WIDE, NARROW])
+@pytest.mark.parametrize("size", [pytest.param(WIDE, marks=pytest.mark.alike), NARROW])
 async def test_errors_are_looked_at_page_by_page(finished: Path, size: tuple[int, int]) -> None:
     known = predictions(finished)
     wrong = np.flatnonzero(known["label"] != known["predicted"])
@@ -114,7 +114,7 @@ async def test_a_digit_drawn_with_the_keyboard_is_recognised_in_a_small_terminal
         await until(pilot, lambda: "1 ███" in shown(app))
 
 
-@pytest.mark.parametrize("size", [WIDE, NARROW])
+@pytest.mark.parametrize("size", [pytest.param(WIDE, marks=pytest.mark.alike), NARROW])
 async def test_a_picture_is_opened_where_digits_are_drawn(finished: Path, size: tuple[int, int]) -> None:
     """It is shown as the network sees it, also where there is room for one image only; a doubt is said."""
     workers = FakeWorkers()

@@ -78,7 +78,7 @@ async def pick(app: App[Any], pilot: Pilot[Any], run_id: str) -> None:
     await pilot.press("enter")
 
 
-@pytest.mark.parametrize("size", [WIDE, NARROW])
+@pytest.mark.parametrize("size", [pytest.param(WIDE, marks=pytest.mark.alike), NARROW])
 async def test_the_result_is_that_of_any_moment(kept: Path, size: tuple[int, int]) -> None:
     async with dashboard(kept, size, RUN) as (app, pilot):
         await until(pilot, lambda: accuracy_on_show(app) != "–")
@@ -186,7 +186,7 @@ async def test_a_cell_at_a_moment_opens_its_images_of_then(kept: Path) -> None:
     assert asked == [Browse(str(kept / RUN), label=0, predicted=1, moment="0000-1-8", chosen_at="0000-1-8")]
 
 
-@pytest.mark.parametrize("size", [WIDE, NARROW])
+@pytest.mark.parametrize("size", [pytest.param(WIDE, marks=pytest.mark.alike), NARROW])
 async def test_the_same_digits_are_watched_changing_sides(
     kept: Path, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:

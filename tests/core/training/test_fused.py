@@ -30,12 +30,12 @@ with_triton = pytest.mark.skipif(importlib.util.find_spec("triton") is None, rea
 def test_the_kernels_compute_what_they_should() -> None:
     """In a process of its own: Triton decides when it is imported whether it interprets or compiles.
 
-    Here the convolutions are checked as parts of RN_2's steps only; `make kernels` checks all of it.
+    Here most operations are checked as parts of steps only; `make kernels` checks all of it.
     """
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-p", "no:cacheprovider"]
     command += [
         "-k",
-        "not convolution and not (comes_back and RN_2)",
+        "is_the_plain_one or adam or images or (comes_back and RN_1)",
         *map(str, sorted(INTERPRETED.glob("check_*.py"))),
     ]
     environment = {**os.environ, "TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1"}
