@@ -6,7 +6,6 @@ is being trained is waited for. So whatever ended a comparison, starting it agai
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +23,7 @@ from core.runs import directory, lease, sameness, source
 from core.runs.directory import FollowedRun, Run, Summary
 from core.runs.events import RunEnded
 from core.runs.record import LIVE, RESUMABLE, State
-from core.worker.launch import launch_run, launch_together
+from core.worker.warm_worker import WarmWorker, wait_for_any
 
 MAX_SEEDS = 1000
 MOST_TOGETHER = 100
@@ -49,8 +48,8 @@ class Part:
     """Reason for leaving the run out."""
     status: str = ""
     """`failed` or `diverged` if the run is left out, else empty."""
-    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
-    """The process that trains the run, if this comparison started it."""
+    worker: WarmWorker | None = field(default=None, repr=False)
+    """The process that trains the run, if it is this comparison's."""
     attempts_before: int = 0
     """Number of the run's newest attempt before the one that this comparison waits for."""
     together: int = 1
@@ -176,6 +175,7 @@ class Comparison(PlannedRuns):
         super().__init__(at_once, together)
         self._runs_dir = runs_dir
         self._stopping = False
+        self._workers: list[WarmWorker] = []
         self.extend(parts)
 
     def extend(self, parts: Sequence[Part]) -> None:
@@ -191,7 +191,7 @@ class Comparison(PlannedRuns):
         for part in self._in_state("running"):
             self._watch(part)
         if not self._stopping:
-            processes = {id(part if part.process is None else part.process) for part in self._in_state("running")}
+            processes = {id(part if part.worker is None else part.worker) for part in self._in_state("running")}
             room = max(0, self._at_once - len(processes))
             for group in self._groups(self._in_state("waiting"))[:room]:
                 self._launch(group)
@@ -203,6 +203,15 @@ class Comparison(PlannedRuns):
         for part in self._in_state("running"):
             if part.followed is not None:
                 part.followed.run.request_stop()
+
+    def wait(self, seconds: float) -> None:
+        """Wait until a process has done its job, at most so long."""
+        wait_for_any(self._workers, seconds)
+
+    def close(self) -> None:
+        """Let the processes end once they have finished their current runs."""
+        for worker in self._workers:
+            worker.close()
 
     # Existing runs
 
@@ -262,9 +271,18 @@ class Comparison(PlannedRuns):
             part.attempts_before, part.together = run.attempt, len(parts)
         if not parts:
             return
-        process = launch_run(runs[0]) if len(runs) == 1 else launch_together(runs)
+        worker = self._worker_for(runs)
         for part in parts:
-            part.process, part.state = process, "running"
+            part.worker, part.state = worker, "running"
+
+    def _worker_for(self, runs: Sequence[Run]) -> WarmWorker:
+        """Return a process that has taken runs: an idle one, or a new one. Raises `Problem`."""
+        for worker in self._workers:
+            if not worker.is_busy and not worker.has_ended and worker.hand(runs):
+                return worker
+        self._workers = [worker for worker in self._workers if not worker.has_ended]
+        self._workers.append(WarmWorker(runs))
+        return self._workers[-1]
 
     def _is_to_be_trained(self, part: Part) -> bool:
         """Tell if a run still waits to be trained here: another program may have gone on with it."""
@@ -287,7 +305,7 @@ class Comparison(PlannedRuns):
         followed = part.followed
         assert followed is not None
         # Check before reading, so that everything that the process wrote before its end is read.
-        alive = part.process.poll() is None if part.process is not None else followed.run.state() in LIVE
+        alive = part.worker.is_busy if part.worker is not None else followed.run.state() in LIVE
         followed.read()
         ended = followed.record.ended
         has_ended = ended is not None and ended.attempt > part.attempts_before
@@ -295,9 +313,11 @@ class Comparison(PlannedRuns):
             return
         if ended is not None and has_ended:
             self._end(part, followed, ended)
-        elif part.process is not None and followed.run.is_at_work:
-            part.process = None  # another program's process was faster, and trains it
-        elif part.process is None and not self._stopping:
+        elif part.worker is not None and part.worker.died_idle and followed.run.attempt == part.attempts_before:
+            part.state = "waiting"  # it never took the run
+        elif part.worker is not None and followed.run.is_at_work:
+            part.worker = None  # another program's process was faster, and trains it
+        elif part.worker is None and not self._stopping:
             part.state = "waiting"  # another program's process is gone: the run continues here
         elif self._stopping:
             part.state = "stopped"
@@ -327,7 +347,7 @@ def _take(part: Part, followed: FollowedRun, state: State) -> None:
     if state == "done":
         part.state = "done"
     elif state in LIVE:
-        part.state, part.attempts_before, part.process = "running", followed.run.attempt - 1, None
+        part.state, part.attempts_before, part.worker = "running", followed.run.attempt - 1, None
     elif state == "diverged":
         _leave_out(part, "diverged", _end_message(followed))
 

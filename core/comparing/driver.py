@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from core import files
@@ -56,7 +55,8 @@ def carry_out(stored: StoredComparison, should_stop: Callable[[], bool]) -> None
         files.sweep(stored.path)
         journal = _Journal(stored, held)
         try:
-            outcome = _train(stored, journal, should_stop)
+            with ExitStack() as workers_end:
+                outcome = _train(stored, journal, should_stop, workers_end)
         except Lost:
             raise
         except Problem as problem:
@@ -66,7 +66,9 @@ def carry_out(stored: StoredComparison, should_stop: Callable[[], bool]) -> None
         stored.withdraw_requests()
 
 
-def _train(stored: StoredComparison, journal: _Journal, should_stop: Callable[[], bool]) -> Outcome:
+def _train(
+    stored: StoredComparison, journal: _Journal, should_stop: Callable[[], bool], workers_end: ExitStack
+) -> Outcome:
     """Train the runs of the first seeds, then add seeds until they are used up or every pair is decided.
 
     Raises `Problem`.
@@ -77,6 +79,7 @@ def _train(stored: StoredComparison, journal: _Journal, should_stop: Callable[[]
     first = len(later) if plan.margin is None else per_seed * IMAGES_FROM
     step = per_seed * max(1, plan.at_once // per_seed, min(plan.most_together, _SEEDS_TOGETHER))
     made = Comparison(stored.runs_dir, later[:first], plan.at_once, plan.most_together)
+    workers_end.callback(made.close)
     journal.parts = made.parts
     del later[:first]
     _check_finished(made)
@@ -89,7 +92,7 @@ def _train(stored: StoredComparison, journal: _Journal, should_stop: Callable[[]
         journal.write()
         entitle(f"comparison, {made.count('done', 'left_out')} of {len(made.parts) + len(later)} runs")
         if goes_on:
-            time.sleep(_POLL_S)
+            made.wait(_POLL_S)
         elif plan.margin is not None and _is_decided(made, plan.margin):
             return "decided"
         elif made.count("done", "left_out") == len(made.parts) and not later:

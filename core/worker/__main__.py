@@ -1,4 +1,4 @@
-"""The worker process: `python -m core.worker RUN_DIR...`, or `--standby` for that of a dashboard."""
+"""The worker process: `python -m core.worker RUN_DIR`, `--series RUN_DIR...`, or `--standby` for that of a dashboard."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from core.runs.directory import Run
 from core.worker import at_end
 from core.worker.carry_out import carry_out
 from core.worker.detach import StopSignals, redirect_output
-from core.worker.group import carry_out_together
-from core.worker.launch import STANDBY, restart_for
+from core.worker.launch import SERIES, STANDBY, restart_for
+from core.worker.series import carry_out_series
 
 
 def main() -> None:
-    """Train the run in the given directory, the runs in several at once, or the one that a dashboard hands over."""
+    """Train the run in the given directory, a series of runs, or the one that a dashboard hands over."""
     signals = StopSignals()
     if sys.argv[1:] == [STANDBY]:
         from core.networks import own_modules
@@ -37,14 +37,15 @@ def main() -> None:
         redirect_output(run.log_path)
         if has_run_networks or own_modules.were_executed():
             restart_for(run)  # what that did to torch is no part of a run
+    elif sys.argv[1] == SERIES:
+        signals.install()
+        carry_out_series([Run(Path(argument)) for argument in sys.argv[2:]], signals)
+        return
     else:
         run = Run(Path(sys.argv[1]))
         redirect_output(run.log_path)
     on_end = os.environ.pop(at_end.VARIABLE, "")
     signals.install()
-    if len(sys.argv) > 2:
-        carry_out_together([run, *(Run(Path(argument)) for argument in sys.argv[2:])], should_stop=signals)
-        return
     try:
         carry_out(run, show=lambda _event: None, should_stop=signals)
     except Problem as problem:

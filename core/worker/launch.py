@@ -17,6 +17,7 @@ from core.runs.provenance import COMMAND_VARIABLE, command_line
 from core.worker import at_end
 
 STANDBY = "--standby"
+SERIES = "--series"
 # The user's search path (`PYTHONPATH`) may hold a `core` too, and may be where torch is: only our `core` comes first.
 _START = f"""
 import sys
@@ -32,21 +33,28 @@ def launch_run(run: Run, on_end: str = "") -> subprocess.Popen[bytes]:
     return launch_job(_WORKER, run, on_end)
 
 
-def launch_together(runs: Sequence[Run]) -> subprocess.Popen[bytes]:
-    """Start a process that trains several runs at once; its output goes to the log of the first. Raises `Problem`."""
-    return launch_job(_WORKER, runs[0], more=[str(run.path) for run in runs[1:]])
+def launch_series(runs: Sequence[Run]) -> subprocess.Popen[bytes]:
+    """Start a process that trains runs, at once if there are several, and then those of each line on its stdin.
 
-
-def launch_job(module: str, folder: JobFolder, on_end: str = "", more: Sequence[str] = ()) -> subprocess.Popen[bytes]:
-    """Start a process that calls a module's `main` for a folder and `more`; its output goes to the log there.
-
-    Raises `Problem`.
+    Its output goes to the log of the first. Raises `Problem`.
     """
+    return _launch_with_log(_WORKER, runs[0], [SERIES, *(str(run.path) for run in runs)], pipe=subprocess.PIPE)
+
+
+def launch_job(module: str, folder: JobFolder, on_end: str = "") -> subprocess.Popen[bytes]:
+    """Start a process that calls a module's `main` for a folder; its output goes to the log there. Raises `Problem`."""
+    return _launch_with_log(module, folder, [str(folder.path)], on_end)
+
+
+def _launch_with_log(
+    module: str, folder: JobFolder, arguments: Sequence[str], on_end: str = "", pipe: int | None = None
+) -> subprocess.Popen[bytes]:
+    """Start a process whose output goes to the log of a folder, but for what goes through a `pipe`. Raises `Problem`."""
     try:
         with folder.log_path.open("ab") as log:
             files.lock(log.fileno())  # for as long as the process lives: it has no lease yet
-            arguments = [str(folder.path), *more]
-            return _launch(module, *arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, on_end=on_end)
+            stdin, stdout = (subprocess.DEVNULL, log) if pipe is None else (pipe, pipe)
+            return _launch(module, *arguments, stdin=stdin, stdout=stdout, stderr=log, on_end=on_end)
     except OSError as error:
         raise Problem("the training process could not start: {reason}", reason=reason(error)) from error
 
@@ -68,6 +76,11 @@ def launch_standby(errors: IO[bytes], on_end: str = "") -> subprocess.Popen[byte
 def restart_for(run: Run) -> NoReturn:
     """Turn this process into one that `launch_run` would start: only its pid, its session and its streams stay."""
     os.execv(sys.executable, _command(_WORKER, str(run.path)))
+
+
+def restart_series(runs: Sequence[Run]) -> NoReturn:
+    """Turn this process into one that `launch_series` would start, with the same streams."""
+    os.execv(sys.executable, _command(_WORKER, SERIES, *(str(run.path) for run in runs)))
 
 
 def _launch(

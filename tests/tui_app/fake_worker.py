@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from threading import Thread
 
@@ -157,41 +158,48 @@ class FakeWorker:
 
 
 class FakeProcess:
-    """A process that a comparison starts for one of its runs; the run is trained when the process is first polled."""
+    """A process that a comparison starts for its runs; they are trained when it is first asked if it has done them."""
 
-    def __init__(self, run: Run) -> None:
-        self._run = run
+    has_ended = died_idle = False
 
-    def poll(self) -> int:
-        """Return the exit code."""
-        if self._run.state() != "done":
-            with lease.hold(self._run.path) as held:
-                writer = EventWriter(self._run.events_path, held.attempt)
-                for stage in training(self._run):
+    def __init__(self, runs: Sequence[Run]) -> None:
+        self._runs = runs
+
+    def hand(self, runs: Sequence[Run]) -> bool:
+        self._runs = runs
+        return True
+
+    def close(self) -> None: ...
+
+    @property
+    def is_busy(self) -> bool:
+        for run in self._runs:
+            if run.state() == "done":
+                continue
+            with lease.hold(run.path) as held:
+                writer = EventWriter(run.events_path, held.attempt)
+                for stage in training(run):
                     for event in stage.events:
                         writer.write(event)
                 writer.close()
-        return 0
+        return False
 
 
-class HeldProcess:
-    """A process that a comparison starts for one of its runs; it trains until it is asked to stop."""
+class HeldProcess(FakeProcess):
+    """A process that a comparison starts for its runs; it trains until it is asked to stop."""
 
-    def __init__(self, run: Run) -> None:
-        self._run = run
-        self._is_asked = False
-
-    def poll(self) -> int | None:
-        """Return the exit code, None until the end."""
-        if not self._is_asked and self._run.stop_requested():
-            self._is_asked = True
-            with lease.hold(self._run.path) as held:
-                writer = EventWriter(self._run.events_path, held.attempt)
-                for event in (*next(training(self._run)).events, *stopped(0)):
-                    writer.write(event)
-                writer.close()
-            self._run.withdraw_requests()
-        return 0 if self._is_asked else None
+    @property
+    def is_busy(self) -> bool:
+        left = [run for run in self._runs if run.state() not in ("done", "stopped")]
+        for run in left:
+            if run.stop_requested():
+                with lease.hold(run.path) as held:
+                    writer = EventWriter(run.events_path, held.attempt)
+                    for event in (*next(training(run)).events, *stopped(0)):
+                        writer.write(event)
+                    writer.close()
+                run.withdraw_requests()
+        return any(run.state() not in ("done", "stopped") for run in left)
 
 
 class FakeDriver:
@@ -210,7 +218,8 @@ def compare_without_processes(
     monkeypatch: pytest.MonkeyPatch, runs: type[FakeProcess | HeldProcess] = FakeProcess
 ) -> None:
     """Have comparisons carried out in this process."""
-    monkeypatch.setattr(comparison, "launch_run", runs)
+    monkeypatch.setattr(comparison, "WarmWorker", runs)
+    monkeypatch.setattr(comparison, "wait_for_any", lambda _workers, seconds: time.sleep(seconds))
     monkeypatch.setattr(driver, "launch", FakeDriver)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -15,38 +14,22 @@ from core.comparing import comparison, statistics
 from core.comparing.comparison import Comparison, Part, plan
 from core.messages import InvalidSetting, Message
 from core.runs import directory, sameness
-from core.runs.directory import Run
 from core.runs.events import Progress, RunEnded, SettingsChanged, encode
 from core.training import settle
 from tests.core.comparing.finished_runs import SETTINGS, config_of, finished, record, write
+from tests.core.comparing.stand_in_worker import Job, StandInWorker
 from tests.core.runs import run_files
 from tests.core.runs.run_files import claim
 from tests.core.training.sample_runs import carried_out
 from tests.recorded import started
 
 
-class Worked:
-    """A stand-in for a worker process; it has ended once `code` is set."""
-
-    def __init__(self, command: list[str], **_options: object) -> None:
-        self.run = Run(Path(command[-1]))
-        self.code: int | None = None
-
-    def poll(self) -> int | None:
-        return self.code
-
-
 @pytest.fixture
-def launched(monkeypatch: pytest.MonkeyPatch) -> list[Worked]:
-    """Return the list of processes started."""
-    begun: list[Worked] = []
-
-    def begin(command: list[str], **options: object) -> Worked:
-        begun.append(Worked(command, **options))
-        return begun[-1]
-
-    monkeypatch.setattr(subprocess, "Popen", begin)
-    return begun
+def launched(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
+    """Return the list of jobs that workers were handed."""
+    monkeypatch.setattr(StandInWorker, "jobs", [], raising=False)
+    monkeypatch.setattr(comparison, "WarmWorker", StandInWorker)
+    return StandInWorker.jobs
 
 
 # The plan
@@ -76,7 +59,7 @@ def test_two_runs_at_once_on_two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
 # Existing runs
 
 
-def test_finished_runs_are_not_trained_again_and_others_are_made(tmp_path: Path, launched: list[Worked]) -> None:
+def test_finished_runs_are_not_trained_again_and_others_are_made(tmp_path: Path, launched: list[Job]) -> None:
     old = finished(tmp_path, config_of("RN_1", 0, data_dir="/elsewhere"), range(20))
     made = Comparison(tmp_path, plan(("RN_1", "RN_2"), 1, SETTINGS), at_once=2)
     assert [part.state for part in made.parts] == ["done", "waiting"]
@@ -87,7 +70,7 @@ def test_finished_runs_are_not_trained_again_and_others_are_made(tmp_path: Path,
     assert new.run.config() == config_of("RN_2", 0)
 
 
-def test_what_auto_meant_counts_and_not_the_word(tmp_path: Path, launched: list[Worked]) -> None:
+def test_what_auto_meant_counts_and_not_the_word(tmp_path: Path, launched: list[Job]) -> None:
     finished(tmp_path, config_of("RN_1", 0, dataset="auto", device="auto", threads=0), range(20), threads=1)
     finished(tmp_path, config_of("RN_2", 0, dataset="auto"), range(20), dataset="mnist")
     made = Comparison(tmp_path, plan(("RN_1", "RN_2"), 1, SETTINGS), at_once=1)
@@ -167,7 +150,7 @@ def test_every_file_that_a_network_loaded_counts(tmp_path: Path) -> None:
     assert state() == "done"
 
 
-def test_stopped_and_crashed_runs_go_on(tmp_path: Path, launched: list[Worked]) -> None:
+def test_stopped_and_crashed_runs_go_on(tmp_path: Path, launched: list[Job]) -> None:
     stopped, crashed = (directory.create(tmp_path, config_of(model, 0)) for model in ("RN_1", "RN_2"))
     write(stopped, started(stopped.config()), RunEnded(status="stopped"))
     stopped.request_stop()
@@ -181,7 +164,7 @@ def test_stopped_and_crashed_runs_go_on(tmp_path: Path, launched: list[Worked]) 
 
 
 def test_a_run_in_progress_is_waited_for_and_taken_over_when_its_process_dies(
-    tmp_path: Path, launched: list[Worked]
+    tmp_path: Path, launched: list[Job]
 ) -> None:
     run = directory.create(tmp_path, config_of("RN_1", 0))
     claim(run)
@@ -195,7 +178,7 @@ def test_a_run_in_progress_is_waited_for_and_taken_over_when_its_process_dies(
 
 
 def test_a_run_that_another_program_went_on_with_before_there_was_room_is_not_started_again(
-    tmp_path: Path, launched: list[Worked]
+    tmp_path: Path, launched: list[Job]
 ) -> None:
     parts = [Part(model, config_of(model, 0)) for model in ("RN_1", "RN_2")]
     other = directory.create(tmp_path, parts[1].config)
@@ -204,7 +187,7 @@ def test_a_run_that_another_program_went_on_with_before_there_was_room_is_not_st
     assert made.advance()
     assert [process.run.id for process in launched] == ["rn1-0002"]
     claim(other)
-    launched[0].code = 0
+    launched[0].done()
     write(launched[0].run, started(parts[0].config), RunEnded(status="done"))
     assert made.advance()
     assert [part.state for part in made.parts] == ["done", "running"]
@@ -215,7 +198,7 @@ def test_a_run_that_another_program_went_on_with_before_there_was_room_is_not_st
 
 
 @pytest.mark.parametrize("ended", ["done", "diverged"])
-def test_a_run_that_is_steered_meanwhile_does_not_count(ended: Any, tmp_path: Path, launched: list[Worked]) -> None:
+def test_a_run_that_is_steered_meanwhile_does_not_count(ended: Any, tmp_path: Path, launched: list[Job]) -> None:
     parts = [Part(model, config_of(model, 0)) for model in ("RN_1", "RN_2")]
     waiting = directory.create(tmp_path, parts[1].config)
     run_files.write(waiting, started(waiting.config()), RunEnded(status="stopped"))
@@ -224,25 +207,25 @@ def test_a_run_that_is_steered_meanwhile_does_not_count(ended: Any, tmp_path: Pa
     steered = SettingsChanged(epoch=1, step=5, lr=0.01)
     write(launched[0].run, started(parts[0].config), steered, RunEnded(status=ended))
     run_files.write(waiting, steered, RunEnded(status=ended))
-    launched[0].code = 0
+    launched[0].done()
     assert made.advance()
     assert made.parts[0].state == "left_out"
     assert str(made.parts[0].why) == "run rn1-0002 was changed while it trained"
     assert [process.run.id for process in launched] == ["rn1-0002", "rn2-0003"]
 
 
-def test_no_more_at_once_than_there_is_room_for(tmp_path: Path, launched: list[Worked]) -> None:
+def test_no_more_at_once_than_there_is_room_for(tmp_path: Path, launched: list[Job]) -> None:
     made = Comparison(tmp_path, plan(("RN_1", "RN_2"), 2, SETTINGS), at_once=2)
     assert made.advance()
     assert made.advance()
     assert len(launched) == 2
-    launched[0].code = 0
+    launched[0].done()
     write(launched[0].run, started(SETTINGS), RunEnded(status="done"))
     assert made.advance()
     assert [part.state for part in made.parts] == ["done", "running", "running", "waiting"]
 
 
-def test_progress_over_the_whole(tmp_path: Path, launched: list[Worked]) -> None:
+def test_progress_over_the_whole(tmp_path: Path, launched: list[Job]) -> None:
     made = Comparison(tmp_path, plan(("RN_1", "RN_2"), 1, SETTINGS), at_once=2)
     made.advance()
     assert (made.share, made.seconds_left()) == (0, None)
@@ -254,7 +237,7 @@ def test_progress_over_the_whole(tmp_path: Path, launched: list[Worked]) -> None
     assert made.seconds_left() == pytest.approx(3.0)
 
 
-def test_time_is_that_of_the_configuration_and_not_of_its_network(tmp_path: Path, launched: list[Worked]) -> None:
+def test_time_is_that_of_the_configuration_and_not_of_its_network(tmp_path: Path, launched: list[Job]) -> None:
     made = Comparison(tmp_path, plan(("RN_1", "RN_1+width=2"), 2, SETTINGS), at_once=2)
     made.advance()
     for process, elapsed in zip(launched, (1.0, 9.0), strict=True):
@@ -264,7 +247,7 @@ def test_time_is_that_of_the_configuration_and_not_of_its_network(tmp_path: Path
     # Halfway through 2 s and 18 s, and as much again to come.
     assert made.share == pytest.approx(0.25)
     assert made.seconds_left() == pytest.approx(18.0)
-    launched[0].code = 0
+    launched[0].done()
     write(launched[0].run, RunEnded(status="diverged"))
     made.advance()
     assert made.share == pytest.approx((2 + 9) / 40)
@@ -281,44 +264,44 @@ def test_the_names_of_all_stay_where_a_configuration_has_no_result(tmp_path: Pat
     assert [(part.name, part.config.model) for part in results.left_out] == [("RN_2", "RN_2"), ("RN_1", "RN_1")]
 
 
-def test_a_stop_reaches_every_run_in_progress(tmp_path: Path, launched: list[Worked]) -> None:
+def test_a_stop_reaches_every_run_in_progress(tmp_path: Path, launched: list[Job]) -> None:
     made = Comparison(tmp_path, plan(("RN_1", "RN_2"), 2, SETTINGS), at_once=2)
     made.advance()
     made.stop()
     assert all(process.run.stop_requested() for process in launched)
     for process in launched:
-        process.code = 0
+        process.done()
         write(process.run, started(SETTINGS), RunEnded(status="stopped"))
     assert not made.advance()
     assert [part.state for part in made.parts] == ["stopped", "stopped", "waiting", "waiting"]
 
 
 @pytest.mark.parametrize("status", ["failed", "diverged"])
-def test_a_run_that_fails_is_left_out_with_the_reason(status: Any, tmp_path: Path, launched: list[Worked]) -> None:
+def test_a_run_that_fails_is_left_out_with_the_reason(status: Any, tmp_path: Path, launched: list[Job]) -> None:
     made = Comparison(tmp_path, [Part("RN_1", config_of("RN_1", 0))], at_once=1)
     made.advance()
-    launched[0].code = 0
+    launched[0].done()
     write(launched[0].run, RunEnded(status=status, message=Message("no more room")))
     assert not made.advance()
     (part,) = made.parts
     assert (part.state, part.status, str(part.why)) == ("left_out", status, "no more room")
 
 
-def test_a_worker_that_dies_is_left_out_with_its_last_words(tmp_path: Path, launched: list[Worked]) -> None:
+def test_a_worker_that_dies_is_left_out_with_its_last_words(tmp_path: Path, launched: list[Job]) -> None:
     made = Comparison(tmp_path, [Part("RN_1", config_of("RN_1", 0))], at_once=1)
     made.advance()
-    launched[0].code = -9
+    launched[0].die()
     launched[0].run.log_path.write_text("first\nSegmentation fault\n")
     assert not made.advance()
     assert "Segmentation fault" in str(made.parts[0].why)
 
 
-def test_a_run_that_another_program_was_faster_to_take_is_waited_for(tmp_path: Path, launched: list[Worked]) -> None:
+def test_a_run_that_another_program_was_faster_to_take_is_waited_for(tmp_path: Path, launched: list[Job]) -> None:
     made = Comparison(tmp_path, [Part("RN_1", config_of("RN_1", 0))], at_once=1)
     made.advance()
     run = launched[0].run
     claim(run)
-    launched[0].code = 1  # ours was refused
+    launched[0].done()  # ours was refused
     assert made.advance()
     write(run, started(SETTINGS), RunEnded(status="done"))
     assert not made.advance()

@@ -2,65 +2,40 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from core.comparing import comparison
 from core.comparing.comparison import MOST_TOGETHER, Comparison, Part, plan
 from core.comparing.stored import make_plan
 from core.runs import directory, lease
-from core.runs.directory import Run
 from core.runs.events import EventWriter, RunEnded
 from tests.core.comparing.finished_runs import SETTINGS, config_of, finished, write
+from tests.core.comparing.stand_in_worker import Job, StandInWorker
 from tests.core.runs.run_files import claim
 from tests.recorded import started
 
 
-class Group:
-    """A stand-in for a process that trains one or several runs; it has ended once `code` is set."""
-
-    def __init__(self, command: list[str], **_options: object) -> None:
-        self.runs = [Run(Path(argument)) for argument in command if Path(argument).is_dir()]
-        self.code: int | None = None
-
-    def poll(self) -> int | None:
-        return self.code
-
-    def die(self) -> None:
-        """End as a killed process does, which has held the leases of its runs."""
-        for run in self.runs:
-            claim(run, lives=False)
-        self.code = -9
-
-    @property
-    def seeds(self) -> list[tuple[str, int]]:
-        return [(run.config().model, run.config().seed) for run in self.runs]
-
-    def end(self, status: str = "done") -> None:
-        """Let every run end, and the process with them."""
-        for run in self.runs:
-            claim(run, lives=False)
-            writer = EventWriter(run.events_path, run.attempt)
-            for event in (started(run.config()), RunEnded(status=status)):  # type: ignore[arg-type]
-                writer.write(event)
-            writer.close()
-        self.code = 0
+def end(job: Job, status: str = "done") -> None:
+    """Let every run of a job end, and the job with them."""
+    for run in job.runs:
+        claim(run, lives=False)
+        writer = EventWriter(run.events_path, run.attempt)
+        for event in (started(run.config()), RunEnded(status=status)):  # type: ignore[arg-type]
+            writer.write(event)
+        writer.close()
+    job.done()
 
 
 @pytest.fixture
-def groups(monkeypatch: pytest.MonkeyPatch) -> list[Group]:
-    """Return the list of processes started."""
-    begun: list[Group] = []
-
-    def begin(command: list[str], **options: object) -> Group:
-        begun.append(Group(command, **options))
-        return begun[-1]
-
-    monkeypatch.setattr(subprocess, "Popen", begin)
-    return begun
+def groups(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
+    """Return the list of jobs that workers were handed."""
+    monkeypatch.setattr(StandInWorker, "jobs", [], raising=False)
+    monkeypatch.setattr(comparison, "WarmWorker", StandInWorker)
+    return StandInWorker.jobs
 
 
 @pytest.fixture
@@ -74,71 +49,71 @@ def made(tmp_path: Path) -> Callable[..., Comparison]:
     return make
 
 
-def test_the_seeds_of_a_configuration_share_a_process(made: Callable[..., Comparison], groups: list[Group]) -> None:
-    comparison = made("RN_1", "RN_2+dropout=0.3", seeds=3)
-    assert comparison.advance()
+def test_the_seeds_of_a_configuration_share_a_process(made: Callable[..., Comparison], groups: list[Job]) -> None:
+    compared = made("RN_1", "RN_2+dropout=0.3", seeds=3)
+    assert compared.advance()
     assert [group.seeds for group in groups] == [[("RN_1", 0), ("RN_1", 1), ("RN_1", 2)]]
-    assert comparison.count("running") == 3
-    groups[0].end()
-    comparison.advance()
-    comparison.advance()
+    assert compared.count("running") == 3
+    end(groups[0])
+    compared.advance()
+    compared.advance()
     assert [group.seeds for group in groups[1:]] == [[("RN_2", 0), ("RN_2", 1), ("RN_2", 2)]]
-    groups[1].end("diverged")
-    assert not comparison.advance()
-    assert (comparison.count("done"), comparison.count("left_out")) == (3, 3)
+    end(groups[1], "diverged")
+    assert not compared.advance()
+    assert (compared.count("done"), compared.count("left_out")) == (3, 3)
 
 
 def test_a_process_counts_once_however_many_runs_it_trains(
-    made: Callable[..., Comparison], groups: list[Group]
+    made: Callable[..., Comparison], groups: list[Job]
 ) -> None:
     made("RN_1", "RN_2", "RN_1+width=2", seeds=4, at_once=2).advance()
     assert [len(group.runs) for group in groups] == [4, 4]
 
 
 def test_a_run_that_has_ended_does_not_wait_for_the_others(
-    made: Callable[..., Comparison], groups: list[Group]
+    made: Callable[..., Comparison], groups: list[Job]
 ) -> None:
-    comparison = made("RN_1", seeds=2)
-    comparison.advance()
+    compared = made("RN_1", seeds=2)
+    compared.advance()
     write(groups[0].runs[1], started(config_of("RN_1", 1)), RunEnded(status="diverged"))
-    assert comparison.advance()
-    assert [part.state for part in comparison.parts] == ["running", "left_out"]
+    assert compared.advance()
+    assert [part.state for part in compared.parts] == ["running", "left_out"]
     assert len(groups) == 1
 
 
 def test_finished_runs_are_left_in_peace_and_those_on_the_way_go_on(
-    tmp_path: Path, made: Callable[..., Comparison], groups: list[Group]
+    tmp_path: Path, made: Callable[..., Comparison], groups: list[Job]
 ) -> None:
     finished(tmp_path, config_of("RN_1", 1), range(20))
     stopped = directory.create(tmp_path, config_of("RN_1", 2))
     write(stopped, started(stopped.config()), RunEnded(status="stopped"))
-    comparison = made("RN_1", seeds=4)
-    comparison.advance()
+    compared = made("RN_1", seeds=4)
+    compared.advance()
     assert [group.seeds for group in groups] == [[("RN_1", 0), ("RN_1", 2), ("RN_1", 3)]]
     assert stopped.id in [run.id for run in groups[0].runs]
 
 
-def test_a_group_that_ends_early_goes_on_in_halves(made: Callable[..., Comparison], groups: list[Group]) -> None:
+def test_a_group_that_ends_early_goes_on_in_halves(made: Callable[..., Comparison], groups: list[Job]) -> None:
     """So does one that ran out of memory; a run that ends a process all by itself is left out."""
-    comparison = made("RN_1", seeds=5)
-    comparison.advance()
+    compared = made("RN_1", seeds=5)
+    compared.advance()
     groups[0].die()
-    comparison.advance()
+    compared.advance()
     assert [seed for _model, seed in groups[1].seeds] == [0, 1]
-    groups[1].end()
-    while comparison.advance():
+    end(groups[1])
+    while compared.advance():
         latest = groups[-1]
-        if latest.code is None and ("RN_1", 3) in latest.seeds:
+        if latest.is_on and ("RN_1", 3) in latest.seeds:
             latest.die()
-        elif latest.code is None:
-            latest.end()
+        elif latest.is_on:
+            end(latest)
     assert [[seed for _model, seed in group.seeds] for group in groups[2:]] == [[2, 3], [2], [3], [4]]
-    assert [part.state for part in comparison.parts] == ["done", "done", "done", "left_out", "done"]
-    assert "was killed" in str(comparison.parts[3].why)
+    assert [part.state for part in compared.parts] == ["done", "done", "done", "left_out", "done"]
+    assert "was killed" in str(compared.parts[3].why)
 
 
 def test_a_run_whose_last_process_may_live_is_no_reason_for_others_to_wait(
-    tmp_path: Path, made: Callable[..., Comparison], groups: list[Group]
+    tmp_path: Path, made: Callable[..., Comparison], groups: list[Job]
 ) -> None:
     doubtful = directory.create(tmp_path, config_of("RN_1", 1))
     claim(doubtful, lives=False, boot_id="another", host="elsewhere")
@@ -149,7 +124,7 @@ def test_a_run_whose_last_process_may_live_is_no_reason_for_others_to_wait(
 
 
 def test_networks_of_ones_own_are_trained_one_by_one(
-    tmp_path: Path, made: Callable[..., Comparison], groups: list[Group]
+    tmp_path: Path, made: Callable[..., Comparison], groups: list[Job]
 ) -> None:
     own = tmp_path / "own.py"
     own.write_text("")
