@@ -1,4 +1,4 @@
-"""The worker process: `python -m core.worker RUN_DIR`, `--series RUN_DIR...`, or `--standby` for that of a dashboard."""
+"""The worker process: `python -m core.worker RUN_DIR`, `--series RUN_DIR...`, or a dashboard's with `--standby`."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def launch_job(module: str, folder: JobFolder, on_end: str = "") -> subprocess.P
 def _launch_with_log(
     module: str, folder: JobFolder, arguments: Sequence[str], on_end: str = "", pipe: int | None = None
 ) -> subprocess.Popen[bytes]:
-    """Start a process whose output goes to the log of a folder, but for what goes through a `pipe`. Raises `Problem`."""
+    """Start a process whose output goes to the log of a folder, except for what a `pipe` takes. Raises `Problem`."""
     try:
         with folder.log_path.open("ab") as log:
             files.lock(log.fileno())  # for as long as the process lives: it has no lease yet

@@ -127,7 +127,7 @@ async def test_strengths_are_typed_and_what_is_known_stays(finished: Path) -> No
 async def test_runs_that_cannot_be_tested_get_one_line_each(finished: Path, tmp_path: Path) -> None:
     settings: dict[str, Any] = {"dataset": "sample", "epochs": 1, "threads": 1, "seed": 1}
     own = directory.create(finished, RunConfig(model=f"{tmp_path}/my_net.py:Net", **settings))
-    FakeProcess(own).poll()
+    assert not FakeProcess([own]).is_busy
     unfinished = directory.create(finished, RunConfig(model="RN_1", **settings))
     unfinished.events_path.write_bytes(encode(RunEnded(status="stopped")))
     workers = FakeWorkers()

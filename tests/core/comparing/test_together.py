@@ -63,16 +63,12 @@ def test_the_seeds_of_a_configuration_share_a_process(made: Callable[..., Compar
     assert (compared.count("done"), compared.count("left_out")) == (3, 3)
 
 
-def test_a_process_counts_once_however_many_runs_it_trains(
-    made: Callable[..., Comparison], groups: list[Job]
-) -> None:
+def test_a_process_counts_once_however_many_runs_it_trains(made: Callable[..., Comparison], groups: list[Job]) -> None:
     made("RN_1", "RN_2", "RN_1+width=2", seeds=4, at_once=2).advance()
     assert [len(group.runs) for group in groups] == [4, 4]
 
 
-def test_a_run_that_has_ended_does_not_wait_for_the_others(
-    made: Callable[..., Comparison], groups: list[Job]
-) -> None:
+def test_a_run_that_has_ended_does_not_wait_for_the_others(made: Callable[..., Comparison], groups: list[Job]) -> None:
     compared = made("RN_1", seeds=2)
     compared.advance()
     write(groups[0].runs[1], started(config_of("RN_1", 1)), RunEnded(status="diverged"))

@@ -24,7 +24,7 @@ import torch
 from torch import nn
 
 reset = nn.Linear.reset_parameters
-nn.Linear.reset_parameters = lambda layer: nn.init.zeros_(layer.weight)
+nn.Linear.reset_parameters = lambda layer: (reset(layer), nn.init.zeros_(layer.bias))
 
 
 class Net(nn.Sequential):
