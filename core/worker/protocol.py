@@ -13,7 +13,7 @@ from core.exam.program import ChangeName, Model
 from core.exam.steps import Outcome, ProgramStop, StepAction
 from core.inspecting.views import LayerFacts, LayerView, Neighbour, ValueView
 from core.machine import DeviceInfo
-from core.messages import Message
+from core.messages import InvalidSetting, Message, Problem
 from core.networks.layer_table import LayerTable
 from core.runs.events import Evaluated
 
@@ -210,6 +210,20 @@ class Refused(msgspec.Struct, frozen=True, tag=True):
     request: Question
     message: Message
     advice: Message
+    setting: str = ""
+    """Name of the setting that is invalid, if one is."""
+
+    @classmethod
+    def because_of(cls, problem: Problem, request: Question) -> Refused:
+        """Return the refusal of a request that raised a problem."""
+        setting = problem.field if isinstance(problem, InvalidSetting) else ""
+        return cls(request, problem.message, problem.advice, setting)
+
+    def problem(self) -> Problem:
+        """Return the problem that the request raised."""
+        if self.setting:
+            return InvalidSetting(self.setting, self.message.text, **self.message.values)
+        return Problem.of(self.message, self.advice)
 
 
 class Digit(msgspec.Struct, frozen=True):

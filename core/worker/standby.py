@@ -71,7 +71,7 @@ def stand_by() -> tuple[Path, bool] | None:
         try:
             say(answer_question(request, inspector, say))
         except Problem as problem:
-            say(protocol.Refused(request, problem.message, problem.advice))
+            say(protocol.Refused.because_of(problem, request))
         except (Exception, SystemExit) as error:  # a custom network may fail on some batches only: the worker goes on
             message = Message("{kind}: {reason}", {"kind": type(error).__name__, "reason": reason(error)})
             say(protocol.Refused(request, message, Message("")))

@@ -43,7 +43,7 @@ class WorkerInProcess:
             self._answers.put_nowait(answer_question(question, self._inspector, self._answers.put_nowait))
             self._inspector.insides.prepare(lambda: False)
         except Problem as problem:
-            self._answers.put_nowait(Refused(question, problem.message, problem.advice))
+            self._answers.put_nowait(Refused.because_of(problem, question))
 
     def give_way(self) -> None:
         self.gives_way = True
@@ -85,7 +85,7 @@ class _Alone(MnistTui):
             answer = answer_question(question, self._inspector, screen.show)
             self._inspector.insides.prepare(lambda: False)
         except Problem as problem:
-            screen.refuse(Refused(question, problem.message, problem.advice))
+            screen.refuse(Refused.because_of(problem, question))
         else:
             screen.call_next(screen.show, answer)
 

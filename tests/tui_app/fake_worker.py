@@ -136,7 +136,7 @@ class FakeWorker:
                     raise self._workers.refusals[name]
             return fake_answers.answer(question, self._workers.tables)
         except Problem as problem:
-            return Refused(question, problem.message, problem.advice)
+            return Refused.because_of(problem, question)
 
     async def _train(self, run: Run) -> None:
         await asyncio.sleep(0)

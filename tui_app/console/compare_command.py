@@ -18,16 +18,18 @@ from core.comparing.verdict import MARGIN
 from core.comparing.watching import WatchedComparison
 from core.config import RunConfig, built_in_names
 from core.data.conditions import Condition, Robustness
-from core.messages import InvalidSetting
+from core.messages import InvalidSetting, Message
 from core.runs import sameness
 from core.runs.directory import FollowedRun
+from core.worker.asking import GivenUp, ask
 from core.worker.detach import StopSignals
+from core.worker.protocol import Settle, Settled
 from tui_app import comparison_text, i18n, tables
 from tui_app.console import json_output
 from tui_app.console.compare_json import comparison_document
 from tui_app.console.conditions_command import measure_under_conditions, print_accuracies
 from tui_app.console.status_line import StatusLine, Stopped
-from tui_app.console.training_command import EXIT_CODES, leaves_it_to_the_first, prepare_for_torch
+from tui_app.console.training_command import EXIT_CODES, leaves_it_to_the_first, say_that_torch_is_loaded
 from tui_app.i18n import _, printable, say
 from tui_app.report import pages
 from tui_app.report.compose import Content
@@ -123,22 +125,22 @@ def compare(runs_dir: Path, request: ComparisonRequest) -> int:
 
 def _settle(settings: RunConfig, configs: Sequence[RunConfig], status: StatusLine, signals: StopSignals) -> RunConfig:
     """Return the settings of all runs, with every `auto` resolved. Raises `Problem` or `Stopped`."""
-    prepare_for_torch()
-    from core.data.datasets import Cancelled
-    from core.training.settle import settle
 
+    def tell(message: Message, share: float | None) -> None:
+        if share is None:
+            status.note(say(message))
+        else:
+            status.draw_share(say(message), share)
+
+    say_that_torch_is_loaded()
     try:
-        return settle(
-            settings,
-            configs,
-            notify=lambda message: status.note(say(message)),
-            progress=lambda message, share: status.draw_share(say(message), share),
-            should_stop=signals,
-        )
-    except Cancelled:
+        answer = ask(Settle(settings, tuple(configs)), tell, signals)
+    except GivenUp:
         raise Stopped from None
     finally:
         status.erase()
+    assert isinstance(answer, Settled)
+    return answer.config
 
 
 def _watch(made: WatchedComparison, status: StatusLine, signals: StopSignals) -> None:

@@ -26,7 +26,6 @@ def print_conditions(found: Sequence[Run], asked: Sequence[Condition], *, json: 
     signals = StopSignals()
     signals.install()
     try:
-        prepare_for_torch()
         tested = measure_under_conditions(found, asked, "auto", status, signals)
     except Stopped:
         return 128 + (signals.received or 2)
@@ -43,6 +42,7 @@ def print_conditions(found: Sequence[Run], asked: Sequence[Condition], *, json: 
 def measure_under_conditions(
     found: Sequence[Run], asked: Sequence[Condition], device: str, status: StatusLine, signals: StopSignals
 ) -> list[Robustness]:
+    prepare_for_torch()
     from core.data import datasets
     from core.training import acceleration, devices
     from core.training.load_trained import DatasetCache, load_network

@@ -77,6 +77,11 @@ def leaves_it_to_the_first() -> bool:
 def prepare_for_torch() -> None:
     """Print, on a terminal only, that torch is being loaded; from now on stdout is kept from what a network prints."""
     terminal.claim_stdout()
+    say_that_torch_is_loaded()
+
+
+def say_that_torch_is_loaded() -> None:
+    """Print, on a terminal only, what is waited for."""
     if sys.stderr.isatty():
         print(_("Loading torch…"), file=sys.stderr, flush=True)
 
