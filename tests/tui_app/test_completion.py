@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tui_app import cli
-from tui_app.console.training_command import leaves_it_to_the_first
+from tui_app.console.launchers import refuse_several_processes
 
 
 def completed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str) -> list[str]:
@@ -69,34 +69,32 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.startswith("mnist-tui 0.")
 
 
+@pytest.mark.parametrize("launcher", ["WORLD_SIZE", "SLURM_STEP_NUM_TASKS"])
 @pytest.mark.parametrize(
-    "command", [("--no-ui",), ("--detach",), ("resume", "rn1-0001", "--no-ui"), ("compare", "--seeds", "1")]
+    "command", [(), ("--no-ui",), ("--detach",), ("resume", "rn1-0001", "--no-ui"), ("compare", "--seeds", "1")]
 )
-def test_only_the_first_of_several_processes_trains(
-    finished: Path, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_several_processes_are_refused_before_anything_is_written(
+    finished: Path,
+    command: tuple[str, ...],
+    launcher: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr("core.runs.resumption.check_resumable", lambda _run, _asked, **_allowed: None)
     before = sorted(finished.rglob("*"))
-    for name, value in {"MNIST_TUI_RUNS": str(finished), "WORLD_SIZE": "2", "RANK": "1"}.items():
+    for name, value in {"MNIST_TUI_RUNS": str(finished), launcher: "2"}.items():
         monkeypatch.setenv(name, value)
-    assert cli.run([*command, "--lang", "en"]) == 0
-    said = "2 processes (WORLD_SIZE) do not train one run together yet: this one, RANK 1, ends.\n"
-    assert capsys.readouterr().err == said
+    assert cli.run([*command, "--lang", "en"]) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert "has started 2 processes" in said
+    assert "--devices all" in said
     assert sorted(finished.rglob("*")) == before
 
 
-@pytest.mark.parametrize(
-    ("size", "rank", "said"), [("2", "0", "only the first"), ("2", "", "only the first"), ("1", "0", "")]
-)
-def test_the_first_process_trains_and_says_so(
-    size: str, rank: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.parametrize("size", ["", "1", "nonsense", "²", "9" * 5000])
+def test_one_process_is_not_refused(size: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", size)
-    monkeypatch.setenv("RANK", rank)
-    assert not leaves_it_to_the_first()
-    printed = capsys.readouterr().err
-    assert said in printed
-    assert bool(printed) == bool(said)
+    refuse_several_processes()
 
 
 def test_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -28,6 +28,7 @@ from tui_app.console.arguments import (
     network_argument,
 )
 from tui_app.console.command_line import app
+from tui_app.console.launchers import refuse_several_processes
 from tui_app.console.opening import no_dashboard, open_dashboard
 from tui_app.console.options import takes_settings
 from tui_app.console.translated import Command
@@ -67,6 +68,7 @@ def dashboard(
         if detach:
             return job_commands.train_detached(folder, name or "", settings, on_end, json=json)
         return job_commands.train_named(folder, name or "", settings, at_end, json=json)
+    refuse_several_processes()
     if no_ui or json or no_dashboard():
         from tui_app.console import training_command
 

@@ -28,8 +28,9 @@ from tui_app import comparison_text, i18n, tables
 from tui_app.console import json_output
 from tui_app.console.compare_json import comparison_document
 from tui_app.console.conditions_command import measure_under_conditions, print_accuracies
+from tui_app.console.launchers import refuse_several_processes
 from tui_app.console.status_line import StatusLine, Stopped
-from tui_app.console.training_command import EXIT_CODES, leaves_it_to_the_first, say_that_torch_is_loaded
+from tui_app.console.training_command import EXIT_CODES, say_that_torch_is_loaded
 from tui_app.i18n import _, printable, say
 from tui_app.report import pages
 from tui_app.report.compose import Content
@@ -70,6 +71,7 @@ def number_of_seeds(seeds: str | None, max_seeds: str | None, until_decided: boo
 
 def compare(runs_dir: Path, request: ComparisonRequest) -> int:
     """Train the missing runs, print the comparison, and return the exit code."""
+    refuse_several_processes()
     configs = configurations(request.configurations, request.settings)
     own = [config for config in configs if not config.architecture.is_built_in]
     if request.together and len(own) == len(configs):
@@ -80,8 +82,6 @@ def compare(runs_dir: Path, request: ComparisonRequest) -> int:
         raise InvalidSetting("together", "--together and --fused are two ways to fewer kernels: leave out either")
     if request.report is not None:
         pages.check(request.report)
-    if leaves_it_to_the_first():
-        return 0
     status = StatusLine(sys.stderr)
     signals = StopSignals()
     signals.install()

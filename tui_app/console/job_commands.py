@@ -20,6 +20,7 @@ from core.worker.detach import StopSignals
 from core.worker.launch import launch_run
 from tui_app import terminal, wording
 from tui_app.console import json_output, training_command
+from tui_app.console.launchers import refuse_several_processes
 from tui_app.console.training_command import EXIT_CODES, Watch
 from tui_app.i18n import _, ngettext, say
 
@@ -62,8 +63,8 @@ def train_named(runs_dir: Path, name: str, settings: dict[str, Any], at_end: AtE
 
 def train_detached(runs_dir: Path, name: str, settings: dict[str, Any], on_end: str, *, json: bool) -> int:
     """Start a run, or go on with the one of this name, in the background, and print its id; return the exit code."""
-    if not name and training_command.leaves_it_to_the_first():
-        return 0
+    if not name:  # else they all mean the one run of this name
+        refuse_several_processes()
     run, is_new = _obtain(runs_dir, name, settings)
     if is_new or run.state() in _GOES_ON:
         run.withdraw_requests()

@@ -26,6 +26,7 @@ from tui_app.console.arguments import (
     folder_of,
 )
 from tui_app.console.command_line import app
+from tui_app.console.launchers import refuse_several_processes
 from tui_app.console.opening import no_dashboard, open_dashboard
 from tui_app.console.options import takes_settings
 from tui_app.console.translated import Command
@@ -117,6 +118,7 @@ def resume(
     runs_dir: RunsDir = None,
     lang: Lang = None,
 ) -> int:
+    refuse_several_processes()
     folder, at_end = folder_of(runs_dir or context.obj), AtEnd(on_end, notify)
     asked = Request(**settings)
     states: frozenset[State] = RESUMABLE | {"paused"}

@@ -31,8 +31,6 @@ _FOLLOW_INTERVAL_S = 0.2
 
 def train(runs_dir: Path, config: RunConfig, at_end: AtEnd, *, json: bool) -> int:
     """Create a run, train it in the foreground, and return the exit code."""
-    if leaves_it_to_the_first():
-        return 0
     signals = StopSignals()
     signals.install()
     prepare_for_torch()
@@ -50,28 +48,10 @@ def try_out(config: RunConfig) -> None:
 
 def resume(run: Run, asked: Request, at_end: AtEnd, *, json: bool) -> int:
     """Resume a run in the foreground, with what is `asked` to change, and return the exit code."""
-    if leaves_it_to_the_first():
-        return 0
     signals = StopSignals()
     signals.install()
     run.withdraw_requests()
     return carry_out(run, signals, at_end, asked, json=json)
-
-
-def leaves_it_to_the_first() -> bool:
-    """Tell if another of several processes, as torchrun starts them, does what this one was told; say so in each.
-
-    Exit code 0 is for those left over: at any other, torchrun would kill the one that trains.
-    """
-    count, rank = (os.environ.get(name, "") for name in ("WORLD_SIZE", "RANK"))
-    if not count.isdecimal() or int(count) < 2:
-        return False
-    is_first = not rank.isdecimal() or int(rank) == 0
-    text = _("{count} processes (WORLD_SIZE) do not train one run together yet: only the first one trains.")
-    if not is_first:
-        text = _("{count} processes (WORLD_SIZE) do not train one run together yet: this one, RANK {rank}, ends.")
-    print(text.format(count=count, rank=rank), file=sys.stderr)
-    return not is_first
 
 
 def prepare_for_torch() -> None:
