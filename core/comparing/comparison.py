@@ -48,6 +48,8 @@ class Part:
     """Reason for leaving the run out."""
     status: str = ""
     """`failed` or `diverged` if the run is left out, else empty."""
+    device: str = ""
+    """The device that the run has begun on, or begins on; empty before."""
     worker: WarmWorker | None = field(default=None, repr=False)
     """The process that trains the run, if it is this comparison's."""
     attempts_before: int = 0
@@ -110,6 +112,11 @@ def at_once(device: str, threads: int) -> int:
     return max(1, machine.usable_cores() // max(1, threads)) if device == "cpu" else 1
 
 
+def slots(devices: Sequence[str], per_device: int) -> tuple[str, ...]:
+    """Return the device of each of the runs at once, first one on every device, then a second one."""
+    return tuple(devices) * per_device
+
+
 class PlannedRuns:
     """The runs of a comparison, in the order of its plan."""
 
@@ -170,12 +177,17 @@ class Comparison(PlannedRuns):
     Nothing is lost if the calls end: the workers finish their current runs.
     """
 
-    def __init__(self, runs_dir: Path, parts: Sequence[Part], at_once: int, together: int = 1) -> None:
-        """Find the runs that exist already. Raises `Problem`."""
-        super().__init__(at_once, together)
+    def __init__(self, runs_dir: Path, parts: Sequence[Part], slots: Sequence[str], together: int = 1) -> None:
+        """Find the runs that exist already; one process at a time trains in each of the `slots`, on its device.
+
+        Raises `Problem`.
+        """
+        super().__init__(len(slots), together)
         self._runs_dir = runs_dir
+        self._slots = tuple(slots)
         self._stopping = False
-        self._workers: list[WarmWorker] = []
+        self._workers: list[tuple[str, WarmWorker]] = []
+        """Processes, each with the device that it has opened."""
         self.extend(parts)
 
     def extend(self, parts: Sequence[Part]) -> None:
@@ -191,10 +203,16 @@ class Comparison(PlannedRuns):
         for part in self._in_state("running"):
             self._watch(part)
         if not self._stopping:
-            processes = {id(part if part.worker is None else part.worker) for part in self._in_state("running")}
-            room = max(0, self._at_once - len(processes))
-            for group in self._groups(self._in_state("waiting"))[:room]:
-                self._launch(group)
+            free = self._free_slots()
+            for group in self._groups(self._in_state("waiting")):
+                if not free:
+                    break
+                device = group[0].device
+                if device in self._slots and device not in free:
+                    continue  # it goes on where it was, once there is room
+                slot = device if device in free else free[0]
+                free.remove(slot)
+                self._launch(group, slot)
         return self.count("running") > 0 or (self.count("waiting") > 0 and not self._stopping)
 
     def stop(self) -> None:
@@ -206,11 +224,11 @@ class Comparison(PlannedRuns):
 
     def wait(self, seconds: float) -> None:
         """Wait until a process has done its job, at most so long."""
-        wait_for_any(self._workers, seconds)
+        wait_for_any([worker for _device, worker in self._workers], seconds)
 
     def close(self) -> None:
         """Let the processes end once they have finished their current runs."""
-        for worker in self._workers:
+        for _device, worker in self._workers:
             worker.close()
 
     # Existing runs
@@ -231,6 +249,8 @@ class Comparison(PlannedRuns):
             if followed.record.threads_changed or followed.record.is_steered:
                 continue  # its numbers are those of no other run
             started = followed.record.started
+            if started is not None and summary.state in RESUMABLE and started.device not in self._slots:
+                continue  # it would go on on a device that was not asked for
             config = summary.config if started is None else sameness.effective_config(started)
             key = sameness.stands_for_key(config)
             if key in wanted and source.is_current(followed.run.path, summary.config.model, summary.created):
@@ -240,6 +260,8 @@ class Comparison(PlannedRuns):
             best = max(candidates, key=lambda candidate: _usefulness(candidate[0]), default=None)
             if best is not None:
                 summary, part.followed = best
+                started = part.followed.record.started
+                part.device = started.device if started is not None else ""
                 _take(part, part.followed, summary.state)
                 part.reused = part.state == "done"
 
@@ -248,41 +270,54 @@ class Comparison(PlannedRuns):
     def _groups(self, waiting: Sequence[Part]) -> list[list[Part]]:
         """Return the runs by the process that is to train them: those of one configuration together, if asked for."""
         groups: list[list[Part]] = []
-        open_groups: dict[str, list[Part]] = {}
+        open_groups: dict[tuple[str, str], list[Part]] = {}
+        only = self._slots[0] if len(set(self._slots)) == 1 else ""
         for part in waiting:
             most = min(self._together, part.most_together) if part.config.architecture.is_built_in else 1
             if part.followed is not None and not lease.is_certain(part.followed.run.path):
                 most = 1  # the others need not wait until its last process gives no sign of life
-            group = open_groups.get(part.name)
+            group = open_groups.get((part.name, part.device or only))
             if most > 1 and group is not None and len(group) < min(most, *(each.most_together for each in group)):
                 group.append(part)
                 continue
             groups.append([part])
             if most > 1:
-                open_groups[part.name] = groups[-1]
+                open_groups[part.name, part.device or only] = groups[-1]
         return groups
 
-    def _launch(self, group: Sequence[Part]) -> None:
-        """Start a process for runs, as far as they are still to be trained. Raises `Problem`."""
+    def _free_slots(self) -> list[str]:
+        """Return the devices of the slots in which no process trains."""
+        free = list(self._slots)
+        running = {id(part if part.worker is None else part.worker): part for part in self._in_state("running")}
+        for part in running.values():
+            if free:
+                free.remove(part.device if part.device in free else free[0])
+        return free
+
+    def _launch(self, group: Sequence[Part], slot: str) -> None:
+        """Start runs on a device, as far as they are still to be trained. Raises `Problem`."""
         parts = [part for part in group if self._is_to_be_trained(part)]
+        for part in parts:
+            part.device = part.device or slot
         runs = [self._run_of(part) for part in parts]
         for part, run in zip(parts, runs, strict=True):
             run.withdraw_requests()
             part.attempts_before, part.together = run.attempt, len(parts)
         if not parts:
             return
-        worker = self._worker_for(runs)
+        worker = self._worker_for(runs, slot)
         for part in parts:
             part.worker, part.state = worker, "running"
 
-    def _worker_for(self, runs: Sequence[Run]) -> WarmWorker:
-        """Return a process that has taken runs: an idle one, or a new one. Raises `Problem`."""
-        for worker in self._workers:
-            if not worker.is_busy and not worker.has_ended and worker.hand(runs):
+    def _worker_for(self, runs: Sequence[Run], slot: str) -> WarmWorker:
+        """Return a process that has taken runs: an idle one of this device, or a new one. Raises `Problem`."""
+        for device, worker in self._workers:
+            if device == slot and not worker.is_busy and not worker.has_ended and worker.hand(runs):
                 return worker
-        self._workers = [worker for worker in self._workers if not worker.has_ended]
-        self._workers.append(WarmWorker(runs))
-        return self._workers[-1]
+        started = WarmWorker(runs)
+        self._workers = [(device, worker) for device, worker in self._workers if not worker.has_ended]
+        self._workers.append((slot, started))
+        return started
 
     def _is_to_be_trained(self, part: Part) -> bool:
         """Tell if a run still waits to be trained here: another program may have gone on with it."""
@@ -298,7 +333,8 @@ class Comparison(PlannedRuns):
     def _run_of(self, part: Part) -> Run:
         """Return a part's run, which is created if it does not exist. Raises `Problem`."""
         if part.followed is None:
-            part.followed = FollowedRun(directory.create(self._runs_dir, part.config), keep_losses=False)
+            config = msgspec.structs.replace(part.config, device=part.device)
+            part.followed = FollowedRun(directory.create(self._runs_dir, config), keep_losses=False)
         return part.followed.run
 
     def _watch(self, part: Part) -> None:

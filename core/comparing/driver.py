@@ -78,7 +78,7 @@ def _train(
     per_seed = len(plan.configurations)
     first = len(later) if plan.margin is None else per_seed * IMAGES_FROM
     step = per_seed * max(1, plan.at_once // per_seed, min(plan.most_together, _SEEDS_TOGETHER))
-    made = Comparison(stored.runs_dir, later[:first], plan.at_once, plan.most_together)
+    made = Comparison(stored.runs_dir, later[:first], plan.slots, plan.most_together)
     workers_end.callback(made.close)
     journal.parts = made.parts
     del later[:first]

@@ -40,6 +40,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Smallest difference that matters, as a fraction, if seeds are added until the answer is decided; else None."""
     together: bool | msgspec.UnsetType = msgspec.UNSET  # so that other plans keep their keys
     """True if the seeds of a configuration are trained at once, in one process."""
+    devices: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+    """Devices to train on, if they are more than that of the settings."""
+    per_device: int | msgspec.UnsetType = msgspec.UNSET
+    """Number of processes that train on each device at once, if it was asked for."""
 
     def parts(self) -> list[Part]:
         """Return all runs that the plan may take. Raises `InvalidSetting`."""
@@ -48,7 +52,14 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def at_once(self) -> int:
         """Number of processes that train at once."""
-        return comparison.at_once(self.settings.device, self.settings.threads)
+        return len(self.slots)
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """The device of each process that trains at once."""
+        settings = self.settings
+        usual = comparison.at_once(settings.device, settings.threads)
+        return comparison.slots(self.devices or (settings.device,), self.per_device or usual)
 
     @property
     def most_together(self) -> int:
@@ -57,17 +68,32 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def make_plan(
-    texts: Sequence[str], seeds: int, settings: RunConfig, margin: float | None = None, *, together: bool = False
+    texts: Sequence[str],
+    seeds: int,
+    settings: RunConfig,
+    margin: float | None = None,
+    *,
+    together: bool = False,
+    devices: Sequence[str] = (),
+    per_device: int = 0,
 ) -> Plan:
     """Make a plan of configurations as they were typed, in the words that everyone would use for them.
 
-    Raises `InvalidSetting`.
+    `devices` and `per_device` are as in `Plan`, or nothing. Raises `InvalidSetting`.
     """
     named = tuple(sameness.full_name(config, settings) for config in configurations(texts, settings))
     default = RunConfig(seed=0)
     unused = ("model", "seed", *RECORDING)  # every configuration has a network and seeds of its own
     shared = msgspec.structs.replace(settings, **{name: getattr(default, name) for name in unused})
-    return Plan(configurations=named, settings=shared, seeds=seeds, margin=margin, together=together or msgspec.UNSET)
+    return Plan(
+        configurations=named,
+        settings=shared,
+        seeds=seeds,
+        margin=margin,
+        together=together or msgspec.UNSET,
+        devices=tuple(devices) if len(devices) > 1 else msgspec.UNSET,
+        per_device=per_device or msgspec.UNSET,
+    )
 
 
 class PartStanding(msgspec.Struct, frozen=True, array_like=True):

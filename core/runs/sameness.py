@@ -40,11 +40,11 @@ def effective_config(started: RunStarted) -> RunConfig:
 
 
 def stands_for_key(config: RunConfig) -> Hashable:
-    """Return a key that two runs share if one can replace the other: it includes seed, threads and device.
+    """Return a key that two runs share if one can replace the other: it includes seed, threads and kind of device.
 
     `config` must have nothing left to choose: it comes from a plan, or from `effective_config`.
     """
-    return _fields(_without_idle_threads(config), _IRRELEVANT)
+    return _fields(_on_a_kind_of_device(config), _IRRELEVANT)
 
 
 def could_stand_for_key(config: RunConfig) -> Hashable:
@@ -54,14 +54,12 @@ def could_stand_for_key(config: RunConfig) -> Hashable:
 
 def same_but_for_seed_key(started: RunStarted) -> Hashable:
     """Return a key that two runs share if they differ only in their seed."""
-    config = _without_idle_threads(effective_config(started))
-    kind_of_device = config.device.partition(":")[0]
-    return _fields(msgspec.structs.replace(config, device=kind_of_device), _IRRELEVANT_OR_SEED), started.steps_per_epoch
+    return _fields(_on_a_kind_of_device(effective_config(started)), _IRRELEVANT_OR_SEED), started.steps_per_epoch
 
 
 def threads_that_differ(runs: Sequence[RunStarted]) -> list[int | None]:
     """Return each run's threads if another of the runs has others and differs at most in its seed beside; else None."""
-    threads = [_without_idle_threads(effective_config(started)).threads for started in runs]
+    threads = [_on_a_kind_of_device(effective_config(started)).threads for started in runs]
     keys = [same_but_for_seed_key(msgspec.structs.replace(started, threads=1)) for started in runs]
     return [
         own if any(key == other and own != others for other, others in zip(keys, threads, strict=True)) else None
@@ -111,11 +109,10 @@ def _name(network: str, config: RunConfig, base: RunConfig, settings: Iterable[s
     )
 
 
-def _without_idle_threads(config: RunConfig) -> RunConfig:
-    """Return `config` without its threads if a device other than the CPU does the arithmetic."""
-    if config.device.partition(":")[0] in ("cuda", "mps"):
-        return msgspec.structs.replace(config, threads=0)
-    return config
+def _on_a_kind_of_device(config: RunConfig) -> RunConfig:
+    """Return `config` with `cuda` for `cuda:3`, and without its threads if these do not do the arithmetic."""
+    kind = config.device.partition(":")[0]
+    return msgspec.structs.replace(config, device=kind, threads=0 if kind in ("cuda", "mps") else config.threads)
 
 
 def _fields(config: RunConfig, without: frozenset[str]) -> Hashable:

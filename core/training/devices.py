@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from contextlib import suppress
 from threading import Thread
 from typing import Any
@@ -11,7 +12,7 @@ import msgspec
 import torch
 
 from core.machine import DeviceInfo, cpu_name, usable_cores
-from core.messages import N_, Problem, reason
+from core.messages import N_, InvalidSetting, Problem, reason
 
 _DRIVER_PATIENCE_S = 2.0
 _MIB = 1 << 20
@@ -53,6 +54,22 @@ def resolve(name: str) -> torch.device:
             raise Problem("there is no device {device} here; available: {known}", device=name, known=known)
     _resolved = torch.device(wanted)
     return _resolved
+
+
+def of_comparison(device: str, wanted: Sequence[str]) -> list[str]:
+    """Return the devices of a comparison: those `wanted`, else what `device` means.
+
+    `all`, or `auto` where none are wanted, are all GPUs, or the best device where there is none. Raises `Problem`.
+    """
+    if not wanted and device != "auto":
+        return [str(resolve(device))]
+    if tuple(wanted) in ((), ("all",)):
+        return [gpu.id for gpu in _gpus()] or [available()[0].id]
+    found = list(dict.fromkeys(str(resolve(name)) for name in wanted))
+    if len({name.partition(":")[0] for name in found}) > 1:
+        text = N_("the devices of a comparison must be of one kind, as their arithmetic differs: not {devices}")
+        raise InvalidSetting("devices", text, devices=", ".join(found))
+    return found
 
 
 def device_name(device: torch.device) -> str:

@@ -20,30 +20,34 @@ from core.training.trial import try_out
 def settle(
     config: RunConfig,
     configurations: Sequence[RunConfig],
+    wanted: Sequence[str] = (),
     *,
     notify: Callable[[Message], None],
     progress: Callable[[Message, float], None],
     should_stop: Callable[[], bool],
-) -> RunConfig:
-    """Return the settings that a comparison's configurations share, with device, threads and data set chosen.
+) -> tuple[RunConfig, tuple[str, ...]]:
+    """Return the settings that a comparison's configurations share, with nothing left to choose, and its devices.
 
-    Downloads data once, builds every network once, and has every configuration of a custom one take a step.
+    These are the `wanted` ones, or else what the settings' device means. Downloads data once, builds every network
+    once, and has every configuration of a custom one take a step.
 
     Raises `Problem` for anything that would fail in every run, and `datasets.Cancelled` if a download is stopped.
     """
-    device = devices.resolve(config.device)
+    found = devices.of_comparison(config.device, wanted)
+    device = devices.resolve(found[0])
     for architecture in dict.fromkeys(each.architecture for each in configurations):
         build_network(architecture)
     dataset = _data_set(config, notify, progress, should_stop)
     for each in configurations:
         try_out(each, device, expected_train_size(msgspec.structs.replace(each, dataset=dataset)))
-    return msgspec.structs.replace(
+    settled = msgspec.structs.replace(
         config,
-        device=str(device),
+        device=str(device) if len(found) == 1 else device.type,
         threads=config.threads or threads_per_run(str(device)),
         dataset=dataset,
         exact=False,
     )
+    return settled, tuple(found)
 
 
 def threads_per_run(device: str) -> int:

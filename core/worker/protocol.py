@@ -32,6 +32,8 @@ class Settle(msgspec.Struct, frozen=True, tag=True):
     config: RunConfig
     """Settings that the configurations share."""
     configurations: tuple[RunConfig, ...]
+    devices: tuple[str, ...] = ()
+    """Devices that are asked for, or `all`; empty for what the settings' device means."""
 
 
 class Try(msgspec.Struct, frozen=True, tag=True):
@@ -202,6 +204,8 @@ class ProgressNote(msgspec.Struct, frozen=True, tag=True):
 class Settled(msgspec.Struct, frozen=True, tag=True):
     request: Settle
     config: RunConfig
+    devices: tuple[str, ...]
+    """Devices to train on, all of one kind."""
 
 
 class Refused(msgspec.Struct, frozen=True, tag=True):

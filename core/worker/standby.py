@@ -188,5 +188,7 @@ def _settled(request: protocol.Settle, say: Say) -> protocol.Settled:
         say(protocol.ProgressNote(request, message, fraction))
 
     # No stop is needed: a dashboard that gives up waiting ends this process.
-    settled = settle(request.config, request.configurations, notify=tell, progress=tell, should_stop=lambda: False)
-    return protocol.Settled(request, settled)
+    config, found = settle(
+        request.config, request.configurations, request.devices, notify=tell, progress=tell, should_stop=lambda: False
+    )
+    return protocol.Settled(request, config, found)

@@ -65,7 +65,7 @@ def answer(question: Question, tables: Mapping[Architecture, LayerTable]) -> Ans
         case Settle(config=config):
             threads = config.threads or 1
             settled = msgspec.structs.replace(config, device="cpu", threads=threads, dataset="sample", exact=False)
-            return Settled(question, settled)
+            return Settled(question, settled, (settled.device,))
         case Browse():
             return _browse(question)
         case EvaluateAt():

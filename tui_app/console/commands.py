@@ -124,6 +124,22 @@ def compare(
             help=_("Train the seeds of a network at once, equal up to rounding: on a GPU far sooner than one by one."),
         ),
     ] = False,
+    devices: Annotated[
+        str | None,
+        typer.Option(
+            metavar=_("all|NAME,..."),
+            show_default=False,
+            help=_("Devices to train on: all GPUs, or the CPU without one. [default: all]"),
+        ),
+    ] = None,
+    per_device: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N",
+            show_default=False,
+            help=_("Runs on each device at once. [default: 1 on a GPU, as many as there are cores for on the CPU]"),
+        ),
+    ] = None,
     *,
     settings: dict[str, Any],
     conditions: Annotated[
@@ -152,6 +168,8 @@ def compare(
         report=paths.absolute(report) if report is not None else None,
         margin=check_margin(margin),
         together=together,
+        devices=compare_command.check_devices(devices, settings.get("device", "auto")),
+        per_device=compare_command.check_per_device(per_device),
         json=json,
     )
     return compare_command.compare(folder_of(runs_dir or context.obj), request)

@@ -18,7 +18,7 @@ from core.comparing.verdict import MARGIN
 from core.comparing.watching import WatchedComparison
 from core.config import RunConfig, built_in_names
 from core.data.conditions import Condition, Robustness
-from core.messages import InvalidSetting, Message
+from core.messages import N_, InvalidSetting, Message
 from core.runs import sameness
 from core.runs.directory import FollowedRun
 from core.worker.asking import GivenUp, ask
@@ -36,6 +36,7 @@ from tui_app.report import pages
 from tui_app.report.compose import Content
 from tui_app.settings import option
 
+MOST_PER_DEVICE = 64
 _POLL_S = 0.1
 
 
@@ -56,6 +57,10 @@ class ComparisonRequest:
     """Smallest difference in accuracy that matters, as a fraction."""
     together: bool = False
     """True if the seeds of a configuration are to be trained at once."""
+    devices: tuple[str, ...] = ()
+    """Devices to train on, or `all`; empty for what the settings' device means."""
+    per_device: int = 0
+    """Runs on each device at once; 0 for the usual number."""
     json: bool = False
 
 
@@ -67,6 +72,32 @@ def number_of_seeds(seeds: str | None, max_seeds: str | None, until_decided: boo
         raise InvalidSetting("max_seeds", "--max-seeds goes only with --until-decided")
     given, default = (max_seeds, "30") if until_decided else (seeds, "5")
     return comparison.check_seeds(default if given is None else given)
+
+
+def check_devices(text: str | None, device: str) -> tuple[str, ...]:
+    """Parse the devices as a user types them: `all`, or some between commas. Raises `InvalidSetting`."""
+    if text is None:
+        return ()
+    if device != "auto":
+        raise InvalidSetting("devices", "give either --device or --devices")
+    names = tuple(each.strip() for each in text.split(","))
+    if names != ("all",):
+        for name in names:
+            if name == "auto":
+                raise InvalidSetting("devices", "--devices takes all, or names such as cuda:0,cuda:1")
+            RunConfig(seed=0, device=name)
+    return names
+
+
+def check_per_device(text: str | None) -> int:
+    """Parse the number of runs on each device at once; 0 if none is given. Raises `InvalidSetting`."""
+    if text is None:
+        return 0
+    value = int(text) if text.strip().isascii() and text.strip().isdigit() and len(text) < 10 else 0
+    if not 1 <= value <= MOST_PER_DEVICE:
+        message = N_("the number of runs on each device must be a whole number from {low} to {high}, not {value}")
+        raise InvalidSetting("per_device", message, value=text or "''", low=1, high=MOST_PER_DEVICE)
+    return value
 
 
 def compare(runs_dir: Path, request: ComparisonRequest) -> int:
@@ -91,11 +122,19 @@ def compare(runs_dir: Path, request: ComparisonRequest) -> int:
             _("Trained one seed after the other, as only built-in networks go together: {names}").format(names=names)
         )
     try:
-        settings = _settle(request.settings, configs, status, signals)
+        settled = _settle(request, configs, status, signals)
+        settings = settled.config
         if request.together and settings.device == "cpu":
             status.note(_("Seeds trained together gain nothing on a CPU, and RN_2 takes longer: this is for GPUs."))
-        margin = request.margin if request.until_decided else None
-        plan = stored.make_plan(request.configurations, request.seeds, settings, margin, together=request.together)
+        plan = stored.make_plan(
+            request.configurations,
+            request.seeds,
+            settings,
+            request.margin if request.until_decided else None,
+            together=request.together,
+            devices=settled.devices,
+            per_device=request.per_device,
+        )
         made = watching.begin(runs_dir, plan)
         _watch(made, status, signals)
         if not made.finished:
@@ -123,8 +162,10 @@ def compare(runs_dir: Path, request: ComparisonRequest) -> int:
 # The training
 
 
-def _settle(settings: RunConfig, configs: Sequence[RunConfig], status: StatusLine, signals: StopSignals) -> RunConfig:
-    """Return the settings of all runs, with every `auto` resolved. Raises `Problem` or `Stopped`."""
+def _settle(
+    request: ComparisonRequest, configs: Sequence[RunConfig], status: StatusLine, signals: StopSignals
+) -> Settled:
+    """Return the settings of all runs, with every `auto` resolved, and the devices. Raises `Problem` or `Stopped`."""
 
     def tell(message: Message, share: float | None) -> None:
         if share is None:
@@ -134,13 +175,13 @@ def _settle(settings: RunConfig, configs: Sequence[RunConfig], status: StatusLin
 
     say_that_torch_is_loaded()
     try:
-        answer = ask(Settle(settings, tuple(configs)), tell, signals)
+        answer = ask(Settle(request.settings, tuple(configs), request.devices), tell, signals)
     except GivenUp:
         raise Stopped from None
     finally:
         status.erase()
     assert isinstance(answer, Settled)
-    return answer.config
+    return answer
 
 
 def _watch(made: WatchedComparison, status: StatusLine, signals: StopSignals) -> None:

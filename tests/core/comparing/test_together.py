@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from core import machine
 from core.comparing import comparison
 from core.comparing.comparison import MOST_TOGETHER, Comparison, Part, plan
 from core.comparing.stored import make_plan
@@ -42,9 +43,9 @@ def groups(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
 def made(tmp_path: Path) -> Callable[..., Comparison]:
     def make(*texts: str, seeds: int, at_once: int = 1) -> Comparison:
         if len(texts) > 1:
-            return Comparison(tmp_path, plan(texts, seeds, SETTINGS), at_once, MOST_TOGETHER)
+            return Comparison(tmp_path, plan(texts, seeds, SETTINGS), ("cpu",) * at_once, MOST_TOGETHER)
         parts = [Part(texts[0], config_of(texts[0], seed)) for seed in range(seeds)]
-        return Comparison(tmp_path, parts, at_once, MOST_TOGETHER)
+        return Comparison(tmp_path, parts, ("cpu",) * at_once, MOST_TOGETHER)
 
     return make
 
@@ -133,3 +134,16 @@ def test_the_plan_says_it_and_other_plans_keep_their_keys() -> None:
     assert b"together" not in msgspec.json.encode(usual)
     assert msgspec.json.decode(msgspec.json.encode(together), type=type(together)) == together
     assert (usual.most_together, together.most_together) == (1, MOST_TOGETHER)
+
+
+def test_the_devices_are_those_of_the_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "usable_cores", lambda: 4)
+    cpu = msgspec.structs.replace(SETTINGS, device="cpu", threads=2)
+    gpus = msgspec.structs.replace(SETTINGS, device="cuda", threads=0)
+    usual = make_plan(("RN_1", "RN_2"), 3, cpu)
+    assert usual == make_plan(("RN_1", "RN_2"), 3, cpu, devices=("cpu",))
+    assert usual.slots == ("cpu", "cpu")
+    assert make_plan(("RN_1", "RN_2"), 3, cpu, per_device=3).slots == ("cpu",) * 3
+    both = make_plan(("RN_1", "RN_2"), 3, gpus, devices=("cuda:0", "cuda:3"), per_device=2)
+    assert both.slots == ("cuda:0", "cuda:3", "cuda:0", "cuda:3")
+    assert msgspec.json.decode(msgspec.json.encode(both), type=type(both)) == both

@@ -27,9 +27,11 @@ def settled(data_dir: Path, dataset: str, **other: Any) -> RunConfig:
     """Settle a comparison of a narrow RN_1 with a network of `other` settings."""
     config = RunConfig(dataset=dataset, data_dir=str(data_dir), device="cpu")
     configurations = [msgspec.structs.replace(config, width=0.1), msgspec.structs.replace(config, **other)]
-    return settle(
+    found, devices = settle(
         config, configurations, notify=lambda _m: None, progress=lambda _m, _f: None, should_stop=lambda: False
     )
+    assert devices == ("cpu",)
+    return found
 
 
 def test_data_are_checked_once_before_many_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -203,7 +203,7 @@ class CompareScreen(AskingScreen[list[str]]):
         self.query_one("#compare-settings", Static).update(Content(self._summary(settings)))
         try:
             texts, seeds = self._typed
-            made = watching.begin(self._runs_dir, stored.make_plan(texts, seeds, settings))
+            made = watching.begin(self._runs_dir, stored.make_plan(texts, seeds, settings, devices=answer.devices))
         except Problem as problem:
             self._complain(problem)
             return
