@@ -210,7 +210,7 @@ ONE_BY_ONE = ("--seeds", "1", "--threads", str(machine.usable_cores()))
 def test_a_comparison_is_stopped_from_anywhere_but_not_by_a_command_that_is_lost(place: Place) -> None:
     """Once it is stopped, no run is started any more, and a command that only watches it ends too."""
     command = ("compare", place.slow, "RN_1", *OPTIONS, *ONE_BY_ONE)
-    lost = place.fork(*command, PAUSE="0.2")
+    lost = place.fork(*command, PAUSE="1")
     slow = Run(_slow_run(place))
     wait_for_event(slow, Progress)
     lost.signal(signal.SIGHUP)
