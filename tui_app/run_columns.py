@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from core.config import RECORDING
+from core.runs import sameness
 from core.runs.directory import Summary
 from tui_app import i18n, wording
 from tui_app.i18n import _, duration, printable
@@ -120,7 +121,7 @@ def _value_of(field: str) -> Callable[[Summary], Any]:
         if summary.config is None:
             return None
         if field == "fused" and summary.device:
-            return summary.config.fused and summary.device.startswith("cuda")
+            return sameness.is_fused(summary.config, summary.device)
         took_effect = {"device": summary.device, "threads": summary.threads}.get(field)
         return took_effect or getattr(summary.config, field)
 

@@ -26,6 +26,7 @@ from core.runs.record import LIVE, RESUMABLE, State
 from core.worker.warm_worker import WarmWorker, wait_for_any
 
 MAX_SEEDS = 1000
+MAX_PER_DEVICE = 64
 MOST_TOGETHER = 100
 """Most runs that one process trains together; where they do not fit in the memory, they go on in halves."""
 
@@ -85,10 +86,21 @@ class Part:
 
 def check_seeds(text: str) -> int:
     """Parse the number of seeds as a user types it. Raises `InvalidSetting`."""
+    return _check_number(
+        "seed", text, MAX_SEEDS, N_("the number of seeds must be a whole number from {low} to {high}, not {value}")
+    )
+
+
+def check_per_device(text: str) -> int:
+    """Parse the number of runs on each device at once as a user types it. Raises `InvalidSetting`."""
+    message = N_("the number of runs on each device must be a whole number from {low} to {high}, not {value}")
+    return _check_number("per_device", text, MAX_PER_DEVICE, message)
+
+
+def _check_number(field: str, text: str, most: int, message: str) -> int:
     value = int(text) if text.strip().isascii() and text.strip().isdigit() and len(text) < 10 else 0
-    if not 1 <= value <= MAX_SEEDS:
-        message = N_("the number of seeds must be a whole number from {low} to {high}, not {value}")
-        raise InvalidSetting("seed", message, value=text or "''", low=1, high=MAX_SEEDS)
+    if not 1 <= value <= most:
+        raise InvalidSetting(field, message, value=text or "''", low=1, high=most)
     return value
 
 
@@ -110,11 +122,6 @@ def plan(texts: Sequence[str], seeds: int, settings: RunConfig) -> list[Part]:
 def at_once(device: str, threads: int) -> int:
     """Return how many runs to carry out at once; only one on a device other than the CPU, which they would share."""
     return max(1, machine.usable_cores() // max(1, threads)) if device == "cpu" else 1
-
-
-def slots(devices: Sequence[str], per_device: int) -> tuple[str, ...]:
-    """Return the device of each of the runs at once, first one on every device, then a second one."""
-    return tuple(devices) * per_device
 
 
 class PlannedRuns:
@@ -204,7 +211,7 @@ class Comparison(PlannedRuns):
             self._watch(part)
         if not self._stopping:
             free = self._free_slots()
-            for group in self._groups(self._in_state("waiting")):
+            for group in self._groups(self._in_state("waiting")) if free else ():
                 if not free:
                     break
                 device = group[0].device

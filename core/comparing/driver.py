@@ -9,7 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 from core import files
@@ -55,8 +55,7 @@ def carry_out(stored: StoredComparison, should_stop: Callable[[], bool]) -> None
         files.sweep(stored.path)
         journal = _Journal(stored, held)
         try:
-            with ExitStack() as workers_end:
-                outcome = _train(stored, journal, should_stop, workers_end)
+            outcome = _train(stored, journal, should_stop)
         except Lost:
             raise
         except Problem as problem:
@@ -66,9 +65,7 @@ def carry_out(stored: StoredComparison, should_stop: Callable[[], bool]) -> None
         stored.withdraw_requests()
 
 
-def _train(
-    stored: StoredComparison, journal: _Journal, should_stop: Callable[[], bool], workers_end: ExitStack
-) -> Outcome:
+def _train(stored: StoredComparison, journal: _Journal, should_stop: Callable[[], bool]) -> Outcome:
     """Train the runs of the first seeds, then add seeds until they are used up or every pair is decided.
 
     Raises `Problem`.
@@ -78,30 +75,29 @@ def _train(
     per_seed = len(plan.configurations)
     first = len(later) if plan.margin is None else per_seed * IMAGES_FROM
     step = per_seed * max(1, plan.at_once // per_seed, min(plan.most_together, _SEEDS_TOGETHER))
-    made = Comparison(stored.runs_dir, later[:first], plan.slots, plan.most_together)
-    workers_end.callback(made.close)
-    journal.parts = made.parts
-    del later[:first]
-    _check_finished(made)
-    is_stopping = False
-    while True:
-        if not is_stopping and (should_stop() or stored.stop_requested()):
-            is_stopping = True
-            made.stop()
-        goes_on = made.advance()
-        journal.write()
-        entitle(f"comparison, {made.count('done', 'left_out')} of {len(made.parts) + len(later)} runs")
-        if goes_on:
-            made.wait(_POLL_S)
-        elif plan.margin is not None and _is_decided(made, plan.margin):
-            return "decided"
-        elif made.count("done", "left_out") == len(made.parts) and not later:
-            return "done"
-        elif is_stopping:
-            return "stopped"
-        else:
-            made.extend(later[:step])
-            del later[:step]
+    with closing(Comparison(stored.runs_dir, later[:first], plan.slots, plan.most_together)) as made:
+        journal.parts = made.parts
+        del later[:first]
+        _check_finished(made)
+        is_stopping = False
+        while True:
+            if not is_stopping and (should_stop() or stored.stop_requested()):
+                is_stopping = True
+                made.stop()
+            goes_on = made.advance()
+            journal.write()
+            entitle(f"comparison, {made.count('done', 'left_out')} of {len(made.parts) + len(later)} runs")
+            if goes_on:
+                made.wait(_POLL_S)
+            elif plan.margin is not None and _is_decided(made, plan.margin):
+                return "decided"
+            elif made.count("done", "left_out") == len(made.parts) and not later:
+                return "done"
+            elif is_stopping:
+                return "stopped"
+            else:
+                made.extend(later[:step])
+                del later[:step]
 
 
 def _check_finished(made: Comparison) -> None:

@@ -56,10 +56,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def slots(self) -> tuple[str, ...]:
-        """The device of each process that trains at once."""
+        """The device of each process that trains at once: first one on every device, then a second one."""
         settings = self.settings
         usual = comparison.at_once(settings.device, settings.threads)
-        return comparison.slots(self.devices or (settings.device,), self.per_device or usual)
+        return (self.devices or (settings.device,)) * (self.per_device or usual)
 
     @property
     def most_together(self) -> int:

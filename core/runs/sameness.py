@@ -31,12 +31,17 @@ def effective_config(started: RunStarted) -> RunConfig:
         "device": started.device,
         "dataset": started.dataset,
         "threads": started.threads,
-        "fused": started.config.fused and started.device.startswith("cuda"),
+        "fused": is_fused(started.config, started.device),
     }
     try:
         return msgspec.structs.replace(started.config, **took_effect)
     except InvalidSetting:  # from a damaged or hostile file
         return started.config
+
+
+def is_fused(config: RunConfig, device: str) -> bool:
+    """Tell if a run takes the fused steps that it asks for: only NVIDIA GPUs have them."""
+    return config.fused and device.startswith("cuda")
 
 
 def stands_for_key(config: RunConfig) -> Hashable:

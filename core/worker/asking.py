@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from core.messages import Message, Problem
 from core.worker import protocol
-from core.worker.launch import launch_standby
+from core.worker.launch import last_words, launch_standby
 
 _LOOK_S = 0.1
 
@@ -43,8 +43,7 @@ def ask(
         finally:
             process.terminate()
             process.communicate()
-        errors.seek(0)
-        last = errors.read(1 << 16).decode(errors="replace").strip().rpartition("\n")[2]
+        last = last_words(errors)
     raise Problem("the training process ended: {reason}", reason=last or str(process.returncode))
 
 

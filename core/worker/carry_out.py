@@ -11,7 +11,6 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from core import files
-from core.config import RunConfig
 from core.machine import has_nvidia_driver
 from core.messages import N_, Message, Problem, reason, writing
 from core.runs import lease
@@ -71,15 +70,15 @@ def _carry_out(run: Run, held: Held, show: Callable[[Event], None], should_stop:
 
 
 def _train_and_test(run: Run, held: Held, emit: Callable[[Event], None], inbox: Inbox) -> RunEnded:
-    tell_of_loading(run.config(), emit)
+    tell_of_loading(run, emit)
     from core.worker.stages import train_and_test
 
     return train_and_test(run, held, emit, inbox)
 
 
-def tell_of_loading(config: RunConfig, emit: Callable[[Event], None]) -> None:
-    """Say what is waited for, before torch is loaded on a machine with a GPU. Raises `Lost`."""
-    if "torch" not in sys.modules and config.device != "cpu" and has_nvidia_driver():
+def tell_of_loading(run: Run, emit: Callable[[Event], None]) -> None:
+    """Say what is waited for, before torch is loaded on a machine with a GPU. Raises `Problem`, such as `Lost`."""
+    if "torch" not in sys.modules and run.config().device != "cpu" and has_nvidia_driver():
         emit(Notice(message=Message(_LOADING)))
 
 

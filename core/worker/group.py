@@ -17,10 +17,6 @@ from core.worker.carry_out import RunAttempt, tell_of_loading
 from core.worker.process_title import RunTitle
 
 
-def _tell_of_loading(attempt: RunAttempt) -> None:
-    tell_of_loading(attempt.run.config(), attempt.emit)
-
-
 def carry_out_together(runs: Sequence[Run], should_stop: Callable[[], bool]) -> None:
     """Train and test runs that differ only in their seed, each from its checkpoint if it has one.
 
@@ -42,7 +38,7 @@ def carry_out_together(runs: Sequence[Run], should_stop: Callable[[], bool]) -> 
             else:
                 stack.callback(attempts[-1].close)
         for attempt in attempts:
-            attempt.do(partial(_tell_of_loading, attempt))
+            attempt.do(partial(tell_of_loading, attempt.run, attempt.emit))
         if attempts:
             from core.worker.group_stages import train_and_test_together
 

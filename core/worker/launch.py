@@ -38,7 +38,7 @@ def launch_series(runs: Sequence[Run]) -> subprocess.Popen[bytes]:
 
     Its output goes to the log of the first. Raises `Problem`.
     """
-    return _launch_with_log(_WORKER, runs[0], [SERIES, *(str(run.path) for run in runs)], pipe=subprocess.PIPE)
+    return _launch_with_log(_WORKER, runs[0], _series(runs), has_pipe=True)
 
 
 def launch_job(module: str, folder: JobFolder, on_end: str = "") -> subprocess.Popen[bytes]:
@@ -47,13 +47,13 @@ def launch_job(module: str, folder: JobFolder, on_end: str = "") -> subprocess.P
 
 
 def _launch_with_log(
-    module: str, folder: JobFolder, arguments: Sequence[str], on_end: str = "", pipe: int | None = None
+    module: str, folder: JobFolder, arguments: Sequence[str], on_end: str = "", *, has_pipe: bool = False
 ) -> subprocess.Popen[bytes]:
-    """Start a process whose output goes to the log of a folder, except for what a `pipe` takes. Raises `Problem`."""
+    """Start a process whose output goes to the log of a folder, except for what a pipe takes. Raises `Problem`."""
     try:
         with folder.log_path.open("ab") as log:
             files.lock(log.fileno())  # for as long as the process lives: it has no lease yet
-            stdin, stdout = (subprocess.DEVNULL, log) if pipe is None else (pipe, pipe)
+            stdin, stdout = (subprocess.PIPE, subprocess.PIPE) if has_pipe else (subprocess.DEVNULL, log)
             return _launch(module, *arguments, stdin=stdin, stdout=stdout, stderr=log, on_end=on_end)
     except OSError as error:
         raise Problem("the training process could not start: {reason}", reason=reason(error)) from error
@@ -73,6 +73,12 @@ def launch_standby(errors: IO[bytes], on_end: str = "") -> subprocess.Popen[byte
         raise Problem("the training process could not start: {reason}", reason=reason(error)) from error
 
 
+def last_words(errors: IO[bytes]) -> str:
+    """Return the last line that a process which `launch_standby` started has written to its errors, if any."""
+    errors.seek(0)
+    return errors.read(1 << 16).decode(errors="replace").strip().rpartition("\n")[2]
+
+
 def restart_for(run: Run) -> NoReturn:
     """Turn this process into one that `launch_run` would start: only its pid, its session and its streams stay."""
     os.execv(sys.executable, _command(_WORKER, str(run.path)))
@@ -80,7 +86,11 @@ def restart_for(run: Run) -> NoReturn:
 
 def restart_series(runs: Sequence[Run]) -> NoReturn:
     """Turn this process into one that `launch_series` would start, with the same streams."""
-    os.execv(sys.executable, _command(_WORKER, SERIES, *(str(run.path) for run in runs)))
+    os.execv(sys.executable, _command(_WORKER, *_series(runs)))
+
+
+def _series(runs: Sequence[Run]) -> list[str]:
+    return [SERIES, *(str(run.path) for run in runs)]
 
 
 def _launch(

@@ -154,6 +154,7 @@ def compare(
     runs_dir: RunsDir = None,
     lang: Lang = None,
 ) -> int:
+    from core.comparing import comparison
     from core.comparing.verdict import check_margin
     from core.data.conditions import default
     from tui_app.console import compare_command
@@ -169,7 +170,7 @@ def compare(
         margin=check_margin(margin),
         together=together,
         devices=compare_command.check_devices(devices, settings.get("device", "auto")),
-        per_device=compare_command.check_per_device(per_device),
+        per_device=comparison.check_per_device(per_device) if per_device is not None else 0,
         json=json,
     )
     return compare_command.compare(folder_of(runs_dir or context.obj), request)

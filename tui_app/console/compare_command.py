@@ -18,7 +18,7 @@ from core.comparing.verdict import MARGIN
 from core.comparing.watching import WatchedComparison
 from core.config import RunConfig, built_in_names
 from core.data.conditions import Condition, Robustness
-from core.messages import N_, InvalidSetting, Message
+from core.messages import InvalidSetting, Message
 from core.runs import sameness
 from core.runs.directory import FollowedRun
 from core.worker.asking import GivenUp, ask
@@ -36,7 +36,6 @@ from tui_app.report import pages
 from tui_app.report.compose import Content
 from tui_app.settings import option
 
-MOST_PER_DEVICE = 64
 _POLL_S = 0.1
 
 
@@ -87,17 +86,6 @@ def check_devices(text: str | None, device: str) -> tuple[str, ...]:
                 raise InvalidSetting("devices", "--devices takes all, or names such as cuda:0,cuda:1")
             RunConfig(seed=0, device=name)
     return names
-
-
-def check_per_device(text: str | None) -> int:
-    """Parse the number of runs on each device at once; 0 if none is given. Raises `InvalidSetting`."""
-    if text is None:
-        return 0
-    value = int(text) if text.strip().isascii() and text.strip().isdigit() and len(text) < 10 else 0
-    if not 1 <= value <= MOST_PER_DEVICE:
-        message = N_("the number of runs on each device must be a whole number from {low} to {high}, not {value}")
-        raise InvalidSetting("per_device", message, value=text or "''", low=1, high=MOST_PER_DEVICE)
-    return value
 
 
 def compare(runs_dir: Path, request: ComparisonRequest) -> int:

@@ -15,7 +15,7 @@ from textual.timer import Timer
 from core.messages import Problem
 from core.runs.directory import Run
 from core.worker import protocol
-from core.worker.launch import launch_standby
+from core.worker.launch import last_words, launch_standby
 from core.worker.protocol import Answer, GiveWay, Question, Request, Train
 from tui_app.dashboard.screens.side_screen import AskingScreen
 from tui_app.i18n import _
@@ -100,10 +100,7 @@ class StandbyProcess:
             raise Problem("the training process ended: {reason}", reason=self._last_words()) from error
 
     def _last_words(self) -> str:
-        self._errors.seek(0)
-        lines = self._errors.read(1 << 16).decode(errors="replace").split("\n")
-        code = self._process.poll()
-        return next((line for line in reversed(lines) if line.strip()), _("exit code {code}").format(code=code))
+        return last_words(self._errors) or _("exit code {code}").format(code=self._process.poll())
 
 
 IDLE_S = 600.0

@@ -9,7 +9,7 @@ import msgspec
 import torch
 from torch import Tensor, nn, optim
 
-from core.messages import N_, Message, reason
+from core.messages import N_, Message, Problem, reason
 from core.randomness import random_state_kept
 from core.training import devices
 from core.training.steps.watched import DoesMore, nothing_else_done
@@ -37,12 +37,8 @@ _FAILS = N_(
 )
 
 
-class Differs(Exception):
+class Differs(Problem):
     """A step does something else than the plain one."""
-
-    def __init__(self, message: Message) -> None:
-        super().__init__(message)
-        self.message = message
 
 
 Values = dict[tuple[object, str], Tensor]
@@ -241,18 +237,18 @@ def _compare(ours: Tensor, theirs: Tensor, rounding: float, typical: float = 0.0
     ours, theirs = ours.double(), theirs.double()
     finite = theirs.isfinite()
     if not torch.equal(finite, ours.isfinite()):
-        raise Differs(Message(_DIFFERS, {"difference": "∞"}))
+        raise Differs(_DIFFERS, difference="∞")
     ours, theirs = ours[finite], theirs[finite]
     least = max(0.1 * typical * math.sqrt(theirs.numel()), 1e-12)
     difference, length = float((ours - theirs).norm()), max(float(theirs.norm()), least)
     if difference > rounding * length:
-        raise Differs(Message(_DIFFERS, {"difference": f"{difference / length:.1e}"}))
+        raise Differs(_DIFFERS, difference=f"{difference / length:.1e}")
 
 
 def _compare_counts(ours: Tensor, theirs: Tensor) -> None:
     """Compare numbers that are counted. Raises `Differs`."""
     if not torch.equal(ours, theirs):
-        raise Differs(Message(_DIFFERS, {"difference": str(int((ours != theirs).sum()))}))
+        raise Differs(_DIFFERS, difference=str(int((ours != theirs).sum())))
 
 
 def _typical(values: Tensor) -> float:

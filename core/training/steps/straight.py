@@ -19,7 +19,7 @@ from torch.nn import functional
 from torch.nn.modules import module as torch_module
 
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-_MODULE_S_OWN = frozenset(vars(nn.Module()))
+MODULE_S_OWN = frozenset(vars(nn.Module()))
 """Names of what torch itself keeps of a module."""
 _MAY_DIFFER = frozenset(dir(type("", (), {}))) - {"__getattribute__", "__setattr__", "__delattr__", "__new__"} | {
     *("__init__", "__annotations__", "__firstlineno__", "__static_attributes__", "forward", "extra_repr"),
@@ -71,7 +71,7 @@ def _is_changed(network: nn.Module) -> bool:
     kind = type(network)
     own = [each for each in kind.__mro__ if each is not object and not each.__module__.startswith("torch.")]
     redefined = {name for each in own for name in vars(each) if hasattr(nn.Module, name)} - _MAY_DIFFER
-    set_on_it = {name for name in vars(network) if name not in _MODULE_S_OWN}
+    set_on_it = {name for name in vars(network) if name not in MODULE_S_OWN}
     hides = any(hasattr(nn.Module, name) or name in network._modules for name in set_on_it)
     for_all = any(getattr(torch_module, f"_global{name}", None) for name in _HOOKS)
     is_torch_s = all(_is_of_torch(nn.Module, name) for name in ("__call__", "_call_impl", "train"))

@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from core.messages import N_, Message
+from core.messages import N_, Problem
 from core.randomness import random_state
+from core.training.steps.straight import MODULE_S_OWN
 
 _PRINTS = N_("the network prints something in each batch: its steps are not recorded, but taken one by one")
 _KEEPS = N_(
@@ -20,18 +21,12 @@ _KEEPS = N_(
 )
 _DRAWS = N_("the network draws random numbers on the CPU: its steps are not recorded, but taken one by one")
 
-_MODULE_S_OWN = frozenset(vars(nn.Module()))
-"""Names of what torch itself keeps of a module."""
 _ATOMS = (int, float, complex, bool, str, bytes, type(None), torch.dtype, torch.device, torch.Size)
 _COLLECTIONS = (list, tuple, set, frozenset, dict)
 
 
-class DoesMore(Exception):
+class DoesMore(Problem):
     """A network does more in a step than a recording would do again."""
-
-    def __init__(self, message: Message) -> None:
-        super().__init__(message)
-        self.message = message
 
 
 @contextmanager
@@ -44,7 +39,7 @@ def nothing_else_done(network: nn.Module | None) -> Iterator[None]:
     if network is None:
         yield
         return
-    kept, before = [_CopiedData(*space) for space in _namespaces(network)], _state(network)
+    kept, before = [_CopiedData(names) for names, _must_be_known in _namespaces(network)], _state(network)
     printed = io.StringIO()
     is_same = False
     try:
@@ -56,9 +51,9 @@ def nothing_else_done(network: nn.Module | None) -> Iterator[None]:
             for each in kept:
                 each.put_back()
     if printed.getvalue():
-        raise DoesMore(Message(_PRINTS))
+        raise DoesMore(_PRINTS)
     if not is_same:
-        raise DoesMore(Message(_KEEPS))
+        raise DoesMore(_KEEPS)
 
 
 @contextmanager
@@ -68,7 +63,7 @@ def _host_draws_watched() -> Iterator[None]:
     after = random_state()
     of_torch = torch.equal(after.pop("rng_state"), before.pop("rng_state"))
     if not of_torch or after != before:
-        raise DoesMore(Message(_DRAWS))
+        raise DoesMore(_DRAWS)
 
 
 def _namespaces(network: nn.Module) -> Iterator[tuple[dict[str, Any], bool]]:
@@ -90,8 +85,7 @@ def _namespaces(network: nn.Module) -> Iterator[tuple[dict[str, Any], bool]]:
 class _CopiedData:
     """A copy of the data in a namespace."""
 
-    def __init__(self, names: dict[str, Any], must_be_known: bool) -> None:
-        del must_be_known
+    def __init__(self, names: dict[str, Any]) -> None:
         self._names = names
         self._before = set(names)
         self._copies = {name: _copied(value) for name, value in _data(names)}
@@ -108,7 +102,7 @@ def _state(network: nn.Module) -> list[Any] | None:
         return [
             [id(value) for module in network.modules() for value in module._buffers.values()],
             *(
-                [(name, _told(value)) for name, value in names.items() if name not in _MODULE_S_OWN]
+                [(name, _told(value)) for name, value in names.items() if name not in MODULE_S_OWN]
                 if must_be_known
                 else [(name, _told(value, or_not=True)) for name, value in _data(names)]
                 for names, must_be_known in _namespaces(network)
@@ -126,7 +120,7 @@ def _data(names: dict[str, Any]) -> list[tuple[str, Any]]:
     return [
         (name, value)
         for name, value in names.items()
-        if name not in _MODULE_S_OWN and (isinstance(value, Tensor) or type(value) in _ATOMS + _COLLECTIONS)
+        if name not in MODULE_S_OWN and (isinstance(value, Tensor) or type(value) in _ATOMS + _COLLECTIONS)
     ]
 
 

@@ -324,7 +324,7 @@ def devices_of(jobs: list[Job]) -> list[tuple[int, str]]:
 
 
 def test_every_device_has_a_run_and_a_worker_stays_on_its_device(tmp_path: Path, launched: list[Job]) -> None:
-    made = Comparison(tmp_path, on_gpus(*range(6)), comparison.slots(GPUS, 2))
+    made = Comparison(tmp_path, on_gpus(*range(6)), GPUS * 2)
     made.advance()
     assert devices_of(launched) == [(0, "cuda:0"), (1, "cuda:1"), (2, "cuda:0"), (3, "cuda:1")]
     for number in (3, 0):
