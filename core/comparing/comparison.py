@@ -6,8 +6,10 @@ is being trained is waited for. So whatever ended a comparison, starting it agai
 
 from __future__ import annotations
 
+import time
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
+from math import ceil
 from pathlib import Path
 from statistics import fmean
 from typing import Literal
@@ -16,6 +18,7 @@ import msgspec
 
 from core import machine
 from core.comparing.configurations import configurations
+from core.comparing.engine import Engine, Slot, Worker
 from core.comparing.statistics import LeftOut
 from core.config import RunConfig
 from core.messages import N_, InvalidSetting, Message
@@ -23,10 +26,11 @@ from core.runs import directory, lease, sameness, source
 from core.runs.directory import FollowedRun, Run, Summary
 from core.runs.events import RunEnded
 from core.runs.record import LIVE, RESUMABLE, State
-from core.worker.warm_worker import WarmWorker, wait_for_any
 
 MAX_SEEDS = 1000
 MAX_PER_DEVICE = 64
+MAX_RETRIES = 3
+"""Times that a run is gone on with after the loss of its slot, before it counts as the reason for that."""
 MOST_TOGETHER = 100
 """Most runs that one process trains together; where they do not fit in the memory, they go on in halves."""
 
@@ -51,8 +55,14 @@ class Part:
     """`failed` or `diverged` if the run is left out, else empty."""
     device: str = ""
     """The device that the run has begun on, or begins on; empty before."""
-    worker: WarmWorker | None = field(default=None, repr=False)
+    worker: Worker | None = field(default=None, repr=False)
     """The process that trains the run, if it is this comparison's."""
+    slot: Slot | None = None
+    """Where that process is."""
+    since: float = 0.0
+    """When the run was handed to it, in seconds since the Unix epoch."""
+    losses_of_slot: int = 0
+    """How often the run has lost its slot."""
     attempts_before: int = 0
     """Number of the run's newest attempt before the one that this comparison waits for."""
     together: int = 1
@@ -179,22 +189,20 @@ class PlannedRuns:
 
 
 class Comparison(PlannedRuns):
-    """The runs of a plan, carried out by worker processes. Call `advance` repeatedly, a few times a second.
+    """The runs of a plan, carried out by the workers of an engine. Call `advance` repeatedly, a few times a second.
 
-    Nothing is lost if the calls end: the workers finish their current runs.
+    Nothing is lost if the calls end: a run in progress ends, or goes on from its newest checkpoint.
     """
 
-    def __init__(self, runs_dir: Path, parts: Sequence[Part], slots: Sequence[str], together: int = 1) -> None:
-        """Find the runs that exist already; one process at a time trains in each of the `slots`, on its device.
+    def __init__(self, runs_dir: Path, parts: Sequence[Part], engine: Engine, together: int = 1) -> None:
+        """Find the runs that exist already; a process trains up to so many of the others `together`.
 
         Raises `Problem`.
         """
-        super().__init__(len(slots), together)
+        super().__init__(engine.at_once, together)
         self._runs_dir = runs_dir
-        self._slots = tuple(slots)
+        self._engine = engine
         self._stopping = False
-        self._workers: list[tuple[str, WarmWorker]] = []
-        """Processes, each with the device that it has opened."""
         self.extend(parts)
 
     def extend(self, parts: Sequence[Part]) -> None:
@@ -210,17 +218,23 @@ class Comparison(PlannedRuns):
         for part in self._in_state("running"):
             self._watch(part)
         if not self._stopping:
-            free = self._free_slots()
-            for group in self._groups(self._in_state("waiting")) if free else ():
-                if not free:
-                    break
-                device = group[0].device
-                if device in self._slots and device not in free:
-                    continue  # it goes on where it was, once there is room
-                slot = device if device in free else free[0]
-                free.remove(slot)
-                self._launch(group, slot)
+            self._start_waiting()
         return self.count("running") > 0 or (self.count("waiting") > 0 and not self._stopping)
+
+    def _start_waiting(self) -> None:
+        slots = self._engine.slots
+        free = self._free(slots)
+        devices = {slot.device for slot in slots}
+        for group in self._groups(self._in_state("waiting")) if free else ():
+            if not free:
+                break
+            device = group[0].device
+            fitting = [slot for slot in free if slot.device == device]
+            if device in devices and not fitting:
+                continue  # it goes on on the device where it was, once there is room
+            slot = fitting[0] if fitting else free[0]
+            free.remove(slot)
+            self._launch(group, slot)
 
     def stop(self) -> None:
         """Ask every run in progress to save a checkpoint and end; `advance` returns False once they have."""
@@ -229,14 +243,13 @@ class Comparison(PlannedRuns):
             if part.followed is not None:
                 part.followed.run.request_stop()
 
-    def wait(self, seconds: float) -> None:
-        """Wait until a process has done its job, at most so long."""
-        wait_for_any([worker for _device, worker in self._workers], seconds)
-
-    def close(self) -> None:
-        """Let the processes end once they have finished their current runs."""
-        for _device, worker in self._workers:
-            worker.close()
+    def occupied(self) -> list[tuple[Slot, list[Part]]]:
+        """Return the slots, each with the runs that are trained there, or with none."""
+        jobs: dict[int, list[Part]] = {}
+        for part in self._in_state("running"):
+            jobs.setdefault(id(part.worker or part), []).append(part)
+        taken = [(parts[0].slot or Slot(parts[0].device), parts) for parts in jobs.values()]
+        return taken + [(slot, []) for slot in self._free(self._engine.slots)]
 
     # Existing runs
 
@@ -256,7 +269,7 @@ class Comparison(PlannedRuns):
             if followed.record.threads_changed or followed.record.is_steered:
                 continue  # its numbers are those of no other run
             started = followed.record.started
-            if started is not None and summary.state in RESUMABLE and started.device not in self._slots:
+            if started is not None and summary.state in RESUMABLE and started.device not in self._engine.devices:
                 continue  # it would go on on a device that was not asked for
             config = summary.config if started is None else sameness.effective_config(started)
             key = sameness.stands_for_key(config)
@@ -278,9 +291,10 @@ class Comparison(PlannedRuns):
         """Return the runs by the process that is to train them: those of one configuration together, if asked for."""
         groups: list[list[Part]] = []
         open_groups: dict[tuple[str, str], list[Part]] = {}
-        only = self._slots[0] if len(set(self._slots)) == 1 else ""
+        only = next(iter(self._engine.devices)) if len(self._engine.devices) == 1 else ""
+        a_share = ceil(len(waiting) / self._engine.at_once)  # so that no slot is left without
         for part in waiting:
-            most = min(self._together, part.most_together) if part.config.architecture.is_built_in else 1
+            most = min(self._together, part.most_together, a_share) if part.config.architecture.is_built_in else 1
             if part.followed is not None and not lease.is_certain(part.followed.run.path):
                 most = 1  # the others need not wait until its last process gives no sign of life
             group = open_groups.get((part.name, part.device or only))
@@ -292,39 +306,32 @@ class Comparison(PlannedRuns):
                 open_groups[part.name, part.device or only] = groups[-1]
         return groups
 
-    def _free_slots(self) -> list[str]:
-        """Return the devices of the slots in which no process trains."""
-        free = list(self._slots)
-        running = {id(part if part.worker is None else part.worker): part for part in self._in_state("running")}
+    def _free(self, slots: Sequence[Slot]) -> list[Slot]:
+        """Return the slots in which no process trains; a run that another program trains takes one, too."""
+        free = list(slots)
+        running = {id(part.worker or part): part for part in self._in_state("running")}
         for part in running.values():
-            if free:
-                free.remove(part.device if part.device in free else free[0])
+            slot = part.slot or next((slot for slot in free if slot.device == part.device), None)
+            if slot in free:
+                free.remove(slot)
+            elif part.worker is None and free:
+                del free[0]
         return free
 
-    def _launch(self, group: Sequence[Part], slot: str) -> None:
-        """Start runs on a device, as far as they are still to be trained. Raises `Problem`."""
+    def _launch(self, group: Sequence[Part], slot: Slot) -> None:
+        """Start runs in a slot, as far as they are still to be trained. Raises `Problem`."""
         parts = [part for part in group if self._is_to_be_trained(part)]
         for part in parts:
-            part.device = part.device or slot
+            part.device = part.device or slot.device
         runs = [self._run_of(part) for part in parts]
         for part, run in zip(parts, runs, strict=True):
             run.withdraw_requests()
             part.attempts_before, part.together = run.attempt, len(parts)
-        if not parts:
+        worker = self._engine.start(runs, slot) if runs else None
+        if worker is None:
             return
-        worker = self._worker_for(runs, slot)
         for part in parts:
-            part.worker, part.state = worker, "running"
-
-    def _worker_for(self, runs: Sequence[Run], slot: str) -> WarmWorker:
-        """Return a process that has taken runs: an idle one of this device, or a new one. Raises `Problem`."""
-        for device, worker in self._workers:
-            if device == slot and not worker.is_busy and not worker.has_ended and worker.hand(runs):
-                return worker
-        started = WarmWorker(runs)
-        self._workers = [(device, worker) for device, worker in self._workers if not worker.has_ended]
-        self._workers.append((slot, started))
-        return started
+            part.worker, part.slot, part.since, part.state = worker, slot, time.time(), "running"
 
     def _is_to_be_trained(self, part: Part) -> bool:
         """Tell if a run still waits to be trained here: another program may have gone on with it."""
@@ -359,11 +366,13 @@ class Comparison(PlannedRuns):
         elif part.worker is not None and part.worker.died_idle and followed.run.attempt == part.attempts_before:
             part.state = "waiting"  # it never took the run
         elif part.worker is not None and followed.run.is_at_work:
-            part.worker = None  # another program's process was faster, and trains it
+            part.worker = part.slot = None  # another program's process was faster, and trains it
         elif part.worker is None and not self._stopping:
             part.state = "waiting"  # another program's process is gone: the run continues here
         elif self._stopping:
             part.state = "stopped"
+        elif self._goes_on_elsewhere(part):
+            part.state = "waiting"
         elif part.together > 1:
             part.state, part.most_together = "waiting", part.together // 2
         else:
@@ -381,8 +390,17 @@ class Comparison(PlannedRuns):
             _leave_out(part, ended.status, _end_message(followed))
         elif self._stopping:
             part.state = "stopped"
+        elif self._goes_on_elsewhere(part):
+            part.state = "waiting"
         else:
             _leave_out(part, "failed", Message("run {run} was stopped", {"run": run_id}))
+
+    def _goes_on_elsewhere(self, part: Part) -> bool:
+        """Tell if a run ended only because its slot did, which has not happened too often."""
+        if part.worker is None or not part.worker.is_lost:
+            return False
+        part.losses_of_slot += 1
+        return part.losses_of_slot <= MAX_RETRIES
 
 
 def _take(part: Part, followed: FollowedRun, state: State) -> None:

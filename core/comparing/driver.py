@@ -15,6 +15,7 @@ from pathlib import Path
 from core import files
 from core.comparing import statistics
 from core.comparing.comparison import Comparison, Part
+from core.comparing.engine import ThisMachine
 from core.comparing.sequential import IMAGES_FROM
 from core.comparing.stored import Outcome, PartStanding, Standing, StoredComparison
 from core.messages import Problem
@@ -74,8 +75,9 @@ def _train(stored: StoredComparison, journal: _Journal, should_stop: Callable[[]
     later = plan.parts()
     per_seed = len(plan.configurations)
     first = len(later) if plan.margin is None else per_seed * IMAGES_FROM
-    step = per_seed * max(1, plan.at_once // per_seed, min(plan.most_together, _SEEDS_TOGETHER))
-    with closing(Comparison(stored.runs_dir, later[:first], plan.slots, plan.most_together)) as made:
+    with closing(ThisMachine(plan.slots)) as engine:
+        step = per_seed * max(1, engine.at_once // per_seed, min(plan.most_together, _SEEDS_TOGETHER))
+        made = Comparison(stored.runs_dir, later[:first], engine, plan.most_together)
         journal.parts = made.parts
         del later[:first]
         _check_finished(made)
@@ -88,7 +90,7 @@ def _train(stored: StoredComparison, journal: _Journal, should_stop: Callable[[]
             journal.write()
             entitle(f"comparison, {made.count('done', 'left_out')} of {len(made.parts) + len(later)} runs")
             if goes_on:
-                made.wait(_POLL_S)
+                engine.wait(_POLL_S)
             elif plan.margin is not None and _is_decided(made, plan.margin):
                 return "decided"
             elif made.count("done", "left_out") == len(made.parts) and not later:

@@ -27,6 +27,8 @@ class WarmWorker:
         self.has_ended = False
         """True once a look at it found that the process has ended."""
         self.jobs_done = 0
+        self.is_lost = False
+        """Never true: its slot, on this machine, is there as long as who started it."""
 
     def hand(self, runs: Sequence[Run]) -> bool:
         """Hand it another job while it is idle; return False if the process has ended meanwhile."""

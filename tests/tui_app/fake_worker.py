@@ -11,7 +11,7 @@ from threading import Thread
 
 import pytest
 
-from core.comparing import comparison, driver
+from core.comparing import driver, engine
 from core.comparing.stored import StoredComparison
 from core.config import Architecture
 from core.machine import DeviceInfo
@@ -160,7 +160,7 @@ class FakeWorker:
 class FakeProcess:
     """A process that a comparison starts for its runs; they are trained when it is first asked if it has done them."""
 
-    has_ended = died_idle = False
+    has_ended = died_idle = is_lost = False
 
     def __init__(self, runs: Sequence[Run]) -> None:
         self._runs = runs
@@ -218,8 +218,8 @@ def compare_without_processes(
     monkeypatch: pytest.MonkeyPatch, runs: type[FakeProcess | HeldProcess] = FakeProcess
 ) -> None:
     """Have comparisons carried out in this process."""
-    monkeypatch.setattr(comparison, "WarmWorker", runs)
-    monkeypatch.setattr(comparison, "wait_for_any", lambda _workers, seconds: time.sleep(seconds))
+    monkeypatch.setattr(engine, "WarmWorker", runs)
+    monkeypatch.setattr(engine, "wait_for_any", lambda _workers, seconds: time.sleep(seconds))
     monkeypatch.setattr(driver, "launch", FakeDriver)
 
 

@@ -49,6 +49,7 @@ class StandInWorker:
     def __init__(self, runs: Sequence[Run]) -> None:
         self.has_ended = False
         self.is_closed = False
+        self.is_lost = False
         self.hand(runs)
 
     def hand(self, runs: Sequence[Run]) -> bool:

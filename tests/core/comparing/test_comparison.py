@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from core import machine
-from core.comparing import comparison, statistics
+from core.comparing import comparison, engine, statistics
 from core.comparing.comparison import Comparison, Part, plan
+from core.comparing.engine import ThisMachine
 from core.machine import DeviceInfo
 from core.messages import InvalidSetting, Message, Problem
 from core.runs import directory, sameness
@@ -29,7 +30,7 @@ from tests.recorded import started
 def launched(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
     """Return the list of jobs that workers were handed."""
     monkeypatch.setattr(StandInWorker, "jobs", [], raising=False)
-    monkeypatch.setattr(comparison, "WarmWorker", StandInWorker)
+    monkeypatch.setattr(engine, "WarmWorker", StandInWorker)
     return StandInWorker.jobs
 
 
@@ -62,7 +63,7 @@ def test_two_runs_at_once_on_two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_finished_runs_are_not_trained_again_and_others_are_made(tmp_path: Path, launched: list[Job]) -> None:
     old = finished(tmp_path, config_of("RN_1", 0, data_dir="/elsewhere"), range(20))
-    made = Comparison(tmp_path, plan(("RN_1", "RN_2"), 1, SETTINGS), slots=("cpu",) * 2)
+    made = Comparison(tmp_path, plan(("RN_1", "RN_2"), 1, SETTINGS), ThisMachine(("cpu",) * 2))
     assert [part.state for part in made.parts] == ["done", "waiting"]
     assert made.parts[0].followed is not None
     assert made.parts[0].followed.run.id == old.id
@@ -74,7 +75,7 @@ def test_finished_runs_are_not_trained_again_and_others_are_made(tmp_path: Path,
 def test_what_auto_meant_counts_and_not_the_word(tmp_path: Path, launched: list[Job]) -> None:
     finished(tmp_path, config_of("RN_1", 0, dataset="auto", device="auto", threads=0), range(20), threads=1)
     finished(tmp_path, config_of("RN_2", 0, dataset="auto"), range(20), dataset="mnist")
-    made = Comparison(tmp_path, plan(("RN_1", "RN_2"), 1, SETTINGS), slots=("cpu",))
+    made = Comparison(tmp_path, plan(("RN_1", "RN_2"), 1, SETTINGS), ThisMachine(("cpu",)))
     assert [part.state for part in made.parts] == ["done", "waiting"]
 
 
@@ -82,12 +83,12 @@ def test_the_start_that_counts_is_the_newest(tmp_path: Path) -> None:
     """A run resumed on another device counts as a run on that device, as in a comparison's answer and the chart."""
     config = config_of("RN_1", 0, device="auto")
     run = finished(tmp_path, config, range(20), device="cuda:0", threads=1)
-    assert Comparison(tmp_path, plan(("RN_1", "RN_2"), 1, SETTINGS), slots=("cpu",)).count("done") == 0
+    assert Comparison(tmp_path, plan(("RN_1", "RN_2"), 1, SETTINGS), ThisMachine(("cpu",))).count("done") == 0
     before = run.events_path.read_bytes()
     run.events_path.write_bytes(encode(started(config, device="cuda:0", threads=1)))
     write(run, started(config, device="cpu", threads=1))
     run.events_path.write_bytes(run.events_path.read_bytes() + before.partition(b"\n")[2])
-    assert Comparison(tmp_path, plan(("RN_1", "RN_2"), 1, SETTINGS), slots=("cpu",)).count("done") == 1
+    assert Comparison(tmp_path, plan(("RN_1", "RN_2"), 1, SETTINGS), ThisMachine(("cpu",))).count("done") == 1
 
 
 @pytest.mark.parametrize(
@@ -95,7 +96,7 @@ def test_the_start_that_counts_is_the_newest(tmp_path: Path) -> None:
 )
 def test_a_run_with_other_settings_is_not_taken(change: dict[str, Any], tmp_path: Path) -> None:
     finished(tmp_path, config_of("RN_1", 0, **change), range(20))
-    made = Comparison(tmp_path, plan(("RN_1", "RN_2"), 1, SETTINGS), slots=("cpu",))
+    made = Comparison(tmp_path, plan(("RN_1", "RN_2"), 1, SETTINGS), ThisMachine(("cpu",)))
     assert made.count("waiting") == 2
 
 
@@ -106,9 +107,9 @@ def test_a_network_that_was_edited_since_is_trained_again(tmp_path: Path) -> Non
     finished(tmp_path / "runs", config, range(20))
     texts = (config.model, "RN_1")
     os.utime(network, (1.0, 1.0))
-    assert Comparison(tmp_path / "runs", plan(texts, 1, SETTINGS), ("cpu",)).parts[0].state == "done"
+    assert Comparison(tmp_path / "runs", plan(texts, 1, SETTINGS), ThisMachine(("cpu",))).parts[0].state == "done"
     os.utime(network, (time.time() + 60, time.time() + 60))
-    assert Comparison(tmp_path / "runs", plan(texts, 1, SETTINGS), ("cpu",)).parts[0].state == "waiting"
+    assert Comparison(tmp_path / "runs", plan(texts, 1, SETTINGS), ThisMachine(("cpu",))).parts[0].state == "waiting"
 
 
 @pytest.mark.slow
@@ -129,7 +130,7 @@ def test_every_file_that_a_network_loaded_counts(tmp_path: Path) -> None:
     assert start is not None
 
     def state() -> str:
-        return Comparison(runs, [Part("Net", sameness.effective_config(start))], ("cpu",)).parts[0].state
+        return Comparison(runs, [Part("Net", sameness.effective_config(start))], ThisMachine(("cpu",))).parts[0].state
 
     assert state() == "done"
     for name, expected in (("net", "waiting"), ("helper", "waiting"), ("late", "waiting"), ("unused", "done")):
@@ -157,7 +158,7 @@ def test_stopped_and_crashed_runs_go_on(tmp_path: Path, launched: list[Job]) -> 
     stopped.request_stop()
     write(crashed, started(crashed.config()))
     os.utime(crashed.path / "config.json", (1.0, 1.0))
-    made = Comparison(tmp_path, plan(("RN_1", "RN_2"), 1, SETTINGS), slots=("cpu",) * 2)
+    made = Comparison(tmp_path, plan(("RN_1", "RN_2"), 1, SETTINGS), ThisMachine(("cpu",) * 2))
     made.advance()
     assert [process.run.id for process in launched] == [stopped.id, crashed.id]
     assert not stopped.stop_requested()
@@ -170,7 +171,7 @@ def test_a_run_in_progress_is_waited_for_and_taken_over_when_its_process_dies(
     run = directory.create(tmp_path, config_of("RN_1", 0))
     claim(run)
     write(run, started(run.config()))
-    made = Comparison(tmp_path, [Part("RN_1", run.config())], slots=("cpu",))
+    made = Comparison(tmp_path, [Part("RN_1", run.config())], ThisMachine(("cpu",)))
     assert made.advance()
     assert not launched
     claim(run, lives=False)
@@ -184,7 +185,7 @@ def test_a_run_that_another_program_went_on_with_before_there_was_room_is_not_st
     parts = [Part(model, config_of(model, 0)) for model in ("RN_1", "RN_2")]
     other = directory.create(tmp_path, parts[1].config)
     run_files.write(other, started(other.config()), RunEnded(status="stopped"))
-    made = Comparison(tmp_path, parts, slots=("cpu",))
+    made = Comparison(tmp_path, parts, ThisMachine(("cpu",)))
     assert made.advance()
     assert [process.run.id for process in launched] == ["rn1-0002"]
     claim(other)
@@ -203,7 +204,7 @@ def test_a_run_that_is_steered_meanwhile_does_not_count(ended: Any, tmp_path: Pa
     parts = [Part(model, config_of(model, 0)) for model in ("RN_1", "RN_2")]
     waiting = directory.create(tmp_path, parts[1].config)
     run_files.write(waiting, started(waiting.config()), RunEnded(status="stopped"))
-    made = Comparison(tmp_path, parts, slots=("cpu",))
+    made = Comparison(tmp_path, parts, ThisMachine(("cpu",)))
     assert made.advance()
     steered = SettingsChanged(epoch=1, step=5, lr=0.01)
     write(launched[0].run, started(parts[0].config), steered, RunEnded(status=ended))
@@ -216,7 +217,7 @@ def test_a_run_that_is_steered_meanwhile_does_not_count(ended: Any, tmp_path: Pa
 
 
 def test_no_more_at_once_than_there_is_room_for(tmp_path: Path, launched: list[Job]) -> None:
-    made = Comparison(tmp_path, plan(("RN_1", "RN_2"), 2, SETTINGS), slots=("cpu",) * 2)
+    made = Comparison(tmp_path, plan(("RN_1", "RN_2"), 2, SETTINGS), ThisMachine(("cpu",) * 2))
     assert made.advance()
     assert made.advance()
     assert len(launched) == 2
@@ -227,7 +228,7 @@ def test_no_more_at_once_than_there_is_room_for(tmp_path: Path, launched: list[J
 
 
 def test_progress_over_the_whole(tmp_path: Path, launched: list[Job]) -> None:
-    made = Comparison(tmp_path, plan(("RN_1", "RN_2"), 1, SETTINGS), slots=("cpu",) * 2)
+    made = Comparison(tmp_path, plan(("RN_1", "RN_2"), 1, SETTINGS), ThisMachine(("cpu",) * 2))
     made.advance()
     assert (made.share, made.seconds_left()) == (0, None)
     for process, elapsed in zip(launched, (1.0, 3.0), strict=True):
@@ -239,7 +240,7 @@ def test_progress_over_the_whole(tmp_path: Path, launched: list[Job]) -> None:
 
 
 def test_time_is_that_of_the_configuration_and_not_of_its_network(tmp_path: Path, launched: list[Job]) -> None:
-    made = Comparison(tmp_path, plan(("RN_1", "RN_1+width=2"), 2, SETTINGS), slots=("cpu",) * 2)
+    made = Comparison(tmp_path, plan(("RN_1", "RN_1+width=2"), 2, SETTINGS), ThisMachine(("cpu",) * 2))
     made.advance()
     for process, elapsed in zip(launched, (1.0, 9.0), strict=True):
         progress = Progress(epoch=1, step=63, loss=0.5, losses=(), images_per_s=1.0, elapsed_s=elapsed)
@@ -259,14 +260,14 @@ def test_the_names_of_all_stay_where_a_configuration_has_no_result(tmp_path: Pat
     for model in ("RN_1", "RN_2"):
         ended = directory.create(tmp_path, config_of(model, 0))
         write(ended, started(ended.config()), RunEnded(status="diverged", message=Message("too fast")))
-    made = Comparison(tmp_path, plan(("RN_2", "RN_2+dropout=0.3", "RN_1"), 1, SETTINGS), slots=("cpu",))
+    made = Comparison(tmp_path, plan(("RN_2", "RN_2+dropout=0.3", "RN_1"), 1, SETTINGS), ThisMachine(("cpu",)))
     results = statistics.summarise(made.finished, made.left_out, made.names)
     assert [network.name for network in results.networks] == ["RN_2+dropout=0.3"]
     assert [(part.name, part.config.model) for part in results.left_out] == [("RN_2", "RN_2"), ("RN_1", "RN_1")]
 
 
 def test_a_stop_reaches_every_run_in_progress(tmp_path: Path, launched: list[Job]) -> None:
-    made = Comparison(tmp_path, plan(("RN_1", "RN_2"), 2, SETTINGS), slots=("cpu",) * 2)
+    made = Comparison(tmp_path, plan(("RN_1", "RN_2"), 2, SETTINGS), ThisMachine(("cpu",) * 2))
     made.advance()
     made.stop()
     assert all(process.run.stop_requested() for process in launched)
@@ -279,7 +280,7 @@ def test_a_stop_reaches_every_run_in_progress(tmp_path: Path, launched: list[Job
 
 @pytest.mark.parametrize("status", ["failed", "diverged"])
 def test_a_run_that_fails_is_left_out_with_the_reason(status: Any, tmp_path: Path, launched: list[Job]) -> None:
-    made = Comparison(tmp_path, [Part("RN_1", config_of("RN_1", 0))], slots=("cpu",))
+    made = Comparison(tmp_path, [Part("RN_1", config_of("RN_1", 0))], ThisMachine(("cpu",)))
     made.advance()
     launched[0].done()
     write(launched[0].run, RunEnded(status=status, message=Message("no more room")))
@@ -289,7 +290,7 @@ def test_a_run_that_fails_is_left_out_with_the_reason(status: Any, tmp_path: Pat
 
 
 def test_a_worker_that_dies_is_left_out_with_its_last_words(tmp_path: Path, launched: list[Job]) -> None:
-    made = Comparison(tmp_path, [Part("RN_1", config_of("RN_1", 0))], slots=("cpu",))
+    made = Comparison(tmp_path, [Part("RN_1", config_of("RN_1", 0))], ThisMachine(("cpu",)))
     made.advance()
     launched[0].die()
     launched[0].run.log_path.write_text("first\nSegmentation fault\n")
@@ -298,7 +299,7 @@ def test_a_worker_that_dies_is_left_out_with_its_last_words(tmp_path: Path, laun
 
 
 def test_a_run_that_another_program_was_faster_to_take_is_waited_for(tmp_path: Path, launched: list[Job]) -> None:
-    made = Comparison(tmp_path, [Part("RN_1", config_of("RN_1", 0))], slots=("cpu",))
+    made = Comparison(tmp_path, [Part("RN_1", config_of("RN_1", 0))], ThisMachine(("cpu",)))
     made.advance()
     run = launched[0].run
     claim(run)
@@ -324,7 +325,7 @@ def devices_of(jobs: list[Job]) -> list[tuple[int, str]]:
 
 
 def test_every_device_has_a_run_and_a_worker_stays_on_its_device(tmp_path: Path, launched: list[Job]) -> None:
-    made = Comparison(tmp_path, on_gpus(*range(6)), GPUS * 2)
+    made = Comparison(tmp_path, on_gpus(*range(6)), ThisMachine(GPUS * 2))
     made.advance()
     assert devices_of(launched) == [(0, "cuda:0"), (1, "cuda:1"), (2, "cuda:0"), (3, "cuda:1")]
     for number in (3, 0):
@@ -340,7 +341,7 @@ def test_a_run_counts_whichever_gpu_it_was_on_and_goes_on_where_it_was(tmp_path:
     for seed, device in ((1, "cuda:1"), (2, "cuda:1"), (3, "cuda:5")):
         run = directory.create(tmp_path, config_of("RN_1", seed, device=device, threads=0))
         write(run, started(run.config(), device=device), RunEnded(status="stopped"))
-    made = Comparison(tmp_path, on_gpus(*range(5)), GPUS)
+    made = Comparison(tmp_path, on_gpus(*range(5)), ThisMachine(GPUS))
     assert [part.state for part in made.parts] == ["done", *["waiting"] * 4]
     made.advance()
     # That of seed 2 waits for its GPU; that of seed 3 was on one that was not asked for, and is trained anew.

@@ -9,8 +9,9 @@ import msgspec
 import pytest
 
 from core import machine
-from core.comparing import comparison
+from core.comparing import engine
 from core.comparing.comparison import MOST_TOGETHER, Comparison, Part, plan
+from core.comparing.engine import ThisMachine
 from core.comparing.stored import make_plan
 from core.runs import directory, lease
 from core.runs.events import EventWriter, RunEnded
@@ -35,7 +36,7 @@ def end(job: Job, status: str = "done") -> None:
 def groups(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
     """Return the list of jobs that workers were handed."""
     monkeypatch.setattr(StandInWorker, "jobs", [], raising=False)
-    monkeypatch.setattr(comparison, "WarmWorker", StandInWorker)
+    monkeypatch.setattr(engine, "WarmWorker", StandInWorker)
     return StandInWorker.jobs
 
 
@@ -43,9 +44,9 @@ def groups(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
 def made(tmp_path: Path) -> Callable[..., Comparison]:
     def make(*texts: str, seeds: int, at_once: int = 1) -> Comparison:
         if len(texts) > 1:
-            return Comparison(tmp_path, plan(texts, seeds, SETTINGS), ("cpu",) * at_once, MOST_TOGETHER)
+            return Comparison(tmp_path, plan(texts, seeds, SETTINGS), ThisMachine(("cpu",) * at_once), MOST_TOGETHER)
         parts = [Part(texts[0], config_of(texts[0], seed)) for seed in range(seeds)]
-        return Comparison(tmp_path, parts, ("cpu",) * at_once, MOST_TOGETHER)
+        return Comparison(tmp_path, parts, ThisMachine(("cpu",) * at_once), MOST_TOGETHER)
 
     return make
 
@@ -125,8 +126,13 @@ def test_networks_of_ones_own_are_trained_one_by_one(
 ) -> None:
     own = tmp_path / "own.py"
     own.write_text("")
-    made(f"{own}:Net", "RN_1", seeds=2, at_once=4).advance()
-    assert [len(group.runs) for group in groups] == [1, 2, 1]
+    made(f"{own}:Net", "RN_1", seeds=2, at_once=2).advance()
+    assert [len(group.runs) for group in groups] == [1, 2]
+
+
+def test_no_slot_is_left_without_seeds(made: Callable[..., Comparison], groups: list[Job]) -> None:
+    made("RN_1", seeds=7, at_once=3).advance()
+    assert [len(group.runs) for group in groups] == [3, 3, 1]
 
 
 def test_the_plan_says_it_and_other_plans_keep_their_keys() -> None:

@@ -12,6 +12,7 @@ import torch
 
 from core import machine
 from core.comparing.comparison import Comparison, Part
+from core.comparing.engine import ThisMachine
 from core.runs import directory, lease
 from core.runs.directory import Run
 from core.runs.events import Notice, RunStarted, SettingsChanged
@@ -108,7 +109,7 @@ def test_a_run_that_gave_up_threads_says_so_goes_on_so_and_stands_for_no_other(
     assert started(run).threads == 1
     for number in (1, 2):
         config = msgspec.structs.replace(run.config(), threads=number)
-        assert Comparison(tmp_path, [Part("RN_1", config)], slots=("cpu",)).count("waiting") == 1
+        assert Comparison(tmp_path, [Part("RN_1", config)], ThisMachine(("cpu",))).count("waiting") == 1
 
 
 @pytest.mark.parametrize("asked", [{"threads": 2}, {"exact": True, "threads": 0}])
