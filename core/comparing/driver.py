@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 
 from core import files
 from core.comparing import statistics
 from core.comparing.comparison import Comparison, Part
-from core.comparing.engine import ThisMachine
+from core.comparing.engine import SLURM, Engine, Slot, ThisMachine
 from core.comparing.sequential import IMAGES_FROM
-from core.comparing.stored import Outcome, PartStanding, Standing, StoredComparison
+from core.comparing.stored import Outcome, PartStanding, Plan, SlotStanding, Standing, StoredComparison
 from core.messages import Problem
 from core.runs import lease
 from core.runs.lease import Held, Lost
@@ -75,7 +75,7 @@ def _train(stored: StoredComparison, journal: _Journal, should_stop: Callable[[]
     later = plan.parts()
     per_seed = len(plan.configurations)
     first = len(later) if plan.margin is None else per_seed * IMAGES_FROM
-    with closing(ThisMachine(plan.slots)) as engine:
+    with closing(_engine(stored, plan)) as engine:
         step = per_seed * max(1, engine.at_once // per_seed, min(plan.most_together, _SEEDS_TOGETHER))
         made = Comparison(stored.runs_dir, later[:first], engine, plan.most_together)
         journal.parts = made.parts
@@ -87,6 +87,7 @@ def _train(stored: StoredComparison, journal: _Journal, should_stop: Callable[[]
                 is_stopping = True
                 made.stop()
             goes_on = made.advance()
+            journal.slots = tuple(_slot_standing(slot, parts) for slot, parts in made.occupied())
             journal.write()
             entitle(f"comparison, {made.count('done', 'left_out')} of {len(made.parts) + len(later)} runs")
             if goes_on:
@@ -100,6 +101,19 @@ def _train(stored: StoredComparison, journal: _Journal, should_stop: Callable[[]
             else:
                 made.extend(later[:step])
                 del later[:step]
+
+
+def _engine(stored: StoredComparison, plan: Plan) -> Engine:
+    """Return where a plan is to be carried out. Raises `Problem`, before anything is started, if it cannot be."""
+    if not plan.cluster:
+        return ThisMachine(plan.slots)
+    if plan.cluster == SLURM:
+        from core.comparing.slurm_engine import SlurmCluster
+
+        return SlurmCluster(stored, plan)
+    from core.comparing.ray_engine import RayCluster
+
+    return RayCluster(stored, plan)
 
 
 def _check_finished(made: Comparison) -> None:
@@ -122,6 +136,7 @@ class _Journal:
 
     def __init__(self, stored: StoredComparison, held: Held) -> None:
         self.parts: list[Part] = []
+        self.slots: tuple[SlotStanding, ...] = ()
         self._stored = stored
         self._held = held
         self._written: Standing | None = None
@@ -132,6 +147,7 @@ class _Journal:
         standing = Standing(
             attempt=self._held.attempt,
             parts=tuple(map(_standing, self.parts)),
+            slots=self.slots if outcome == "none" else (),
             outcome=outcome,
             message=problem.message if problem is not None else None,
             advice=problem.advice if problem is not None else None,
@@ -140,6 +156,11 @@ class _Journal:
             with suppress(OSError):  # the runs do not depend on it, and the next one may be possible again
                 self._stored.keep(standing)
                 self._written = standing
+
+
+def _slot_standing(slot: Slot, parts: Sequence[Part]) -> SlotStanding:
+    runs = tuple(part.followed.run.id for part in parts if part.followed is not None)
+    return SlotStanding(slot.node, slot.device, runs, parts[0].since if parts else 0.0)
 
 
 def _standing(part: Part) -> PartStanding:

@@ -10,6 +10,9 @@ import msgspec
 from core.runs.directory import Run
 from core.worker.warm_worker import WarmWorker, wait_for_any
 
+RAY = "ray"
+SLURM = "slurm"
+
 
 class Slot(msgspec.Struct, frozen=True):
     """A place where one process trains at a time; several may be equal."""

@@ -7,7 +7,7 @@ nobody can slip in another plan.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -44,19 +44,18 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Devices to train on, if they are more than that of the settings."""
     per_device: int | msgspec.UnsetType = msgspec.UNSET
     """Number of processes that train on each device at once, if it was asked for."""
+    cluster: str | msgspec.UnsetType = msgspec.UNSET
+    """Where to train if not on this machine: `ray`, `ray://HOST:PORT` or `slurm`."""
+    slurm: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
+    """What the jobs of a Slurm cluster ask for, such as `{"partition": "gpu"}`."""
 
     def parts(self) -> list[Part]:
         """Return all runs that the plan may take. Raises `InvalidSetting`."""
         return comparison.plan(self.configurations, self.seeds, self.settings)
 
     @property
-    def at_once(self) -> int:
-        """Number of processes that train at once."""
-        return len(self.slots)
-
-    @property
     def slots(self) -> tuple[str, ...]:
-        """The device of each process that trains at once: first one on every device, then a second one."""
+        """The device of each process that trains at once on this machine: one on every device, then a second one."""
         settings = self.settings
         usual = comparison.at_once(settings.device, settings.threads)
         return (self.devices or (settings.device,)) * (self.per_device or usual)
@@ -76,10 +75,12 @@ def make_plan(
     together: bool = False,
     devices: Sequence[str] = (),
     per_device: int = 0,
+    cluster: str = "",
+    slurm: Mapping[str, str] | None = None,
 ) -> Plan:
     """Make a plan of configurations as they were typed, in the words that everyone would use for them.
 
-    `devices` and `per_device` are as in `Plan`, or nothing. Raises `InvalidSetting`.
+    `devices` and what follows are as in `Plan`, or nothing. Raises `InvalidSetting`.
     """
     named = tuple(sameness.full_name(config, settings) for config in configurations(texts, settings))
     default = RunConfig(seed=0)
@@ -93,6 +94,8 @@ def make_plan(
         together=together or msgspec.UNSET,
         devices=tuple(devices) if len(devices) > 1 else msgspec.UNSET,
         per_device=per_device or msgspec.UNSET,
+        cluster=cluster or msgspec.UNSET,
+        slurm=dict(slurm) if slurm else msgspec.UNSET,
     )
 
 
@@ -107,6 +110,18 @@ class PartStanding(msgspec.Struct, frozen=True, array_like=True):
     why: Message | None = None
 
 
+class SlotStanding(msgspec.Struct, frozen=True, array_like=True):
+    """What a slot of a comparison does."""
+
+    node: str
+    """Name of the machine; empty for the one that carries the comparison out."""
+    device: str
+    runs: tuple[str, ...] = ()
+    """Ids of the runs that are trained there, at once if they are several; none if it is idle."""
+    since: float = 0.0
+    """When they were begun there, in seconds since the Unix epoch."""
+
+
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """Progress of a comparison."""
 
@@ -114,6 +129,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """Number of the attempt, of those that the comparison's lease counts."""
     parts: tuple[PartStanding, ...] = ()
     """States of the runs planned so far, in the order of the plan."""
+    slots: tuple[SlotStanding, ...] = ()
+    """Where runs are trained, and which."""
     outcome: Outcome = "none"
     """Kind of its end; `decided` if no more seeds are needed, `none` while it goes on."""
     message: Message | None = None

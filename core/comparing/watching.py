@@ -8,7 +8,7 @@ from pathlib import Path
 
 from core.comparing import driver, stored
 from core.comparing.comparison import Part, PlannedRuns
-from core.comparing.stored import Outcome, PartStanding, Plan, StoredComparison
+from core.comparing.stored import Outcome, PartStanding, Plan, SlotStanding, StoredComparison
 from core.messages import N_, Message, Problem
 from core.runs import names
 from core.runs.directory import FollowedRun, Run
@@ -22,7 +22,9 @@ class WatchedComparison(PlannedRuns):
 
         Raises `InvalidSetting`.
         """
-        super().__init__(plan.at_once, plan.most_together)
+        super().__init__(len(plan.slots), plan.most_together)
+        self.slots: tuple[SlotStanding, ...] = ()
+        """Where runs are trained, and which."""
         self.outcome: Outcome = "none"
         self._stored = comparison
         self._planned = plan.parts()
@@ -47,6 +49,8 @@ class WatchedComparison(PlannedRuns):
         if standing.attempt > self._attempt_before:
             self._attempt = standing.attempt
             self._take(standing.parts)
+            self.slots = standing.slots
+            self._at_once = len(standing.slots) or self._at_once
             self.outcome = standing.outcome
             if standing.outcome == "failed":
                 raise Problem.of(standing.message or Message("no reason given"), standing.advice)

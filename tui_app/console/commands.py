@@ -140,6 +140,22 @@ def compare(
             help=_("Runs on each device at once. [default: 1 on a GPU, as many as there are cores for on the CPU]"),
         ),
     ] = None,
+    on: Annotated[
+        str | None,
+        typer.Option(
+            metavar=_("ray|ray://HOST:PORT|slurm"),
+            show_default=False,
+            help=_("Train on a cluster: the Ray cluster of this machine or of an address, or Slurm's."),
+        ),
+    ] = None,
+    slurm: Annotated[
+        str | None,
+        typer.Option(
+            metavar=_("NAME=VALUE,..."),
+            show_default=False,
+            help=_("With --on slurm: what each job asks for, such as partition=gpu,gres=gpu:1,time=30, and workers=N."),
+        ),
+    ] = None,
     *,
     settings: dict[str, Any],
     conditions: Annotated[
@@ -171,6 +187,8 @@ def compare(
         together=together,
         devices=compare_command.check_devices(devices, settings.get("device", "auto")),
         per_device=comparison.check_per_device(per_device) if per_device is not None else 0,
+        cluster=compare_command.check_cluster(on, devices, per_device, slurm),
+        slurm=compare_command.check_slurm(slurm),
         json=json,
     )
     return compare_command.compare(folder_of(runs_dir or context.obj), request)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from core.comparing import comparison, statistics, stored, watching
+import msgspec
+
+from core.comparing import clusters, comparison, statistics, stored, watching
 from core.comparing.comparison import Part, PlannedRuns
 from core.comparing.configurations import configurations
+from core.comparing.engine import RAY, SLURM
 from core.comparing.statistics import Results
 from core.comparing.stored import Plan
 from core.comparing.verdict import MARGIN
@@ -37,6 +41,8 @@ from tui_app.report.compose import Content
 from tui_app.settings import option
 
 _POLL_S = 0.1
+_RAY_ADDRESS = re.compile(r"ray://[A-Za-z0-9._\-\[\]:]+:\d{1,5}")
+_SLURM_OPTION = re.compile(r"([a-z][a-z0-9_-]*)=([!-~]+)")
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,10 @@ class ComparisonRequest:
     """Devices to train on, or `all`; empty for what the settings' device means."""
     per_device: int = 0
     """Runs on each device at once; 0 for the usual number."""
+    cluster: str = ""
+    """Where to train if not on this machine: `ray`, `ray://HOST:PORT` or `slurm`."""
+    slurm: Mapping[str, str] = field(default_factory=dict)
+    """What the jobs of a Slurm cluster ask for."""
     json: bool = False
 
 
@@ -88,6 +98,32 @@ def check_devices(text: str | None, device: str) -> tuple[str, ...]:
     return names
 
 
+def check_cluster(text: str | None, devices: str | None, per_device: str | None, slurm: str | None) -> str:
+    """Parse where to train as a user types it; empty for this machine. Raises `InvalidSetting`."""
+    cluster = text or ""
+    if text is not None and cluster not in (RAY, SLURM) and not _RAY_ADDRESS.fullmatch(cluster):
+        raise InvalidSetting("on", "--on takes ray, ray://HOST:PORT or slurm, not {value}", value=text or "''")
+    if cluster and devices is not None:
+        raise InvalidSetting("devices", "--devices names this machine's devices; with --on, give --device cuda or cpu")
+    if cluster == SLURM and per_device is not None:
+        raise InvalidSetting("per_device", "under Slurm each job trains one run at a time: give --slurm workers=N")
+    if slurm is not None and cluster != SLURM:
+        raise InvalidSetting("slurm", "--slurm goes only with --on slurm")
+    return cluster
+
+
+def check_slurm(text: str | None) -> dict[str, str]:
+    """Parse what Slurm's jobs ask for as a user types it. Raises `InvalidSetting`."""
+    asked: dict[str, str] = {}
+    for each in text.split(",") if text is not None else ():
+        match = _SLURM_OPTION.fullmatch(each.strip())
+        if match is None:
+            message = "--slurm takes what sbatch does, as in partition=gpu,gres=gpu:1,time=30, not {value}"
+            raise InvalidSetting("slurm", message, value=each or "''")
+        asked[match[1].replace("-", "_")] = match[2]
+    return asked
+
+
 def compare(runs_dir: Path, request: ComparisonRequest) -> int:
     """Train the missing runs, print the comparison, and return the exit code."""
     refuse_several_processes()
@@ -110,8 +146,12 @@ def compare(runs_dir: Path, request: ComparisonRequest) -> int:
             _("Trained one seed after the other, as only built-in networks go together: {names}").format(names=names)
         )
     try:
+        device = clusters.check(request.cluster, request.slurm, request.settings.device, runs_dir)
         settled = _settle(request, configs, status, signals)
         settings = settled.config
+        if request.cluster:
+            threads = request.settings.threads or int(device == "cpu")
+            settings = msgspec.structs.replace(settings, device=device, threads=threads)
         if request.together and settings.device == "cpu":
             status.note(_("Seeds trained together gain nothing on a CPU, and RN_2 takes longer: this is for GPUs."))
         plan = stored.make_plan(
@@ -122,6 +162,8 @@ def compare(runs_dir: Path, request: ComparisonRequest) -> int:
             together=request.together,
             devices=settled.devices,
             per_device=request.per_device,
+            cluster=request.cluster,
+            slurm=request.slurm,
         )
         made = watching.begin(runs_dir, plan)
         _watch(made, status, signals)
@@ -163,7 +205,8 @@ def _settle(
 
     say_that_torch_is_loaded()
     try:
-        answer = ask(Settle(request.settings, tuple(configs), request.devices), tell, signals)
+        shared = msgspec.structs.replace(request.settings, device="auto") if request.cluster else request.settings
+        answer = ask(Settle(shared, tuple(configs), request.devices), tell, signals)
     except GivenUp:
         raise Stopped from None
     finally:
