@@ -222,6 +222,7 @@ class Comparison(PlannedRuns):
         return self.count("running") > 0 or (self.count("waiting") > 0 and not self._stopping)
 
     def _start_waiting(self) -> None:
+        self._engine.want(ceil(self.count("waiting") / self._together))
         slots = self._engine.slots
         free = self._free(slots)
         devices = {slot.device for slot in slots}

@@ -18,7 +18,7 @@ from core.comparing.comparison import Comparison, Part
 from core.comparing.engine import SLURM, Engine, Slot, ThisMachine
 from core.comparing.sequential import IMAGES_FROM
 from core.comparing.stored import Outcome, PartStanding, Plan, SlotStanding, Standing, StoredComparison
-from core.messages import Problem
+from core.messages import Message, Problem
 from core.runs import lease
 from core.runs.lease import Held, Lost
 from core.worker.detach import StopSignals, redirect_output
@@ -87,6 +87,7 @@ def _train(stored: StoredComparison, journal: _Journal, should_stop: Callable[[]
                 is_stopping = True
                 made.stop()
             goes_on = made.advance()
+            journal.waits_for = engine.waits_for
             journal.slots = tuple(_slot_standing(slot, parts) for slot, parts in made.occupied())
             journal.write()
             entitle(f"comparison, {made.count('done', 'left_out')} of {len(made.parts) + len(later)} runs")
@@ -137,6 +138,7 @@ class _Journal:
     def __init__(self, stored: StoredComparison, held: Held) -> None:
         self.parts: list[Part] = []
         self.slots: tuple[SlotStanding, ...] = ()
+        self.waits_for: Message | None = None
         self._stored = stored
         self._held = held
         self._written: Standing | None = None
@@ -147,6 +149,7 @@ class _Journal:
         standing = Standing(
             attempt=self._held.attempt,
             parts=tuple(map(_standing, self.parts)),
+            waits_for=self.waits_for if outcome == "none" else None,
             slots=self.slots if outcome == "none" else (),
             outcome=outcome,
             message=problem.message if problem is not None else None,

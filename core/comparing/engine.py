@@ -7,6 +7,7 @@ from typing import Protocol
 
 import msgspec
 
+from core.messages import Message
 from core.runs.directory import Run
 from core.worker.warm_worker import WarmWorker, wait_for_any
 
@@ -48,7 +49,14 @@ class Engine(Protocol):
 
     @property
     def slots(self) -> Sequence[Slot]:
-        """The slots there are now. Raises `Problem` if there never will be one."""
+        """The slots there are now. Raises `Problem` if they cannot be used."""
+
+    @property
+    def waits_for(self) -> Message | None:
+        """What it waits for while it has no slot."""
+
+    def want(self, jobs: int) -> None:
+        """Have slots come for so many jobs, if they come when they are wanted. Raises `Problem` if none ever will."""
 
     def start(self, runs: Sequence[Run], slot: Slot) -> Worker | None:
         """Hand runs to a process of a slot; return None if the slot is gone. Raises `Problem`."""
@@ -68,7 +76,11 @@ class ThisMachine:
         self.devices = frozenset(devices)
         self.at_once = len(devices)
         self.slots = [Slot(device) for device in devices]
+        self.waits_for = None
         self._workers: list[tuple[Slot, WarmWorker]] = []
+
+    def want(self, jobs: int) -> None:
+        """Do nothing: the devices are there."""
 
     def start(self, runs: Sequence[Run], slot: Slot) -> WarmWorker:
         """Hand runs to an idle process of this device, or to a new one. Raises `Problem`."""

@@ -131,6 +131,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """States of the runs planned so far, in the order of the plan."""
     slots: tuple[SlotStanding, ...] = ()
     """Where runs are trained, and which."""
+    waits_for: Message | None = None
+    """What is waited for while there is no such place."""
     outcome: Outcome = "none"
     """Kind of its end; `decided` if no more seeds are needed, `none` while it goes on."""
     message: Message | None = None

@@ -25,6 +25,7 @@ class WatchedComparison(PlannedRuns):
         super().__init__(len(plan.slots), plan.most_together)
         self.slots: tuple[SlotStanding, ...] = ()
         """Where runs are trained, and which."""
+        self.waits_for: Message | None = None
         self.outcome: Outcome = "none"
         self._stored = comparison
         self._planned = plan.parts()
@@ -49,7 +50,7 @@ class WatchedComparison(PlannedRuns):
         if standing.attempt > self._attempt_before:
             self._attempt = standing.attempt
             self._take(standing.parts)
-            self.slots = standing.slots
+            self.slots, self.waits_for = standing.slots, standing.waits_for
             self._at_once = len(standing.slots) or self._at_once
             self.outcome = standing.outcome
             if standing.outcome == "failed":

@@ -104,4 +104,9 @@ def _launch(
 
 def _command(module: str, *arguments: str) -> list[str]:
     # -P: a file in the user's current folder must not replace a library.
-    return [sys.executable, "-P", "-c", f"{_START}from {module} import main\nmain()\n", *arguments]
+    return [sys.executable, "-P", "-c", code(module, "main()"), *arguments]
+
+
+def code(module: str, call: str) -> str:
+    """Return Python code that calls a function of a module of this program, wherever that lies."""
+    return f"{_START}from {module} import {call.partition('(')[0]}\n{call}\n"

@@ -1,0 +1,169 @@
+"""Slots on a Slurm cluster: jobs of an array, each with a warm worker, reached through the folder that all share.
+
+Each job that runs has a folder in the comparison's `slots`, and holds its lease: so it is known to live as a run is. A
+job in Slurm's sense may be killed, requeued and started again; each time it is another slot.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from core import files
+from core.comparing import slurm_cluster
+from core.comparing.engine import Slot
+from core.comparing.stored import Plan, StoredComparison
+from core.messages import N_, Message, Problem, writing
+from core.runs import lease
+from core.runs.directory import Run
+from core.runs.lease import Lease
+from core.runs.provenance import provenance
+from core.worker import launch, slurm_slot
+
+_NAME = re.compile(r"\d{1,12}(_\d{1,6})?-\d{1,6}")
+_ARRAY = "array.json"
+_LOOK_S = 0.5
+_ASK_S = 10.0
+"""Seconds between two questions to Slurm, which is asked only while no slot is there."""
+
+
+class SlurmWorker:
+    """A job's warm worker, which has been handed runs by a file in its folder."""
+
+    def __init__(self, folder: Path, attempt: Lease) -> None:
+        self._folder = folder
+        self._lease = attempt
+        self._is_busy = True
+        self.died_idle = False
+        self.is_lost = False
+
+    @property
+    def is_busy(self) -> bool:
+        """True while it works on its job; what it wrote of that can all be read once it does not."""
+        if self._is_busy:
+            is_alive = lease.sign(self._folder, self._lease).vitality == "alive"  # first: it may end with its job
+            is_done = not (self._folder / slurm_slot.JOB).exists()
+            self.is_lost = not is_done and not is_alive
+            self._is_busy = not is_done and is_alive
+        return self._is_busy
+
+
+class SlurmCluster:
+    """The jobs of an array, submitted once there is work for them, and gone as soon as there is none."""
+
+    def __init__(self, stored: StoredComparison, plan: Plan) -> None:
+        """Find the jobs that an earlier process has submitted. Raises `Problem`."""
+        self.devices = frozenset({plan.settings.device})
+        self._options = plan.slurm or {}
+        self.at_once = min(slurm_cluster.number_of_workers(self._options), plan.seeds * len(plan.configurations))
+        self.waits_for: Message | None = None
+        self._cpus = max(1, plan.settings.threads)
+        self._device = plan.settings.device
+        self._comparison = stored.path
+        self._folder = stored.path / slurm_slot.SLOTS
+        self._own = provenance()
+        self._found: dict[str, Lease] = {}
+        self._gone: set[str] = set()
+        self._next_look = self._next_question = 0.0
+        self._has_come = False
+        """True once a job of the newest array has become a slot, or may have while another process looked."""
+        with writing(self._folder):
+            self._folder.mkdir(exist_ok=True)
+            (self._folder / slurm_slot.CLOSED).unlink(missing_ok=True)
+        try:
+            self._array = msgspec.json.decode(files.read_small(self._folder / _ARRAY), type=str)
+            self._has_come = True
+        except (OSError, ValueError):
+            self._array = ""
+
+    @property
+    def slots(self) -> Sequence[Slot]:
+        """The slots there are now, one for each job that runs. Raises `Problem` if one has other versions than this."""
+        self._look()
+        return [Slot(self._device, newest.host) for newest in self._found.values()]
+
+    def want(self, jobs: int) -> None:
+        """Submit jobs, if there are none, so that so many jobs of the comparison find a slot. Raises `Problem`."""
+        self._look()
+        if self._found:
+            self.waits_for = None
+            return
+        if time.monotonic() < self._next_question or not jobs:
+            return
+        self._next_question = time.monotonic() + _ASK_S
+        why = slurm_cluster.why_waiting(self._array) if self._array else None
+        if why is None and self._array and not self._has_come:
+            self._raise_if_in_vain()
+        if why is None:
+            code = launch.code("core.worker.slurm_slot", f"serve({str(self._comparison)!r})")
+            number = min(jobs, self.at_once)
+            self._array = slurm_cluster.submit(self._folder / "jobs", code, number, self._options, self._cpus)
+            self._has_come = False
+            with writing(self._folder):
+                files.replace(self._folder / _ARRAY, msgspec.json.encode(self._array))
+        self.waits_for = Message(
+            N_("Slurm's job {job} waits for its turn ({why})"), {"job": self._array, "why": why or "–"}
+        )
+
+    def start(self, runs: Sequence[Run], slot: Slot) -> SlurmWorker | None:
+        """Hand runs to an idle slot on a node; return None if there is none. Raises `Problem`."""
+        for name, newest in self._found.items():
+            folder = self._folder / name
+            job = folder / slurm_slot.JOB
+            if newest.host != slot.node or job.exists() or lease.sign(folder, newest).vitality != "alive":
+                continue
+            with writing(folder):
+                files.replace(job, msgspec.json.encode([str(run.path) for run in runs]))
+            return SlurmWorker(folder, newest)
+        return None
+
+    def wait(self, seconds: float) -> None:
+        """Wait so long."""
+        time.sleep(seconds)
+
+    def close(self) -> None:
+        """Let the jobs end once they have finished their current runs, and take the others out of the queue."""
+        if not self._array:
+            return
+        with writing(self._folder):
+            files.replace(self._folder / slurm_slot.CLOSED, b"")
+        slurm_cluster.cancel_waiting(self._array)
+
+    def _look(self) -> None:
+        """Find the slots whose jobs run. Raises `Problem`."""
+        if time.monotonic() < self._next_look:
+            return
+        self._next_look = time.monotonic() + _LOOK_S
+        found = {}
+        for name in sorted(os.listdir(self._folder)):  # noqa: PTH208
+            if name in self._gone or not _NAME.fullmatch(name) or (newest := lease.read(self._folder / name)) is None:
+                continue
+            vitality = lease.sign(self._folder / name, newest).vitality
+            if vitality == "alive":
+                self._check_versions(newest)
+                found[name] = newest
+            elif vitality == "gone":
+                self._gone.add(name)
+        self._found = found
+        self._has_come = self._has_come or bool(found)
+
+    def _check_versions(self, newest: Lease) -> None:
+        for name, own in self._own.versions.items():
+            if (other := newest.provenance.versions.get(name, "–")) != own:
+                text = N_("node {node} has {name} {other}, and this machine {own}: their results would differ")
+                raise Problem(text, node=newest.host, name=name, other=other, own=own)
+
+    def _raise_if_in_vain(self) -> None:
+        """Raise `Problem` if no job of an array that has ended ever became a slot."""
+        said = ""
+        for path in sorted((self._folder / "jobs").glob(f"{self._array}*.err")):
+            lines = path.read_text(errors="replace").split("\n")
+            said = next((line.strip() for line in reversed(lines) if line.strip()), said)
+        text = N_("Slurm's job {job} ended before it did anything: {reason}")
+        advice = N_("Do its nodes see {path}, and have the same Python?")
+        raise Problem(text, advice=advice, job=self._array, reason=said or "–", path=str(self._folder))
