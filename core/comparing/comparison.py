@@ -285,6 +285,8 @@ class Comparison(PlannedRuns):
                 part.device = started.device if started is not None else ""
                 _take(part, part.followed, summary.state)
                 part.reused = part.state == "done"
+                if part.state == "running" and (handed := self._engine.trains(part.followed.run)) is not None:
+                    part.slot, part.worker, part.together = handed
 
     # The life of a run
 

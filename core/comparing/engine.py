@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -39,6 +39,15 @@ class Worker(Protocol):
         """True if it has ended because its slot is gone: its job may go on in another."""
 
 
+class Handed(NamedTuple):
+    """A job that was handed on."""
+
+    slot: Slot
+    worker: Worker
+    runs: int
+    """Number of runs that are trained together."""
+
+
 class Engine(Protocol):
     """A place with slots, which may come and go."""
 
@@ -60,6 +69,9 @@ class Engine(Protocol):
 
     def start(self, runs: Sequence[Run], slot: Slot) -> Worker | None:
         """Hand runs to a process of a slot; return None if the slot is gone. Raises `Problem`."""
+
+    def trains(self, run: Run) -> Handed | None:
+        """Return where a run is trained that an earlier process has handed on; None if nowhere here."""
 
     def wait(self, seconds: float) -> None:
         """Wait until a process has done its job, at most so long."""
@@ -91,6 +103,9 @@ class ThisMachine:
         self._workers = [(other, worker) for other, worker in self._workers if not worker.has_ended]
         self._workers.append((slot, started))
         return started
+
+    def trains(self, run: Run) -> None:
+        """Return None: who started a process alone knows it."""
 
     def wait(self, seconds: float) -> None:
         """Wait until a process has done its job, at most so long."""

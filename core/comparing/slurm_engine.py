@@ -16,7 +16,7 @@ import msgspec
 
 from core import files
 from core.comparing import slurm_cluster
-from core.comparing.engine import Slot
+from core.comparing.engine import Handed, Slot
 from core.comparing.stored import Plan, StoredComparison
 from core.messages import N_, Message, Problem, writing
 from core.runs import lease
@@ -69,6 +69,8 @@ class SlurmCluster:
         self._own = provenance()
         self._found: dict[str, Lease] = {}
         self._gone: set[str] = set()
+        self._earlier: dict[str, SlurmWorker] = {}
+        """Workers whose job an earlier process has handed on, by the names of their slots."""
         self._next_look = self._next_question = 0.0
         self._has_come = False
         """True once a job of the newest array has become a slot, or may have while another process looked."""
@@ -120,6 +122,16 @@ class SlurmCluster:
             with writing(folder):
                 files.replace(job, msgspec.json.encode([str(run.path) for run in runs]))
             return SlurmWorker(folder, newest)
+        return None
+
+    def trains(self, run: Run) -> Handed | None:
+        """Return where a run is trained that an earlier process has handed on; None if nowhere here."""
+        self._look()
+        for name, newest in self._found.items():
+            folder = self._folder / name
+            if str(run.path) in (paths := slurm_slot.read_job(folder)):
+                worker = self._earlier.setdefault(name, SlurmWorker(folder, newest))
+                return Handed(Slot(self._device, newest.host), worker, len(paths))
         return None
 
     def wait(self, seconds: float) -> None:

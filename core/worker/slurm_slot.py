@@ -61,8 +61,8 @@ class _Slot:
         """Do job after job until there are no more."""
         driver_seen = next_look = time.monotonic()
         while not self._should_leave():
-            if (job := self._job()) is not None:
-                self._do(job)
+            if paths := read_job(self._folder):
+                self._do([Run(Path(path)) for path in paths])
                 driver_seen = time.monotonic()
                 continue
             if (self._folder.parent / CLOSED).exists() or is_lost():
@@ -76,13 +76,6 @@ class _Slot:
             time.sleep(_LOOK_S)
         if self._worker is not None:
             self._worker.close()
-
-    def _job(self) -> list[Run] | None:
-        try:
-            paths = msgspec.json.decode(files.read_small(self._folder / JOB), type=list[str])
-        except (OSError, ValueError):
-            return None
-        return [Run(Path(path)) for path in paths]
 
     def _do(self, runs: Sequence[Run]) -> None:
         """Train runs, and say that they have ended, unless it is the slot that does."""
@@ -102,6 +95,14 @@ class _Slot:
         if self._worker is None or self._worker.has_ended or not self._worker.hand(runs):
             self._worker = WarmWorker(runs)
         return self._worker
+
+
+def read_job(folder: Path) -> list[str]:
+    """Return the directories of the runs that a slot has been handed; none if it is idle."""
+    try:
+        return msgspec.json.decode(files.read_small(folder / JOB), type=list[str])
+    except (OSError, ValueError, RecursionError):
+        return []
 
 
 def _name() -> str:
