@@ -14,7 +14,7 @@ _LAUNCHERS = {
 }
 _SEVERAL = N_(
     "{launcher} has started {number} processes, and each would train the same run, which stays on one device: start"
-    " one, and for several devices `mnist-tui compare --devices all`"
+    " one, and for several devices or machines `mnist-tui compare` with `--devices all` or `--on slurm`"
 )
 
 

@@ -33,6 +33,11 @@ class Job:
     def done(self) -> None:
         self.is_on = False
 
+    def lose_slot(self) -> None:
+        """End as a process does whose node is gone."""
+        self._worker.is_lost = True
+        self.die()
+
     def die(self) -> None:
         """End as a killed process does, which has held the leases of its runs."""
         for run in self.runs:

@@ -361,3 +361,27 @@ def test_the_devices_of_a_comparison(wanted: Any, found: Any, monkeypatch: pytes
         devices.of_comparison("auto", ("cuda:0", "cuda:2"))
     with pytest.raises(InvalidSetting, match="of one kind"):
         devices.of_comparison("auto", ("cuda:0", "cpu"))
+
+
+def test_a_run_that_loses_its_slot_goes_on_in_another_and_not_for_ever(tmp_path: Path, launched: list[Job]) -> None:
+    made = Comparison(tmp_path, [Part("RN_1", config_of("RN_1", 0))], ThisMachine(("cpu",)))
+    for attempt in range(comparison.MAX_RETRIES):
+        assert made.advance()
+        assert len(launched) == attempt + 1
+        launched[-1].lose_slot()
+    assert made.advance()
+    assert len({job.run.id for job in launched}) == 1
+    launched[-1].lose_slot()
+    assert not made.advance()
+    assert [part.status for part in made.parts] == ["failed"]
+
+
+def test_a_run_that_is_stopped_with_its_slot_goes_on(tmp_path: Path, launched: list[Job]) -> None:
+    made = Comparison(tmp_path, [Part("RN_1", config_of("RN_1", 0))], ThisMachine(("cpu",)))
+    made.advance()
+    (job,) = launched
+    job.worker.is_lost = True
+    write(job.run, started(config=job.run.config()), RunEnded(status="stopped"))
+    job.lose_slot()
+    assert made.advance()
+    assert len(launched) == 2
