@@ -34,6 +34,7 @@ SHARES = {
     "phases": 60,
     "together": 50,
     "kernels": 5,
+    "many": 60,
 }
 """The benchmarks, with the seconds that each may take of twenty minutes on two cores."""
 GPU_SHARES = {"training": 60, "peers": 110, "kernels": 20, "equivalence": 40, "dashboard": 60, "together": 40}
