@@ -12,10 +12,14 @@ from core.data.conditions import Condition, Robustness, UnderCondition
 from core.data.datasets import Dataset
 from core.data.distortions import distorted
 from core.data.split_and_permute import permuted
+from core.messages import N_, Message
 from core.runs.directory import Run
+from core.training import devices
 from core.training.batches import normalise
 from core.training.evaluation import BATCH_SIZE, evaluate, evaluation_batch_size
 from core.training.load_trained import DatasetCache, load_network
+
+_TESTING = N_("Testing under harder conditions")
 
 
 def accuracy(
@@ -39,6 +43,38 @@ def accuracy(
 
     images = [dataset.test_images] if condition is None else distorted(dataset.test_images, condition)
     return fmean(map(share_right, images))
+
+
+def robustness_of(
+    runs: Sequence[Run],
+    conditions: Sequence[Condition],
+    where: str,
+    *,
+    notify: Callable[[Message], None],
+    progress: Callable[[Message, float], None],
+) -> list[Robustness]:
+    """Return the accuracies of finished runs on a device, named as in the settings.
+
+    `notify` and `progress` are those of `datasets.load`. Raises `Problem`, before any test if a
+    network cannot be loaded.
+    """
+    device = devices.resolve(where)
+    for run in runs:
+        load_network(run)
+    done, total = 0, len(runs) * (len(conditions) + 1)
+
+    def advance() -> None:
+        nonlocal done
+        done += 1
+        progress(Message(_TESTING), done / total)
+
+    kept = DatasetCache(notify=notify, progress=progress, should_stop=lambda: False)
+    try:
+        return [robustness(run, conditions, kept, device, advance) for run in runs]
+    except RuntimeError as error:
+        if problem := devices.out_of_memory(error):
+            raise problem from error
+        raise
 
 
 def robustness(

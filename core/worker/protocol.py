@@ -8,7 +8,7 @@ from typing import Any, Generic, Literal, TypeAlias, TypeVar
 import msgspec
 
 from core.config import Architecture, RunConfig
-from core.data.conditions import Condition
+from core.data.conditions import Condition, Robustness
 from core.exam.program import ChangeName, Model
 from core.exam.steps import Outcome, ProgramStop, StepAction
 from core.inspecting.views import LayerFacts, LayerView, Neighbour, ValueView
@@ -96,6 +96,17 @@ class Measure(msgspec.Struct, frozen=True, tag=True):
     condition: Condition | None
 
 
+class MeasureAll(msgspec.Struct, frozen=True, tag=True):
+    """A request for the accuracies of finished runs under conditions, also of custom networks.
+
+    Who asks has made sure that their files may be executed.
+    """
+
+    run_dirs: tuple[str, ...]
+    conditions: tuple[Condition, ...]
+    device: str
+
+
 class AskedImage(msgspec.Struct, frozen=True):
     """An image to follow through a network: a test image, a drawing, or a picture in a file."""
 
@@ -164,7 +175,7 @@ class TryChange(msgspec.Struct, frozen=True, tag=True):
 ProgramQuestion: TypeAlias = StepProgram | TryChange
 InsideQuestion: TypeAlias = Inspect | InspectLayer | InspectValue | Occlude | FindNearest
 Question: TypeAlias = (
-    Describe | Try | Settle | Browse | EvaluateAt | Recognise | Measure | InsideQuestion | ProgramQuestion
+    Describe | Try | Settle | Browse | EvaluateAt | Recognise | Measure | MeasureAll | InsideQuestion | ProgramQuestion
 )
 
 
@@ -196,8 +207,9 @@ class Tried(msgspec.Struct, frozen=True, tag=True):
 class ProgressNote(msgspec.Struct, frozen=True, tag=True):
     """News of a request that is still being worked on, such as a download."""
 
-    request: Settle | FindNearest | ProgramQuestion
+    request: Settle | MeasureAll | FindNearest | ProgramQuestion
     message: Message
+    """What is done; without a `fraction`, something to be told once."""
     fraction: float | None = None
 
 
@@ -269,6 +281,11 @@ class Measured(msgspec.Struct, frozen=True, tag=True):
     request: Measure
     accuracy: float
     """Fraction from 0 to 1."""
+
+
+class MeasuredAll(msgspec.Struct, frozen=True, tag=True):
+    request: MeasureAll
+    tested: tuple[Robustness, ...]
 
 
 class MomentView(msgspec.Struct, frozen=True):
@@ -356,7 +373,7 @@ class ChangeTried(msgspec.Struct, frozen=True, tag=True):
 ProgramAnswer: TypeAlias = Stepped | ChangeTried
 InsideAnswer: TypeAlias = Inspected | InspectedLayer | InspectedValue | Occluded | NearestFound
 SideAnswer: TypeAlias = (
-    InsideAnswer | ProgramAnswer | ProgressNote | Settled | Browsed | EvaluatedAt | Recognised | Measured
+    InsideAnswer | ProgramAnswer | ProgressNote | Settled | Browsed | EvaluatedAt | Recognised | Measured | MeasuredAll
 )
 Answer: TypeAlias = Ready | Described | Tried | Refused | SideAnswer
 

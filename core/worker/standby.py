@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 import torch
 
@@ -18,6 +19,7 @@ from core.networks import tabulate
 from core.networks.build import build_network
 from core.runs.directory import Run
 from core.training import acceleration, devices
+from core.training.robustness import robustness_of
 from core.training.settle import settle
 from core.training.trial import try_out
 from core.worker import protocol, threads
@@ -167,7 +169,11 @@ def answer_question(request: protocol.Question, inspector: RunInspector, say: Sa
             torch.set_num_threads(threads.share_of_cores(Run(Path(request.run_dir))))
             return inspector.measure(request)
         case protocol.Settle():
-            return _settled(request, say)
+            return _settled(request, _teller(request, say))
+        case protocol.MeasureAll(run_dirs=run_dirs, conditions=conditions, device=device):
+            tell, runs = _teller(request, say), [Run(Path(run_dir)) for run_dir in run_dirs]
+            tested = robustness_of(runs, conditions, device, notify=tell, progress=tell)
+            return protocol.MeasuredAll(request, tuple(tested))
         case protocol.StepProgram() | protocol.TryChange():
             torch.set_num_threads(_threads_for(request))
             return inspector.program.answer(
@@ -181,12 +187,17 @@ def answer_question(request: protocol.Question, inspector: RunInspector, say: Sa
             )
 
 
-def _settled(request: protocol.Settle, say: Say) -> protocol.Settled:
+class _Tell(Protocol):
+    def __call__(self, message: Message, fraction: float | None = None) -> None: ...
+
+
+def _teller(request: protocol.Settle | protocol.MeasureAll, say: Say) -> _Tell:
+    """Return what tells who asked how far the answer is."""
+    return lambda message, fraction=None: say(protocol.ProgressNote(request, message, fraction))
+
+
+def _settled(request: protocol.Settle, tell: _Tell) -> protocol.Settled:
     """Settle the settings of a comparison, reporting the progress of a download. Raises `Problem`."""
-
-    def tell(message: Message, fraction: float | None = None) -> None:
-        say(protocol.ProgressNote(request, message, fraction))
-
     # No stop is needed: a dashboard that gives up waiting ends this process.
     config, found = settle(
         request.config, request.configurations, request.devices, notify=tell, progress=tell, should_stop=lambda: False

@@ -22,20 +22,20 @@ from core.comparing.verdict import MARGIN
 from core.comparing.watching import WatchedComparison
 from core.config import RunConfig, built_in_names
 from core.data.conditions import Condition, Robustness
-from core.messages import InvalidSetting, Message
+from core.messages import InvalidSetting
 from core.runs import sameness
 from core.runs.directory import FollowedRun
-from core.worker.asking import GivenUp, ask
 from core.worker.detach import StopSignals
 from core.worker.protocol import Settle, Settled
 from tui_app import comparison_text, i18n, tables
 from tui_app.console import json_output
+from tui_app.console.asking import ask_with_status
 from tui_app.console.compare_json import comparison_document
 from tui_app.console.conditions_command import measure_under_conditions, print_accuracies
 from tui_app.console.launchers import refuse_several_processes
 from tui_app.console.status_line import StatusLine, Stopped
-from tui_app.console.training_command import EXIT_CODES, say_that_torch_is_loaded
-from tui_app.i18n import _, printable, say
+from tui_app.console.training_command import EXIT_CODES
+from tui_app.i18n import _, printable
 from tui_app.report import pages
 from tui_app.report.compose import Content
 from tui_app.settings import option
@@ -196,21 +196,8 @@ def _settle(
     request: ComparisonRequest, configs: Sequence[RunConfig], status: StatusLine, signals: StopSignals
 ) -> Settled:
     """Return the settings of all runs, with every `auto` resolved, and the devices. Raises `Problem` or `Stopped`."""
-
-    def tell(message: Message, share: float | None) -> None:
-        if share is None:
-            status.note(say(message))
-        else:
-            status.draw_share(say(message), share)
-
-    say_that_torch_is_loaded()
-    try:
-        shared = msgspec.structs.replace(request.settings, device="auto") if request.cluster else request.settings
-        answer = ask(Settle(shared, tuple(configs), request.devices), tell, signals)
-    except GivenUp:
-        raise Stopped from None
-    finally:
-        status.erase()
+    shared = msgspec.structs.replace(request.settings, device="auto") if request.cluster else request.settings
+    answer = ask_with_status(Settle(shared, tuple(configs), request.devices), status, signals)
     assert isinstance(answer, Settled)
     return answer
 

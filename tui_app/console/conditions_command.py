@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from core.data.conditions import Condition, Robustness
 from core.runs.directory import Run
 from core.worker.detach import StopSignals
+from core.worker.protocol import MeasureAll, MeasuredAll
 from tui_app import comparison_text, tables, terminal, wording
 from tui_app.charts import accuracy_chart
 from tui_app.charts.accuracy_chart import AccuracyCurve
 from tui_app.console import json_output
+from tui_app.console.asking import ask_with_status
 from tui_app.console.status_line import StatusLine, Stopped
-from tui_app.console.training_command import prepare_for_torch
-from tui_app.i18n import _, printable, say
+from tui_app.i18n import _, printable
 
 _CURVE_SIZE = 60, 14
 """Size of a curve in columns and rows."""
@@ -42,42 +43,11 @@ def print_conditions(found: Sequence[Run], asked: Sequence[Condition], *, json: 
 def measure_under_conditions(
     found: Sequence[Run], asked: Sequence[Condition], device: str, status: StatusLine, signals: StopSignals
 ) -> list[Robustness]:
-    prepare_for_torch()
-    from core.data import datasets
-    from core.training import acceleration, devices
-    from core.training.load_trained import DatasetCache, load_network
-    from core.training.robustness import robustness
-
-    acceleration.keep_freed_memory()
-    where = devices.resolve(device)
-    for run in found:
-        load_network(run)  # to report a network that cannot be tested before testing any
-    done, total = 0, len(found) * (len(asked) + 1)
-
-    def advance() -> None:
-        nonlocal done
-        done += 1
-        if signals():
-            raise Stopped
-        status.draw_share(_("Testing under harder conditions"), done / total)
-
-    kept = DatasetCache(
-        notify=lambda message: status.note(say(message)),
-        progress=lambda message, share: status.draw_share(say(message), share),
-        should_stop=signals,
-    )
-    try:
-        with terminal.unclaimed_output_dropped():
-            tested = [robustness(run, asked, kept, where, advance) for run in found]
-    except datasets.Cancelled:
-        raise Stopped from None
-    except RuntimeError as error:
-        if problem := devices.out_of_memory(error):
-            raise problem from error
-        raise
-    finally:
-        status.erase()
-    return tested
+    """Have a process that has torch test finished runs. Raises `Problem` or `Stopped`."""
+    question = MeasureAll(tuple(str(run.path) for run in found), tuple(asked), device)
+    answer = ask_with_status(question, status, signals)
+    assert isinstance(answer, MeasuredAll)
+    return list(answer.tested)
 
 
 def _run_name(one: Robustness, *, with_data: bool) -> str:
