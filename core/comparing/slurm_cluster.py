@@ -53,7 +53,7 @@ def number_of_workers(options: Mapping[str, str]) -> int:
     text = options.get(_WORKERS, str(_DEFAULT_WORKERS))
     number = int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
     if not 1 <= number <= _MOST_WORKERS:
-        message = "the number of workers must be a whole number from 1 to {high}, not {value}"
+        message = N_("the number of workers must be a whole number from 1 to {high}, not {value}")
         raise InvalidSetting("slurm", message, high=_MOST_WORKERS, value=text)
     return number
 

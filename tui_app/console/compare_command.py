@@ -22,7 +22,7 @@ from core.comparing.verdict import MARGIN
 from core.comparing.watching import WatchedComparison
 from core.config import RunConfig, built_in_names
 from core.data.conditions import Condition, Robustness
-from core.messages import InvalidSetting
+from core.messages import N_, InvalidSetting
 from core.runs import sameness
 from core.runs.directory import FollowedRun
 from core.worker.detach import StopSignals
@@ -118,7 +118,7 @@ def check_slurm(text: str | None) -> dict[str, str]:
     for each in text.split(",") if text is not None else ():
         match = _SLURM_OPTION.fullmatch(each.strip())
         if match is None:
-            message = "--slurm takes what sbatch does, as in partition=gpu,gres=gpu:1,time=30, not {value}"
+            message = N_("--slurm takes what sbatch does, as in partition=gpu,gres=gpu:1,time=30, not {value}")
             raise InvalidSetting("slurm", message, value=each or "''")
         asked[match[1].replace("-", "_")] = match[2]
     return asked
