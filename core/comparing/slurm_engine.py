@@ -10,6 +10,7 @@ import os
 import re
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -135,14 +136,14 @@ class SlurmCluster:
         return None
 
     def wait(self, seconds: float) -> None:
-        """Wait so long."""
-        time.sleep(seconds)
+        """Wait, longer than was asked for: each look at a slot asks the file system of the network."""
+        time.sleep(max(seconds, _LOOK_S))
 
     def close(self) -> None:
         """Let the jobs end once they have finished their current runs, and take the others out of the queue."""
         if not self._array:
             return
-        with writing(self._folder):
+        with suppress(OSError):  # they end without it, some minutes later
             files.replace(self._folder / slurm_slot.CLOSED, b"")
         slurm_cluster.cancel_waiting(self._array)
 
@@ -173,7 +174,7 @@ class SlurmCluster:
     def _raise_if_in_vain(self) -> None:
         """Raise `Problem` if no job of an array that has ended ever became a slot."""
         said = ""
-        for path in sorted((self._folder / "jobs").glob(f"{self._array}*.err")):
+        for path in sorted((self._folder / "jobs").glob(f"{self._array}_*.err")):
             lines = path.read_text(errors="replace").split("\n")
             said = next((line.strip() for line in reversed(lines) if line.strip()), said)
         text = N_("Slurm's job {job} ended before it did anything: {reason}")
