@@ -40,6 +40,17 @@ def absolute(typed: str) -> Path:
         raise Problem("{path} leads nowhere: {reason}", path=typed, reason=reason(error)) from error
 
 
+SENT = "MNIST_TUI_SENT"
+"""Environment variable with the folder that has what was sent along with runs from another machine."""
+
+
+def here(path: Path) -> Path:
+    """Return where a file or folder of a run's settings lies on this machine: among what was sent along, if it was."""
+    sent = os.environ.get(SENT)
+    copy = Path(sent, *path.parts[1:]) if sent and path.is_absolute() else path
+    return copy if copy.exists() else path
+
+
 def _default(variable: str, name: str) -> Path:
     if given := os.environ.get(variable):
         return absolute(given)

@@ -83,6 +83,20 @@ def read(entry: DataSource, data_dir: Path) -> Found:
     return found
 
 
+def paths_of(entry: DataSource, data_dir: Path) -> list[Path]:
+    """Return where the valid files of a data set are, as far as there are any."""
+    return [path for file in entry.files if (path := _valid(entry, file, data_dir)) is not None]
+
+
+def _valid(entry: DataSource, file: RawFile, data_dir: Path) -> Path | None:
+    for path in _candidates(entry, file, data_dir):
+        with suppress(Problem):
+            if _exists(path):
+                checked(path, file, entry)
+                return path
+    return None
+
+
 def other_files(entry: DataSource, data_dir: Path, found: Found) -> str:
     """List the files in the places where the data set is looked for, except those that were found to be its own."""
     own = {path for file in entry.files if file.name in found.values for path in _candidates(entry, file, data_dir)}

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
+from core import paths
 from core.catalogue import IMAGE_SHAPE, NETWORKS, NUM_CLASSES
 from core.config import Architecture
 from core.messages import N_, Problem, Value, reason
@@ -51,7 +52,7 @@ class OwnNetwork:
         self._name = name
         self._class_name = class_name
         try:
-            self._path = Path(name).expanduser()
+            self._path = paths.here(Path(name).expanduser())
         except RuntimeError as error:
             raise self._unreadable(error) from error
 

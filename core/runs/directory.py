@@ -186,7 +186,7 @@ class Run(JobFolder):
             silent_s=silent_s,
             name=written.name or stored.name,
             attempts=newest.attempt if newest else 0,
-            host=newest.host if newest else "",
+            host=(newest.node or newest.host) if newest else "",
             pid=(newest.pid or None) if newest else None,
             tags=written.tags,
             note=written.note,

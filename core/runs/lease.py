@@ -46,6 +46,7 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     attempt: int
     token: str
     host: str
+    """Machine of the process that holds it."""
     boot_id: str
     """Identity of the boot of the operating system that the process runs on."""
     pid: int
@@ -54,6 +55,8 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     locked: bool
     """True if the process holds a lock on the file that other processes of the same boot can see."""
     provenance: Provenance = Provenance()
+    node: str = ""
+    """Machine that trains, if it is another: the process then writes down what that sends."""
 
     @property
     def is_of_this_boot(self) -> bool:
@@ -198,19 +201,29 @@ class Held:
 
 
 @contextmanager
-def hold(run_dir: Path, tell: Callable[[float], None] = lambda _seconds_left: None) -> Iterator[Held]:
-    """Hold the run's lease, as only the process that trains it may.
+def hold(
+    run_dir: Path, tell: Callable[[float], None] = lambda _seconds_left: None, *, node: str = ""
+) -> Iterator[Held]:
+    """Hold the run's lease, as only the process that trains it may, or that has it trained on another `node`.
 
     Where the process of an earlier attempt may still live, wait until it has given no sign of life for as long as a
     lease lasts; `tell` is called with the seconds that this can still take. Raises `Problem` if the run is being
     trained already, or its folder cannot be written.
     """
     with writing(run_dir):
-        held = _take(run_dir, tell)
+        held = _take(run_dir, tell, node)
     try:
         yield held
     finally:
         held.release()
+
+
+def write_ended(run_dir: Path, attempt: int) -> None:
+    """Write the lease of an attempt that has ended, so that the next one has the number after it. Raises `OSError`."""
+    ended = Lease(
+        attempt=attempt, token="", host=socket.gethostname(), boot_id=machine.boot_id(), pid=0, started=0.0, locked=True
+    )
+    files.replace(_attempt_path(run_dir, attempt), msgspec.json.encode(ended), durable=False)
 
 
 @contextmanager
@@ -233,12 +246,12 @@ def hold_after(run_dir: Path, attempt: int) -> Iterator[Held]:
             _publish(run_dir, attempt)  # if there was one
 
 
-def _take(run_dir: Path, tell: Callable[[float], None]) -> Held:
+def _take(run_dir: Path, tell: Callable[[float], None], node: str) -> Held:
     """Take the lease of the next attempt as soon as none before it can live. Raises `Problem` or `OSError`."""
     while True:
         newest = _newest(run_dir)
         _wait_for_end(run_dir, newest, tell)
-        held = _claim(run_dir, newest + 1)
+        held = _claim(run_dir, newest + 1, node)
         if held is not None:  # else another process claimed it meanwhile: see whether that one lives
             return held
 
@@ -262,7 +275,7 @@ def _wait_for_end(run_dir: Path, attempt: int, tell: Callable[[float], None]) ->
         time.sleep(min(0.5, left_s))
 
 
-def _claim(run_dir: Path, attempt: int) -> Held | None:
+def _claim(run_dir: Path, attempt: int, node: str = "") -> Held | None:
     """Create the lease of an attempt; return None if another process has it. Raises `OSError`."""
     own = _attempt_path(run_dir, attempt)
     origin = provenance()  # first: git may take longer than others wait for a lease that is being written
@@ -280,6 +293,7 @@ def _claim(run_dir: Path, attempt: int) -> Held | None:
             started=time.time(),
             locked=files.lock(descriptor) and files.is_locked_file(own),  # first: who can read it finds it locked
             provenance=origin,
+            node=node,
         )
         files.write_all(descriptor, msgspec.json.format(msgspec.json.encode(lease), indent=2))
         files.sync(descriptor)

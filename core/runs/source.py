@@ -11,7 +11,7 @@ from typing import Annotated
 
 import msgspec
 
-from core import files
+from core import files, paths
 from core.catalogue import NETWORKS
 from core.messages import N_, Problem, writing
 
@@ -58,7 +58,7 @@ def check_unchanged(run_dir: Path, model: str) -> None:
             file=str(run_dir / "source.json"),
             folder=str(run_dir / "source"),
         )
-    folder = Path(model.rpartition(":")[0]).expanduser().parent
+    folder = paths.here(Path(model.rpartition(":")[0]).expanduser()).parent
     for name, known in (hashes or {}).items():
         try:
             changed = _hash(folder / name) != known

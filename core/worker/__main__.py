@@ -12,7 +12,7 @@ from core.runs.directory import Run
 from core.worker import at_end
 from core.worker.carry_out import carry_out
 from core.worker.detach import StopSignals, redirect_output
-from core.worker.launch import SERIES, STANDBY, restart_for
+from core.worker.launch import LEASHED_SERIES, SERIES, STANDBY, restart_for
 from core.worker.series import carry_out_series
 
 
@@ -37,9 +37,10 @@ def main() -> None:
         redirect_output(run.log_path)
         if has_run_networks or own_modules.were_executed():
             restart_for(run)  # what that did to torch is no part of a run
-    elif sys.argv[1] == SERIES:
+    elif sys.argv[1] in (SERIES, LEASHED_SERIES):
         signals.install()
-        carry_out_series([Run(Path(argument)) for argument in sys.argv[2:]], signals)
+        runs = [Run(Path(argument)) for argument in sys.argv[2:]]
+        carry_out_series(runs, signals, leashed=sys.argv[1] == LEASHED_SERIES)
         return
     else:
         run = Run(Path(sys.argv[1]))

@@ -18,6 +18,7 @@ from core.worker import at_end
 
 STANDBY = "--standby"
 SERIES = "--series"
+LEASHED_SERIES = "--leashed-series"
 # The user's search path (`PYTHONPATH`) may hold a `core` too, and may be where torch is: only our `core` comes first.
 _START = f"""
 import sys
@@ -33,12 +34,14 @@ def launch_run(run: Run, on_end: str = "") -> subprocess.Popen[bytes]:
     return launch_job(_WORKER, run, on_end)
 
 
-def launch_series(runs: Sequence[Run]) -> subprocess.Popen[bytes]:
+def launch_series(runs: Sequence[Run], *, leashed: bool = False) -> subprocess.Popen[bytes]:
     """Start a process that trains runs, at once if there are several, and then those of each line on its stdin.
 
-    Its output goes to the log of the first. Raises `Problem`.
+    Its output goes to the log of the first. If it is `leashed`, its runs stop once its stdin is closed.
+
+    Raises `Problem`.
     """
-    return _launch_with_log(_WORKER, runs[0], _series(runs), has_pipe=True)
+    return _launch_with_log(_WORKER, runs[0], _series(runs, leashed=leashed), has_pipe=True)
 
 
 def launch_job(module: str, folder: JobFolder, on_end: str = "") -> subprocess.Popen[bytes]:
@@ -81,16 +84,16 @@ def last_words(errors: IO[bytes]) -> str:
 
 def restart_for(run: Run) -> NoReturn:
     """Turn this process into one that `launch_run` would start: only its pid, its session and its streams stay."""
-    os.execv(sys.executable, _command(_WORKER, str(run.path)))
+    os.execv(sys.executable, command(_WORKER, str(run.path)))
 
 
-def restart_series(runs: Sequence[Run]) -> NoReturn:
+def restart_series(runs: Sequence[Run], *, leashed: bool) -> NoReturn:
     """Turn this process into one that `launch_series` would start, with the same streams."""
-    os.execv(sys.executable, _command(_WORKER, *_series(runs)))
+    os.execv(sys.executable, command(_WORKER, *_series(runs, leashed=leashed)))
 
 
-def _series(runs: Sequence[Run]) -> list[str]:
-    return [SERIES, *(str(run.path) for run in runs)]
+def _series(runs: Sequence[Run], *, leashed: bool) -> list[str]:
+    return [LEASHED_SERIES if leashed else SERIES, *(str(run.path) for run in runs)]
 
 
 def _launch(
@@ -98,11 +101,12 @@ def _launch(
 ) -> subprocess.Popen[bytes]:
     environment = {**os.environ, COMMAND_VARIABLE: command_line(), at_end.VARIABLE: on_end}
     return subprocess.Popen(
-        _command(module, *arguments), stdin=stdin, stdout=stdout, stderr=stderr, start_new_session=True, env=environment
+        command(module, *arguments), stdin=stdin, stdout=stdout, stderr=stderr, start_new_session=True, env=environment
     )
 
 
-def _command(module: str, *arguments: str) -> list[str]:
+def command(module: str, *arguments: str) -> list[str]:
+    """Return the command that calls a module's `main` with some arguments."""
     # -P: a file in the user's current folder must not replace a library.
     return [sys.executable, "-P", "-c", code(module, "main()"), *arguments]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import select
+import shutil
 import sys
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from pathlib import Path
@@ -27,24 +28,29 @@ ENDED = b"ended\n"
 _LOOK_S = 1.0
 
 
-def carry_out_series(first: Sequence[Run], signals: StopSignals) -> None:
+def carry_out_series(first: Sequence[Run], signals: StopSignals, *, leashed: bool = False) -> None:
     """Carry out runs, and then those of each line on stdin, until these end or a signal comes.
+
+    If they are `leashed`, a run stops, too, once nobody can write to stdin any more, and its folder is removed.
 
     A line is a JSON array of run directories, and is answered on stdout once these runs have ended. Runs of one line
     are trained together. Raises what ends the work on all of them.
     """
     answers = os.dup(1)
     done: Hashable = None
-    for runs in _jobs(first, signals):
+    should_stop = _Leash(signals) if leashed else signals
+    for runs in _jobs(first, should_stop):
         wanted = _arithmetic(runs[0])
         if done not in (None, wanted):
             os.dup2(answers, 1)
-            restart_series(runs)
+            restart_series(runs, leashed=leashed)
         redirect_output(runs[0].log_path)
-        _carry_out(runs, signals)
+        _carry_out(runs, should_stop)
         done = wanted if _has_threads_of(wanted) else object()
         gc.collect()
-        if signals():
+        if should_stop():
+            if isinstance(should_stop, _Leash) and should_stop.is_cut:
+                shutil.rmtree(runs[0].path.parent, ignore_errors=True)
             return
         entitle("waiting for a run")
         try:
@@ -53,7 +59,24 @@ def carry_out_series(first: Sequence[Run], signals: StopSignals) -> None:
             return
 
 
-def _carry_out(runs: Sequence[Run], signals: StopSignals) -> None:
+class _Leash:
+    """What makes runs stop with the process that handed them out."""
+
+    def __init__(self, signals: StopSignals) -> None:
+        self._signals = signals
+        self._stdin = select.poll()
+        self._stdin.register(0, 0)
+
+    @property
+    def is_cut(self) -> bool:
+        """True once that process has closed this one's stdin, or is dead."""
+        return any(event & select.POLLHUP for _descriptor, event in self._stdin.poll(0))
+
+    def __call__(self) -> bool:
+        return self._signals() or self.is_cut
+
+
+def _carry_out(runs: Sequence[Run], signals: Callable[[], bool]) -> None:
     try:
         if len(runs) > 1:
             carry_out_together(runs, should_stop=signals)

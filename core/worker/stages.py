@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from core import files
+from core import files, paths
 from core.catalogue import NUM_CLASSES
 from core.config import RunConfig
 from core.data import datasets, split_and_permute
@@ -196,7 +196,7 @@ def past_of(run: Run, held: Held) -> Record:
 def _load_data(config: RunConfig, emit: Emit, should_stop: Callable[[], bool]) -> Dataset:
     return datasets.load(
         config.dataset,
-        Path(config.data_dir),
+        paths.here(Path(config.data_dir)),
         notify=_teller(emit),
         progress=lambda message, fraction: emit(Notice(message=message, fraction=fraction)),
         should_stop=should_stop,

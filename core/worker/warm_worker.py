@@ -14,11 +14,14 @@ from core.worker.launch import launch_series
 
 
 class WarmWorker:
-    """A process that trains the runs it is handed, one job after another; it goes on with its job if this one ends."""
+    """A process that trains the runs it is handed, one job after another; usually it goes on if this one ends."""
 
-    def __init__(self, runs: Sequence[Run]) -> None:
-        """Start the process with its first job: a run, or several that are trained together. Raises `Problem`."""
-        self._process = launch_series(runs)
+    def __init__(self, runs: Sequence[Run], *, leashed: bool = False) -> None:
+        """Start the process with its first job: a run, or several that are trained together. Raises `Problem`.
+
+        If it is `leashed`, it does not go on with its job if this one ends.
+        """
+        self._process = launch_series(runs, leashed=leashed)
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._requests, self._answers = self._process.stdin.fileno(), self._process.stdout.fileno()

@@ -1,0 +1,141 @@
+"""A Ray cluster, asked by a process of its own before anything is started there: is it there, and what does it have?"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+
+from core.comparing.engine import RAY
+from core.messages import N_, InvalidSetting, Problem
+from core.runs.provenance import provenance
+from core.worker import launch
+
+_ANSWER_S = 10
+_NODES_S = 90
+_NOT_INSTALLED = N_("Ray is not installed, which carries out runs on a cluster")
+_NO_ANSWER = N_("no Ray cluster answers at {address} within {seconds} s: {reason}")
+_NO_CLUSTER = N_("there is no Ray cluster on this machine: {reason}")
+
+
+class Facts(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a cluster says, or why it says nothing."""
+
+    reason: str = ""
+    """What Ray says, if it could not be reached."""
+    has_gpus: bool = False
+    versions: dict[str, dict[str, str]] = {}
+    """Versions of what decides the numbers, by the names of the nodes."""
+
+
+def check(cluster: str, device: str) -> str:
+    """Return the device that runs get on a cluster; `cluster` and `device` are as a user asks for them.
+
+    Raises `Problem` if Ray is not installed, the cluster does not answer, a node of it has other versions than this
+    machine, or it has no GPU and one is asked for.
+    """
+    if device.startswith("mps") or (device.startswith("cuda") and device not in ("cuda", "cuda:0")):
+        raise InvalidSetting("device", "on a Ray cluster the device is cpu or cuda, not {device}", device=device)
+    facts = _ask(cluster)
+    own = versions()
+    for node, others in facts.versions.items():
+        for name in own.keys() | others.keys():
+            if (mine := own.get(name, "–")) != (other := others.get(name, "–")):
+                text = N_("node {node} has {name} {other}, and this machine {own}: their results would differ")
+                raise Problem(text, node=node, name=name, other=other, own=mine)
+    if device.startswith("cuda") and not facts.has_gpus:
+        raise Problem(N_("the Ray cluster has no GPU"), advice=N_("Leave out --device, or give --device cpu."))
+    return "cuda:0" if facts.has_gpus and device != "cpu" else "cpu"
+
+
+def connect(cluster: str) -> Any:
+    """Return the library, connected to a cluster. Raises `ImportError`, or what it raises if that does not answer."""
+    import ray
+
+    with (
+        Path(os.devnull).open("w") as nothing,
+        contextlib.redirect_stdout(nothing),
+        contextlib.redirect_stderr(nothing),
+    ):
+        address = os.environ.get("RAY_ADDRESS", "auto") if cluster == RAY else cluster
+        ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
+    return ray
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what decides the numbers, and of Ray."""
+    import ray
+
+    return {**provenance().versions, "ray": str(ray.__version__)}
+
+
+def pinned_to(node_id: str) -> Any:
+    """Return what keeps a task or an actor on a node."""
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    return NodeAffinitySchedulingStrategy(node_id=node_id, soft=False)
+
+
+def _ask(cluster: str) -> Facts:
+    """Have another process ask a cluster: it may hang, and what Ray prints is nobody's business. Raises `Problem`."""
+    command = launch.command(__name__, cluster)
+    try:
+        asked = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, timeout=_ANSWER_S + _NODES_S)
+    except subprocess.TimeoutExpired as error:
+        text = N_("the nodes of the Ray cluster do not answer within {seconds} s: are all of them busy?")
+        raise Problem(text, seconds=_NODES_S) from error
+    if asked.returncode == -signal.SIGALRM:
+        raise _unreached(cluster, "–")
+    try:
+        facts = msgspec.json.decode(asked.stdout.rpartition(b"\n")[2], type=Facts)
+    except msgspec.MsgspecError as error:
+        lines = asked.stderr.decode(errors="replace").strip().splitlines() or ["–"]
+        raise _unreached(cluster, lines[-1]) from error
+    if facts.reason == _NOT_INSTALLED:
+        raise Problem(_NOT_INSTALLED, advice=N_("Install it: pip install 'mnist-tui[ray]'."))
+    if facts.reason:
+        raise _unreached(cluster, facts.reason)
+    return facts
+
+
+def _unreached(cluster: str, why: str) -> Problem:
+    if cluster == RAY:
+        advice = N_("Start one with `ray start --head`, or give its address: --on ray://HOST:10001.")
+        return Problem(_NO_CLUSTER, advice=advice, reason=why)
+    return Problem(_NO_ANSWER, address=cluster, seconds=_ANSWER_S, reason=why)
+
+
+def main() -> None:
+    """Print what the cluster that the first argument names says, as JSON."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    facts = _facts(sys.argv[1])
+    os.write(1, b"\n" + msgspec.json.encode(facts))
+    os._exit(0)
+
+
+def _facts(cluster: str) -> Facts:
+    try:
+        import ray
+    except ImportError:
+        return Facts(reason=_NOT_INSTALLED)
+    signal.alarm(_ANSWER_S)
+    try:
+        connect(cluster)
+    except Exception as error:
+        said = [line.strip() for line in str(error).splitlines() if line.strip()]
+        return Facts(reason=said[0] if said else type(error).__name__)
+    signal.alarm(0)
+    nodes = [node for node in cast(Any, ray).nodes() if node["Alive"]]
+    ask = ray.remote(num_cpus=0)(versions)
+    asked = {
+        node["NodeManagerHostname"]: ask.options(scheduling_strategy=pinned_to(node["NodeID"])).remote()
+        for node in nodes
+    }
+    found = dict(zip(asked, ray.get(list(asked.values())), strict=True))
+    return Facts(has_gpus=any(node["Resources"].get("GPU", 0) > 0 for node in nodes), versions=found)

@@ -1,0 +1,100 @@
+"""A place on another machine where runs are trained: copies of their directories, and a warm worker."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from core import paths
+from core.runs import transfer
+from core.runs.transfer import Outbox, Piece
+from core.worker.warm_worker import WarmWorker, wait_for_any
+
+_WAIT_S = 0.25
+_THREADS_VARIABLE = "OMP_NUM_THREADS"
+
+
+class SentRun(msgspec.Struct, frozen=True):
+    """A run to be trained at an outpost."""
+
+    id: str
+    attempts: int
+    """Number of attempts that it has had."""
+    files: dict[str, bytes]
+    """Files of its directory, by their paths there."""
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What an outpost has to tell."""
+
+    pieces: dict[str, list[Piece]]
+    """New parts of files, by the ids of their runs."""
+    is_busy: bool
+    """True while its runs are being trained, or there is more to be sent of them."""
+
+
+class Outpost:
+    """An outpost: one job at a time, which ends with this process."""
+
+    def __init__(self, sent: Mapping[str, bytes], environment: Mapping[str, str]) -> None:
+        """Write what is `sent` along, by the paths where it lay; `environment` is what decides about threads there."""
+        self._folder = Path(tempfile.mkdtemp(prefix="mnist-tui-"))
+        os.environ.pop(_THREADS_VARIABLE, None)
+        os.environ.update(environment)
+        os.environ[paths.SENT] = str(self._folder / "sent")
+        self.bring(sent)
+        self._worker: WarmWorker | None = None
+        self._outboxes: list[Outbox] = []
+        self._jobs = 0
+
+    def bring(self, sent: Mapping[str, bytes]) -> None:
+        """Write files that are sent along, by the absolute paths where they lay. Raises `OSError`."""
+        for name, content in sent.items():
+            path = self._folder.joinpath("sent", *Path(name).parts[1:])
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+
+    def begin(self, runs: Sequence[SentRun]) -> None:
+        """Have runs trained: together, if they are several. Raises `OSError` or `Problem`."""
+        self._jobs += 1
+        folder = self._folder / str(self._jobs)
+        copies = [transfer.receive_run(folder / sent.id, sent.files, sent.attempts) for sent in runs]
+        self._outboxes = [Outbox(copy) for copy in copies]
+        if self._worker is None or self._worker.has_ended or not self._worker.hand(copies):
+            self._worker = WarmWorker(copies, leashed=True)
+
+    def exchange(self, asked: Mapping[str, Mapping[str, bytes]]) -> Report:
+        """Pass on what is asked of the runs, by their ids, and return what is new, or after a moment nothing."""
+        for outbox in self._outboxes:
+            transfer.pass_on(outbox.run, dict(asked.get(outbox.run.id, {})))
+        worker = self._worker
+        assert worker is not None
+        deadline = time.monotonic() + _WAIT_S
+        while True:
+            is_busy = worker.is_busy  # first: what it wrote until then is all sent below
+            pieces = {outbox.run.id: taken for outbox in self._outboxes if (taken := outbox.take())}
+            if not is_busy and not pieces:
+                self._forget()
+                return Report({}, is_busy=False)
+            if pieces or time.monotonic() > deadline:
+                return Report(pieces, is_busy=True)
+            wait_for_any([worker], _WAIT_S / 4)
+
+    def close(self) -> None:
+        """End the worker, and remove everything."""
+        if self._worker is not None:
+            self._worker.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _forget(self) -> None:
+        for outbox in self._outboxes:
+            with suppress(OSError):
+                shutil.rmtree(outbox.run.path.parent)
+        self._outboxes = []
