@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, cast
 
@@ -60,8 +61,8 @@ def connect(cluster: str) -> Any:
 
     with (
         Path(os.devnull).open("w") as nothing,
-        contextlib.redirect_stdout(nothing),
-        contextlib.redirect_stderr(nothing),
+        redirect_stdout(nothing),
+        redirect_stderr(nothing),
     ):
         address = os.environ.get("RAY_ADDRESS", "auto") if cluster == RAY else cluster
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR)

@@ -11,14 +11,13 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from core.comparing.stored import StoredComparison
 from core.runs import lease
 from core.runs.directory import Run
 from core.runs.events import Progress, RunStarted
+from tests.end_to_end.compared import command, comparison, without_times
 from tests.end_to_end.terminal import COMMAND, Place, all_events, batch_losses, wait_for_event, wait_until
 
 pytestmark = [
@@ -125,20 +124,6 @@ def test_a_job_whose_time_is_up_is_requeued_and_goes_on(place: Place) -> None:
     assert [entry["name"] for entry in json.loads(place.command("runs", "--json").out)] == ["rn2"]
 
 
-TIMES = {"seconds_per_epoch", "images_per_s", "at_once"}
-
-
-def _without_times(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _without_times(each) for name, each in value.items() if name not in TIMES}
-    return [_without_times(each) for each in value] if isinstance(value, list) else value
-
-
-def _compare(place: Place, *options: str) -> tuple[str, ...]:
-    common = ("--seeds", "3", "--epochs", "3", "--dataset", "sample", "--threads", "1", "--lang", "en")
-    return ("compare", "RN_1", place.slow, *common, *options)
-
-
 def _running_slots(place: Place) -> dict[str, list[str]]:
     """Return the runs in each slot in which a custom network trains its first epoch, by its job."""
     found = {}
@@ -153,20 +138,20 @@ def _running_slots(place: Place) -> dict[str, list[str]]:
 def test_a_comparison_is_the_same_whatever_it_loses(place: Place, tmp_path: Path) -> None:
     """A job is warned and requeued, one is killed, the process that carries it out is killed: the table is the same."""
     environment = {"SLURM_CONF": os.environ["SLURM_CONF"], "PAUSE": "0.05"}
-    command = _compare(place, "--on", "slurm", "--slurm", "time=10,workers=2", "--json")
-    asked = place.start(*command, **environment)
+    asked_for = command(place, "--on", "slurm", "--slurm", "time=10,workers=2", "--json")
+    asked = place.start(*asked_for, **environment)
     first = wait_until(lambda: _running_slots(place), lambda: f"a run: {asked.err}")
     job, runs = next(iter(first.items()))
     assert {entry["host"] for entry in place.listed().values()} == {socket.gethostname()}
     subprocess.run(["scancel", "--signal=USR1", job], check=True)
     wait_until(lambda: Run(place.runs_dir / runs[0]).attempt == 2, lambda: f"the run going on: {asked.err}")
-    (stored,) = map(StoredComparison, (place.runs_dir / ".comparisons").iterdir())
+    stored = comparison(place)
     holder = lease.read(stored.path)
     assert holder is not None
     os.kill(holder.pid, signal.SIGKILL)
     assert asked.wait() == 1
     assert "was killed" in asked.err
-    again = place.start(*command, **environment)
+    again = place.start(*asked_for, **environment)
     wait_until(lambda: stored.attempt == 2, lambda: f"the second process: {again.err}")
     job, runs = next(iter(wait_until(lambda: _running_slots(place), lambda: f"a run: {again.err}").items()))
     before = Run(place.runs_dir / runs[0]).attempt
@@ -175,15 +160,15 @@ def test_a_comparison_is_the_same_whatever_it_loses(place: Place, tmp_path: Path
     assert again.wait() == 0, again.err
     wait_until(lambda: not _said("squeue", "--noheader").strip(), lambda: _said("squeue"))
 
-    local = place.command(*_compare(place, "--json", "--runs-dir", str(tmp_path / "local")))
+    local = place.command(*command(place, "--json", "--runs-dir", str(tmp_path / "local")))
     assert local.code == 0, local.err
-    assert _without_times(json.loads(again.out)) == _without_times(json.loads(local.out))
+    assert without_times(json.loads(again.out)) == without_times(json.loads(local.out))
 
 
 @pytest.mark.usefixtures("cluster")
 def test_a_comparison_is_stopped_and_leaves_no_job(place: Place) -> None:
     environment = {"SLURM_CONF": os.environ["SLURM_CONF"], "PAUSE": "0.05"}
-    asked = place.start(*_compare(place, "--on", "slurm", "--slurm", "workers=2"), **environment)
+    asked = place.start(*command(place, "--on", "slurm", "--slurm", "workers=2"), **environment)
     (runs,) = wait_until(lambda: _running_slots(place), lambda: f"a run: {asked.err}").values()
     asked.signal(signal.SIGINT)
     assert asked.wait() == 130, asked.err
@@ -199,7 +184,7 @@ def test_a_comparison_is_stopped_and_leaves_no_job(place: Place) -> None:
         ("output=x", "cannot set output"),
     ):
         refused = place.command(
-            *_compare(place, "--on", "slurm", "--slurm", options), SLURM_CONF=environment["SLURM_CONF"]
+            *command(place, "--on", "slurm", "--slurm", options), SLURM_CONF=environment["SLURM_CONF"]
         )
         assert refused.code in (1, 2)
         assert said in refused.err

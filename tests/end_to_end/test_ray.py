@@ -1,0 +1,100 @@
+"""Comparisons on a real Ray cluster, whose nodes are processes of this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from core.runs import lease
+from tests.end_to_end.compared import beginning, command, comparison, log, without_times
+from tests.end_to_end.terminal import Place, wait_until
+
+pytest.importorskip("ray")
+pytestmark = pytest.mark.slow
+_MEMORY = 100 << 20
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Return a cluster of two nodes, each with one core."""
+    from ray.cluster_utils import Cluster
+
+    monkeypatch.setenv("PAUSE", "0.05")  # in the nodes' environment: a custom network there takes its time
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": _MEMORY})
+    made.add_node(num_cpus=1, object_store_memory=_MEMORY)
+    monkeypatch.setenv("RAY_ADDRESS", made.address)
+    yield made
+    made.shutdown()  # type: ignore[no-untyped-call]
+
+
+def _outposts() -> set[int]:
+    """Return the processes of workers that end with who started them."""
+    return {
+        process.pid for process in psutil.process_iter(["cmdline"]) if "--leashed-series" in process.info["cmdline"]
+    }
+
+
+def test_a_comparison_is_the_same_whatever_it_loses(place: Place, cluster: Any, tmp_path: Path) -> None:
+    """A node is lost, then the process that carries it out is killed: the table is the same."""
+    environment = {"RAY_ADDRESS": cluster.address}
+    asked_for = command(place, "--on", "ray", "--json")
+    asked = place.start(*asked_for, **environment)
+    wait_until(lambda: len(beginning(place)) == 2, lambda: f"two runs: {asked.err}{log(place)}")
+    assert {entry["host"] for entry in place.listed().values()} == {socket.gethostname()}
+    runs = beginning(place)
+    cluster.remove_node(cluster.worker_nodes.copy().pop(), allow_graceful=False)
+    wait_until(lambda: max(run.attempt for run in runs) == 2, lambda: f"the run going on: {asked.err}{log(place)}")
+    stored = comparison(place)
+    assert len(stored.standing().slots) == 1
+    holder = lease.read(stored.path)
+    assert holder is not None
+    os.kill(holder.pid, signal.SIGKILL)
+    assert asked.wait() == 1
+    wait_until(lambda: not _outposts(), "the end of what it left on the nodes")
+    assert "crashed" in {run.state() for run in runs}
+    cluster.add_node(num_cpus=1, object_store_memory=_MEMORY)
+    again = place.start(*asked_for, **environment)
+    assert again.wait() == 0, again.err + log(place)
+    assert not _outposts()
+
+    local = place.command(*command(place, "--json", "--runs-dir", str(tmp_path / "local")))
+    assert local.code == 0, local.err
+    assert without_times(json.loads(again.out)) == without_times(json.loads(local.out))
+
+
+def test_a_comparison_is_stopped_and_leaves_nothing(place: Place, cluster: Any) -> None:
+    environment = {"RAY_ADDRESS": cluster.address}
+    asked = place.start(*command(place, "--on", "ray"), **environment)
+    (run, *_others) = wait_until(lambda: beginning(place), lambda: f"a run: {asked.err}{log(place)}")
+    asked.signal(signal.SIGINT)
+    assert asked.wait() == 130, asked.err + log(place)
+    assert run.state() == "stopped"
+    assert run.has_checkpoint()
+    assert not run.stop_requested()
+    wait_until(lambda: not _outposts(), "the end of what it left on the nodes")
+    refused = place.command(*command(place, "--on", "ray", "--device", "cuda"), RAY_ADDRESS=cluster.address)
+    assert (refused.code, refused.out) == (1, "")
+    assert refused.err == "mnist-tui: the Ray cluster has no GPU Leave out --device, or give --device cpu.\n"
+
+
+@pytest.mark.parametrize(
+    ("cluster_named", "said"),
+    [
+        ("ray", "there is no Ray cluster on this machine"),
+        ("ray://127.0.0.1:1", "no Ray cluster answers at ray://127.0.0.1:1 within 10 s"),
+    ],
+)
+def test_what_does_not_answer_is_told_before_anything_is_started(cluster_named: str, said: str, place: Place) -> None:
+    refused = place.command(*command(place, "--on", cluster_named))
+    assert refused.code == 1
+    assert said in refused.err
+    assert len(refused.err.splitlines()) <= 2
+    assert not list(place.runs_dir.glob("*-*"))
