@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -138,5 +138,8 @@ def _facts(cluster: str) -> Facts:
         node["NodeManagerHostname"]: ask.options(scheduling_strategy=pinned_to(node["NodeID"])).remote()
         for node in nodes
     }
-    found = dict(zip(asked, ray.get(list(asked.values())), strict=True))
+    found = {}
+    for name, reference in asked.items():
+        with suppress(ray.exceptions.RayError):  # of a node that is gone
+            found[name] = ray.get(reference)
     return Facts(has_gpus=any(node["Resources"].get("GPU", 0) > 0 for node in nodes), versions=found)

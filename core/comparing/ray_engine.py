@@ -28,6 +28,8 @@ from core.runs.transfer import Arrivals
 from core.worker.outpost import Outpost, Report, SentRun
 
 _LOOK_S = 1.0
+_SHUNNED_S = 15.0
+"""Seconds for which a node that has lost an outpost gets none: Ray does not know at once that a node is gone."""
 _GIVE_UP_S = 10.0
 """Seconds for which a run that is to stop is waited for at an outpost that has not begun it."""
 _KEPT_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
@@ -113,6 +115,8 @@ class RayCluster:
         self._data = self._ray.put(_data(settings.dataset, Path(settings.data_dir)))
         self._nodes: list[tuple[str, str, int]] = []
         self._next_look = 0.0
+        self._shunned: dict[str, float] = {}
+        """Until when a node gets no outpost."""
         self._posts: dict[tuple[str, int], tuple[Any, RayWorker | None]] = {}
         """The actor of each slot, with the worker that has its newest job."""
         self._look()
@@ -188,6 +192,8 @@ class RayCluster:
     def _lose(self, key: tuple[str, int], why: str) -> None:
         actor, worker = self._posts.pop(key)
         if why:
+            self._shunned[key[0]] = time.monotonic() + _SHUNNED_S
+            self._next_look = 0.0
             print(f"an outpost was lost: {why}", file=sys.stderr, flush=True)
         with suppress(Exception):
             self._ray.kill(actor)
@@ -211,8 +217,9 @@ class RayCluster:
             nodes = [node for node in self._ray.nodes() if node["Alive"]]
         except Exception as error:
             raise Problem(N_("the Ray cluster cannot be reached: {reason}"), reason=reason(error)) from error
-        self._nodes = sorted((node["NodeID"], node["NodeManagerHostname"], self._count(node)) for node in nodes)
-        alive = {node_id for node_id, _name, _count in self._nodes}
+        alive = {node["NodeID"]: (node["NodeManagerHostname"], self._count(node)) for node in nodes}
+        now = time.monotonic()
+        self._nodes = [(node, *alive[node]) for node in sorted(alive) if self._shunned.get(node, now) <= now]
         for key in [key for key in self._posts if key[0] not in alive]:
             self._lose(key, "its node is gone")
 

@@ -31,10 +31,10 @@ def comparison(place: Place) -> StoredComparison:
     return StoredComparison(folder)
 
 
-def beginning(place: Place) -> list[Run]:
-    """Return the runs of the slow network that are in their first epoch."""
+def training(place: Place) -> list[Run]:
+    """Return the runs of the slow network that are being trained."""
     runs = map(Run, sorted(place.runs_dir.glob("slow-*")))
-    return [run for run in runs if run.state() == "running" and run.summary().epoch == 1 and run.summary().loss]
+    return [run for run in runs if run.state() == "running" and run.summary().loss]
 
 
 def log(place: Place) -> str:

@@ -7,14 +7,16 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
+from core import paths
 from core.runs import lease
-from tests.end_to_end.compared import beginning, command, comparison, log, without_times
+from tests.end_to_end.compared import training, command, comparison, log, without_times
 from tests.end_to_end.terminal import Place, wait_until
 
 pytest.importorskip("ray")
@@ -35,11 +37,13 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     made.shutdown()  # type: ignore[no-untyped-call]
 
 
-def _outposts() -> set[int]:
-    """Return the processes of workers that end with who started them."""
-    return {
-        process.pid for process in psutil.process_iter(["cmdline"]) if "--leashed-series" in process.info["cmdline"]
-    }
+def _left() -> list[psutil.Process]:
+    """Return the workers of outposts."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            found += [process] if paths.SENT in process.environ() else []
+    return found
 
 
 def test_a_comparison_is_the_same_whatever_it_loses(place: Place, cluster: Any, tmp_path: Path) -> None:
@@ -47,23 +51,23 @@ def test_a_comparison_is_the_same_whatever_it_loses(place: Place, cluster: Any, 
     environment = {"RAY_ADDRESS": cluster.address}
     asked_for = command(place, "--on", "ray", "--json")
     asked = place.start(*asked_for, **environment)
-    wait_until(lambda: len(beginning(place)) == 2, lambda: f"two runs: {asked.err}{log(place)}")
+    wait_until(lambda: len(training(place)) == 2, lambda: f"two runs: {asked.err}{log(place)}")
     assert {entry["host"] for entry in place.listed().values()} == {socket.gethostname()}
-    runs = beginning(place)
+    runs = training(place)
     cluster.remove_node(cluster.worker_nodes.copy().pop(), allow_graceful=False)
     wait_until(lambda: max(run.attempt for run in runs) == 2, lambda: f"the run going on: {asked.err}{log(place)}")
     stored = comparison(place)
-    assert len(stored.standing().slots) == 1
+    wait_until(lambda: len(stored.standing().slots) == 1, lambda: stored.standing().slots)
     holder = lease.read(stored.path)
     assert holder is not None
     os.kill(holder.pid, signal.SIGKILL)
     assert asked.wait() == 1
-    wait_until(lambda: not _outposts(), "the end of what it left on the nodes")
+    wait_until(lambda: not _left(), "the end of what it left on the nodes")
     assert "crashed" in {run.state() for run in runs}
     cluster.add_node(num_cpus=1, object_store_memory=_MEMORY)
     again = place.start(*asked_for, **environment)
     assert again.wait() == 0, again.err + log(place)
-    assert not _outposts()
+    assert not _left()
 
     local = place.command(*command(place, "--json", "--runs-dir", str(tmp_path / "local")))
     assert local.code == 0, local.err
@@ -73,16 +77,16 @@ def test_a_comparison_is_the_same_whatever_it_loses(place: Place, cluster: Any, 
 def test_a_comparison_is_stopped_and_leaves_nothing(place: Place, cluster: Any) -> None:
     environment = {"RAY_ADDRESS": cluster.address}
     asked = place.start(*command(place, "--on", "ray"), **environment)
-    (run, *_others) = wait_until(lambda: beginning(place), lambda: f"a run: {asked.err}{log(place)}")
+    (run, *_others) = wait_until(lambda: training(place), lambda: f"a run: {asked.err}{log(place)}")
     asked.signal(signal.SIGINT)
     assert asked.wait() == 130, asked.err + log(place)
     assert run.state() == "stopped"
     assert run.has_checkpoint()
     assert not run.stop_requested()
-    wait_until(lambda: not _outposts(), "the end of what it left on the nodes")
+    wait_until(lambda: not _left(), "the end of what it left on the nodes")
     refused = place.command(*command(place, "--on", "ray", "--device", "cuda"), RAY_ADDRESS=cluster.address)
     assert (refused.code, refused.out) == (1, "")
-    assert refused.err == "mnist-tui: the Ray cluster has no GPU Leave out --device, or give --device cpu.\n"
+    assert refused.err == "mnist-tui: the Ray cluster has no GPU. Leave out --device, or give --device cpu.\n"
 
 
 @pytest.mark.parametrize(
