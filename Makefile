@@ -1,7 +1,7 @@
 PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test every fast lint types translations snapshots screens pictures bench equivalence scale coverage torture kernels floors mutants
+.PHONY: help setup run test every fast lint types translations snapshots screens pictures bench equivalence scale coverage torture kernels ray floors mutants
 
 help: ## list these targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -72,6 +72,10 @@ mutants: ## break core's arithmetic in every small way and list what no test not
 kernels: ## check every kernel of the GPU's steps in an interpreter, and compile them for GPUs that are not there
 	TRITON_INTERPRET=1 $(PYTHON) -m pytest -p no:xdist tests/core/training/interpreted/check_*.py
 	$(PYTHON) -m pytest -m slow tests/core/training/test_fused.py
+
+ray: ## train 300 short runs on a Ray cluster of two nodes, kill ten workers, and see whether all is there (five minutes)
+	$(PYTHON) -m pip install --quiet -e '.[ray]'
+	$(PYTHON) -m tests.end_to_end.many_on_ray
 
 floors: ## run the tests with the oldest versions that pyproject.toml allows
 	$(PYTHON) -m tests.floors

@@ -16,7 +16,7 @@ import pytest
 
 from core import paths
 from core.runs import lease
-from tests.end_to_end.compared import training, command, comparison, log, without_times
+from tests.end_to_end.compared import command, comparison, log, training, without_times
 from tests.end_to_end.terminal import Place, wait_until
 
 pytest.importorskip("ray")
