@@ -27,6 +27,8 @@ class WatchedComparison(PlannedRuns):
         """Where runs are trained, and which."""
         self.waits_for: Message | None = None
         self.outcome: Outcome = "none"
+        self.is_elsewhere = bool(plan.cluster)
+        """True if it is carried out on a cluster."""
         self._stored = comparison
         self._planned = plan.parts()
         self._starts = starts

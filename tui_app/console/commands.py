@@ -194,6 +194,13 @@ def compare(
     return compare_command.compare(folder_of(runs_dir or context.obj), request)
 
 
+@app.command(cls=Command, help=_("Show where the runs of comparisons in progress are trained, and how fast."))
+def slots(context: typer.Context, *, json: Json = False, runs_dir: RunsDir = None, lang: Lang = None) -> int:
+    from tui_app.console.slots_command import print_slots
+
+    return print_slots(folder_of(runs_dir or context.obj), json=json)
+
+
 @app.command(cls=Command, help=_("Test finished runs on shifted, rotated and noisy digits, without retraining."))
 def conditions(
     context: typer.Context,

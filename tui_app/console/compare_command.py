@@ -35,7 +35,7 @@ from tui_app.console.conditions_command import measure_under_conditions, print_a
 from tui_app.console.launchers import refuse_several_processes
 from tui_app.console.status_line import StatusLine, Stopped
 from tui_app.console.training_command import EXIT_CODES
-from tui_app.i18n import _, printable
+from tui_app.i18n import _, printable, say
 from tui_app.report import pages
 from tui_app.report.compose import Content
 from tui_app.settings import option
@@ -206,6 +206,7 @@ def _watch(made: WatchedComparison, status: StatusLine, signals: StopSignals) ->
     """Wait until all runs have ended, and announce each as it does. Raises `Problem` or `Stopped`."""
     known = 0
     told: set[int] = set()
+    begun: dict[str, object] = {}
     asked = False
     while True:
         goes_on = made.look()
@@ -219,6 +220,7 @@ def _watch(made: WatchedComparison, status: StatusLine, signals: StopSignals) ->
             if part.state in ("done", "left_out") and id(part) not in told:
                 told.add(id(part))
                 status.note(_part_line(part))
+        _tell_of_slots(made, status, begun)
         if not goes_on:
             break
         if signals.received is not None and not asked:
@@ -230,6 +232,19 @@ def _watch(made: WatchedComparison, status: StatusLine, signals: StopSignals) ->
     status.erase()
     if made.outcome == "stopped":
         raise Stopped
+
+
+def _tell_of_slots(made: WatchedComparison, status: StatusLine, told: dict[str, object]) -> None:
+    """Announce what is waited for, and each run that begins on another machine; `told` is what was."""
+    if made.waits_for is not None and told.get("") != made.waits_for:
+        status.note(say(made.waits_for))
+    told[""] = made.waits_for
+    for slot in made.slots:
+        for run in slot.runs if slot.node else ():
+            if told.get(run) != slot.since:
+                told[run] = slot.since
+                text = _("{run} on {node}, {device}")
+                status.note(text.format(run=printable(run), node=printable(slot.node), device=printable(slot.device)))
 
 
 def _draw(made: PlannedRuns, status: StatusLine) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from core.comparing.slots import ComparisonSlots
 from core.data.conditions import Robustness
 from core.networks.layer_table import Layer, LayerTable
 from core.runs.directory import Summary
@@ -46,6 +47,7 @@ OUTPUTS: dict[str, Any] = {
     "layers": PrintedLayerTable | list[PrintedLayerTable],
     "compare": PrintedComparison,
     "conditions": list[Robustness],
+    "slots": list[ComparisonSlots],
     "doctor": Examination,
     "exam": MarkedCopies,
     "predict": Prediction | UnreadPicture,

@@ -17,15 +17,16 @@ from textual.widgets import Button, Header, Input, Label, ProgressBar, Static
 from textual.worker import Worker, WorkerState
 
 from core import catalogue
-from core.comparing import comparison, configurations, statistics, stored, watching
+from core.comparing import comparison, configurations, slots, statistics, stored, watching
 from core.comparing.comparison import Part
+from core.comparing.slots import OccupiedSlot
 from core.comparing.statistics import Results
 from core.comparing.watching import WatchedComparison
 from core.config import RECORDING, Architecture, RunConfig
 from core.messages import N_, InvalidSetting, Problem
 from core.runs import sameness
 from core.worker.protocol import ProgressNote, Refused, Settle, Settled
-from tui_app import comparison_text
+from tui_app import comparison_text, slot_text
 from tui_app.dashboard.keys import compare_keys
 from tui_app.dashboard.screens.side_screen import AskingScreen
 from tui_app.dashboard.widgets.key_footer import KeyFooter
@@ -57,10 +58,14 @@ class CompareScreen(AskingScreen[list[str]]):
     class Advanced(Message):
         """Sent when the runs have advanced, or with the results."""
 
-        def __init__(self, made: WatchedComparison, results: Results | None = None) -> None:
+        def __init__(
+            self, made: WatchedComparison, results: Results | None = None, slots: Sequence[OccupiedSlot] = ()
+        ) -> None:
             super().__init__()
             self.made = made
             self.results = results
+            self.slots = slots
+            """Where runs are trained on a cluster."""
 
     def __init__(
         self,
@@ -103,6 +108,8 @@ class CompareScreen(AskingScreen[list[str]]):
                 yield Button(_("Show the curves"), id="overlay", compact=True, disabled=True, action="screen.overlay")
             yield ProgressBar(total=1, show_eta=False, show_percentage=False, id="compare-progress")
             yield Static(id="compare-state")
+            with VerticalScroll(id="compare-slots-panel", classes="hidden"):
+                yield Static(id="compare-slots")
             with VerticalScroll(id="answer"):
                 yield Static(Content(self._help()), id="answer-text")
         yield KeyFooter(self.keys)
@@ -260,7 +267,8 @@ class CompareScreen(AskingScreen[list[str]]):
     @work(exit_on_error=False)
     async def _watch(self, made: WatchedComparison) -> None:
         while await asyncio.to_thread(made.look):
-            self.post_message(self.Advanced(made))
+            found = await asyncio.to_thread(slots.occupied, self._runs_dir, made.slots) if made.is_elsewhere else []
+            self.post_message(self.Advanced(made, slots=found))
             await asyncio.sleep(_INTERVAL_S)
         finished = made.finished
         results = None
@@ -283,7 +291,11 @@ class CompareScreen(AskingScreen[list[str]]):
             line += " · " + _("{left} left").format(left=duration(left))
         if made.outcome == "stopped":
             line += " · " + _("stopped; Compare continues from here")
+        if made.waits_for is not None and self._made is not None:
+            line += " · " + say(made.waits_for)
         self._say(line)
+        self.query_one("#compare-slots-panel").set_class(not message.slots, "hidden")
+        self.query_one("#compare-slots", Static).update(comparison_text.as_table(slot_text.slots(message.slots)))
         answer = self.query_one("#answer-text", Static)
         answer.update(_runs_table(made.parts) if message.results is None else comparison_text.answer(message.results))
 
