@@ -43,8 +43,8 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("tui_app.wording", "tui_app.settings", "tui_app.notification"),
     # The columns of a table of runs, and a comparison put into words.
     ("tui_app.run_columns", "tui_app.comparison_text"),
-    # Which runs are shown, and tables as text.
-    ("tui_app.run_selection", "tui_app.tables"),
+    # Which runs are shown, where they are trained, and tables as text.
+    ("tui_app.run_selection", "tui_app.slot_text", "tui_app.tables"),
     # Curves in characters; the exam's questions as they are shown.
     ("tui_app.charts", "tui_app.question_text"),
     # What a look inside a network shows, as text and as pictures in characters; the exam's program, put into words.

@@ -25,7 +25,7 @@ from core.runs import lease, transfer
 from core.runs.directory import Run
 from core.runs.lease import Held, Lost
 from core.runs.transfer import Arrivals
-from core.worker.outpost import Outpost, Report, SentRun
+from core.worker.outpost import News, Outpost, SentRun
 
 _LOOK_S = 1.0
 _SHUNNED_S = 15.0
@@ -66,15 +66,15 @@ class RayWorker:
         self.pending = actor.exchange.remote({})
         """The answer that is waited for."""
 
-    def take(self, report: Report) -> None:
+    def take(self, news: News) -> None:
         """Write down what has come, and ask for more. Raises `Problem` if it cannot be written."""
         self._has_begun = True
-        for run_id, pieces in report.pieces.items():
+        for run_id, pieces in news.pieces.items():
             if run_id in self._runs:
                 with suppress(Lost):  # a run that was deleted, or taken over: what comes is nobody's
                     self._held[run_id].look()
                     self._arrivals[run_id].put(pieces)
-        if not report.is_busy:
+        if not news.is_busy:
             self.end(lost=False)
             return
         asked = {run.id: found for run in self._runs.values() if (found := transfer.requests(run))}
@@ -183,11 +183,11 @@ class RayCluster:
         worker = self._posts[key][1]
         assert worker is not None
         try:
-            report: Report = self._ray.get(reference)
+            news: News = self._ray.get(reference)
         except Exception as error:  # of the actor, its node, or the network between
             self._lose(key, reason(error))
             return
-        worker.take(report)
+        worker.take(news)
 
     def _lose(self, key: tuple[str, int], why: str) -> None:
         actor, worker = self._posts.pop(key)
