@@ -25,7 +25,7 @@ from core.runs import lease, transfer
 from core.runs.directory import Run
 from core.runs.lease import Held, Lost
 from core.runs.transfer import Arrivals
-from core.worker.outpost import News, Outpost, SentRun
+from core.worker.outpost import Outpost, OutpostNews, SentRun
 
 _LOOK_S = 1.0
 _SHUNNED_S = 15.0
@@ -66,7 +66,7 @@ class RayWorker:
         self.pending = actor.exchange.remote({})
         """The answer that is waited for."""
 
-    def take(self, news: News) -> None:
+    def take(self, news: OutpostNews) -> None:
         """Write down what has come, and ask for more. Raises `Problem` if it cannot be written."""
         self._has_begun = True
         for run_id, pieces in news.pieces.items():
@@ -183,7 +183,7 @@ class RayCluster:
         worker = self._posts[key][1]
         assert worker is not None
         try:
-            news: News = self._ray.get(reference)
+            news: OutpostNews = self._ray.get(reference)
         except Exception as error:  # of the actor, its node, or the network between
             self._lose(key, reason(error))
             return

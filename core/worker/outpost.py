@@ -31,7 +31,7 @@ class SentRun(msgspec.Struct, frozen=True):
     """Files of its directory, by their paths there."""
 
 
-class News(msgspec.Struct, frozen=True):
+class OutpostNews(msgspec.Struct, frozen=True):
     """What an outpost has to tell."""
 
     pieces: dict[str, list[Piece]]
@@ -70,7 +70,7 @@ class Outpost:
         if self._worker is None or self._worker.has_ended or not self._worker.hand(copies):
             self._worker = WarmWorker(copies, leashed=True)
 
-    def exchange(self, asked: Mapping[str, Mapping[str, bytes]]) -> News:
+    def exchange(self, asked: Mapping[str, Mapping[str, bytes]]) -> OutpostNews:
         """Pass on what is asked of the runs, by their ids, and return what is new, or after a moment nothing."""
         for outbox in self._outboxes:
             transfer.pass_on(outbox.run, dict(asked.get(outbox.run.id, {})))
@@ -82,9 +82,9 @@ class Outpost:
             pieces = {outbox.run.id: taken for outbox in self._outboxes if (taken := outbox.take())}
             if not is_busy and not pieces:
                 self._forget()
-                return News({}, is_busy=False)
+                return OutpostNews({}, is_busy=False)
             if pieces or time.monotonic() > deadline:
-                return News(pieces, is_busy=True)
+                return OutpostNews(pieces, is_busy=True)
             wait_for_any([worker], _WAIT_S / 4)
 
     def close(self) -> None:

@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from textual.app import App
-from textual.widgets import Static
 
 from core.comparing import stored
 from core.comparing.stored import PartStanding, SlotStanding, Standing, StoredComparison
@@ -20,8 +18,8 @@ from tests.core.comparing.finished_runs import SETTINGS
 from tests.core.runs.run_files import claim, new_run, write
 from tests.json_checks import check_json
 from tests.recorded import started
+from tests.tui_app.driving import NARROW, WIDE, dashboard, shown, until
 from tui_app import cli, i18n
-from tui_app.dashboard.screens.compare_screen import CompareScreen
 
 PLAN = stored.make_plan(("RN_1", "RN_2"), 2, SETTINGS, cluster="slurm")
 WAITS = Message("Slurm's job {job} waits for its turn ({why})", {"job": "7", "why": "Priority"})
@@ -107,16 +105,14 @@ def test_what_makes_no_sense_is_shown_safely(comparison: StoredComparison, capsy
     assert found["slots"][0]["runs"] == ["rn1-0001"]
 
 
-async def test_the_panel_shows_them(comparison: StoredComparison, tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [NARROW, WIDE])
+async def test_the_panel_shows_them(size: tuple[int, int], comparison: StoredComparison, tmp_path: Path) -> None:
     keep(comparison, SlotStanding("gpu-7", "cuda:0", ("rn1-0001",), time.time() - 5), waits_for=WAITS)
-    app = App[None]()
-    async with app.run_test(size=(80, 24)) as pilot:
-        screen = CompareScreen(tmp_path, SETTINGS, lambda _question: None, lambda: None)
-        await app.push_screen(screen)
-        for _ in range(100):
-            await pilot.pause(0.05)
-            if not screen.query_one("#compare-slots-panel").has_class("hidden"):
-                break
-        await pilot.pause()
-        assert "gpu-7" in app.export_screenshot()
-        assert "waits for its turn" in str(screen.query_one("#compare-state", Static).content)
+    async with dashboard(tmp_path, size) as (app, pilot):
+        await pilot.press("shift+f5")
+        await until(pilot, lambda: "gpu-7" in shown(app))
+        assert "1,234" in shown(app)
+        assert "waits for its turn" in " ".join(shown(app).split())
+        assert "waiting" in shown(app)
+        keep(comparison)
+        await until(pilot, lambda: "gpu-7" not in shown(app))
