@@ -28,3 +28,15 @@ def test_an_older_end_is_not_that_of_a_resumed_run_that_crashed(
     claim(run, lives=False)  # a process that no longer exists
     assert follow(run, json=False) == 1
     assert "crashed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("changes", [{"host": "box"}, {"node": "gpu-7"}, {}])
+def test_the_machine_is_named_if_it_is_another(
+    changes: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = new_run(tmp_path)
+    claim(run, lives=False, **changes)
+    write(run, started(run.config()), RunEnded(status="done"))
+    follow(run, json=False)
+    where = f"on cpu ({next(iter(changes.values()))})," if changes else "on cpu,"
+    assert where in capsys.readouterr().err

@@ -42,6 +42,8 @@ class Printer:
         self._status = StatusLine(err)
         self._json = json
         self.failure: OSError | None = None
+        self.host = ""
+        """Machine that trains the run, if it is another one."""
         self._said: set[str] = set()
         self.record = Record(keep_losses=False)
         self._epoch = 0
@@ -106,7 +108,7 @@ class Printer:
         values = {
             "run": self._run_id,
             "model": wording.network_name(event.config),
-            "device": i18n.printable(event.device),
+            "device": i18n.printable(f"{event.device} ({self.host})" if self.host else event.device),
             "dataset": wording.dataset_title(event),
             "train_size": i18n.number(event.train_size),
             "test_size": i18n.number(event.test_size),

@@ -174,7 +174,8 @@ class RunDisplay:
         screen = self._screen
         followed = self._book.followed[self._book.current_id]
         run_id, record, state = followed.run.id, followed.record, self._state_of(followed)
-        screen.query_one(ProgressPanel).show_run(run_id, record, state, wording.resumption(followed.run, state))
+        resumption, host = wording.resumption(followed.run, state), followed.run.elsewhere
+        screen.query_one(ProgressPanel).show_run(run_id, record, state, resumption, host)
         screen.query_one(ResultPanel).show_run(run_id, record, state)
         form = screen.query_one(RunForm)
         form.show_stoppable(state in LIVE)

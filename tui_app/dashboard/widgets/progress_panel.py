@@ -46,7 +46,7 @@ class ProgressPanel(Horizontal):
         yield LineLog(id="lines")
 
     def on_mount(self) -> None:
-        self._run_id = self._notice = self._settings = ""
+        self._run_id = self._title = self._notice = self._settings = ""
         self._lines_are_of: object = None
 
     def clear(self) -> None:
@@ -59,14 +59,15 @@ class ProgressPanel(Horizontal):
             self.query_one(part, Static).update("")
         self.query_one(LineLog).show([], 0)
 
-    def show_run(self, run_id: str, record: Record, state: State, resumption: str = "") -> None:
+    def show_run(self, run_id: str, record: Record, state: State, resumption: str = "", host: str = "") -> None:
         """Show a run; called at each of its news, and when the current run changes.
 
-        `resumption` is what to do with it, if it can be resumed.
+        `resumption` is what to do with it, if it can be resumed, and `host` the machine it is on, if it is another one.
         """
-        if run_id != self._run_id:  # setting it again would redraw the whole panel
-            self._run_id = run_id
-            self.border_title = _("Progress of {run}").format(run=run_id)
+        title = _("Progress of {run}").format(run=run_id) + (f" · {printable(host)}" if host else "")
+        if title != self._title:  # setting it again would redraw the whole panel
+            self._run_id, self._title = run_id, title
+            self.border_title = Content(title)
         settings = _settings(record)
         if settings != self._settings:
             self._settings = settings
