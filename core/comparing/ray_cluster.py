@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout, suppress
@@ -19,6 +20,9 @@ from core.runs.provenance import provenance
 from core.worker import launch
 
 _ANSWER_S = 10
+"""Seconds within which an address must take a connection."""
+_CONNECT_S = 60
+"""Seconds within which the cluster must then be ready: Ray starts a process there for each who comes."""
 _NODES_S = 90
 _NOT_INSTALLED = N_("Ray is not installed, which carries out runs on a cluster")
 _NO_ANSWER = N_("no Ray cluster answers at {address} within {seconds} s: {reason}")
@@ -87,7 +91,7 @@ def _ask(cluster: str) -> Facts:
     """Have another process ask a cluster: it may hang, and what Ray prints is nobody's business. Raises `Problem`."""
     command = launch.command(__name__, cluster)
     try:
-        asked = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, timeout=_ANSWER_S + _NODES_S)
+        asked = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, timeout=_CONNECT_S + _NODES_S)
     except subprocess.TimeoutExpired as error:
         text = N_("the nodes of the Ray cluster do not answer within {seconds} s: are all of them busy?")
         raise Problem(text, seconds=_NODES_S) from error
@@ -125,12 +129,15 @@ def _facts(cluster: str) -> Facts:
         import ray
     except ImportError:
         return Facts(reason=_NOT_INSTALLED)
-    signal.alarm(_ANSWER_S)
+    signal.alarm(_ANSWER_S if cluster == RAY else _CONNECT_S)
     try:
+        if cluster != RAY:
+            host, _colon, port = cluster.removeprefix("ray://").rpartition(":")
+            socket.create_connection((host.strip("[]"), int(port)), _ANSWER_S).close()
         connect(cluster)
     except Exception as error:
         said = [line.strip() for line in str(error).splitlines() if line.strip()]
-        return Facts(reason=said[0] if said else type(error).__name__)
+        return Facts(reason=" ".join(said[:2]) or type(error).__name__)
     signal.alarm(0)
     nodes = [node for node in cast(Any, ray).nodes() if node["Alive"]]
     ask = ray.remote(num_cpus=0)(versions)

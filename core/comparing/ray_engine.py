@@ -61,9 +61,7 @@ class RayWorker:
                 attempts = lease.newest_attempt(run.path)
                 self._held[run.id] = self._leases.enter_context(lease.hold(run.path, node=node))
                 copies.append(SentRun(run.id, attempts, transfer.to_send(run)))
-        actor.bring.remote(sent)
-        actor.begin.remote(copies)
-        self.pending = actor.exchange.remote({})
+        self.pending = actor.begin.remote(copies, sent)
         """The answer that is waited for."""
 
     def take(self, news: OutpostNews) -> None:

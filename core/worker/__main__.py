@@ -39,8 +39,9 @@ def main() -> None:
             restart_for(run)  # what that did to torch is no part of a run
     elif sys.argv[1] in (SERIES, LEASHED_SERIES):
         signals.install()
-        runs = [Run(Path(argument)) for argument in sys.argv[2:]]
-        carry_out_series(runs, signals, leashed=sys.argv[1] == LEASHED_SERIES)
+        paths = [Path(argument) for argument in sys.argv[2:]]
+        leash = paths.pop(0) if sys.argv[1] == LEASHED_SERIES else None
+        carry_out_series([Run(path) for path in paths], signals, leash)
         return
     else:
         run = Run(Path(sys.argv[1]))

@@ -34,14 +34,13 @@ def launch_run(run: Run, on_end: str = "") -> subprocess.Popen[bytes]:
     return launch_job(_WORKER, run, on_end)
 
 
-def launch_series(runs: Sequence[Run], *, leashed: bool = False) -> subprocess.Popen[bytes]:
+def launch_series(runs: Sequence[Run], leash: Path | None = None) -> subprocess.Popen[bytes]:
     """Start a process that trains runs, at once if there are several, and then those of each line on its stdin.
 
-    Its output goes to the log of the first. If it is `leashed`, its runs stop once its stdin is closed.
-
-    Raises `Problem`.
+    Its output goes to the log of the first. With a `leash`, its runs stop once its stdin is closed, and that folder,
+    which they are in, is removed. Raises `Problem`.
     """
-    return _launch_with_log(_WORKER, runs[0], _series(runs, leashed=leashed), has_pipe=True)
+    return _launch_with_log(_WORKER, runs[0], _series(runs, leash), has_pipe=True)
 
 
 def launch_job(module: str, folder: JobFolder, on_end: str = "") -> subprocess.Popen[bytes]:
@@ -87,13 +86,14 @@ def restart_for(run: Run) -> NoReturn:
     os.execv(sys.executable, command(_WORKER, str(run.path)))
 
 
-def restart_series(runs: Sequence[Run], *, leashed: bool) -> NoReturn:
+def restart_series(runs: Sequence[Run], leash: Path | None) -> NoReturn:
     """Turn this process into one that `launch_series` would start, with the same streams."""
-    os.execv(sys.executable, command(_WORKER, *_series(runs, leashed=leashed)))
+    os.execv(sys.executable, command(_WORKER, *_series(runs, leash)))
 
 
-def _series(runs: Sequence[Run], *, leashed: bool) -> list[str]:
-    return [LEASHED_SERIES if leashed else SERIES, *(str(run.path) for run in runs)]
+def _series(runs: Sequence[Run], leash: Path | None) -> list[str]:
+    kind = [SERIES] if leash is None else [LEASHED_SERIES, str(leash)]
+    return [*kind, *(str(run.path) for run in runs)]
 
 
 def _launch(

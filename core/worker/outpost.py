@@ -49,26 +49,24 @@ class Outpost:
         os.environ.pop(_THREADS_VARIABLE, None)
         os.environ.update(environment)
         os.environ[paths.SENT] = str(self._folder / "sent")
-        self.bring(sent)
+        self._bring(sent)
         self._worker: WarmWorker | None = None
         self._outboxes: list[Outbox] = []
         self._jobs = 0
 
-    def bring(self, sent: Mapping[str, bytes]) -> None:
-        """Write files that are sent along, by the absolute paths where they lay. Raises `OSError`."""
-        for name, content in sent.items():
-            path = self._folder.joinpath("sent", *Path(name).parts[1:])
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
+    def begin(self, runs: Sequence[SentRun], sent: Mapping[str, bytes]) -> OutpostNews:
+        """Have runs trained: together, if they are several. Raises `OSError` or `Problem`.
 
-    def begin(self, runs: Sequence[SentRun]) -> None:
-        """Have runs trained: together, if they are several. Raises `OSError` or `Problem`."""
+        `sent` has further files that are sent along.
+        """
+        self._bring(sent)
         self._jobs += 1
         folder = self._folder / str(self._jobs)
         copies = [transfer.receive_run(folder / sent.id, sent.files, sent.attempts) for sent in runs]
         self._outboxes = [Outbox(copy) for copy in copies]
         if self._worker is None or self._worker.has_ended or not self._worker.hand(copies):
-            self._worker = WarmWorker(copies, leashed=True)
+            self._worker = WarmWorker(copies, self._folder)
+        return self.exchange({})
 
     def exchange(self, asked: Mapping[str, Mapping[str, bytes]]) -> OutpostNews:
         """Pass on what is asked of the runs, by their ids, and return what is new, or after a moment nothing."""
@@ -92,6 +90,12 @@ class Outpost:
         if self._worker is not None:
             self._worker.close()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _bring(self, sent: Mapping[str, bytes]) -> None:
+        for name, content in sent.items():
+            path = self._folder.joinpath("sent", *Path(name).parts[1:])
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
 
     def _forget(self) -> None:
         for outbox in self._outboxes:

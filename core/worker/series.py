@@ -28,29 +28,38 @@ ENDED = b"ended\n"
 _LOOK_S = 1.0
 
 
-def carry_out_series(first: Sequence[Run], signals: StopSignals, *, leashed: bool = False) -> None:
+def carry_out_series(first: Sequence[Run], signals: StopSignals, leash: Path | None = None) -> None:
     """Carry out runs, and then those of each line on stdin, until these end or a signal comes.
 
-    If they are `leashed`, a run stops, too, once nobody can write to stdin any more, and its folder is removed.
+    With a `leash`, a run stops, too, once nobody can write to stdin any more; that folder is then removed.
 
     A line is a JSON array of run directories, and is answered on stdout once these runs have ended. Runs of one line
     are trained together. Raises what ends the work on all of them.
     """
+    if leash is None:
+        _carry_out_series(first, signals, None)
+        return
+    cut = _Leash(signals)
+    try:
+        _carry_out_series(first, cut, leash)
+    finally:
+        if cut.is_cut:
+            shutil.rmtree(leash, ignore_errors=True)
+
+
+def _carry_out_series(first: Sequence[Run], should_stop: Callable[[], bool], leash: Path | None) -> None:
     answers = os.dup(1)
     done: Hashable = None
-    should_stop = _Leash(signals) if leashed else signals
     for runs in _jobs(first, should_stop):
         wanted = _arithmetic(runs[0])
         if done not in (None, wanted):
             os.dup2(answers, 1)
-            restart_series(runs, leashed=leashed)
+            restart_series(runs, leash)
         redirect_output(runs[0].log_path)
         _carry_out(runs, should_stop)
         done = wanted if _has_threads_of(wanted) else object()
         gc.collect()
         if should_stop():
-            if isinstance(should_stop, _Leash) and should_stop.is_cut:
-                shutil.rmtree(runs[0].path.parent, ignore_errors=True)
             return
         entitle("waiting for a run")
         try:

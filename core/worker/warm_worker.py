@@ -6,6 +6,7 @@ import os
 import select
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 import msgspec
 
@@ -16,12 +17,12 @@ from core.worker.launch import launch_series
 class WarmWorker:
     """A process that trains the runs it is handed, one job after another; usually it goes on if this one ends."""
 
-    def __init__(self, runs: Sequence[Run], *, leashed: bool = False) -> None:
+    def __init__(self, runs: Sequence[Run], leash: Path | None = None) -> None:
         """Start the process with its first job: a run, or several that are trained together. Raises `Problem`.
 
-        If it is `leashed`, it does not go on with its job if this one ends.
+        With a `leash`, a folder that its runs are in, it does not go on if this process ends, and removes the folder.
         """
-        self._process = launch_series(runs, leashed=leashed)
+        self._process = launch_series(runs, leash)
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._requests, self._answers = self._process.stdin.fileno(), self._process.stdout.fileno()

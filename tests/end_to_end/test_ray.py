@@ -25,8 +25,10 @@ _MEMORY = 100 << 20
 
 
 @pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Return a cluster of two nodes, each with one core."""
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Return a cluster of two nodes, each with one core, whose outposts have their folders in `nodes`."""
+    (tmp_path / "nodes").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "nodes"))
     from ray.cluster_utils import Cluster
 
     monkeypatch.setenv("PAUSE", "0.05")  # in the nodes' environment: a custom network there takes its time
@@ -68,6 +70,7 @@ def test_a_comparison_is_the_same_whatever_it_loses(place: Place, cluster: Any, 
     again = place.start(*asked_for, **environment)
     assert again.wait() == 0, again.err + log(place)
     assert not _left()
+    wait_until(lambda: not list((tmp_path / "nodes").glob("mnist-tui-*")), "the end of the outposts' folders")
 
     local = place.command(*command(place, "--json", "--runs-dir", str(tmp_path / "local")))
     assert local.code == 0, local.err
