@@ -47,8 +47,10 @@ SENT = "MNIST_TUI_SENT"
 def here(path: Path) -> Path:
     """Return where a file or folder of a run's settings lies on this machine: among what was sent along, if it was."""
     sent = os.environ.get(SENT)
-    copy = Path(sent, *path.parts[1:]) if sent and path.is_absolute() else path
-    return copy if copy.exists() else path
+    if not sent or not path.is_absolute():
+        return path
+    copy = Path(sent, *path.parts[1:])
+    return copy if os.path.exists(copy) else path  # noqa: PTH110, which is False also for a name that cannot be
 
 
 def _default(variable: str, name: str) -> Path:
