@@ -219,7 +219,8 @@ class Comparison(PlannedRuns):
             self._watch(part)
         if not self._stopping:
             self._start_waiting()
-        return self.count("running") > 0 or (self.count("waiting") > 0 and not self._stopping)
+        is_at_work = self.count("running") > 0 or any(part.together > 1 and _is_busy(part) for part in self.parts)
+        return is_at_work or (self.count("waiting") > 0 and not self._stopping)
 
     def _start_waiting(self) -> None:
         self._engine.want(ceil(self.count("waiting") / self._together))
@@ -404,6 +405,11 @@ class Comparison(PlannedRuns):
             return False
         part.losses_of_slot += 1
         return part.losses_of_slot <= MAX_RETRIES
+
+
+def _is_busy(part: Part) -> bool:
+    """Tell if the process that trains a run has not done its job: it may, for others of its group, or send more."""
+    return part.worker is not None and part.worker.is_busy
 
 
 def _take(part: Part, followed: FollowedRun, state: State) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
 from core import files
@@ -156,9 +156,12 @@ class _Journal:
             advice=problem.advice if problem is not None else None,
         )
         if standing != self._written:
-            with suppress(OSError):  # the runs do not depend on it, and the next one may be possible again
+            try:
                 self._stored.keep(standing)
                 self._written = standing
+            except OSError:  # the runs do not depend on it, and the next one may be possible again
+                if problem is not None:
+                    print(problem, file=sys.stderr, flush=True)
 
 
 def _slot_standing(slot: Slot, parts: Sequence[Part]) -> SlotStanding:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import signal
 import socket
 import subprocess
 import sys
-from contextlib import redirect_stderr, redirect_stdout, suppress
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,7 +26,7 @@ _CONNECT_S = 60
 """Seconds within which the cluster must then be ready: Ray starts a process there for each who comes."""
 _NODES_S = 90
 _NOT_INSTALLED = N_("Ray is not installed, which carries out runs on a cluster")
-_NO_ANSWER = N_("no Ray cluster answers at {address} within {seconds} s: {reason}")
+_NO_ANSWER = N_("no Ray cluster answers at {address}: {reason}")
 _NO_CLUSTER = N_("there is no Ray cluster on this machine: {reason}")
 
 
@@ -35,8 +36,10 @@ class Facts(msgspec.Struct, frozen=True, omit_defaults=True):
     reason: str = ""
     """What Ray says, if it could not be reached."""
     has_gpus: bool = False
-    versions: dict[str, dict[str, str]] = {}
-    """Versions of what decides the numbers, by the names of the nodes."""
+    versions: list[tuple[str, dict[str, str]]] = []
+    """The name of each node, with the versions there of what decides the numbers."""
+    unable: tuple[str, str] | None = None
+    """A node that cannot say them, and why."""
 
 
 def check(cluster: str, device: str) -> str:
@@ -49,7 +52,10 @@ def check(cluster: str, device: str) -> str:
         raise InvalidSetting("device", "on a Ray cluster the device is cpu or cuda, not {device}", device=device)
     facts = _ask(cluster)
     own = versions()
-    for node, others in facts.versions.items():
+    if facts.unable is not None:
+        text = N_("node {node} of the Ray cluster cannot train: {reason}")
+        raise Problem(text, node=facts.unable[0], reason=facts.unable[1])
+    for node, others in facts.versions:
         for name in own.keys() | others.keys():
             if (mine := own.get(name, "–")) != (other := others.get(name, "–")):
                 text = N_("node {node} has {name} {other}, and this machine {own}: their results would differ")
@@ -68,6 +74,8 @@ def connect(cluster: str) -> Any:
         redirect_stdout(nothing),
         redirect_stderr(nothing),
     ):
+        if cluster == RAY and os.environ.get("RAY_ADDRESS") == "local":
+            raise ConnectionError("RAY_ADDRESS is local, which would start one")
         address = os.environ.get("RAY_ADDRESS", "auto") if cluster == RAY else cluster
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
     return ray
@@ -77,7 +85,13 @@ def versions() -> dict[str, str]:
     """Return the versions of what decides the numbers, and of Ray."""
     import ray
 
-    return {**provenance().versions, "ray": str(ray.__version__)}
+    return {**provenance().versions, "ray": str(ray.__version__), "mnist-tui's code": _digest_of_code()}
+
+
+def _digest_of_code() -> str:
+    core = Path(__file__).parents[1]
+    content = b"".join(path.read_bytes() for path in sorted(core.rglob("*.py")))
+    return hashlib.sha256(content).hexdigest()[:12]
 
 
 def pinned_to(node_id: str) -> Any:
@@ -91,12 +105,18 @@ def _ask(cluster: str) -> Facts:
     """Have another process ask a cluster: it may hang, and what Ray prints is nobody's business. Raises `Problem`."""
     command = launch.command(__name__, cluster)
     try:
-        asked = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, timeout=_CONNECT_S + _NODES_S)
+        asked = subprocess.run(
+            command,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,  # a signal is this process's to take
+            timeout=_CONNECT_S + _NODES_S,
+        )
     except subprocess.TimeoutExpired as error:
         text = N_("the nodes of the Ray cluster do not answer within {seconds} s: are all of them busy?")
         raise Problem(text, seconds=_NODES_S) from error
     if asked.returncode == -signal.SIGALRM:
-        raise _unreached(cluster, "–")
+        raise _unreached(cluster, f"> {_ANSWER_S if cluster == RAY else _CONNECT_S} s")
     try:
         facts = msgspec.json.decode(asked.stdout.rpartition(b"\n")[2], type=Facts)
     except msgspec.MsgspecError as error:
@@ -113,7 +133,7 @@ def _unreached(cluster: str, why: str) -> Problem:
     if cluster == RAY:
         advice = N_("Start one with `ray start --head`, or give its address: --on ray://HOST:10001.")
         return Problem(_NO_CLUSTER, advice=advice, reason=why)
-    return Problem(_NO_ANSWER, address=cluster, seconds=_ANSWER_S, reason=why)
+    return Problem(_NO_ANSWER, address=cluster, reason=why)
 
 
 def main() -> None:
@@ -141,12 +161,14 @@ def _facts(cluster: str) -> Facts:
     signal.alarm(0)
     nodes = [node for node in cast(Any, ray).nodes() if node["Alive"]]
     ask = ray.remote(num_cpus=0)(versions)
-    asked = {
-        node["NodeManagerHostname"]: ask.options(scheduling_strategy=pinned_to(node["NodeID"])).remote()
-        for node in nodes
-    }
-    found = {}
-    for name, reference in asked.items():
-        with suppress(ray.exceptions.RayError):  # of a node that is gone
-            found[name] = ray.get(reference)
+    asked = [ask.options(scheduling_strategy=pinned_to(node["NodeID"])).remote() for node in nodes]
+    found = []
+    for node, reference in zip(nodes, asked, strict=True):
+        name = node["NodeManagerHostname"]
+        try:
+            found.append((name, ray.get(reference)))
+        except ray.exceptions.RayTaskError as error:
+            return Facts(unable=(name, str(error).strip().splitlines()[-1]))
+        except ray.exceptions.RayError:
+            continue  # the node is gone
     return Facts(has_gpus=any(node["Resources"].get("GPU", 0) > 0 for node in nodes), versions=found)

@@ -23,6 +23,7 @@ from core.data import raw_files
 from core.messages import N_, Message, Problem, reason
 from core.runs import lease, transfer
 from core.runs.directory import Run
+from core.runs.events import EventWriter, RunEnded
 from core.runs.lease import Held, Lost
 from core.runs.transfer import Arrivals
 from core.worker.outpost import Outpost, OutpostNews, SentRun
@@ -67,15 +68,19 @@ class RayWorker:
     def take(self, news: OutpostNews) -> None:
         """Write down what has come, and ask for more. Raises `Problem` if it cannot be written."""
         self._has_begun = True
+        asked: dict[str, dict[str, bytes]] = {}
         for run_id, pieces in news.pieces.items():
             if run_id in self._runs:
-                with suppress(Lost):  # a run that was deleted, or taken over: what comes is nobody's
+                try:
                     self._held[run_id].look()
                     self._arrivals[run_id].put(pieces)
+                except Lost:  # the run was deleted, or taken over: what comes is nobody's
+                    asked[run_id] = {"stop": b""}
         if not news.is_busy:
-            self.end(lost=False)
+            self.end(lost=news.has_died)
             return
-        asked = {run.id: found for run in self._runs.values() if (found := transfer.requests(run))}
+        for run in self._runs.values():
+            asked.setdefault(run.id, transfer.requests(run))
         self.pending = self._actor.exchange.remote(asked)
 
     def end(self, *, lost: bool) -> None:
@@ -86,6 +91,14 @@ class RayWorker:
             if not lost:
                 run.withdraw_requests()
         self._leases.close()
+
+    def give_up(self) -> None:
+        """End runs that are to stop, and that no outpost has begun."""
+        for run in self._runs.values():
+            writer = EventWriter(run.events_path, self._held[run.id].attempt)
+            writer.write(RunEnded(status="stopped"))
+            writer.close()
+        self.end(lost=False)
 
     def is_given_up(self) -> bool:
         """Tell if its runs are to stop, and it has not even begun them for a while."""
@@ -109,6 +122,8 @@ class RayCluster:
         self.waits_for: Message | None = None
         self._device = settings.device
         self._per_device = plan.per_device or 1
+        self._per_cpu = plan.per_device or 0
+        """Runs at a time on a node without GPUs, if that was asked for."""
         self._threads = max(1, settings.threads)
         self._data = self._ray.put(_data(settings.dataset, Path(settings.data_dir)))
         self._nodes: list[tuple[str, str, int]] = []
@@ -130,6 +145,9 @@ class RayCluster:
         """Say what is waited for, if there is no slot: nodes come by themselves."""
         text = N_("no node of the Ray cluster has what a run needs: waiting for one")
         self.waits_for = Message(text) if jobs and not self.slots else None
+        for key in [key for key, (_actor, worker) in self._posts.items() if worker is None or not worker.is_busy]:
+            if not jobs:  # others may want its place
+                self._close([key])
 
     def start(self, runs: Sequence[Run], slot: Slot) -> RayWorker | None:
         """Hand runs to an outpost on a node; return None if there is none. Raises `Problem`."""
@@ -142,6 +160,11 @@ class RayCluster:
                     actor = self._outpost(node_id)
                 try:
                     worker = RayWorker(runs, actor, name, _networks(runs))
+                except Problem:
+                    self._posts[node_id, number] = actor, None
+                    if any(run.is_at_work for run in runs):
+                        return None  # another program's process was faster
+                    raise
                 except OSError as error:
                     raise Problem(N_("cannot read a run: {reason}"), reason=reason(error)) from error
                 self._posts[node_id, number] = actor, worker
@@ -165,17 +188,22 @@ class RayCluster:
         for key in pending.values():
             worker = self._posts[key][1]
             if worker is not None and worker.is_given_up():
-                self._lose(key, "it did not begin")
+                worker.give_up()
+                self._lose(key, "")
 
     def close(self) -> None:
         """End the outposts."""
-        closing = [actor.close.remote() for actor, _worker in self._posts.values()]
-        with suppress(Exception):
-            self._ray.wait(closing, num_returns=len(closing), timeout=5.0)
-        for key in list(self._posts):
-            self._lose(key, "")
+        self._close(list(self._posts))
         with suppress(Exception):
             self._ray.shutdown()
+
+    def _close(self, keys: Sequence[tuple[str, int]]) -> None:
+        """End some outposts, which remove what they have."""
+        closing = [self._posts[key][0].close.remote() for key in keys]
+        with suppress(Exception):
+            self._ray.wait(closing, num_returns=len(closing), timeout=5.0)
+        for key in keys:
+            self._lose(key, "")
 
     def _receive(self, key: tuple[str, int], reference: Any) -> None:
         worker = self._posts[key][1]
@@ -199,7 +227,7 @@ class RayCluster:
             worker.end(lost=True)
 
     def _outpost(self, node_id: str) -> Any:
-        needs: dict[str, float] = {"num_cpus": self._threads}
+        needs: dict[str, float] = {"num_cpus": 0 if self._per_cpu else self._threads}
         if self._device != "cpu":
             needs = {"num_gpus": 1 / self._per_device, "num_cpus": 0}
         options = {**needs, "max_restarts": 0, "scheduling_strategy": ray_cluster.pinned_to(node_id)}
@@ -222,6 +250,8 @@ class RayCluster:
             self._lose(key, "its node is gone")
 
     def _count(self, node: Mapping[str, Any]) -> int:
+        if self._device == "cpu" and self._per_cpu:
+            return self._per_cpu
         if self._device == "cpu":
             return int(node["Resources"].get("CPU", 0)) // self._threads
         return int(node["Resources"].get("GPU", 0)) * self._per_device

@@ -8,7 +8,8 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,19 @@ WARNING_S = 60
 _ANSWER_S = 10.0
 _WORKERS = "workers"
 _OURS = frozenset({_WORKERS})
-_RESERVED = frozenset({"array", "chdir", "error", "export", "nodes", "ntasks", "open_mode", "output", "signal", "wrap"})
+_RESERVED = (
+    "array",
+    "chdir",
+    "error",
+    "export",
+    "job_name",
+    "nodes",
+    "ntasks",
+    "open_mode",
+    "output",
+    "signal",
+    "wrap",
+)
 _DEFAULT_WORKERS = 16
 _MOST_WORKERS = 1000
 _DEFAULT_MINUTES = 60
@@ -31,17 +44,19 @@ def check(options: Mapping[str, str], device: str, runs_dir: Path) -> str:
     `options` are what each job asks for, as in `Plan`. Raises `Problem`.
     """
     number_of_workers(options)
-    for name in _RESERVED & options.keys():
+    for name in filter(_is_reserved, options):
         raise InvalidSetting("slurm", "--slurm cannot set {name}, which is this program's", name=name)
     if shutil.which("sbatch") is None:
         text = N_("there is no Slurm here: sbatch was not found")
         raise Problem(text, advice=N_("Type this where you would type sbatch, or leave out --on."))
     _import_submitit()
-    has_gpu = any("gpu" in name or "gpu" in value for name, value in options.items())
+    has_gpu = any(_asks_for_gpu(name, value) for name, value in options.items())
     if device.startswith("cuda") and not has_gpu:
         raise InvalidSetting("slurm", "the jobs ask for no GPU: give, for example, --slurm gres=gpu:1")
     if device.startswith("mps") or (device.startswith("cuda") and device not in ("cuda", "cuda:0")):
         raise InvalidSetting("device", "under Slurm the device is cpu or cuda, not {device}", device=device)
+    if "%" in str(runs_dir):
+        raise Problem(N_("Slurm takes no folder with a percent sign in its name: {path}"), path=str(runs_dir))
     flags = _flags(options)
     _ask(["sbatch", "--test-only", *flags, "--wrap=true"])
     _check_folder(runs_dir, flags)
@@ -64,8 +79,9 @@ def submit(folder: Path, code: str, jobs: int, options: Mapping[str, str], cpus:
     A job of it can be warned a minute before its end by SIGUSR1, and requeued. Raises `Problem`.
     """
     submitit = _import_submitit()
+    own_name = f"mnist-tui-{secrets.token_hex(4)}"
     known = submitit.SlurmExecutor._valid_parameters() - {"time"}
-    asked: dict[str, Any] = {"time": _DEFAULT_MINUTES, "cpus_per_task": cpus, "job_name": "mnist-tui"}
+    asked: dict[str, Any] = {"time": _DEFAULT_MINUTES, "cpus_per_task": cpus, "job_name": own_name}
     others: dict[str, Any] = {"requeue": True, "wckey": ""}
     for name, value in options.items():
         if name not in _OURS:
@@ -79,30 +95,42 @@ def submit(folder: Path, code: str, jobs: int, options: Mapping[str, str], cpus:
             submitted = [executor.submit(exec, code, {}) for _ in range(jobs)]
         return str(submitted[0].job_id).partition("_")[0]
     except Exception as error:
+        with suppress(OSError, subprocess.SubprocessError):  # it may have been too late
+            _run(["scancel", f"--name={own_name}"])
         raise Problem(_REFUSED, reason=reason(error)) from error
 
 
 _REFUSED = N_("Slurm does not take these jobs: {reason}")
 
 
-def why_waiting(array: str) -> str | None:
-    """Return why jobs of an array wait, in Slurm's word; empty if unknown; None if there are no such jobs any more."""
-    try:
-        asked = _run(["squeue", "--noheader", "--jobs", array, "--format=%T %r"])
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    if asked.returncode != 0:
-        return None if "Invalid job id" in asked.stderr else ""
-    lines = [line for line in asked.stdout.splitlines() if line.split()[:1] not in (["COMPLETING"], ["COMPLETED"])]
-    return lines[0].partition(" ")[2].strip() if lines else None
+def queued(arrays: Sequence[str]) -> tuple[int, str]:
+    """Return how many jobs of arrays run or wait, and why one of them waits, in Slurm's word; empty if none does.
+
+    Raises `OSError` or `SubprocessError` if Slurm does not say.
+    """
+    asked = _run(["squeue", "--noheader", "--array", f"--jobs={','.join(arrays)}", "--format=%T %r"])
+    if asked.returncode != 0 and "Invalid job id" not in asked.stderr:
+        raise subprocess.SubprocessError(asked.stderr.strip())
+    states = [line.split(maxsplit=1) for line in asked.stdout.splitlines() if line.strip()]
+    living = [state for state in states if not state[0].startswith("COMPLET")]
+    return len(living), next((state[1].strip() for state in living if state[0] == "PENDING" and len(state) > 1), "")
 
 
-def cancel_waiting(array: str) -> None:
-    """Take the jobs of an array that have not begun out of the queue."""
-    try:
-        _run(["scancel", "--state=PENDING", array])
-    except (OSError, subprocess.SubprocessError):
-        return  # they find nothing to do, and end
+def cancel_waiting(arrays: Sequence[str]) -> None:
+    """Take the jobs of arrays that have not begun out of the queue."""
+    with suppress(OSError, subprocess.SubprocessError):  # they find nothing to do, and end
+        _run(["scancel", "--state=PENDING", *arrays])
+
+
+def _is_reserved(name: str) -> bool:
+    """Tell if an option is this program's, also abbreviated, as sbatch takes it."""
+    return name.startswith("ntasks") or any(each.startswith(name) for each in _RESERVED)
+
+
+def _asks_for_gpu(name: str, value: str) -> bool:
+    if name.startswith("gpus"):
+        return value != "0"
+    return (name == "gres" or name.startswith("tres_per")) and "gpu" in value and not value.endswith(":0")
 
 
 def _import_submitit() -> Any:

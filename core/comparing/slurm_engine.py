@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -27,10 +28,13 @@ from core.runs.provenance import provenance
 from core.worker import launch, slurm_slot
 
 _NAME = re.compile(r"\d{1,12}(_\d{1,6})?-\d{1,6}")
-_ARRAY = "array.json"
+_ARRAYS = "arrays.json"
+_MOST_ARRAYS = 20
 _LOOK_S = 0.5
 _ASK_S = 10.0
-"""Seconds between two questions to Slurm, which is asked only while no slot is there."""
+"""Seconds between two questions to Slurm while no slot is there."""
+_ASK_LATER_S = 60.0
+"""The same while there are fewer than there could be."""
 
 
 class SlurmWorker:
@@ -49,7 +53,7 @@ class SlurmWorker:
         if self._is_busy:
             is_alive = lease.sign(self._folder, self._lease).vitality == "alive"  # first: it may end with its job
             is_done = not (self._folder / slurm_slot.JOB).exists()
-            self.is_lost = not is_done and not is_alive
+            self.is_lost = not is_alive if not is_done else (self._folder / slurm_slot.DIED).exists()
             self._is_busy = not is_done and is_alive
         return self._is_busy
 
@@ -79,10 +83,10 @@ class SlurmCluster:
             self._folder.mkdir(exist_ok=True)
             (self._folder / slurm_slot.CLOSED).unlink(missing_ok=True)
         try:
-            self._array = msgspec.json.decode(files.read_small(self._folder / _ARRAY), type=str)
+            self._arrays = msgspec.json.decode(files.read_small(self._folder / _ARRAYS), type=list[str])[-_MOST_ARRAYS:]
             self._has_come = True
         except (OSError, ValueError):
-            self._array = ""
+            self._arrays = []
 
     @property
     def slots(self) -> Sequence[Slot]:
@@ -91,27 +95,31 @@ class SlurmCluster:
         return [Slot(self._device, newest.host) for newest in self._found.values()]
 
     def want(self, jobs: int) -> None:
-        """Submit jobs, if there are none, so that so many jobs of the comparison find a slot. Raises `Problem`."""
+        """Submit as many jobs as find work, as far as there are none. Raises `Problem`."""
         self._look()
         if self._found:
             self.waits_for = None
+        if not jobs or len(self._found) >= self.at_once or time.monotonic() < self._next_question:
             return
-        if time.monotonic() < self._next_question or not jobs:
+        self._next_question = time.monotonic() + (_ASK_LATER_S if self._found else _ASK_S)
+        try:
+            living, why = slurm_cluster.queued(self._arrays) if self._arrays else (0, "")
+        except (OSError, subprocess.SubprocessError):
             return
-        self._next_question = time.monotonic() + _ASK_S
-        why = slurm_cluster.why_waiting(self._array) if self._array else None
-        if why is None and self._array and not self._has_come:
+        if living == 0 and self._arrays and not self._has_come:
             self._raise_if_in_vain()
-        if why is None:
+        busy = sum((self._folder / name / slurm_slot.JOB).exists() for name in self._found)
+        missing = min(jobs + busy, self.at_once) - living
+        if missing > 0:
             code = launch.code("core.worker.slurm_slot", f"serve({str(self._comparison)!r})")
-            number = min(jobs, self.at_once)
-            self._array = slurm_cluster.submit(self._folder / "jobs", code, number, self._options, self._cpus)
-            self._has_come = False
+            array = slurm_cluster.submit(self._folder / "jobs", code, missing, self._options, self._cpus)
+            self._arrays = [*self._arrays[-_MOST_ARRAYS:], array]
+            self._has_come = self._has_come and living > 0
             with writing(self._folder):
-                files.replace(self._folder / _ARRAY, msgspec.json.encode(self._array))
-        self.waits_for = Message(
-            N_("Slurm's job {job} waits for its turn ({why})"), {"job": self._array, "why": why or "–"}
-        )
+                files.replace(self._folder / _ARRAYS, msgspec.json.encode(self._arrays))
+        if not self._found:
+            text = N_("Slurm's job {job} waits for its turn ({why})") if why else N_("Slurm's job {job} begins")
+            self.waits_for = Message(text, {"job": self._arrays[-1], "why": why})
 
     def start(self, runs: Sequence[Run], slot: Slot) -> SlurmWorker | None:
         """Hand runs to an idle slot on a node; return None if there is none. Raises `Problem`."""
@@ -141,11 +149,11 @@ class SlurmCluster:
 
     def close(self) -> None:
         """Let the jobs end once they have finished their current runs, and take the others out of the queue."""
-        if not self._array:
+        if not self._arrays:
             return
         with suppress(OSError):  # they end without it, some minutes later
             files.replace(self._folder / slurm_slot.CLOSED, b"")
-        slurm_cluster.cancel_waiting(self._array)
+        slurm_cluster.cancel_waiting(self._arrays)
 
     def _look(self) -> None:
         """Find the slots whose jobs run. Raises `Problem`."""
@@ -174,9 +182,9 @@ class SlurmCluster:
     def _raise_if_in_vain(self) -> None:
         """Raise `Problem` if no job of an array that has ended ever became a slot."""
         said = ""
-        for path in sorted((self._folder / "jobs").glob(f"{self._array}_*.err")):
+        for path in sorted((self._folder / "jobs").glob(f"{self._arrays[-1]}_*.err")):
             lines = path.read_text(errors="replace").split("\n")
             said = next((line.strip() for line in reversed(lines) if line.strip()), said)
         text = N_("Slurm's job {job} ended before it did anything: {reason}")
         advice = N_("Do its nodes see {path}, and have the same Python?")
-        raise Problem(text, advice=advice, job=self._array, reason=said or "–", path=str(self._folder))
+        raise Problem(text, advice=advice, job=self._arrays[-1], reason=said or "–", path=str(self._folder))

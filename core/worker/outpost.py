@@ -12,13 +12,38 @@ from pathlib import Path
 
 import msgspec
 
-from core import paths
+from core import files, paths
 from core.runs import transfer
 from core.runs.transfer import Outbox, Piece
 from core.worker.warm_worker import WarmWorker, wait_for_any
 
+_PREFIX = "mnist-tui-"
+_LOCK = ".lock"
 _WAIT_S = 0.25
 _THREADS_VARIABLE = "OMP_NUM_THREADS"
+
+
+def _make_folder() -> tuple[Path, int]:
+    """Return a new temporary folder, and the descriptor of the locked file that says that its process lives."""
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    begun = folder.with_suffix(".begun")
+    descriptor = files.create(begun)
+    files.lock(descriptor)  # first: who finds it finds it locked
+    begun.rename(folder.with_suffix(_LOCK))
+    return folder, descriptor
+
+
+def _remove_folder(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.with_suffix(_LOCK).unlink(missing_ok=True)
+
+
+def _sweep() -> None:
+    """Remove the folders of this user's outposts that were killed."""
+    for lock in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*{_LOCK}"):
+        with suppress(OSError):
+            if lock.lstat().st_uid == os.geteuid() and not files.is_locked_file(lock):
+                _remove_folder(lock.with_suffix(""))
 
 
 class SentRun(msgspec.Struct, frozen=True):
@@ -38,6 +63,8 @@ class OutpostNews(msgspec.Struct, frozen=True):
     """New parts of files, by the ids of their runs."""
     is_busy: bool
     """True while its runs are being trained, or there is more to be sent of them."""
+    has_died: bool = False
+    """True if the process that trained them has."""
 
 
 class Outpost:
@@ -45,7 +72,8 @@ class Outpost:
 
     def __init__(self, sent: Mapping[str, bytes], environment: Mapping[str, str]) -> None:
         """Write what is `sent` along, by the paths where it lay; `environment` is what decides about threads there."""
-        self._folder = Path(tempfile.mkdtemp(prefix="mnist-tui-"))
+        _sweep()
+        self._folder, self._lock = _make_folder()
         os.environ.pop(_THREADS_VARIABLE, None)
         os.environ.update(environment)
         os.environ[paths.SENT] = str(self._folder / "sent")
@@ -80,7 +108,7 @@ class Outpost:
             pieces = {outbox.run.id: taken for outbox in self._outboxes if (taken := outbox.take())}
             if not is_busy and not pieces:
                 self._forget()
-                return OutpostNews({}, is_busy=False)
+                return OutpostNews({}, is_busy=False, has_died=worker.has_ended)
             if pieces or time.monotonic() > deadline:
                 return OutpostNews(pieces, is_busy=True)
             wait_for_any([worker], _WAIT_S / 4)
@@ -89,7 +117,7 @@ class Outpost:
         """End the worker, and remove everything."""
         if self._worker is not None:
             self._worker.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        _remove_folder(self._folder)
 
     def _bring(self, sent: Mapping[str, bytes]) -> None:
         for name, content in sent.items():

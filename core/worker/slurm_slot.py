@@ -26,6 +26,8 @@ from core.worker.warm_worker import WarmWorker, wait_for_any
 
 SLOTS = "slots"
 JOB = "job.json"
+DIED = "died"
+"""A file that says that the process that trained the newest job did not end it."""
 CLOSED = "closed"
 """A file that tells the slots that there will be no more runs."""
 _LOOK_S = 0.25
@@ -38,7 +40,7 @@ def serve(comparison: str) -> None:
     signals = StopSignals()
     signals.install()
     folder = Path(comparison) / SLOTS / _name()
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(exist_ok=True)  # not its parents: where they are missing, this node does not see the folder
     slot = _Slot(folder, signals)
     with lease.hold(folder) as held:
         slot.work(lambda: held.is_lost)
@@ -79,6 +81,7 @@ class _Slot:
 
     def _do(self, runs: Sequence[Run]) -> None:
         """Train runs, and say that they have ended, unless it is the slot that does."""
+        (self._folder / DIED).unlink(missing_ok=True)
         worker = self._hand(runs)
         is_leaving = False
         while worker.is_busy:
@@ -89,6 +92,8 @@ class _Slot:
                     with suppress(Problem):
                         run.request_stop()
         if not self._should_leave():
+            if worker.has_ended:
+                (self._folder / DIED).touch()
             (self._folder / JOB).unlink(missing_ok=True)
 
     def _hand(self, runs: Sequence[Run]) -> WarmWorker:

@@ -42,6 +42,8 @@ from tui_app.settings import option
 
 _POLL_S = 0.1
 _RAY_ADDRESS = re.compile(r"ray://[A-Za-z0-9._\-\[\]:]+:\d{1,5}")
+_BETWEEN_OPTIONS = re.compile(r",(?=\s*[a-z][a-z0-9_-]*=)")
+"""A comma between options: one in a value, as in `nodelist=a,b`, is followed by no name."""
 _SLURM_OPTION = re.compile(r"([a-z][a-z0-9_-]*)=([!-~]+)")
 
 
@@ -115,7 +117,7 @@ def check_cluster(text: str | None, devices: str | None, per_device: str | None,
 def check_slurm(text: str | None) -> dict[str, str]:
     """Parse what Slurm's jobs ask for as a user types it. Raises `InvalidSetting`."""
     asked: dict[str, str] = {}
-    for each in text.split(",") if text is not None else ():
+    for each in _BETWEEN_OPTIONS.split(text) if text is not None else ():
         match = _SLURM_OPTION.fullmatch(each.strip())
         if match is None:
             message = N_("--slurm takes what sbatch does, as in partition=gpu,gres=gpu:1,time=30, not {value}")
@@ -151,7 +153,8 @@ def compare(runs_dir: Path, request: ComparisonRequest) -> int:
         settings = settled.config
         if request.cluster:
             threads = request.settings.threads or int(device == "cpu")
-            settings = msgspec.structs.replace(settings, device=device, threads=threads)
+            kept = {"precision": request.settings.precision, "fused": request.settings.fused}
+            settings = msgspec.structs.replace(settings, device=device, threads=threads, **kept)
         if request.together and settings.device == "cpu":
             status.note(_("Seeds trained together gain nothing on a CPU, and RN_2 takes longer: this is for GPUs."))
         plan = stored.make_plan(
@@ -160,7 +163,7 @@ def compare(runs_dir: Path, request: ComparisonRequest) -> int:
             settings,
             request.margin if request.until_decided else None,
             together=request.together,
-            devices=settled.devices,
+            devices=() if request.cluster else settled.devices,
             per_device=request.per_device,
             cluster=request.cluster,
             slurm=request.slurm,
@@ -173,7 +176,8 @@ def compare(runs_dir: Path, request: ComparisonRequest) -> int:
                 json_output.print_line(json_output.Failure(exit_code=code, message=statistics.NOTHING_FINISHED))
             return code
         results = statistics.summarise(made.finished, made.left_out, made.names, margin=request.margin)
-        tested = _test_all(made.finished, results, request.conditions, settings.device, status, signals)
+        where = "auto" if request.cluster else settings.device
+        tested = _test_all(made.finished, results, request.conditions, where, status, signals)
     except Stopped:
         status.note(_("Stopped. Run the same command again to continue."))
         return EXIT_CODES["stopped"] if signals.received is None else signals.exit_code
@@ -196,8 +200,12 @@ def _settle(
     request: ComparisonRequest, configs: Sequence[RunConfig], status: StatusLine, signals: StopSignals
 ) -> Settled:
     """Return the settings of all runs, with every `auto` resolved, and the devices. Raises `Problem` or `Stopped`."""
-    shared = msgspec.structs.replace(request.settings, device="auto") if request.cluster else request.settings
-    answer = ask_with_status(Settle(shared, tuple(configs), request.devices), status, signals)
+    settings, tried = request.settings, tuple(configs)
+    if request.cluster:  # what this machine has says nothing of the nodes: networks and data are tried on it, no more
+        here = {"device": "auto", "precision": "fp32", "fused": False}
+        settings = msgspec.structs.replace(settings, **here)
+        tried = tuple(msgspec.structs.replace(config, **here) for config in configs)
+    answer = ask_with_status(Settle(settings, tried, request.devices), status, signals)
     assert isinstance(answer, Settled)
     return answer
 

@@ -137,6 +137,10 @@ def test_a_node_with_other_versions_is_refused(comparison: StoredComparison, clu
         ({}, "cuda", "no GPU"),
         ({"gres": "gpu:1"}, "cuda:3", "cuda:3"),
         ({}, "mps", "mps"),
+        ({"partition": "nogpu"}, "cuda", "no GPU"),
+        ({"gpus": "0"}, "cuda", "no GPU"),
+        ({"arra": "0-3"}, "auto", "arra"),
+        ({"ntasks_per_node": "2"}, "auto", "ntasks_per_node"),
     ],
 )
 def test_what_no_job_could_do_is_refused(
