@@ -20,8 +20,8 @@ command; in the file it has none. New versions may add events and fields: pass o
 
 Numbers that are not finite are `null`. Where a command fails and no `run_ended` says so, its last line is an
 [`error`](#error), with whichever command `--json` is given. `mnist-tui schema` prints a JSON Schema (2020-12) of all
-this and of every other `--json`: in its `$defs`, `runs`, `layers`, `compare`, `slots`, `conditions`, `doctor`, `predict` and
-`delete` are what these commands print.
+this and of every other `--json`: in its `$defs`, `runs`, `layers`, `compare`, `slots`, `conditions`, `doctor`,
+`predict` and `delete` are what these commands print.
 """
 _COMMON = ("type", "time", "run", "attempt", "format")
 
