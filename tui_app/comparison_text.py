@@ -81,6 +81,11 @@ def notes(results: Results) -> list[str]:
             _("The runs were trained on different processors, whose arithmetic may differ a little, and whose times do"
               " not compare: {processors}.").format(processors=", ".join(map(printable, results.processors)))
         )  # fmt: skip
+    if len(results.torch_versions) > 1:
+        found.append(
+            _("The runs were trained with different versions of torch, whose arithmetic may differ a little:"
+              " {versions}.").format(versions=", ".join(map(printable, results.torch_versions)))
+        )  # fmt: skip
     if len(results.pairs) > 1:
         found.append(
             _("Each interval holds for its own pair, not for all {pairs} at once.").format(pairs=len(results.pairs))

@@ -113,6 +113,8 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     """Number of these runs that were trained at the same time, at most."""
     processors: tuple[str, ...] = ()
     """Names of the devices that the runs were trained on."""
+    torch_versions: tuple[str, ...] = ()
+    """Versions of torch that the runs were trained with."""
     together: int = 0
     """Number of the runs that were trained together with others, and have the time of all of these."""
 
@@ -167,6 +169,7 @@ def summarise(
         margin=margin,
         side_by_side=_side_by_side(runs),
         processors=tuple(sorted({_started(finished).device_name for finished in runs})),
+        torch_versions=tuple(sorted({_started(finished).torch_version for finished in runs})),
         together=sum(finished.record.is_together for finished in runs),
     )
 

@@ -26,6 +26,7 @@ class ComparedOn(msgspec.Struct, frozen=True):
     device_name: str
     processors: tuple[str, ...]
     torch: str
+    """Version of torch; several, between commas, if the runs had different ones."""
     threads: int
     at_once: int
     """Number of these runs that were trained at the same time, at most."""
@@ -84,7 +85,7 @@ def comparison_document(
             started.device,
             started.device_name,
             results.processors,
-            started.torch_version,
+            ", ".join(results.torch_versions),
             started.threads,
             results.side_by_side,
         ),

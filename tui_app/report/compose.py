@@ -189,7 +189,7 @@ def _machine(results: Results) -> Section:
     rows = [
         (_("Device"), f"{started.device} ({', '.join(map(printable, results.processors))})"),
         (_("Processor"), f"{printable(machine.cpu_name())}, {cores}"),
-        ("torch", printable(started.torch_version)),
+        ("torch", ", ".join(map(printable, results.torch_versions))),
         (_("Threads of each run"), number(started.threads)),
         (_("Runs in parallel"), number(results.side_by_side)),
         (_("Written"), datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %z")),

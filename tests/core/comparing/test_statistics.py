@@ -125,7 +125,9 @@ def test_times_leave_out_the_warm_up_and_say_what_ran_beside(tmp_path: Path) -> 
     made = []
     for number, begun in enumerate((0.0, 5.0, 9.0, 20.0)):
         run = directory.create(tmp_path, config_of(MODELS[number % 2], number // 2))
-        start = msgspec.structs.replace(started(run.config(), device_name=f"Processor {number % 2}"), time=begun)
+        start = msgspec.structs.replace(
+            started(run.config(), device_name=f"Processor {number % 2}", torch_version=f"2.{number % 2}"), time=begun
+        )
         epochs = [EpochEnded(epoch=epoch, loss=0.5, seconds=seconds) for epoch, seconds in ((1, 9.0), (2, 1.0))]
         result = Evaluated(correct=1000, total=1000, accuracy=1.0, test_loss=0.25, confusion=())
         write(run, start, *epochs, result, RunEnded(status="done", time=begun + 10))
@@ -139,6 +141,7 @@ def test_times_leave_out_the_warm_up_and_say_what_ran_beside(tmp_path: Path) -> 
     assert "The first epoch, which warms up, is not counted" in notes
     assert "different processors" in notes
     assert "Processor 0, Processor 1" in notes
+    assert "different versions of torch, whose arithmetic may differ a little: 2.0, 2.1." in notes
 
 
 def test_only_common_seeds_make_pairs(tmp_path: Path) -> None:
