@@ -396,6 +396,7 @@ async def test_dashboard_on_strange_runs(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alike
 @settings(ROUNDS, max_examples=1, phases=(Phase.explicit, Phase.generate))
 @given(contents=st.lists(_strange_events(), min_size=15, max_size=15))
 async def test_dashboard_on_random_values(contents: list[bytes]) -> None:

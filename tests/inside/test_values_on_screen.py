@@ -133,6 +133,7 @@ async def test_the_exams_networks(finished: Path, run_id: str) -> None:
     assert check_screens(await walk(run), known) >= known.keys()
 
 
+@pytest.mark.alike
 async def test_their_variants(tmp_path: Path) -> None:
     run = untrained_run(tmp_path, "RN_2", dropout=0.3, batch_norm=True, width=0.25)
     known = values_by_plain_torch(run, 0)

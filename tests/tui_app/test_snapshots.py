@@ -119,7 +119,9 @@ SCREENS: dict[str, Open] = {
 }
 
 
-@pytest.mark.parametrize("size", [WIDE, NARROW], ids=lambda size: "{}x{}".format(*size))
+@pytest.mark.parametrize(
+    "size", [pytest.param(WIDE, marks=pytest.mark.alike), NARROW], ids=lambda size: "{}x{}".format(*size)
+)
 async def test_screens_are_as_they_were(
     size: tuple[int, int], finished: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -95,7 +95,9 @@ def test_epochs_of_milliseconds_do_not_each_pay_for_a_checkpoint(tmp_path: Path)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("settings", [{"exact": True}, {}, {"model": "RN_2", "epochs": 1}])
+@pytest.mark.parametrize(
+    "settings", [{"exact": True}, {}, pytest.param({"model": "RN_2", "epochs": 1}, marks=pytest.mark.alike)]
+)
 def test_a_stopped_run_goes_on_to_the_numbers_of_one_that_was_not(settings: dict[str, Any], tmp_path: Path) -> None:
     """The run is stopped early in an epoch, and just before its last batch."""
     whole = carried_out(tmp_path, **settings)
