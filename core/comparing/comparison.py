@@ -334,8 +334,9 @@ class Comparison(PlannedRuns):
         worker = self._engine.start(runs, slot) if runs else None
         if worker is None:
             return
+        now = time.time()
         for part in parts:
-            part.worker, part.slot, part.since, part.state = worker, slot, time.time(), "running"
+            part.worker, part.slot, part.since, part.state = worker, slot, now, "running"
 
     def _is_to_be_trained(self, part: Part) -> bool:
         """Tell if a run still waits to be trained here: another program may have gone on with it."""
