@@ -77,7 +77,11 @@ def connect(cluster: str) -> Any:
         if cluster == RAY and os.environ.get("RAY_ADDRESS") == "local":
             raise ConnectionError("RAY_ADDRESS is local, which would start one")
         address = os.environ.get("RAY_ADDRESS", "auto") if cluster == RAY else cluster
-        ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
+        on_sigterm = signal.getsignal(signal.SIGTERM)
+        try:
+            ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
+        finally:
+            signal.signal(signal.SIGTERM, on_sigterm)  # Ray puts its own in its place, which exits at once
     return ray
 
 
