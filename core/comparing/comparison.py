@@ -96,7 +96,7 @@ class Part:
 
 def check_seeds(text: str) -> int:
     """Parse the number of seeds as a user types it. Raises `InvalidSetting`."""
-    return _check_number(
+    return check_number(
         "seed", text, MAX_SEEDS, N_("the number of seeds must be a whole number from {low} to {high}, not {value}")
     )
 
@@ -104,10 +104,11 @@ def check_seeds(text: str) -> int:
 def check_per_device(text: str) -> int:
     """Parse the number of runs on each device at once as a user types it. Raises `InvalidSetting`."""
     message = N_("the number of runs on each device must be a whole number from {low} to {high}, not {value}")
-    return _check_number("per_device", text, MAX_PER_DEVICE, message)
+    return check_number("per_device", text, MAX_PER_DEVICE, message)
 
 
-def _check_number(field: str, text: str, most: int, message: str) -> int:
+def check_number(field: str, text: str, most: int, message: str) -> int:
+    """Parse a number from 1 to `most` as a user types it. Raises `InvalidSetting` with `message`."""
     value = int(text) if text.strip().isascii() and text.strip().isdigit() and len(text) < 10 else 0
     if not 1 <= value <= most:
         raise InvalidSetting(field, message, value=text or "''", low=1, high=most)

@@ -13,11 +13,11 @@ from contextlib import closing
 from pathlib import Path
 
 from core import files
-from core.comparing import statistics
+from core.comparing import clusters, statistics
 from core.comparing.comparison import Comparison, Part
-from core.comparing.engine import SLURM, Engine, Slot, ThisMachine
+from core.comparing.engine import Slot
 from core.comparing.sequential import IMAGES_FROM
-from core.comparing.stored import Outcome, PartStanding, Plan, SlotStanding, Standing, StoredComparison
+from core.comparing.stored import Outcome, PartStanding, SlotStanding, Standing, StoredComparison
 from core.messages import Message, Problem
 from core.runs import lease
 from core.runs.lease import Held, Lost
@@ -75,7 +75,7 @@ def _train(stored: StoredComparison, journal: _Journal, should_stop: Callable[[]
     later = plan.parts()
     per_seed = len(plan.configurations)
     first = len(later) if plan.margin is None else per_seed * IMAGES_FROM
-    with closing(_engine(stored, plan)) as engine:
+    with closing(clusters.engine_of(stored, plan)) as engine:
         step = per_seed * max(1, engine.at_once // per_seed, min(plan.most_together, _SEEDS_TOGETHER))
         made = Comparison(stored.runs_dir, later[:first], engine, plan.most_together)
         journal.parts = made.parts
@@ -102,19 +102,6 @@ def _train(stored: StoredComparison, journal: _Journal, should_stop: Callable[[]
             else:
                 made.extend(later[:step])
                 del later[:step]
-
-
-def _engine(stored: StoredComparison, plan: Plan) -> Engine:
-    """Return where a plan is to be carried out. Raises `Problem`, before anything is started, if it cannot be."""
-    if not plan.cluster:
-        return ThisMachine(plan.slots)
-    if plan.cluster == SLURM:
-        from core.comparing.slurm_engine import SlurmCluster
-
-        return SlurmCluster(stored, plan)
-    from core.comparing.ray_engine import RayCluster
-
-    return RayCluster(stored, plan)
 
 
 def _check_finished(made: Comparison) -> None:

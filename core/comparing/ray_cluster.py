@@ -16,8 +16,8 @@ from typing import Any, cast
 import msgspec
 
 from core.comparing.engine import RAY
-from core.messages import N_, InvalidSetting, Problem
-from core.runs.provenance import provenance
+from core.messages import N_, Problem
+from core.runs.provenance import check_versions, provenance
 from core.worker import launch
 
 _ANSWER_S = 10
@@ -42,27 +42,22 @@ class Facts(msgspec.Struct, frozen=True, omit_defaults=True):
     """A node that cannot say them, and why."""
 
 
-def check(cluster: str, device: str) -> str:
-    """Return the device that runs get on a cluster; `cluster` and `device` are as a user asks for them.
+def check(cluster: str, device: str) -> bool:
+    """Tell if runs get a GPU on a cluster; `cluster` and `device` are as a user asks for them.
 
     Raises `Problem` if Ray is not installed, the cluster does not answer, a node of it has other versions than this
     machine, or it has no GPU and one is asked for.
     """
-    if device.startswith("mps") or (device.startswith("cuda") and device not in ("cuda", "cuda:0")):
-        raise InvalidSetting("device", "on a Ray cluster the device is cpu or cuda, not {device}", device=device)
     facts = _ask(cluster)
     own = versions()
     if facts.unable is not None:
         text = N_("node {node} of the Ray cluster cannot train: {reason}")
         raise Problem(text, node=facts.unable[0], reason=facts.unable[1])
     for node, others in facts.versions:
-        for name in own.keys() | others.keys():
-            if (mine := own.get(name, "–")) != (other := others.get(name, "–")):
-                text = N_("node {node} has {name} {other}, and this machine {own}: their results would differ")
-                raise Problem(text, node=node, name=name, other=other, own=mine)
+        check_versions(node, others, own)
     if device.startswith("cuda") and not facts.has_gpus:
         raise Problem(N_("the Ray cluster has no GPU"), advice=N_("Leave out --device, or give --device cpu."))
-    return "cuda:0" if facts.has_gpus and device != "cpu" else "cpu"
+    return facts.has_gpus
 
 
 def connect(cluster: str) -> Any:

@@ -10,7 +10,7 @@ import re
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -52,16 +52,16 @@ class RayWorker:
         self._runs = {run.id: run for run in runs}
         self._actor = actor
         self._arrivals = {run.id: Arrivals(run) for run in runs}
-        self._leases = ExitStack()
+        self._held: dict[str, Held] = {}
         self._stopping_since: float | None = None
         self._has_begun = False
         copies = []
-        with _undone_if_it_fails(self._leases):
-            self._held: dict[str, Held] = {}
+        with ExitStack() as leases:
             for run in runs:
                 attempts = lease.newest_attempt(run.path)
-                self._held[run.id] = self._leases.enter_context(lease.hold(run.path, node=node))
+                self._held[run.id] = leases.enter_context(lease.hold(run.path, node=node))
                 copies.append(SentRun(run.id, attempts, transfer.to_send(run)))
+            self._leases = leases.pop_all()
         self.pending = actor.begin.remote(copies, sent)
         """The answer that is waited for."""
 
@@ -121,9 +121,8 @@ class RayCluster:
         self.devices = frozenset({settings.device})
         self.waits_for: Message | None = None
         self._device = settings.device
-        self._per_device = plan.per_device or 1
-        self._per_cpu = plan.per_device or 0
-        """Runs at a time on a node without GPUs, if that was asked for."""
+        self._per_device = plan.per_device or 0
+        """Runs at a time on a GPU, or on a node's cores, if that was asked for; else 0."""
         self._threads = max(1, settings.threads)
         self._data = self._ray.put(_data(settings.dataset, Path(settings.data_dir)))
         self._nodes: list[tuple[str, str, int]] = []
@@ -227,9 +226,9 @@ class RayCluster:
             worker.end(lost=True)
 
     def _outpost(self, node_id: str) -> Any:
-        needs: dict[str, float] = {"num_cpus": 0 if self._per_cpu else self._threads}
+        needs: dict[str, float] = {"num_cpus": 0 if self._per_device else self._threads}
         if self._device != "cpu":
-            needs = {"num_gpus": 1 / self._per_device, "num_cpus": 0}
+            needs = {"num_gpus": 1 / (self._per_device or 1), "num_cpus": 0}
         options = {**needs, "max_restarts": 0, "scheduling_strategy": ray_cluster.pinned_to(node_id)}
         environment = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
         return self._ray.remote(Outpost).options(**options).remote(self._data, environment)
@@ -250,26 +249,15 @@ class RayCluster:
             self._lose(key, "its node is gone")
 
     def _count(self, node: Mapping[str, Any]) -> int:
-        if self._device == "cpu" and self._per_cpu:
-            return self._per_cpu
         if self._device == "cpu":
-            return int(node["Resources"].get("CPU", 0)) // self._threads
-        return int(node["Resources"].get("GPU", 0)) * self._per_device
-
-
-@contextmanager
-def _undone_if_it_fails(stack: ExitStack) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        stack.close()
-        raise
+            return self._per_device or int(node["Resources"].get("CPU", 0)) // self._threads
+        return int(node["Resources"].get("GPU", 0)) * (self._per_device or 1)
 
 
 def _data(dataset: str, data_dir: Path) -> dict[str, bytes]:
     """Return the files of a data set, by their paths; none of the sample, which is part of the program."""
-    entry = catalogue.DATA_SETS[dataset]
-    return {str(path): path.read_bytes() for path in raw_files.paths_of(entry, data_dir)}
+    found = raw_files.read(catalogue.DATA_SETS[dataset], data_dir)
+    return {str(path): path.read_bytes() for path in found.paths.values()}
 
 
 def _networks(runs: Sequence[Run]) -> dict[str, bytes]:

@@ -13,13 +13,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from core.comparing.comparison import check_number
 from core.messages import N_, InvalidSetting, Problem, reason, writing
 
 WARNING_S = 60
 """Seconds before a job's end at which Slurm says so."""
 _ANSWER_S = 10.0
 _WORKERS = "workers"
-_OURS = frozenset({_WORKERS})
+"""The only option that is this program's own."""
 _RESERVED = (
     "array",
     "chdir",
@@ -36,10 +37,11 @@ _RESERVED = (
 _DEFAULT_WORKERS = 16
 _MOST_WORKERS = 1000
 _DEFAULT_MINUTES = 60
+_REFUSED = N_("Slurm does not take these jobs: {reason}")
 
 
-def check(options: Mapping[str, str], device: str, runs_dir: Path) -> str:
-    """Return the device that runs get; nothing is started, but one short command if there is a node free for it.
+def check(options: Mapping[str, str], device: str, runs_dir: Path) -> bool:
+    """Tell if the jobs get a GPU; nothing is started, but one short command if there is a node free for it.
 
     `options` are what each job asks for, as in `Plan`. Raises `Problem`.
     """
@@ -53,24 +55,18 @@ def check(options: Mapping[str, str], device: str, runs_dir: Path) -> str:
     has_gpu = any(_asks_for_gpu(name, value) for name, value in options.items())
     if device.startswith("cuda") and not has_gpu:
         raise InvalidSetting("slurm", "the jobs ask for no GPU: give, for example, --slurm gres=gpu:1")
-    if device.startswith("mps") or (device.startswith("cuda") and device not in ("cuda", "cuda:0")):
-        raise InvalidSetting("device", "under Slurm the device is cpu or cuda, not {device}", device=device)
     if "%" in str(runs_dir):
         raise Problem(N_("Slurm takes no folder with a percent sign in its name: {path}"), path=str(runs_dir))
     flags = _flags(options)
     _ask(["sbatch", "--test-only", *flags, "--wrap=true"])
     _check_folder(runs_dir, flags)
-    return "cuda:0" if has_gpu and device != "cpu" else "cpu"
+    return has_gpu
 
 
 def number_of_workers(options: Mapping[str, str]) -> int:
     """Return the largest number of jobs at once. Raises `InvalidSetting`."""
-    text = options.get(_WORKERS, str(_DEFAULT_WORKERS))
-    number = int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
-    if not 1 <= number <= _MOST_WORKERS:
-        message = N_("the number of workers must be a whole number from 1 to {high}, not {value}")
-        raise InvalidSetting("slurm", message, high=_MOST_WORKERS, value=text)
-    return number
+    message = N_("the number of workers must be a whole number from {low} to {high}, not {value}")
+    return check_number("slurm", options.get(_WORKERS, str(_DEFAULT_WORKERS)), _MOST_WORKERS, message)
 
 
 def submit(folder: Path, code: str, jobs: int, options: Mapping[str, str], cpus: int) -> str:
@@ -84,7 +80,7 @@ def submit(folder: Path, code: str, jobs: int, options: Mapping[str, str], cpus:
     asked: dict[str, Any] = {"time": _DEFAULT_MINUTES, "cpus_per_task": cpus, "job_name": own_name}
     others: dict[str, Any] = {"requeue": True, "wckey": ""}
     for name, value in options.items():
-        if name not in _OURS:
+        if name != _WORKERS:
             (asked if name in known else others)[name] = value
     if "time" in others:
         asked.pop("time")
@@ -98,9 +94,6 @@ def submit(folder: Path, code: str, jobs: int, options: Mapping[str, str], cpus:
         with suppress(OSError, subprocess.SubprocessError):  # it may have been too late
             _run(["scancel", f"--name={own_name}"])
         raise Problem(_REFUSED, reason=reason(error)) from error
-
-
-_REFUSED = N_("Slurm does not take these jobs: {reason}")
 
 
 def queued(arrays: Sequence[str]) -> tuple[int, str]:
@@ -144,7 +137,7 @@ def _import_submitit() -> Any:
 
 
 def _flags(options: Mapping[str, str]) -> list[str]:
-    return [f"--{name.replace('_', '-')}={value}" for name, value in options.items() if name not in _OURS]
+    return [f"--{name.replace('_', '-')}={value}" for name, value in options.items() if name != _WORKERS]
 
 
 def _ask(command: list[str]) -> None:

@@ -24,7 +24,7 @@ from core.messages import N_, Message, Problem, writing
 from core.runs import lease
 from core.runs.directory import Run
 from core.runs.lease import Lease
-from core.runs.provenance import provenance
+from core.runs.provenance import check_versions, provenance
 from core.worker import launch, slurm_slot
 
 _NAME = re.compile(r"\d{1,12}(_\d{1,6})?-\d{1,6}")
@@ -71,7 +71,7 @@ class SlurmCluster:
         self._device = plan.settings.device
         self._comparison = stored.path
         self._folder = stored.path / slurm_slot.SLOTS
-        self._own = provenance()
+        self._own = provenance().versions
         self._found: dict[str, Lease] = {}
         self._gone: set[str] = set()
         self._earlier: dict[str, SlurmWorker] = {}
@@ -166,18 +166,12 @@ class SlurmCluster:
                 continue
             vitality = lease.sign(self._folder / name, newest).vitality
             if vitality == "alive":
-                self._check_versions(newest)
+                check_versions(newest.host, newest.provenance.versions, self._own)
                 found[name] = newest
             elif vitality == "gone":
                 self._gone.add(name)
         self._found = found
         self._has_come = self._has_come or bool(found)
-
-    def _check_versions(self, newest: Lease) -> None:
-        for name, own in self._own.versions.items():
-            if (other := newest.provenance.versions.get(name, "–")) != own:
-                text = N_("node {node} has {name} {other}, and this machine {own}: their results would differ")
-                raise Problem(text, node=newest.host, name=name, other=other, own=own)
 
     def _raise_if_in_vain(self) -> None:
         """Raise `Problem` if no job of an array that has ended ever became a slot."""

@@ -29,6 +29,8 @@ class Found(NamedTuple):
 
     values: dict[str, NDArray[Any]]
     """Content of each file that was found, by its name."""
+    paths: dict[str, Path]
+    """Where each of them was."""
     missing: list[RawFile]
     foreign: dict[Path, DataSource]
     """Files by the same names in folders that belong to no data set, each with the data set that it is from."""
@@ -60,12 +62,13 @@ def read(entry: DataSource, data_dir: Path) -> Found:
     A file is passed over if a valid one is found elsewhere. So are an incomplete archive and, in a folder that belongs
     to no data set, a file of another one.
     """
-    found = Found({}, [], {})
+    found = Found({}, {}, [], {})
     for file in entry.files:
         faults: list[Problem] = []
         for path in filter(_exists, _candidates(entry, file, data_dir)):
             try:
                 found.values[file.name] = checked(path, file, entry)
+                found.paths[file.name] = path
                 break
             except _Foreign as problem:
                 if path.is_relative_to(data_dir / entry.source):
@@ -81,20 +84,6 @@ def read(entry: DataSource, data_dir: Path) -> Found:
                 raise faults[0]
             found.missing.append(file)
     return found
-
-
-def paths_of(entry: DataSource, data_dir: Path) -> list[Path]:
-    """Return where the valid files of a data set are, as far as there are any."""
-    return [path for file in entry.files if (path := _valid(entry, file, data_dir)) is not None]
-
-
-def _valid(entry: DataSource, file: RawFile, data_dir: Path) -> Path | None:
-    for path in _candidates(entry, file, data_dir):
-        with suppress(Problem):
-            if _exists(path):
-                checked(path, file, entry)
-                return path
-    return None
 
 
 def other_files(entry: DataSource, data_dir: Path, found: Found) -> str:

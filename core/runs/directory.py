@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import socket
 from pathlib import Path
 
 import msgspec
@@ -65,6 +66,11 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """Number of CPU threads that it trains with; 0 if not known yet."""
     tags: tuple[str, ...] = ()
     note: str = ""
+
+    @property
+    def elsewhere(self) -> str:
+        """Host of its newest attempt, if that is known and not this one; else empty."""
+        return "" if self.host in ("?", socket.gethostname()) else self.host
 
     def as_of(self, record: Record, state: State) -> Summary:
         """Return the summary with everything that a run's record says."""

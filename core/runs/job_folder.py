@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from contextlib import suppress
 from pathlib import Path
 
@@ -30,13 +29,6 @@ class JobFolder:
         """True if a process of it is known to live."""
         newest = lease.read(self.path)
         return newest is not None and lease.sign(self.path, newest).vitality == "alive"
-
-    @property
-    def elsewhere(self) -> str:
-        """Machine of the newest attempt, if that is not this one; else empty."""
-        newest = lease.read(self.path)
-        where = (newest.node or newest.host) if newest is not None else ""
-        return "" if where in ("?", socket.gethostname()) else where
 
     @property
     def log_path(self) -> Path:

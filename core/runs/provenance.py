@@ -7,10 +7,13 @@ import platform
 import shlex
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
 import msgspec
+
+from core.messages import N_, Problem
 
 COMMAND_VARIABLE = "MNIST_TUI_COMMAND"
 """Environment variable by which a worker learns the command line of the program that started it."""
@@ -39,6 +42,15 @@ def provenance() -> Provenance:
         except metadata.PackageNotFoundError:
             continue
     return Provenance(command_line(), versions, platform.platform(), _commit())
+
+
+def check_versions(node: str, versions: Mapping[str, str], own: Mapping[str, str]) -> None:
+    """Raise `Problem` if a node has other versions than this machine of what decides the numbers."""
+    for name in own.keys() | versions.keys():
+        here, there = own.get(name, "–"), versions.get(name, "–")
+        if here != there:
+            text = N_("node {node} has {name} {other}, and this machine {own}: their results would differ")
+            raise Problem(text, node=node, name=name, other=there, own=here)
 
 
 def command_line() -> str:

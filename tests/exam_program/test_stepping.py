@@ -305,7 +305,7 @@ def sample_files(folders: ProgramFolders) -> Found:
     for is_training in (True, False):
         file = datasets.MNIST(str(folders.sample().root), train=is_training)
         values += [file.data.numpy(), file.targets.numpy()]
-    return Found(dict(zip((file.name for file in DATA_SETS["mnist"].files), values, strict=True)), [], {})
+    return Found(dict(zip((file.name for file in DATA_SETS["mnist"].files), values, strict=True)), {}, [], {})
 
 
 def test_a_changed_program_makes_way(folders: ProgramFolders) -> None:

@@ -148,13 +148,7 @@ def compare(runs_dir: Path, request: ComparisonRequest) -> int:
             _("Trained one seed after the other, as only built-in networks go together: {names}").format(names=names)
         )
     try:
-        device = clusters.check(request.cluster, request.slurm, request.settings.device, runs_dir)
-        settled = _settle(request, configs, status, signals)
-        settings = settled.config
-        if request.cluster:
-            threads = request.settings.threads or int(device == "cpu")
-            kept = {"precision": request.settings.precision, "fused": request.settings.fused}
-            settings = msgspec.structs.replace(settings, device=device, threads=threads, **kept)
+        settings, devices = _settle(runs_dir, request, configs, status, signals)
         if request.together and settings.device == "cpu":
             status.note(_("Seeds trained together gain nothing on a CPU, and RN_2 takes longer: this is for GPUs."))
         plan = stored.make_plan(
@@ -163,7 +157,7 @@ def compare(runs_dir: Path, request: ComparisonRequest) -> int:
             settings,
             request.margin if request.until_decided else None,
             together=request.together,
-            devices=() if request.cluster else settled.devices,
+            devices=devices,
             per_device=request.per_device,
             cluster=request.cluster,
             slurm=request.slurm,
@@ -197,15 +191,32 @@ def compare(runs_dir: Path, request: ComparisonRequest) -> int:
 
 
 def _settle(
-    request: ComparisonRequest, configs: Sequence[RunConfig], status: StatusLine, signals: StopSignals
-) -> Settled:
-    """Return the settings of all runs, with every `auto` resolved, and the devices. Raises `Problem` or `Stopped`."""
-    settings, tried = request.settings, tuple(configs)
-    if request.cluster:  # what this machine has says nothing of the nodes: networks and data are tried on it, no more
-        here = {"device": "auto", "precision": "fp32", "fused": False}
-        settings = msgspec.structs.replace(settings, **here)
-        tried = tuple(msgspec.structs.replace(config, **here) for config in configs)
-    answer = ask_with_status(Settle(settings, tried, request.devices), status, signals)
+    runs_dir: Path,
+    request: ComparisonRequest,
+    configs: Sequence[RunConfig],
+    status: StatusLine,
+    signals: StopSignals,
+) -> tuple[RunConfig, tuple[str, ...]]:
+    """Return the settings of all runs, with every `auto` resolved, and this machine's devices that they are for.
+
+    Raises `Problem` or `Stopped`.
+    """
+    asked = request.settings
+    if not request.cluster:
+        settled = _settled(Settle(asked, tuple(configs), request.devices), status, signals)
+        return settled.config, settled.devices
+    device = clusters.check(request.cluster, request.slurm, asked.device, runs_dir)
+    # What this machine has says nothing of the nodes: networks and data are tried on it, no more.
+    here = {"device": "auto", "precision": "fp32", "fused": False}
+    tried = [msgspec.structs.replace(config, **here) for config in (asked, *configs)]
+    settled = _settled(Settle(tried[0], tuple(tried[1:])), status, signals)
+    there = {"device": device, "threads": asked.threads or int(device == "cpu")}
+    kept = {"precision": asked.precision, "fused": asked.fused}
+    return msgspec.structs.replace(settled.config, **there, **kept), ()
+
+
+def _settled(question: Settle, status: StatusLine, signals: StopSignals) -> Settled:
+    answer = ask_with_status(question, status, signals)
     assert isinstance(answer, Settled)
     return answer
 

@@ -172,7 +172,7 @@ def follow(
         if state == "unreadable" and summary.message is not None:
             raise Problem.of(summary.message)
         while events := reader.read_new():
-            printer.host = run.elsewhere
+            printer.host = summary.elsewhere
             for event in events:
                 printer.show(event)
         if not printer.is_read:

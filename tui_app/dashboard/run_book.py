@@ -124,7 +124,11 @@ class RunBook:
 
     def summary(self, run_id: str) -> Summary | None:
         """Return a run's summary; None if it is not listed yet."""
-        return next((self._newest(summary) for summary in self._summaries or () if summary.id == run_id), None)
+        listed = self._listed(run_id)
+        return self._newest(listed) if listed is not None else None
+
+    def _listed(self, run_id: str) -> Summary | None:
+        return next((summary for summary in self._summaries or () if summary.id == run_id), None)
 
     def _newest(self, summary: Summary) -> Summary:
         """Return the summary with what was read of a followed run since the folder was."""
@@ -141,7 +145,13 @@ class RunBook:
 
     def listed_state(self, run_id: str) -> State | None:
         """Return a run's state at the last reading of the folder."""
-        return next((summary.state for summary in self._summaries or () if summary.id == run_id), None)
+        listed = self._listed(run_id)
+        return listed.state if listed is not None else None
+
+    def listed_elsewhere(self, run_id: str) -> str:
+        """Return the machine of a run at the last reading of the folder, if it was another one; else nothing."""
+        listed = self._listed(run_id)
+        return listed.elsewhere if listed is not None else ""
 
     def run(self, run_id: str) -> Run:
         return Run(self.runs_dir / run_id)

@@ -174,7 +174,7 @@ class RunDisplay:
         screen = self._screen
         followed = self._book.followed[self._book.current_id]
         run_id, record, state = followed.run.id, followed.record, self._state_of(followed)
-        resumption, host = wording.resumption(followed.run, state), followed.run.elsewhere
+        resumption, host = wording.resumption(followed.run, state), self._book.listed_elsewhere(run_id)
         screen.query_one(ProgressPanel).show_run(run_id, record, state, resumption, host)
         screen.query_one(ResultPanel).show_run(run_id, record, state)
         form = screen.query_one(RunForm)

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from core.comparing import slurm_cluster, stored
+from core.comparing import clusters, slurm_cluster, stored
 from core.comparing.engine import Slot
 from core.comparing.slurm_engine import SlurmCluster, SlurmWorker
 from core.comparing.stored import StoredComparison
@@ -148,7 +148,7 @@ def test_what_no_job_could_do_is_refused(
 ) -> None:
     monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
     with pytest.raises(InvalidSetting, match="number of workers" if said == "workers" else said) as caught:
-        slurm_cluster.check(options, device, tmp_path / "runs")
+        clusters.check("slurm", options, device, tmp_path / "runs")
     assert said in str(caught.value)
     assert not (tmp_path / "runs").exists()
 
