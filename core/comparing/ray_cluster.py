@@ -132,7 +132,8 @@ def _unreached(cluster: str, why: str) -> Problem:
     if cluster == RAY:
         advice = N_("Start one with `ray start --head`, or give its address: --on ray://HOST:10001.")
         return Problem(_NO_CLUSTER, advice=advice, reason=why)
-    return Problem(_NO_ANSWER, address=cluster, reason=why)
+    advice = N_("If it asks for tokens, as one of `ray start` may, set RAY_AUTH_MODE=token here, too.")
+    return Problem(_NO_ANSWER, advice=advice, address=cluster, reason=why)
 
 
 def main() -> None:

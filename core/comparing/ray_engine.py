@@ -92,6 +92,12 @@ class RayWorker:
                 run.withdraw_requests()
         self._leases.close()
 
+    def tell(self, why: str) -> None:
+        """Write into the runs' logs why their outpost was lost: it may be the last that is known of them."""
+        for run in self._runs.values() if why else ():
+            with suppress(OSError), run.log_path.open("a", encoding="utf-8") as log:
+                print(why, file=log)
+
     def give_up(self) -> None:
         """End runs that are to stop, and that no outpost has begun."""
         for run in self._runs.values():
@@ -223,6 +229,7 @@ class RayCluster:
         with suppress(Exception):
             self._ray.kill(actor)
         if worker is not None and worker.is_busy:
+            worker.tell(why)
             worker.end(lost=True)
 
     def _outpost(self, node_id: str) -> Any:
