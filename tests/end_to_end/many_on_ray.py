@@ -41,7 +41,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             sys.exit(_carry_out(Path(folder), cluster.address, arguments))
     finally:
-        cluster.shutdown()  # type: ignore[no-untyped-call]
+        cluster.shutdown()
 
 
 def _carry_out(folder: Path, address: str, arguments: argparse.Namespace) -> int:

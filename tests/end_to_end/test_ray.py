@@ -43,7 +43,7 @@ def cluster(nodes: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     made.add_node(num_cpus=1, object_store_memory=_MEMORY)
     monkeypatch.setenv("RAY_ADDRESS", made.address)
     yield made
-    made.shutdown()  # type: ignore[no-untyped-call]
+    made.shutdown()
 
 
 def _left() -> list[psutil.Process]:
