@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import isclose, isfinite
+from typing import NamedTuple
 
 import msgspec
 import torch
@@ -21,14 +25,25 @@ from core.randomness import random_state_kept, seed_all
 from core.training import checkpoints, devices
 from core.training.batches import normalise
 from core.training.evaluation import evaluate, evaluation_batch_size
-from core.training.loop import Training
+from core.training.loop import Checkpoint, Training, own_copy
 
+_SAME_LOSS = 1e-3
+"""Relative difference of two losses that rounding may make: a step need not add up in the same order twice."""
 _REST = 16
 """Images of the last batch of a test, which is smaller."""
 
 
-def try_out(config: RunConfig, device: torch.device, train_size: int) -> Message | None:
-    """Train a throwaway instance of a custom network by the run's own step, and evaluate it.
+class Remarks(NamedTuple):
+    """What the user should know of a custom network that trains."""
+
+    of_result: Message | None = None
+    """What is wrong with any result of it."""
+    of_resuming: Message | None = None
+    """Why a run that is resumed goes on otherwise than one that was never stopped."""
+
+
+def try_out(config: RunConfig, device: torch.device, train_size: int) -> Remarks:
+    """Train a throwaway instance of a custom network by the run's own step, evaluate it, and resume it.
 
     It takes one step on a whole batch and one on the last batch of `train_size` images if that is smaller. Return what
     the user should know before the run, if there is anything. Of the built-in networks, only the last batch is checked.
@@ -43,13 +58,13 @@ def try_out(config: RunConfig, device: torch.device, train_size: int) -> Message
             batch_size=config.batch_size,
         )
     if config.architecture.is_built_in:
-        return None
+        return Remarks()
     with random_state_kept(device):
         trial = _Trial(config, device)
         for size in dict.fromkeys([min(config.batch_size, train_size), train_size % config.batch_size]):
             if size:
                 trial.step(size, train_size)
-        return trial.remark()
+        return Remarks(trial.remark(), trial.remark_on_resuming())
 
 
 class _Trial:
@@ -57,8 +72,8 @@ class _Trial:
         self._config = config
         self._device = device
         self._culprit = OwnNetwork.of(config.architecture)
-        seed_all(config.seed)
-        self._network = build_network(config.architecture)
+        self._name = config.model.rpartition("/")[2]
+        self._network = self._new_network()
 
     def step(self, size: int, train_size: int) -> None:
         """Train on one batch. Raises `Problem`."""
@@ -111,15 +126,53 @@ class _Trial:
             return Message(
                 "The outputs of {network} are probabilities, as after a softmax: the loss has a softmax of its own, and"
                 " on top of another it stays above 1.46. Return the values before the softmax.",
-                {"network": self._config.model.rpartition("/")[2]},
+                {"network": self._name},
             )
         return None
 
+    def remark_on_resuming(self) -> Message | None:
+        """Resume from a checkpoint after a step, and return what is wrong if the next step has another loss."""
+        saved: list[Checkpoint] = []
+        size = self._config.batch_size
+        try:
+            with self._training(self._config, self._new_network(), size) as never_stopped:
+                _take(never_stopped, size)
+                for _event in never_stopped.checkpoint(1, 1, lambda state: saved.append(own_copy(state))):
+                    pass
+                loss = _take(never_stopped, size)
+            if not saved:
+                return None  # no run of it would have a checkpoint
+            with self._training(self._config, self._new_network(), size) as resumed:
+                resumed.restore(saved[0])
+                resumed.restore_rng(saved[0])
+                loss_resumed = _take(resumed, size)
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # what fails here has succeeded before, and may do so in the run
+            return None
+        if not isfinite(loss) or isclose(loss, loss_resumed, rel_tol=_SAME_LOSS):
+            return None
+        text = N_(
+            "{network} computes with something that is neither a parameter nor a buffer, such as a counter or a random"
+            " generator of its own: a checkpoint lacks it, and a resumed run will differ from one never stopped. Keep"
+            " it in a buffer, or draw from torch's own generator."
+        )
+        return Message(text, {"network": self._name})
+
+    def _new_network(self) -> nn.Module:
+        seed_all(self._config.seed)
+        return build_network(self._config.architecture)
+
     def _take_step(self, config: RunConfig, network: nn.Module, size: int) -> None:
+        with self._training(config, network, size) as training:
+            _take(training, size)
+
+    @contextmanager
+    def _training(self, config: RunConfig, network: nn.Module, size: int) -> Iterator[Training]:
         training = Training(network, _some_data(size), config, self._device)
         try:
             training.begin_epoch()
-            training.steps.take(torch.arange(size, device=self._device))
+            yield training
         finally:
             training.steps.close()
 
@@ -149,6 +202,11 @@ class _Trial:
         """Return the nearest smaller batch size whose last batch is whole or larger than `size`, else a divisor."""
         smaller = range(self._config.batch_size - 1, 1, -1)
         return next((other for other in smaller if not 0 < train_size % other <= size), 1)
+
+
+def _take(training: Training, size: int) -> float:
+    """Take a step on the first images, and return the loss."""
+    return float(training.steps.take(torch.arange(size, device=training.batches.labels.device)))
 
 
 def _some_data(size: int) -> Dataset:

@@ -36,12 +36,14 @@ from core.training.loop import Checkpoint, train
 from core.training.order import num_steps
 from core.training.snapshots import SnapshotKeeper
 from core.training.testing import evaluate_test_images, evaluated
-from core.training.trial import try_out
+from core.training.trial import Remarks, try_out
 from core.worker import threads
 from core.worker.helm import Helm
 from core.worker.inbox import Inbox
 
 Emit = Callable[[Event], None]
+_HIGH_LR = 0.01
+"""Learning rate of Adam above which a network that learned nothing was thrown about rather than hardly moved."""
 
 
 def train_and_test(run: Run, held: Held, emit: Emit, inbox: Inbox) -> RunEnded:
@@ -68,11 +70,11 @@ def _train_and_test(run: Run, held: Held, emit: Emit, inbox: Inbox) -> RunEnded:
 
 @dataclass(frozen=True, eq=False)
 class Common:
-    """What runs have in common that differ only in their seed: the device, the data, and a remark on the settings."""
+    """What runs have in common that differ only in their seed: the device, the data, and remarks on the network."""
 
     device: torch.device
     dataset: Dataset
-    remark: Message | None
+    remarks: Remarks
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,8 +128,8 @@ def begin(run: Run, held: Held, emit: Emit, inbox: Inbox, past: Record, common: 
     )
     started = _run_started(config, common.device, common.dataset, network, checkpoint)
     emit(started)
-    if common.remark is not None:
-        emit(Notice(message=common.remark))
+    for remark in filter(None, common.remarks):
+        emit(Notice(message=remark))
     helm = Helm(started, past, emit, inbox)
     return Begun(run, held, emit, common, network, own_source, started, checkpoint, helm)
 
@@ -171,7 +173,7 @@ def finish(begun: Begun) -> RunEnded:
         _save_results(run, held.attempt, begun.network, evaluation)
     except OSError as error:
         return _unsaved(error)
-    return _done(evaluation, common.remark)
+    return _done(evaluation, begun.started.config.lr, common.remarks.of_result)
 
 
 def _teller(emit: Emit) -> Callable[[Message], None]:
@@ -238,13 +240,14 @@ def _unsaved(error: OSError) -> RunEnded:
     )
 
 
-def _done(evaluation: Evaluation, remark: Message | None) -> RunEnded:
+def _done(evaluation: Evaluation, lr: float, remark: Message | None) -> RunEnded:
     """Return the end of a finished run, with what is wrong with its result if something is."""
     advice = None
     if remark is None and evaluation.is_guessing:
         remark = Message("The network has learned nothing: it does no better than always giving the same class.")
         advice = Message("Try a higher learning rate, or more epochs.")
-        if not evaluation.loss < 2 * math.log(NUM_CLASSES):  # far worse than guessing, or not finite
+        is_worse_than_guessing = not evaluation.loss < 2 * math.log(NUM_CLASSES)  # far worse, or not finite
+        if lr > _HIGH_LR or is_worse_than_guessing:
             advice = Message("Try a lower learning rate.")
     return RunEnded(status="done", message=remark, advice=advice)
 

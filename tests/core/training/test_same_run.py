@@ -195,13 +195,13 @@ def test_parameters_that_are_not_finite_at_the_end_are_a_divergence(tmp_path: Pa
 
 def test_a_run_that_has_learned_nothing_says_so_and_what_to_try(tmp_path: Path) -> None:
     def end(**settings: object) -> str:
-        ended = carry_out(
-            directory.create(tmp_path, configuration(epochs=1, **settings)), lambda _: None, lambda: False
-        )
+        config = configuration(**{"epochs": 1, **settings})
+        ended = carry_out(directory.create(tmp_path, config), lambda _: None, lambda: False)
         assert ended.status == "done"
         return f"{ended.message} {ended.advice}"
 
     assert "learned nothing" in end(lr=10)
     assert "Try a lower learning rate." in end(lr=10)
+    assert "Try a lower learning rate." in end(lr=10, epochs=3)  # by then it guesses
     assert "Try a higher learning rate, or more epochs." in end(lr=1e-9)
     assert end() == "None None"

@@ -14,7 +14,7 @@ from core.messages import Problem
 from core.runs.directory import Run
 from core.training.load_trained import load_network
 from core.training.robustness import accuracy
-from core.training.trial import try_out
+from core.training.trial import Remarks, try_out
 from tests.core.training.own_files import model_in
 from tests.core.training.sample_runs import carried_out, configuration
 
@@ -157,6 +157,15 @@ SOFTMAX = """
     def forward(self, x):
         return self.fc(x.flatten(1)).softmax(1)
 """
+OWN_GENERATOR = """
+        self.fc, self.generator, self.calls = nn.Linear(784, 10), torch.Generator(), 0
+
+    def forward(self, x):
+        if self.training:
+            self.calls += 1
+            x = x + torch.rand(1, generator=self.generator)
+        return self.fc(x.flatten(1))
+"""
 SEEDS_AND_DRAWS = """
         self.fc, self.noise = nn.Linear(784, 10), float(numpy.random.rand())
 
@@ -201,7 +210,7 @@ def test_an_error_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 
 def test_a_layer_that_torch_has_compiled_trains(tmp_path: Path) -> None:
-    assert try_out(configuration(model=model_in(tmp_path, COMPILED)), CPU, TRAIN_SIZE) is None
+    assert try_out(configuration(model=model_in(tmp_path, COMPILED)), CPU, TRAIN_SIZE) == Remarks()
 
 
 def test_parameters_that_adam_refuses_are_refused_in_its_words(tmp_path: Path) -> None:
@@ -212,7 +221,7 @@ def test_the_size_of_the_last_batch_is_tried(tmp_path: Path) -> None:
     said = refused(tmp_path, NORMED, batch_size=129)
     assert "net.py:15: Net fails in a training step on a batch of 1: ValueError: " in said
     assert "The last batch of 4000 images has 1: choose another batch size, such as 128." in said
-    assert try_out(configuration(model=model_in(tmp_path, NORMED), batch_size=128), CPU, TRAIN_SIZE) is None
+    assert try_out(configuration(model=model_in(tmp_path, NORMED), batch_size=128), CPU, TRAIN_SIZE) == Remarks()
 
 
 def test_the_gradients_are_tried_too_and_the_line_is_named(tmp_path: Path) -> None:
@@ -220,7 +229,7 @@ def test_the_gradients_are_tried_too_and_the_line_is_named(tmp_path: Path) -> No
 
 
 def test_the_precision_is_tried_too(tmp_path: Path) -> None:
-    assert try_out(configuration(model=model_in(tmp_path, FP32_ONLY)), CPU, TRAIN_SIZE) is None
+    assert try_out(configuration(model=model_in(tmp_path, FP32_ONLY)), CPU, TRAIN_SIZE) == Remarks()
     assert refused(tmp_path, FP32_ONLY, precision="bf16").endswith("It trains with the precision fp32.")
 
 
@@ -229,19 +238,38 @@ def test_the_test_is_tried_too(tmp_path: Path) -> None:
 
 
 def test_a_softmax_at_the_end_is_pointed_out_and_only_that(tmp_path: Path) -> None:
-    remark = try_out(configuration(model=model_in(tmp_path, SOFTMAX)), CPU, TRAIN_SIZE)
-    assert remark is not None
-    assert "net.py:Net are probabilities" in str(remark)
+    remarks = try_out(configuration(model=model_in(tmp_path, SOFTMAX)), CPU, TRAIN_SIZE)
+    assert "net.py:Net are probabilities" in str(remarks.of_result)
     log_softmax = SOFTMAX.replace(".softmax", ".log_softmax")  # a second one changes nothing
-    assert try_out(configuration(model=model_in(tmp_path, log_softmax)), CPU, TRAIN_SIZE) is None
+    assert try_out(configuration(model=model_in(tmp_path, log_softmax)), CPU, TRAIN_SIZE) == Remarks()
 
 
 def test_a_softmax_only_in_the_test_or_only_in_the_training(tmp_path: Path) -> None:
     whole = "self.fc(x.flatten(1)).softmax(1)"
     in_test = SOFTMAX.replace(f"return {whole}", f"return self.fc(x.flatten(1)) if self.training else {whole}")
-    assert try_out(configuration(model=model_in(tmp_path, in_test)), CPU, TRAIN_SIZE) is None
+    assert try_out(configuration(model=model_in(tmp_path, in_test)), CPU, TRAIN_SIZE) == Remarks()
     in_training = in_test.replace("if self.training", "if not self.training")
-    assert try_out(configuration(model=model_in(tmp_path, in_training)), CPU, TRAIN_SIZE) is not None
+    assert try_out(configuration(model=model_in(tmp_path, in_training)), CPU, TRAIN_SIZE).of_result is not None
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [
+        "torch.rand(1, generator=self.generator)",
+        "self.calls / 10",
+        "numpy.random.default_rng().random(dtype=numpy.float32)",
+    ],
+)
+def test_what_a_checkpoint_cannot_keep_is_pointed_out(tmp_path: Path, noise: str) -> None:
+    body = OWN_GENERATOR.replace("torch.rand(1, generator=self.generator)", noise)
+    remarks = try_out(configuration(model=model_in(tmp_path, body)), CPU, TRAIN_SIZE)
+    assert "net.py:Net computes with something that is neither a parameter nor a buffer" in str(remarks.of_resuming)
+
+
+@pytest.mark.parametrize("noise", ["torch.rand(1)", "random.random()", "float(numpy.random.rand())", "0 * self.calls"])
+def test_what_a_checkpoint_keeps_is_not_pointed_out(tmp_path: Path, noise: str) -> None:
+    body = OWN_GENERATOR.replace("torch.rand(1, generator=self.generator)", noise)
+    assert try_out(configuration(model=model_in(tmp_path, body)), CPU, TRAIN_SIZE) == Remarks()
 
 
 def test_a_network_is_tested_in_batches_as_large_as_it_was_trained_in(tmp_path: Path) -> None:
@@ -254,7 +282,7 @@ def test_a_network_is_tested_in_batches_as_large_as_it_was_trained_in(tmp_path: 
 def test_a_state_that_a_checkpoint_cannot_keep_is_refused(tmp_path: Path) -> None:
     assert "(ndarray) cannot be kept in a checkpoint" in refused(tmp_path, EXTRA_STATE)
     kept = EXTRA_STATE.replace("numpy.zeros(3)", "[0.0, 1.0]")
-    assert try_out(configuration(model=model_in(tmp_path, kept)), CPU, TRAIN_SIZE) is None
+    assert try_out(configuration(model=model_in(tmp_path, kept)), CPU, TRAIN_SIZE) == Remarks()
 
 
 def test_a_network_that_ends_the_program_in_mid_run_fails(tmp_path: Path) -> None:
@@ -277,7 +305,7 @@ def test_a_file_that_reads_a_command_line_does_not_read_ours(tmp_path: Path, mon
     monkeypatch.setattr("sys.argv", ["mnist-tui", "--hidden", "7", "layers"])
     body = SOFTMAX.replace(".softmax(1)", "") + ARGUMENTS
     model = model_in(tmp_path, body)
-    assert try_out(configuration(model=model), CPU, TRAIN_SIZE) is None
+    assert try_out(configuration(model=model), CPU, TRAIN_SIZE) == Remarks()
 
 
 def accuracies_again(run: Run) -> list[float]:
