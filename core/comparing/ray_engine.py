@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,6 @@ from core.data import raw_files
 from core.messages import N_, Message, Problem, reason
 from core.runs import lease, transfer
 from core.runs.directory import Run
-from core.runs.events import EventWriter, RunEnded
 from core.runs.lease import Held, Lost
 from core.runs.transfer import Arrivals
 from core.worker.outpost import Outpost, OutpostNews, SentRun
@@ -31,8 +31,10 @@ from core.worker.outpost import Outpost, OutpostNews, SentRun
 _LOOK_S = 1.0
 _SHUNNED_S = 15.0
 """Seconds for which a node that has lost an outpost gets none: Ray does not know at once that a node is gone."""
-_GIVE_UP_S = 10.0
-"""Seconds for which a run that is to stop is waited for at an outpost that has not begun it."""
+_ROOM_S = 60.0
+"""Seconds for which a node may have no room for an outpost before another node is tried."""
+_BUSY_S = 10.0
+"""Seconds after which an outpost that is not there yet is worth a word: to start it takes some of them."""
 _KEPT_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 _MOST_SOURCE = 1 << 20
 """Bytes of a file beside a custom network that is sent along."""
@@ -53,8 +55,8 @@ class RayWorker:
         self._actor = actor
         self._arrivals = {run.id: Arrivals(run) for run in runs}
         self._held: dict[str, Held] = {}
-        self._stopping_since: float | None = None
-        self._has_begun = False
+        self._asked: dict[str, dict[str, bytes]] = {}
+        """What was last passed on to the runs, until the outpost says that it has come."""
         copies = []
         with ExitStack() as leases:
             for run in runs:
@@ -67,8 +69,7 @@ class RayWorker:
 
     def take(self, news: OutpostNews) -> None:
         """Write down what has come, and ask for more. Raises `Problem` if it cannot be written."""
-        self._has_begun = True
-        asked: dict[str, dict[str, bytes]] = {}
+        self._asked = asked = {}
         for run_id, pieces in news.pieces.items():
             if run_id in self._runs:
                 try:
@@ -88,7 +89,9 @@ class RayWorker:
         self.is_busy, self.is_lost = False, lost
         for run in self._runs.values():
             self._arrivals[run.id].close()
-            if not lost:
+            if lost:
+                transfer.pass_on(run, self._asked.get(run.id, {}))
+            else:
                 run.withdraw_requests()
         self._leases.close()
 
@@ -98,24 +101,34 @@ class RayWorker:
             with suppress(OSError), run.log_path.open("a", encoding="utf-8") as log:
                 print(why, file=log)
 
-    def give_up(self) -> None:
-        """End runs that are to stop, and that no outpost has begun."""
-        for run in self._runs.values():
-            writer = EventWriter(run.events_path, self._held[run.id].attempt)
-            writer.write(RunEnded(status="stopped"))
-            writer.close()
-        self.end(lost=False)
 
-    def is_given_up(self) -> bool:
-        """Tell if its runs are to stop, and it has not even begun them for a while."""
-        if self._has_begun or not any(run.stop_requested() for run in self._runs.values()):
-            return False
-        self._stopping_since = self._stopping_since or time.monotonic()
-        return time.monotonic() > self._stopping_since + _GIVE_UP_S
+@dataclass(eq=False)
+class Post:
+    """An outpost: the actor of a slot."""
+
+    actor: Any
+    node: str
+    """Name of its node."""
+    coming: Any
+    """The answer that it is there: Ray has found room for it, and it is ready for runs; None once it has come."""
+    since: float = field(default_factory=time.monotonic)
+    """When it was asked for."""
+    worker: RayWorker | None = None
+    """The worker that has its newest job."""
+
+    @property
+    def is_busy(self) -> bool:
+        """True while it works on a job."""
+        return self.worker is not None and self.worker.is_busy
+
+    @property
+    def pending(self) -> Any:
+        """The answer that is waited for, or None."""
+        return self.worker.pending if self.worker is not None and self.is_busy else self.coming
 
 
 class RayCluster:
-    """The slots of a Ray cluster's nodes, each an actor that is made when it is first handed runs."""
+    """The slots of a Ray cluster's nodes, each an actor, made once there is work for it."""
 
     def __init__(self, stored: StoredComparison, plan: Plan) -> None:
         """Connect to the cluster. Raises `Problem`."""
@@ -135,45 +148,44 @@ class RayCluster:
         self._next_look = 0.0
         self._shunned: dict[str, float] = {}
         """Until when a node gets no outpost."""
-        self._posts: dict[tuple[str, int], tuple[Any, RayWorker | None]] = {}
-        """The actor of each slot, with the worker that has its newest job."""
+        self._why_lost = ""
+        """Why the last outpost was lost, until another is there."""
+        self._posts: dict[tuple[str, int], Post] = {}
+        """The outpost of each slot, by its node and its number there."""
         self._look()
-        self.at_once = max(1, len(self.slots))
+        self.at_once = max(1, self._count_places())
 
     @property
     def slots(self) -> Sequence[Slot]:
-        """The slots there are now, of all nodes. Raises `Problem` if the cluster is gone."""
+        """The slots there are now: the outposts that are ready. Raises `Problem` if the cluster is gone."""
         self._look()
-        return [Slot(self._device, name) for _id, name, count in self._nodes for _ in range(count)]
+        return [Slot(self._device, post.node) for post in self._posts.values() if post.coming is None]
 
     def want(self, jobs: int) -> None:
-        """Say what is waited for, if there is no slot: nodes come by themselves."""
-        text = N_("no node of the Ray cluster has what a run needs: waiting for one")
-        self.waits_for = Message(text) if jobs and not self.slots else None
-        for key in [key for key, (_actor, worker) in self._posts.items() if worker is None or not worker.is_busy]:
-            if not jobs:  # others may want its place
-                self._close([key])
+        """Have outposts made for so many jobs, where nodes have room. Raises `Problem` if the cluster is gone."""
+        self._look()
+        idle = [key for key, post in self._posts.items() if not post.is_busy]
+        if not jobs:  # others may want its place
+            self._close(idle)
+        for node, name, number in islice(self._free_places(), max(0, jobs - len(idle))):
+            actor = self._outpost(node)
+            self._posts[node, number] = Post(actor, name, actor.tell_when_ready.remote())
+        self.waits_for = self._why_no_slot() if jobs and not self.slots else None
 
     def start(self, runs: Sequence[Run], slot: Slot) -> RayWorker | None:
-        """Hand runs to an outpost on a node; return None if there is none. Raises `Problem`."""
-        for node_id, name, count in self._nodes:
-            for number in range(count if name == slot.node else 0):
-                actor, worker = self._posts.get((node_id, number), (None, None))
-                if worker is not None and worker.is_busy:
-                    continue
-                if actor is None:
-                    actor = self._outpost(node_id)
-                try:
-                    worker = RayWorker(runs, actor, name, _networks(runs))
-                except Problem:
-                    self._posts[node_id, number] = actor, None
-                    if any(run.is_at_work for run in runs):
-                        return None  # another program's process was faster
-                    raise
-                except OSError as error:
-                    raise Problem(N_("cannot read a run: {reason}"), reason=reason(error)) from error
-                self._posts[node_id, number] = actor, worker
-                return worker
+        """Hand runs to an idle outpost of a node; return None if there is none. Raises `Problem`."""
+        for post in self._posts.values():
+            if post.pending is not None or post.node != slot.node:
+                continue
+            try:
+                post.worker = RayWorker(runs, post.actor, post.node, _networks(runs))
+            except Problem:
+                if any(run.is_at_work for run in runs):
+                    return None  # another program's process was faster
+                raise
+            except OSError as error:
+                raise Problem(N_("cannot read a run: {reason}"), reason=reason(error)) from error
+            return post.worker
         return None
 
     def trains(self, run: Run) -> None:
@@ -181,7 +193,7 @@ class RayCluster:
 
     def wait(self, seconds: float) -> None:
         """Wait until something comes from an outpost, at most so long, and write it down. Raises `Problem`."""
-        pending = {post[1].pending: key for key, post in self._posts.items() if post[1] is not None and post[1].is_busy}
+        pending = {post.pending: key for key, post in self._posts.items() if post.pending is not None}
         if not pending:
             time.sleep(seconds)
             return
@@ -189,12 +201,7 @@ class RayCluster:
         if not ready:
             ready, _rest = self._ray.wait(list(pending), num_returns=1, timeout=seconds)
         for reference in ready:
-            self._receive(pending.pop(reference), reference)
-        for key in pending.values():
-            worker = self._posts[key][1]
-            if worker is not None and worker.is_given_up():
-                worker.give_up()
-                self._lose(key, "")
+            self._receive(pending[reference], reference)
 
     def close(self) -> None:
         """End the outposts."""
@@ -204,33 +211,35 @@ class RayCluster:
 
     def _close(self, keys: Sequence[tuple[str, int]]) -> None:
         """End some outposts, which remove what they have."""
-        closing = [self._posts[key][0].close.remote() for key in keys]
+        closing = [self._posts[key].actor.close.remote() for key in keys if self._posts[key].coming is None]
         with suppress(Exception):
             self._ray.wait(closing, num_returns=len(closing), timeout=5.0)
         for key in keys:
             self._lose(key, "")
 
     def _receive(self, key: tuple[str, int], reference: Any) -> None:
-        worker = self._posts[key][1]
-        assert worker is not None
+        post = self._posts[key]
         try:
-            news: OutpostNews = self._ray.get(reference)
+            news: OutpostNews | None = self._ray.get(reference)
         except Exception as error:  # of the actor, its node, or the network between
             self._lose(key, reason(error))
             return
-        worker.take(news)
+        if news is None:
+            post.coming, self._why_lost = None, ""
+        elif post.worker is not None:
+            post.worker.take(news)
 
     def _lose(self, key: tuple[str, int], why: str) -> None:
-        actor, worker = self._posts.pop(key)
+        post = self._posts.pop(key)
         if why:
-            self._shunned[key[0]] = time.monotonic() + _SHUNNED_S
-            self._next_look = 0.0
+            self._why_lost = why
+            self._shun(key[0])
             print(f"an outpost was lost: {why}", file=sys.stderr, flush=True)
         with suppress(Exception):
-            self._ray.kill(actor)
-        if worker is not None and worker.is_busy:
-            worker.tell(why)
-            worker.end(lost=True)
+            self._ray.kill(post.actor)
+        if post.worker is not None and post.is_busy:
+            post.worker.tell(why)
+            post.worker.end(lost=True)
 
     def _outpost(self, node_id: str) -> Any:
         needs: dict[str, float] = {"num_cpus": 0 if self._per_device else self._threads}
@@ -242,18 +251,45 @@ class RayCluster:
 
     def _look(self) -> None:
         """Find the nodes, and how many slots each has. Raises `Problem`."""
-        if time.monotonic() < self._next_look:
+        now = time.monotonic()
+        if now < self._next_look:
             return
-        self._next_look = time.monotonic() + _LOOK_S
+        self._next_look = now + _LOOK_S
         try:
             nodes = [node for node in self._ray.nodes() if node["Alive"]]
         except Exception as error:
             raise Problem(N_("the Ray cluster cannot be reached: {reason}"), reason=reason(error)) from error
         alive = {node["NodeID"]: (node["NodeManagerHostname"], self._count(node)) for node in nodes}
-        now = time.monotonic()
-        self._nodes = [(node, *alive[node]) for node in sorted(alive) if self._shunned.get(node, now) <= now]
+        self._nodes = [(node, *alive[node]) for node in sorted(alive)]
         for key in [key for key in self._posts if key[0] not in alive]:
             self._lose(key, "its node is gone")
+        for key in [key for key, post in self._posts.items() if post.coming is not None and now > post.since + _ROOM_S]:
+            if any(place[0] != key[0] for place in self._free_places()):
+                self._lose(key, "")
+                self._shun(key[0])
+
+    def _shun(self, node: str) -> None:
+        self._shunned[node] = time.monotonic() + _SHUNNED_S
+
+    def _count_places(self) -> int:
+        return sum(count for _id, _name, count in self._nodes)
+
+    def _free_places(self) -> Iterator[tuple[str, str, int]]:
+        """Yield the places that have no outpost and may get one: node, its name and a number there."""
+        now = time.monotonic()
+        for node, name, count in self._nodes:
+            if self._shunned.get(node, now) <= now:
+                yield from ((node, name, number) for number in range(count) if (node, number) not in self._posts)
+
+    def _why_no_slot(self) -> Message | None:
+        if not self._count_places():
+            return Message(N_("no node of the Ray cluster has what a run needs: waiting for one"))
+        if self._why_lost:
+            text = N_("the Ray cluster has no place for a run ({reason}): waiting for one")
+            return Message(text, {"reason": self._why_lost})
+        if self._posts and all(time.monotonic() < post.since + _BUSY_S for post in self._posts.values()):
+            return None
+        return Message(N_("the Ray cluster is busy: waiting for room"))
 
     def _count(self, node: Mapping[str, Any]) -> int:
         if self._device == "cpu":

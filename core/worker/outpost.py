@@ -82,6 +82,9 @@ class Outpost:
         self._outboxes: list[Outbox] = []
         self._jobs = 0
 
+    def tell_when_ready(self) -> None:
+        """Return once it is there."""
+
     def begin(self, runs: Sequence[SentRun], sent: Mapping[str, bytes]) -> OutpostNews:
         """Have runs trained: together, if they are several. Raises `OSError` or `Problem`.
 
