@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import re
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from math import isclose, isfinite
 from typing import NamedTuple
 
@@ -64,7 +65,7 @@ def try_out(config: RunConfig, device: torch.device, train_size: int) -> Remarks
         for size in dict.fromkeys([min(config.batch_size, train_size), train_size % config.batch_size]):
             if size:
                 trial.step(size, train_size)
-        return Remarks(trial.remark(), trial.remark_on_resuming())
+        return Remarks(trial.remark(), trial.remark_on_resuming(min(config.batch_size, train_size)))
 
 
 class _Trial:
@@ -130,22 +131,12 @@ class _Trial:
             )
         return None
 
-    def remark_on_resuming(self) -> Message | None:
+    def remark_on_resuming(self, size: int) -> Message | None:
         """Resume from a checkpoint after a step, and return what is wrong if the next step has another loss."""
-        saved: list[Checkpoint] = []
-        size = self._config.batch_size
+        printed = io.StringIO()  # what it prints in each forward pass was seen before
         try:
-            with self._training(self._config, self._new_network(), size) as never_stopped:
-                _take(never_stopped, size)
-                for _event in never_stopped.checkpoint(1, 1, lambda state: saved.append(own_copy(state))):
-                    pass
-                loss = _take(never_stopped, size)
-            if not saved:
-                return None  # no run of it would have a checkpoint
-            with self._training(self._config, self._new_network(), size) as resumed:
-                resumed.restore(saved[0])
-                resumed.restore_rng(saved[0])
-                loss_resumed = _take(resumed, size)
+            with redirect_stdout(printed), redirect_stderr(printed):
+                loss, loss_resumed = self._next_losses(size)
         except KeyboardInterrupt:
             raise
         except BaseException:  # what fails here has succeeded before, and may do so in the run
@@ -158,6 +149,20 @@ class _Trial:
             " it in a buffer, or draw from torch's own generator."
         )
         return Message(text, {"network": self._name})
+
+    def _next_losses(self, size: int) -> tuple[float, float]:
+        """Return the losses of a step after a checkpoint: without a stop, and resumed from it."""
+        saved: list[Checkpoint] = []
+        with self._training(self._config, self._new_network(), size) as never_stopped:
+            _take(never_stopped, size)
+            for _event in never_stopped.checkpoint(1, 1, lambda state: saved.append(own_copy(state))):
+                pass
+            loss = _take(never_stopped, size)
+        with self._training(self._config, self._new_network(), size) as resumed:
+            (checkpoint,) = saved
+            resumed.restore(checkpoint)
+            resumed.restore_rng(checkpoint)
+            return loss, _take(resumed, size)
 
     def _new_network(self) -> nn.Module:
         seed_all(self._config.seed)

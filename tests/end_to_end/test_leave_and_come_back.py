@@ -43,16 +43,14 @@ def _assert_restored(terminal: Terminal) -> None:
     assert b"Traceback" not in written
 
 
-def test_signal_ends_the_dashboard_and_not_its_run(place: Place) -> None:
-    run_ids = "slow-0001", "slow-0002"
-    for run_id, number in zip(run_ids, (signal.SIGHUP, signal.SIGTERM), strict=True):
-        terminal = _train_in_dashboard(place, epochs=3, run_id=run_id)
-        terminal.signal(number)
-        assert terminal.wait_end(AT_ONCE) == 128 + number
-        _assert_restored(terminal)
-        assert place.run(run_id).state() == "running"
-    for run_id in run_ids:
-        wait_for_event(place.run(run_id), RunEnded, lambda event: event.status == "done")
+@pytest.mark.parametrize("number", [signal.SIGHUP, pytest.param(signal.SIGTERM, marks=pytest.mark.alike)])
+def test_signal_ends_the_dashboard_and_not_its_run(number: signal.Signals, place: Place) -> None:
+    terminal = _train_in_dashboard(place, epochs=3)
+    terminal.signal(number)
+    assert terminal.wait_end(AT_ONCE) == 128 + number
+    _assert_restored(terminal)
+    assert place.run().state() == "running"
+    wait_for_event(place.run(), RunEnded, lambda event: event.status == "done")
     place.wait_alone()
 
 

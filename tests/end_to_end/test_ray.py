@@ -6,6 +6,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
@@ -23,6 +25,14 @@ from tests.end_to_end.terminal import Place, wait_until
 pytest.importorskip("ray")
 pytestmark = pytest.mark.slow
 _MEMORY = 100 << 20
+OTHERS = """
+import ray, time
+ray.init("auto", logging_level="ERROR")
+actors = [ray.remote(num_cpus=1)(object).remote() for _ in range(2)]
+ray.get([actor.__ray_ready__.remote() for actor in actors])
+print("here", flush=True)
+time.sleep(600)
+"""
 
 
 @pytest.fixture
@@ -84,9 +94,15 @@ def test_a_comparison_is_the_same_whatever_it_loses(place: Place, cluster: Any, 
     assert without_times(json.loads(again.out)) == without_times(json.loads(local.out))
 
 
-def test_a_comparison_is_stopped_and_leaves_nothing(place: Place, cluster: Any) -> None:
+def test_a_comparison_waits_for_room_is_stopped_and_leaves_nothing(place: Place, cluster: Any) -> None:
     environment = {"RAY_ADDRESS": cluster.address}
-    asked = place.start(*command(place, "--on", "ray"), **environment)
+    with subprocess.Popen([sys.executable, "-c", OTHERS], stdout=subprocess.PIPE) as others:
+        assert others.stdout is not None
+        assert others.stdout.readline() == b"here\n"
+        asked = place.start(*command(place, "--on", "ray"), **environment)
+        wait_until(lambda: "the Ray cluster is busy: waiting for room" in asked.err, lambda: f"{asked.err}{log(place)}")
+        assert not list(place.runs_dir.glob("rn1-*"))
+        others.kill()
     (run, *_others) = wait_until(lambda: training(place), lambda: f"a run: {asked.err}{log(place)}")
     asked.signal(signal.SIGINT)
     assert asked.wait() == 130, asked.err + log(place)

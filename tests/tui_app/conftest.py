@@ -31,7 +31,7 @@ def _no_torch() -> Iterator[None]:
     assert was_loaded or "torch" not in sys.modules
 
 
-@pytest.fixture(params=["en", "fr"])
+@pytest.fixture(params=[pytest.param("en", marks=pytest.mark.alike), "fr"])
 def language(request: pytest.FixtureRequest) -> Iterator[str]:
     i18n.use(request.param)
     yield request.param

@@ -51,7 +51,7 @@ def test_validation_does_not_touch_the_training(tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("model", "stops"), [("RN_1", (20, 57)), ("RN_2", (80,))])
+@pytest.mark.parametrize(("model", "stops"), [pytest.param("RN_1", (20, 57), marks=pytest.mark.alike), ("RN_2", (80,))])
 def test_a_stopped_run_goes_on_to_the_numbers_of_one_that_was_not(
     model: str, stops: tuple[int, ...], tmp_path: Path
 ) -> None:

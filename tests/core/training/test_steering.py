@@ -97,13 +97,14 @@ def steered(folder: Path, changes: Mapping[int, Request]) -> Run:
     return run
 
 
-def test_a_steered_run_killed_and_resumed_twenty_times_is_the_run_never_killed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [8, pytest.param(20, marks=pytest.mark.alike)])
+def test_a_steered_run_that_is_killed_and_resumed_is_the_run_never_killed(kills: int, tmp_path: Path) -> None:
     whole = steered(tmp_path, CHANGES)
     assert len(batch_losses(whole)) == 4 * STEPS
     run, draw = new(tmp_path), random.Random(3)
     steersman = Steersman(run, CHANGES)
-    for kill in range(20):
-        steersman.carry_out(killed_at=kill // 5 * STEPS + draw.randint(1, STEPS))
+    for kill in range(kills):
+        steersman.carry_out(killed_at=kill * 4 // kills * STEPS + draw.randint(1, STEPS))
         assert run.state() == "failed"
     steersman.carry_out()
     assert (batch_losses(run), predictions_of(run)) == (batch_losses(whole), predictions_of(whole))
@@ -296,7 +297,7 @@ def _by_hand(dataset: Dataset, config: RunConfig) -> tuple[int, int, dict[str, t
     return best_epoch, epoch, best
 
 
-@pytest.mark.parametrize("patience", [1, 3])
+@pytest.mark.parametrize("patience", [pytest.param(1, marks=pytest.mark.alike), 3])
 def test_patience_is_a_plain_loop_that_keeps_the_best_epoch(patience: int, sample: Dataset, tmp_path: Path) -> None:
     settings = SETTINGS | {"epochs": 30, "lr": 0.02, "validate": True, "patience": patience}
     config = configuration(**settings)

@@ -554,7 +554,7 @@ def fused_by_torch(recorded: RecordedGraphs, monkeypatch: pytest.MonkeyPatch) ->
 FUSED: dict[str, Any] = {"fused": True, "device": "auto"}
 
 
-@pytest.mark.parametrize("name", ["RN_1", "RN_2"])
+@pytest.mark.parametrize("name", ["RN_1", pytest.param("RN_2", marks=pytest.mark.alike)])
 def test_a_fused_step_is_recorded_beside_the_plain_one_and_follows_what_is_changed(
     name: str, few: Dataset, fused_by_torch: RecordedGraphs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
