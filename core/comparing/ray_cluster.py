@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -73,8 +74,11 @@ def connect(cluster: str) -> Any:
             raise ConnectionError("RAY_ADDRESS is local, which would start one")
         address = os.environ.get("RAY_ADDRESS", "auto") if cluster == RAY else cluster
         on_sigterm = signal.getsignal(signal.SIGTERM)
+        begin = partial(ray.init, address, log_to_driver=False, logging_level=logging.ERROR)
         try:
-            ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
+            begin()
+        except ConnectionAbortedError:  # the process that Ray starts for each who comes may die as it starts
+            begin()
         finally:
             signal.signal(signal.SIGTERM, on_sigterm)  # Ray puts its own in its place, which exits at once
     return ray
