@@ -135,6 +135,14 @@ async def test_a_run_that_starts_is_never_silent_and_a_slip_starts_no_second_one
         await until(pilot, lambda: "rn1-0003 will stop" in said())
 
 
+async def test_a_run_that_is_starting_has_its_own_layers(finished: Path) -> None:
+    async with dashboard(finished, WIDE, "rn2-0002", workers=FakeWorkers(epochs=-1)) as (app, pilot):
+        await until(pilot, lambda: "Layers of RN_2" in shown(app))
+        await pilot.press("f5")
+        await until(pilot, lambda: "rn1-0003 is starting…" in shown(app))
+        assert "Layers of RN_1" in shown(app)
+
+
 async def test_who_comes_back_sees_the_newest_run_and_can_take_its_settings(finished: Path) -> None:
     async with dashboard(finished, NARROW, epochs=5) as (app, pilot):
         form = app.screen.query_one(RunForm)

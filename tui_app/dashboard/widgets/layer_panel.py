@@ -83,6 +83,11 @@ class LayerPanel(VerticalScroll):
             self._show_problem(text.format(network=wording.network_name(architecture, folder=False)))
             self.post_message(self.TableWanted(architecture))
 
+    def show_known(self, architecture: Architecture) -> None:
+        """Show a network's table if there is one, before its run says anything."""
+        if architecture in self._tables:
+            self.show(architecture)
+
     def show_of_run(self, architecture: Architecture, kept: LayerTable | None) -> None:
         """Show the table of a run's network, as it was kept with the run.
 
