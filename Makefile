@@ -13,7 +13,7 @@ setup: ## install this checkout and every tool into .venv
 run: ## open the dashboard
 	$(PYTHON) -m tui_app
 
-test: ## run the whole test suite
+test: ## run the tests, without cases that are like another
 	$(PYTHON) -m pytest -n 3
 
 every: ## run the tests with every case, also those that are like another

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from core.comparing.commands import never
 from core.comparing.engine import SLURM, Engine, ThisMachine
 from core.messages import InvalidSetting
 
@@ -13,22 +14,25 @@ if TYPE_CHECKING:
     from core.comparing.stored import Plan, StoredComparison
 
 
-def check(cluster: str, slurm: Mapping[str, str], device: str, runs_dir: Path) -> str:
+def check(
+    cluster: str, slurm: Mapping[str, str], device: str, runs_dir: Path, should_stop: Callable[[], bool] = never
+) -> str:
     """Return the device that runs get on a cluster, before anything is started there.
 
     `cluster` and `slurm` are as in `Plan`, and `device` is what the user asked for: `auto` is a GPU where the cluster
-    has one. Raises `Problem` if the cluster is not there, or cannot train as asked.
+    has one. Raises `Problem` if the cluster is not there, or cannot train as asked, and `GivenUp` once it
+    `should_stop`.
     """
     if device not in ("auto", "cpu", "cuda", "cuda:0"):
         raise InvalidSetting("device", "on a cluster the device is cpu or cuda, not {device}", device=device)
     if cluster == SLURM:
         from core.comparing import slurm_cluster
 
-        has_gpus = slurm_cluster.check(slurm, device, runs_dir)
+        has_gpus = slurm_cluster.check(slurm, device, runs_dir, should_stop)
     else:
         from core.comparing import ray_cluster
 
-        has_gpus = ray_cluster.check(cluster, device)
+        has_gpus = ray_cluster.check(cluster, device, should_stop)
     return "cuda:0" if has_gpus and device != "cpu" else "cpu"
 
 

@@ -61,6 +61,10 @@ class Part:
     """Where that process is."""
     since: float = 0.0
     """When the run was handed to it, in seconds since the Unix epoch."""
+    is_new: bool = False
+    """True while the run exists, but was not handed to a process yet."""
+    is_certain: bool = False
+    """True once it is known whether the process that trained it before lives."""
     losses_of_slot: int = 0
     """How often the run has lost its slot."""
     attempts_before: int = 0
@@ -224,11 +228,12 @@ class Comparison(PlannedRuns):
         return is_at_work or (self.count("waiting") > 0 and not self._stopping)
 
     def _start_waiting(self) -> None:
-        self._engine.want(ceil(self.count("waiting") / self._together))
+        groups = self._groups(self._in_state("waiting"))
+        self._engine.want(len(groups))
         slots = self._engine.slots
         free = self._free(slots)
         devices = {slot.device for slot in slots}
-        for group in self._groups(self._in_state("waiting")) if free else ():
+        for group in groups:
             if not free:
                 break
             device = group[0].device
@@ -252,7 +257,9 @@ class Comparison(PlannedRuns):
         for part in self._in_state("running"):
             jobs.setdefault(id(part.worker or part), []).append(part)
         taken = [(parts[0].slot or Slot(parts[0].device), parts) for parts in jobs.values()]
-        return taken + [(slot, []) for slot in self._free(self._engine.slots)]
+        sending = {id(part.worker): part.slot for part in self.parts if part.slot is not None and _is_busy(part)}
+        idle = [slot for worker, slot in sending.items() if worker not in jobs] + self._free(self._engine.slots)
+        return taken + [(slot, []) for slot in idle]
 
     # Existing runs
 
@@ -300,7 +307,7 @@ class Comparison(PlannedRuns):
         a_share = ceil(len(waiting) / self._engine.at_once)  # so that no slot is left without
         for part in waiting:
             most = min(self._together, part.most_together, a_share) if part.config.architecture.is_built_in else 1
-            if part.followed is not None and not lease.is_certain(part.followed.run.path):
+            if most > 1 and part.followed is not None and not _is_certain(part, part.followed):
                 most = 1  # the others need not wait until its last process gives no sign of life
             group = open_groups.get((part.name, part.device or only))
             if most > 1 and group is not None and len(group) < min(most, *(each.most_together for each in group)):
@@ -312,10 +319,9 @@ class Comparison(PlannedRuns):
         return groups
 
     def _free(self, slots: Sequence[Slot]) -> list[Slot]:
-        """Return the slots in which no process trains; a run that another program trains takes one, too."""
+        """Return the slots in which no process is at work; a run that another program trains takes one, too."""
         free = list(slots)
-        running = {id(part.worker or part): part for part in self._in_state("running")}
-        for part in running.values():
+        for part in {id(part.worker or part): part for part in self.parts if _takes_slot(part)}.values():
             slot = part.slot or next((slot for slot in free if slot.device == part.device), None)
             if slot in free:
                 free.remove(slot)
@@ -338,10 +344,11 @@ class Comparison(PlannedRuns):
         now = time.time()
         for part in parts:
             part.worker, part.slot, part.since, part.state = worker, slot, now, "running"
+            part.is_new = False
 
     def _is_to_be_trained(self, part: Part) -> bool:
         """Tell if a run still waits to be trained here: another program may have gone on with it."""
-        if part.followed is not None:
+        if part.followed is not None and not (part.is_new and not part.followed.run.is_at_work):
             state = part.followed.run.state()
             part.followed.read()
             if part.followed.record.is_steered:
@@ -355,6 +362,7 @@ class Comparison(PlannedRuns):
         if part.followed is None:
             config = msgspec.structs.replace(part.config, device=part.device)
             part.followed = FollowedRun(directory.create(self._runs_dir, config), keep_losses=False)
+            part.is_new = True
         return part.followed.run
 
     def _watch(self, part: Part) -> None:
@@ -377,10 +385,12 @@ class Comparison(PlannedRuns):
             part.state = "waiting"  # another program's process is gone: the run continues here
         elif self._stopping:
             part.state = "stopped"
+        elif part.together > 1 and part.worker is not None and part.worker.has_died:
+            _halve(part)  # they may have needed too much memory
         elif self._goes_on_elsewhere(part):
             part.state = "waiting"
         elif part.together > 1:
-            part.state, part.most_together = "waiting", part.together // 2
+            _halve(part)
         else:
             last, run_id = followed.run.log_tail(1), followed.run.id
             crashed = Message("run {run} crashed: {reason}", {"run": run_id, "reason": last[0] if last else ""})
@@ -407,6 +417,20 @@ class Comparison(PlannedRuns):
             return False
         part.losses_of_slot += 1
         return part.losses_of_slot <= MAX_RETRIES
+
+
+def _is_certain(part: Part, followed: FollowedRun) -> bool:
+    part.is_certain = part.is_certain or lease.is_certain(followed.run.path)
+    return part.is_certain
+
+
+def _halve(part: Part) -> None:
+    """Have a run wait to be trained with half as many others."""
+    part.state, part.most_together, part.losses_of_slot = "waiting", part.together // 2, 0
+
+
+def _takes_slot(part: Part) -> bool:
+    return part.state == "running" or _is_busy(part)
 
 
 def _is_busy(part: Part) -> bool:

@@ -36,7 +36,11 @@ class Worker(Protocol):
 
     @property
     def is_lost(self) -> bool:
-        """True if it has ended because its slot is gone: its job may go on in another."""
+        """True if it has ended, or its slot is gone: its job may go on in another."""
+
+    @property
+    def has_died(self) -> bool:
+        """True if the process is known to have ended by itself, with its slot still there."""
 
 
 class Handed(NamedTuple):

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any, cast
 
 import msgspec
 
+from core.comparing.commands import answer, never
 from core.comparing.engine import RAY
 from core.messages import N_, Problem
 from core.runs.provenance import check_versions, provenance
@@ -43,13 +45,13 @@ class Facts(msgspec.Struct, frozen=True, omit_defaults=True):
     """A node that cannot say them, and why."""
 
 
-def check(cluster: str, device: str) -> bool:
+def check(cluster: str, device: str, should_stop: Callable[[], bool] = never) -> bool:
     """Tell if runs get a GPU on a cluster; `cluster` and `device` are as a user asks for them.
 
     Raises `Problem` if Ray is not installed, the cluster does not answer, a node of it has other versions than this
-    machine, or it has no GPU and one is asked for.
+    machine, or it has no GPU and one is asked for; and `GivenUp` once it `should_stop`.
     """
-    facts = _ask(cluster)
+    facts = _ask(cluster, should_stop)
     own = versions()
     if facts.unable is not None:
         text = N_("node {node} of the Ray cluster cannot train: {reason}")
@@ -104,26 +106,19 @@ def pinned_to(node_id: str) -> Any:
     return NodeAffinitySchedulingStrategy(node_id=node_id, soft=False)
 
 
-def _ask(cluster: str) -> Facts:
+def _ask(cluster: str, should_stop: Callable[[], bool]) -> Facts:
     """Have another process ask a cluster: it may hang, and what Ray prints is nobody's business. Raises `Problem`."""
-    command = launch.command(__name__, cluster)
     try:
-        asked = subprocess.run(
-            command,
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,  # a signal is this process's to take
-            timeout=_CONNECT_S + _NODES_S,
-        )
+        asked = answer(launch.command(__name__, cluster), _CONNECT_S + _NODES_S, should_stop)
     except subprocess.TimeoutExpired as error:
         text = N_("the nodes of the Ray cluster do not answer within {seconds} s: are all of them busy?")
         raise Problem(text, seconds=_NODES_S) from error
     if asked.returncode == -signal.SIGALRM:
         raise _unreached(cluster, f"> {_ANSWER_S if cluster == RAY else _CONNECT_S} s")
     try:
-        facts = msgspec.json.decode(asked.stdout.rpartition(b"\n")[2], type=Facts)
+        facts = msgspec.json.decode(asked.stdout.rpartition("\n")[2], type=Facts)
     except msgspec.MsgspecError as error:
-        lines = asked.stderr.decode(errors="replace").strip().splitlines() or ["–"]
+        lines = asked.stderr.strip().splitlines() or ["–"]
         raise _unreached(cluster, lines[-1]) from error
     if facts.reason == _NOT_INSTALLED:
         raise Problem(_NOT_INSTALLED, advice=N_("Install it: pip install 'mnist-tui[ray]'."))
@@ -148,6 +143,19 @@ def main() -> None:
     os._exit(0)
 
 
+def _check_speaks(address: str) -> None:
+    """Raise `ConnectionError` if something else listens there: Ray itself would try for half a minute."""
+    import grpc
+
+    if os.environ.get("RAY_USE_TLS", "0") != "0":
+        return
+    with grpc.insecure_channel(address) as channel:
+        try:
+            grpc.channel_ready_future(channel).result(_ANSWER_S)
+        except grpc.FutureTimeoutError as error:
+            raise ConnectionError(f"> {_ANSWER_S} s") from error
+
+
 def _facts(cluster: str) -> Facts:
     try:
         import ray
@@ -158,11 +166,12 @@ def _facts(cluster: str) -> Facts:
         if cluster != RAY:
             host, _colon, port = cluster.removeprefix("ray://").rpartition(":")
             socket.create_connection((host.strip("[]"), int(port)), _ANSWER_S).close()
+            _check_speaks(f"{host}:{port}")
         connect(cluster)
     except Exception as error:
         said = [line.strip() for line in str(error).splitlines() if line.strip()]
         return Facts(reason=" ".join(said[:2]) or type(error).__name__)
-    signal.alarm(0)
+    signal.alarm(_CONNECT_S + _NODES_S)  # in case that nobody waits for the answer any more
     nodes = [node for node in cast(Any, ray).nodes() if node["Alive"]]
     ask = ray.remote(num_cpus=0)(versions)
     asked = [ask.options(scheduling_strategy=pinned_to(node["NodeID"])).remote() for node in nodes]

@@ -10,7 +10,7 @@ import re
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -24,6 +24,7 @@ from core.data import raw_files
 from core.messages import N_, Message, Problem, reason
 from core.runs import lease, transfer
 from core.runs.directory import Run
+from core.runs.events import EventWriter, RunEnded
 from core.runs.lease import Held, Lost
 from core.runs.transfer import Arrivals
 from core.worker.outpost import Outpost, OutpostNews, SentRun
@@ -50,50 +51,62 @@ class RayWorker:
     def __init__(self, runs: Sequence[Run], actor: Any, node: str, sent: Mapping[str, bytes]) -> None:
         """Take the runs' leases, and send them. Raises `Problem` or `OSError`."""
         self.is_busy = True
-        self.is_lost = self.died_idle = False
+        self.is_lost = self.has_died = self.died_idle = False
         self._runs = {run.id: run for run in runs}
         self._actor = actor
         self._arrivals = {run.id: Arrivals(run) for run in runs}
         self._held: dict[str, Held] = {}
-        self._asked: dict[str, dict[str, bytes]] = {}
-        """What was last passed on to the runs, until the outpost says that it has come."""
         copies = []
         with ExitStack() as leases:
             for run in runs:
                 attempts = lease.newest_attempt(run.path)
                 self._held[run.id] = leases.enter_context(lease.hold(run.path, node=node))
+                transfer.sweep(run)
                 copies.append(SentRun(run.id, attempts, transfer.to_send(run)))
+            with _reached():
+                self.pending = actor.begin.remote(copies, sent)
             self._leases = leases.pop_all()
-        self.pending = actor.begin.remote(copies, sent)
         """The answer that is waited for."""
 
     def take(self, news: OutpostNews) -> None:
         """Write down what has come, and ask for more. Raises `Problem` if it cannot be written."""
-        self._asked = asked = {}
+        asked: dict[str, dict[str, bytes]] = {}
         for run_id, pieces in news.pieces.items():
-            if run_id in self._runs:
-                try:
+            try:
+                if run_id in self._runs:
                     self._held[run_id].look()
                     self._arrivals[run_id].put(pieces)
-                except Lost:  # the run was deleted, or taken over: what comes is nobody's
-                    asked[run_id] = {"stop": b""}
+            except Lost:  # the run was deleted, or taken over: what comes is nobody's
+                self._arrivals[run_id].close()
+                del self._runs[run_id]
+            if run_id not in self._runs:
+                asked[run_id] = {"stop": b""}
         if not news.is_busy:
+            self.has_died = news.has_died
             self.end(lost=news.has_died)
             return
         for run in self._runs.values():
             asked.setdefault(run.id, transfer.requests(run))
-        self.pending = self._actor.exchange.remote(asked)
+        with _reached():
+            self.pending = self._actor.exchange.remote(asked)
 
     def end(self, *, lost: bool) -> None:
-        """Release the runs: the worker is done with them, or gone."""
-        self.is_busy, self.is_lost = False, lost
-        for run in self._runs.values():
-            self._arrivals[run.id].close()
-            if lost:
-                transfer.pass_on(run, self._asked.get(run.id, {}))
-            else:
+        """Release the runs: the worker is done with them, or gone. A run that was to stop has then stopped."""
+        stopped = [run for run in self._runs.values() if lost and run.stop_requested()]
+        self.is_busy, self.is_lost = False, lost and not stopped
+        with self._leases:
+            for run in self._runs.values():
+                with suppress(OSError):
+                    self._arrivals[run.id].close()
+                if run in stopped:
+                    self._end_as_stopped(run)
                 run.withdraw_requests()
-        self._leases.close()
+
+    def _end_as_stopped(self, run: Run) -> None:
+        with suppress(OSError):
+            writer = EventWriter(run.events_path, self._held[run.id].attempt)
+            writer.write(RunEnded(status="stopped"))
+            writer.close()
 
     def tell(self, why: str) -> None:
         """Write into the runs' logs why their outpost was lost: it may be the last that is known of them."""
@@ -133,17 +146,17 @@ class RayCluster:
     def __init__(self, stored: StoredComparison, plan: Plan) -> None:
         """Connect to the cluster. Raises `Problem`."""
         settings = plan.settings
-        try:
+        with _reached():
             self._ray = ray_cluster.connect(str(plan.cluster))
-        except Exception as error:
-            raise Problem(N_("the Ray cluster cannot be reached: {reason}"), reason=reason(error)) from error
         self.devices = frozenset({settings.device})
         self.waits_for: Message | None = None
         self._device = settings.device
         self._per_device = plan.per_device or 0
         """Runs at a time on a GPU, or on a node's cores, if that was asked for; else 0."""
         self._threads = max(1, settings.threads)
-        self._data = self._ray.put(_data(settings.dataset, Path(settings.data_dir)))
+        data = _data(settings.dataset, Path(settings.data_dir))
+        with _reached():
+            self._data = self._ray.put(data)
         self._nodes: list[tuple[str, str, int]] = []
         self._next_look = 0.0
         self._shunned: dict[str, float] = {}
@@ -168,8 +181,9 @@ class RayCluster:
         if not jobs:  # others may want its place
             self._close(idle)
         for node, name, number in islice(self._free_places(), max(0, jobs - len(idle))):
-            actor = self._outpost(node)
-            self._posts[node, number] = Post(actor, name, actor.tell_when_ready.remote())
+            with _reached():
+                actor = self._outpost(node)
+                self._posts[node, number] = Post(actor, name, actor.tell_when_ready.remote())
         self.waits_for = self._why_no_slot() if jobs and not self.slots else None
 
     def start(self, runs: Sequence[Run], slot: Slot) -> RayWorker | None:
@@ -197,9 +211,10 @@ class RayCluster:
         if not pending:
             time.sleep(seconds)
             return
-        ready, _rest = self._ray.wait(list(pending), num_returns=len(pending), timeout=0)
-        if not ready:
-            ready, _rest = self._ray.wait(list(pending), num_returns=1, timeout=seconds)
+        with _reached():
+            ready, _rest = self._ray.wait(list(pending), num_returns=len(pending), timeout=0)
+            if not ready:
+                ready, _rest = self._ray.wait(list(pending), num_returns=1, timeout=seconds)
         for reference in ready:
             self._receive(pending[reference], reference)
 
@@ -255,10 +270,8 @@ class RayCluster:
         if now < self._next_look:
             return
         self._next_look = now + _LOOK_S
-        try:
+        with _reached():
             nodes = [node for node in self._ray.nodes() if node["Alive"]]
-        except Exception as error:
-            raise Problem(N_("the Ray cluster cannot be reached: {reason}"), reason=reason(error)) from error
         alive = {node["NodeID"]: (node["NodeManagerHostname"], self._count(node)) for node in nodes}
         self._nodes = [(node, *alive[node]) for node in sorted(alive)]
         for key in [key for key in self._posts if key[0] not in alive]:
@@ -297,10 +310,25 @@ class RayCluster:
         return int(node["Resources"].get("GPU", 0)) * (self._per_device or 1)
 
 
+@contextmanager
+def _reached() -> Iterator[None]:
+    """Raise `Problem` for what Ray raises where its cluster cannot be reached."""
+    try:
+        yield
+    except Exception as error:
+        raise Problem(N_("the Ray cluster cannot be reached: {reason}"), reason=reason(error)) from error
+
+
 def _data(dataset: str, data_dir: Path) -> dict[str, bytes]:
-    """Return the files of a data set, by their paths; none of the sample, which is part of the program."""
+    """Return the files of a data set, by their paths; none of the sample, which is part of the program.
+
+    Raises `Problem`.
+    """
     found = raw_files.read(catalogue.DATA_SETS[dataset], data_dir)
-    return {str(path): path.read_bytes() for path in found.paths.values()}
+    try:
+        return {str(path): path.read_bytes() for path in found.paths.values()}
+    except OSError as error:
+        raise Problem(N_("cannot read {path}: {reason}"), path=str(data_dir), reason=reason(error)) from error
 
 
 def _networks(runs: Sequence[Run]) -> dict[str, bytes]:
@@ -309,8 +337,12 @@ def _networks(runs: Sequence[Run]) -> dict[str, bytes]:
     for model in {run.config().model for run in runs if not run.config().architecture.is_built_in}:
         file = Path(model.rpartition(":")[0]).expanduser()
         for path in (file, *islice(_python_files(file.parent), _MOST_SOURCES)):
-            if path == file or path.stat().st_size <= _MOST_SOURCE:
-                found[str(path)] = path.read_bytes()
+            try:
+                if path == file or path.stat().st_size <= _MOST_SOURCE:
+                    found[str(path)] = path.read_bytes()
+            except OSError:  # another one may not be part of it, and may just be being saved
+                if path == file:
+                    raise
     return found
 
 

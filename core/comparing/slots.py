@@ -13,7 +13,7 @@ import msgspec
 
 from core.comparing import stored
 from core.comparing.stored import SlotStanding
-from core.messages import Message
+from core.messages import Message, Problem
 from core.runs import names
 from core.runs.directory import Run
 from core.runs.events import Progress, last_events
@@ -50,10 +50,14 @@ class ComparisonSlots(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def in_progress(runs_dir: Path) -> list[ComparisonSlots]:
-    """Return the slots of each comparison that a process carries out. Raises `Problem` if a plan is damaged."""
+    """Return the slots of each comparison that a process carries out and whose plan can be read."""
     found = []
     for comparison in stored.in_progress(runs_dir):
-        plan, standing = comparison.plan(), comparison.standing()
+        try:
+            plan = comparison.plan()
+        except Problem:
+            continue
+        standing = comparison.standing()
         found.append(
             ComparisonSlots(
                 comparison=comparison.id,
@@ -80,7 +84,7 @@ def _occupied(runs_dir: Path, here: str, standing: SlotStanding) -> OccupiedSlot
         node=standing.node or here,
         device=standing.device,
         runs=runs,
-        images_per_s=math.fsum(speeds) if speeds else None,
+        images_per_s=sum(speeds) if speeds and math.isfinite(sum(speeds)) else None,
         since=standing.since if known else None,
     )
 

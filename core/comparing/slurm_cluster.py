@@ -8,11 +8,12 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from core.comparing.commands import answer, never
 from core.comparing.comparison import check_number
 from core.messages import N_, InvalidSetting, Problem, reason, writing
 
@@ -40,10 +41,10 @@ _DEFAULT_MINUTES = 60
 _REFUSED = N_("Slurm does not take these jobs: {reason}")
 
 
-def check(options: Mapping[str, str], device: str, runs_dir: Path) -> bool:
+def check(options: Mapping[str, str], device: str, runs_dir: Path, should_stop: Callable[[], bool] = never) -> bool:
     """Tell if the jobs get a GPU; nothing is started, but one short command if there is a node free for it.
 
-    `options` are what each job asks for, as in `Plan`. Raises `Problem`.
+    `options` are what each job asks for, as in `Plan`. Raises `Problem`, and `GivenUp` once it `should_stop`.
     """
     number_of_workers(options)
     for name in filter(_is_reserved, options):
@@ -58,8 +59,8 @@ def check(options: Mapping[str, str], device: str, runs_dir: Path) -> bool:
     if "%" in str(runs_dir):
         raise Problem(N_("Slurm takes no folder with a percent sign in its name: {path}"), path=str(runs_dir))
     flags = _flags(options)
-    _ask(["sbatch", "--test-only", *flags, "--wrap=true"])
-    _check_folder(runs_dir, flags)
+    _ask(["sbatch", "--test-only", *flags, "--wrap=true"], should_stop)
+    _check_folder(runs_dir, flags, should_stop)
     return has_gpu
 
 
@@ -92,7 +93,7 @@ def submit(folder: Path, code: str, jobs: int, options: Mapping[str, str], cpus:
         return str(submitted[0].job_id).partition("_")[0]
     except Exception as error:
         with suppress(OSError, subprocess.SubprocessError):  # it may have been too late
-            _run(["scancel", f"--name={own_name}"])
+            answer(["scancel", f"--name={own_name}"], _ANSWER_S)
         raise Problem(_REFUSED, reason=reason(error)) from error
 
 
@@ -101,7 +102,7 @@ def queued(arrays: Sequence[str]) -> tuple[int, str]:
 
     Raises `OSError` or `SubprocessError` if Slurm does not say.
     """
-    asked = _run(["squeue", "--noheader", "--array", f"--jobs={','.join(arrays)}", "--format=%T %r"])
+    asked = answer(["squeue", "--noheader", "--array", f"--jobs={','.join(arrays)}", "--format=%T %r"], _ANSWER_S)
     if asked.returncode != 0 and "Invalid job id" not in asked.stderr:
         raise subprocess.SubprocessError(asked.stderr.strip())
     states = [line.split(maxsplit=1) for line in asked.stdout.splitlines() if line.strip()]
@@ -112,7 +113,7 @@ def queued(arrays: Sequence[str]) -> tuple[int, str]:
 def cancel_waiting(arrays: Sequence[str]) -> None:
     """Take the jobs of arrays that have not begun out of the queue."""
     with suppress(OSError, subprocess.SubprocessError):  # they find nothing to do, and end
-        _run(["scancel", "--state=PENDING", *arrays])
+        answer(["scancel", "--state=PENDING", *arrays], _ANSWER_S)
 
 
 def _is_reserved(name: str) -> bool:
@@ -140,9 +141,9 @@ def _flags(options: Mapping[str, str]) -> list[str]:
     return [f"--{name.replace('_', '-')}={value}" for name, value in options.items() if name != _WORKERS]
 
 
-def _ask(command: list[str]) -> None:
+def _ask(command: list[str], should_stop: Callable[[], bool]) -> None:
     try:
-        asked = _run(command)
+        asked = answer(command, _ANSWER_S, should_stop)
     except subprocess.TimeoutExpired as error:
         text = N_("Slurm does not answer within {seconds} s")
         raise Problem(text, advice=N_("Is its controller up? `scontrol ping` tells."), seconds=_ANSWER_S) from error
@@ -153,21 +154,21 @@ def _ask(command: list[str]) -> None:
         raise Problem(_REFUSED, reason=lines[-1].rpartition("error: ")[2] if lines else str(asked.returncode))
 
 
-def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command, capture_output=True, stdin=subprocess.DEVNULL, text=True, errors="replace", timeout=_ANSWER_S
-    )
-
-
-def _check_folder(runs_dir: Path, flags: list[str]) -> None:
+def _check_folder(runs_dir: Path, flags: list[str], should_stop: Callable[[], bool]) -> None:
     """Make sure that a node sees the folder of runs, if one is free to be asked. Raises `Problem`."""
-    probe = runs_dir / f".seen-{secrets.token_hex(8)}"
+    name = f"seen-{secrets.token_hex(8)}"
+    probe = runs_dir / f".{name}"
     with writing(runs_dir):
         runs_dir.mkdir(parents=True, exist_ok=True)
         probe.touch()
     try:
-        looked = _run(["srun", "--immediate=5", "--quiet", "--ntasks=1", *flags, "ls", "--", str(probe)])
-    except (OSError, subprocess.SubprocessError):
+        command = ["srun", "--immediate=5", "--quiet", "--ntasks=1", *flags, f"--job-name={name}"]
+        looked = answer([*command, "ls", "--", str(probe)], _ANSWER_S, should_stop)
+    except BaseException as error:
+        with suppress(OSError, subprocess.SubprocessError):  # it may have got a node, which it would keep
+            answer(["scancel", f"--name={name}"], _ANSWER_S)
+        if not isinstance(error, OSError | subprocess.SubprocessError):
+            raise
         return  # no node is free: the first job tells
     finally:
         probe.unlink(missing_ok=True)

@@ -28,9 +28,13 @@ from core.runs.provenance import check_versions, provenance
 from core.worker import launch, slurm_slot
 
 _NAME = re.compile(r"\d{1,12}(_\d{1,6})?-\d{1,6}")
+_ARRAY = re.compile(r"\d{1,12}")
 _ARRAYS = "arrays.json"
 _MOST_ARRAYS = 20
+_MOST_SAID = 1 << 20
 _LOOK_S = 0.5
+_FORGET_S = 600.0
+"""Seconds without a sign of life after which a slot is not looked at any more: its job is not there."""
 _ASK_S = 10.0
 """Seconds between two questions to Slurm while no slot is there."""
 _ASK_LATER_S = 60.0
@@ -45,7 +49,7 @@ class SlurmWorker:
         self._lease = attempt
         self._is_busy = True
         self.died_idle = False
-        self.is_lost = False
+        self.is_lost = self.has_died = False
 
     @property
     def is_busy(self) -> bool:
@@ -53,7 +57,8 @@ class SlurmWorker:
         if self._is_busy:
             is_alive = lease.sign(self._folder, self._lease).vitality == "alive"  # first: it may end with its job
             is_done = not (self._folder / slurm_slot.JOB).exists()
-            self.is_lost = not is_alive if not is_done else (self._folder / slurm_slot.DIED).exists()
+            self.has_died = is_done and (self._folder / slurm_slot.DIED).exists()
+            self.is_lost = self.has_died or not (is_done or is_alive)
             self._is_busy = not is_done and is_alive
         return self._is_busy
 
@@ -83,7 +88,8 @@ class SlurmCluster:
             self._folder.mkdir(exist_ok=True)
             (self._folder / slurm_slot.CLOSED).unlink(missing_ok=True)
         try:
-            self._arrays = msgspec.json.decode(files.read_small(self._folder / _ARRAYS), type=list[str])[-_MOST_ARRAYS:]
+            known = msgspec.json.decode(files.read_small(self._folder / _ARRAYS), type=list[str])[-_MOST_ARRAYS:]
+            self._arrays = [array for array in known if _ARRAY.fullmatch(array)]
             self._has_come = True
         except (OSError, ValueError):
             self._arrays = []
@@ -129,7 +135,7 @@ class SlurmCluster:
             if newest.host != slot.node or job.exists() or lease.sign(folder, newest).vitality != "alive":
                 continue
             with writing(folder):
-                files.replace(job, msgspec.json.encode([str(run.path) for run in runs]))
+                files.replace(job, msgspec.json.encode([run.id for run in runs]))
             return SlurmWorker(folder, newest)
         return None
 
@@ -138,9 +144,9 @@ class SlurmCluster:
         self._look()
         for name, newest in self._found.items():
             folder = self._folder / name
-            if str(run.path) in (paths := slurm_slot.read_job(folder)):
+            if run.id in (ids := slurm_slot.read_job(folder)):
                 worker = self._earlier.setdefault(name, SlurmWorker(folder, newest))
-                return Handed(Slot(self._device, newest.host), worker, len(paths))
+                return Handed(Slot(self._device, newest.host), worker, len(ids))
         return None
 
     def wait(self, seconds: float) -> None:
@@ -161,14 +167,18 @@ class SlurmCluster:
             return
         self._next_look = time.monotonic() + _LOOK_S
         found = {}
-        for name in sorted(os.listdir(self._folder)):  # noqa: PTH208
+        try:
+            names = sorted(os.listdir(self._folder))  # noqa: PTH208
+        except OSError:  # the file system of the network may not answer for a while
+            return
+        for name in names:
             if name in self._gone or not _NAME.fullmatch(name) or (newest := lease.read(self._folder / name)) is None:
                 continue
-            vitality = lease.sign(self._folder / name, newest).vitality
-            if vitality == "alive":
+            sign = lease.sign(self._folder / name, newest)
+            if sign.vitality == "alive":
                 check_versions(newest.host, newest.provenance.versions, self._own)
                 found[name] = newest
-            elif vitality == "gone":
+            elif sign.vitality == "gone" or (sign.age_s or 0.0) > _FORGET_S:
                 self._gone.add(name)
         self._found = found
         self._has_come = self._has_come or bool(found)
@@ -177,8 +187,9 @@ class SlurmCluster:
         """Raise `Problem` if no job of an array that has ended ever became a slot."""
         said = ""
         for path in sorted((self._folder / "jobs").glob(f"{self._arrays[-1]}_*.err")):
-            lines = path.read_text(errors="replace").split("\n")
-            said = next((line.strip() for line in reversed(lines) if line.strip()), said)
+            with suppress(OSError):
+                lines = files.read_small(path, _MOST_SAID).decode(errors="replace").split("\n")
+                said = next((line.strip() for line in reversed(lines) if line.strip()), said)
         text = N_("Slurm's job {job} ended before it did anything: {reason}")
         advice = N_("Do its nodes see {path}, and have the same Python?")
         raise Problem(text, advice=advice, job=self._arrays[-1], reason=said or "–", path=str(self._folder))

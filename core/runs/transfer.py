@@ -56,6 +56,12 @@ def receive_run(run_dir: Path, sent: dict[str, bytes], attempts: int) -> Run:
     return Run(run_dir)
 
 
+def sweep(run: Run) -> None:
+    """Remove what had not come whole when the process that received it was killed."""
+    for folder in (run.path, run.path / "snapshots", *_folders(run.path / "source")):
+        files.sweep(folder)
+
+
 def requests(run: Run) -> dict[str, bytes]:
     """Return what is asked of a run, as files by their names; only a request to stop stays."""
     asked = {"stop": b""} if run.stop_requested() else {}
@@ -194,6 +200,10 @@ class Arrivals:
         found = sorted(self._run.path.glob("checkpoint-*.pt"), key=lambda path: path.stat().st_mtime_ns)
         for path in found[:-2]:
             path.unlink(missing_ok=True)
+
+
+def _folders(folder: Path) -> list[Path]:
+    return [Path(inside) for inside, _folders_inside, _names_inside in os.walk(folder)]
 
 
 def _names(run_dir: Path) -> list[str]:

@@ -19,6 +19,8 @@ from core.worker import at_end
 STANDBY = "--standby"
 SERIES = "--series"
 LEASHED_SERIES = "--leashed-series"
+ENDED = b"\0ended\n"
+"""What such a process says on its stdout once its runs have ended; before, Python itself may have said something."""
 # The user's search path (`PYTHONPATH`) may hold a `core` too, and may be where torch is: only our `core` comes first.
 _START = f"""
 import sys

@@ -35,7 +35,8 @@ def _make_folder() -> tuple[Path, int]:
 
 def _remove_folder(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
-    folder.with_suffix(_LOCK).unlink(missing_ok=True)
+    if not folder.exists():  # else the next outpost here removes it
+        folder.with_suffix(_LOCK).unlink(missing_ok=True)
 
 
 def _sweep() -> None:

@@ -21,10 +21,9 @@ from core.runs.directory import Run
 from core.worker.carry_out import carry_out
 from core.worker.detach import StopSignals, redirect_output
 from core.worker.group import carry_out_together
-from core.worker.launch import restart_series
+from core.worker.launch import ENDED, restart_series
 from core.worker.process_title import entitle
 
-ENDED = b"ended\n"
 _LOOK_S = 1.0
 
 

@@ -18,7 +18,7 @@ import msgspec
 
 from core import files
 from core.messages import Problem
-from core.runs import lease
+from core.runs import lease, names
 from core.runs.directory import Run
 from core.runs.job_folder import JobFolder
 from core.worker.detach import StopSignals
@@ -56,6 +56,7 @@ class _Slot:
     def __init__(self, folder: Path, should_leave: Callable[[], bool]) -> None:
         self._folder = folder
         self._comparison = JobFolder(folder.parents[1])
+        self._runs_dir = folder.parents[3]
         self._should_leave = should_leave
         self._worker: WarmWorker | None = None
 
@@ -63,8 +64,8 @@ class _Slot:
         """Do job after job until there are no more."""
         driver_seen = next_look = time.monotonic()
         while not self._should_leave():
-            if paths := read_job(self._folder):
-                self._do([Run(Path(path)) for path in paths])
+            if ids := read_job(self._folder):
+                self._do([Run(self._runs_dir / run) for run in ids])
                 driver_seen = time.monotonic()
                 continue
             if (self._folder.parent / CLOSED).exists() or is_lost():
@@ -103,11 +104,12 @@ class _Slot:
 
 
 def read_job(folder: Path) -> list[str]:
-    """Return the directories of the runs that a slot has been handed; none if it is idle."""
+    """Return the ids of the runs that a slot has been handed; none if it is idle."""
     try:
-        return msgspec.json.decode(files.read_small(folder / JOB), type=list[str])
+        ids = msgspec.json.decode(files.read_small(folder / JOB), type=list[str])
     except (OSError, ValueError, RecursionError):
         return []
+    return ids if all(map(names.ID.fullmatch, ids)) else []
 
 
 def _name() -> str:

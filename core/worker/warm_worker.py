@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from core.runs.directory import Run
-from core.worker.launch import launch_series
+from core.worker.launch import ENDED, launch_series
 
 
 class WarmWorker:
@@ -28,6 +28,8 @@ class WarmWorker:
         self._requests, self._answers = self._process.stdin.fileno(), self._process.stdout.fileno()
         os.set_blocking(self._answers, False)
         self._is_busy = True
+        self._heard = b""
+        """End of what it has said since it was handed its job."""
         self.has_ended = False
         """True once a look at it found that the process has ended."""
         self.jobs_done = 0
@@ -48,14 +50,23 @@ class WarmWorker:
     @property
     def is_busy(self) -> bool:
         """True while it works on its job; what it wrote of that can all be read once it does not."""
-        if self._is_busy:
-            with suppress(BlockingIOError):
-                self.has_ended = not os.read(self._answers, 1 << 10)
-                self.jobs_done += not self.has_ended
-                self._is_busy = False
+        with suppress(BlockingIOError):
+            while self._is_busy:
+                said = os.read(self._answers, 1 << 10)
+                self.has_ended = not said
+                self._heard = (self._heard + said)[-len(ENDED) :]
+                if self.has_ended or self._heard == ENDED:
+                    self._is_busy = False
+                    self.jobs_done += not self.has_ended
+                    self._heard = b""
         if self.has_ended:
             self._process.poll()
         return self._is_busy
+
+    @property
+    def has_died(self) -> bool:
+        """True if the process was found to have ended."""
+        return self.has_ended
 
     @property
     def died_idle(self) -> bool:

@@ -97,12 +97,15 @@ def test_a_comparison_is_the_same_whatever_it_loses(place: Place, cluster: Any, 
 def test_a_comparison_waits_for_room_is_stopped_and_leaves_nothing(place: Place, cluster: Any) -> None:
     environment = {"RAY_ADDRESS": cluster.address}
     with subprocess.Popen([sys.executable, "-c", OTHERS], stdout=subprocess.PIPE) as others:
-        assert others.stdout is not None
-        assert others.stdout.readline() == b"here\n"
-        asked = place.start(*command(place, "--on", "ray"), **environment)
-        wait_until(lambda: "the Ray cluster is busy: waiting for room" in asked.err, lambda: f"{asked.err}{log(place)}")
-        assert not list(place.runs_dir.glob("rn1-*"))
-        others.kill()
+        try:
+            assert others.stdout is not None
+            assert others.stdout.readline() == b"here\n"
+            asked = place.start(*command(place, "--on", "ray"), **environment)
+            busy = "the Ray cluster is busy: waiting for room"
+            wait_until(lambda: busy in asked.err, lambda: f"{asked.err}{log(place)}")
+            assert not list(place.runs_dir.glob("rn1-*"))
+        finally:
+            others.kill()
     (run, *_others) = wait_until(lambda: training(place), lambda: f"a run: {asked.err}{log(place)}")
     asked.signal(signal.SIGINT)
     assert asked.wait() == 130, asked.err + log(place)

@@ -160,7 +160,7 @@ class FakeWorker:
 class FakeProcess:
     """A process that a comparison starts for its runs; they are trained when it is first asked if it has done them."""
 
-    has_ended = died_idle = is_lost = False
+    has_ended = has_died = died_idle = is_lost = False
 
     def __init__(self, runs: Sequence[Run]) -> None:
         self._runs = runs

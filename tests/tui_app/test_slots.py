@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -89,6 +90,17 @@ def test_without_a_comparison_it_says_so(
     monkeypatch.setenv("MNIST_TUI_RUNS", str(tmp_path))
     assert printed(capsys).startswith("No comparison is in progress in")
     assert json.loads(printed(capsys, "--json")) == []
+
+
+def test_a_comparison_whose_plan_is_damaged_hides_no_other(
+    comparison: StoredComparison, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keep(comparison, SlotStanding("gpu-7", "cuda:0", ("rn1-0001",), time.time()))
+    damaged = StoredComparison(comparison.path.with_name("f" * 32))
+    shutil.copytree(comparison.path, damaged.path)
+    with lease.hold(damaged.path):
+        keep(damaged, SlotStanding("gpu-8", "cuda:0"))
+        assert [found["comparison"] for found in json.loads(printed(capsys, "--json"))] == [comparison.id]
 
 
 def test_what_makes_no_sense_is_shown_safely(comparison: StoredComparison, capsys: pytest.CaptureFixture[str]) -> None:

@@ -25,6 +25,7 @@ from core.data.conditions import Condition, Robustness
 from core.messages import N_, InvalidSetting
 from core.runs import sameness
 from core.runs.directory import FollowedRun
+from core.worker.asking import GivenUp
 from core.worker.detach import StopSignals
 from core.worker.protocol import Settle, Settled
 from tui_app import comparison_text, i18n, tables
@@ -205,7 +206,13 @@ def _settle(
     if not request.cluster:
         settled = _settled(Settle(asked, tuple(configs), request.devices), status, signals)
         return settled.config, settled.devices
-    device = clusters.check(request.cluster, request.slurm, asked.device, runs_dir)
+    status.draw(_("Asking the cluster…"))
+    try:
+        device = clusters.check(request.cluster, request.slurm, asked.device, runs_dir, signals)
+    except GivenUp:
+        raise Stopped from None
+    finally:
+        status.erase()
     # What this machine has says nothing of the nodes: networks and data are tried on it, no more.
     here = {"device": "auto", "precision": "fp32", "fused": False}
     tried = [msgspec.structs.replace(config, **here) for config in (asked, *configs)]

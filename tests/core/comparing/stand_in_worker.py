@@ -67,6 +67,10 @@ class StandInWorker:
         return self._job.is_on
 
     @property
+    def has_died(self) -> bool:
+        return self.has_ended and not self.is_lost
+
+    @property
     def died_idle(self) -> bool:
         return False
 

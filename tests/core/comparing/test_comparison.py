@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ import pytest
 from core import machine
 from core.comparing import comparison, engine, statistics
 from core.comparing.comparison import Comparison, Part, plan
-from core.comparing.engine import ThisMachine
+from core.comparing.engine import Slot, ThisMachine
 from core.machine import DeviceInfo
 from core.messages import InvalidSetting, Message, Problem
 from core.runs import directory, sameness
+from core.runs.directory import Run
 from core.runs.events import Progress, RunEnded, SettingsChanged, encode
 from core.training import devices, settle
 from tests.core.comparing.finished_runs import SETTINGS, config_of, finished, record, write
@@ -384,4 +386,60 @@ def test_a_run_that_is_stopped_with_its_slot_goes_on(tmp_path: Path, launched: l
     write(job.run, started(config=job.run.config()), RunEnded(status="stopped"))
     job.lose_slot()
     assert made.advance()
+    assert len(launched) == 2
+
+
+class Elsewhere(ThisMachine):
+    """Slots that may be gone when a run is to start there; what is wanted is written down."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(("cpu",) * number)
+        self.wanted: list[int] = []
+        self.is_gone = False
+
+    def want(self, jobs: int) -> None:
+        self.wanted.append(jobs)
+
+    def start(self, runs: Sequence[Run], slot: Slot) -> Any:
+        return None if self.is_gone else super().start(runs, slot)
+
+
+def test_a_run_whose_slot_was_gone_starts_in_the_next_one_at_once(tmp_path: Path, launched: list[Job]) -> None:
+    place = Elsewhere(1)
+    made = Comparison(tmp_path, [Part("RN_1", config_of("RN_1", 0))], place)
+    place.is_gone = True
+    for _look in range(3):
+        assert made.advance()
+        assert (made.count("waiting"), made.count("running")) == (1, 0)
+    place.is_gone = False
+    made.advance()
+    assert made.count("running") == 1
+    assert [job.run.id for job in launched] == ["rn1-0001"]
+
+
+def test_as_many_slots_are_wanted_as_there_are_groups(tmp_path: Path, launched: list[Job]) -> None:
+    place = Elsewhere(4)
+    made = Comparison(tmp_path, plan(("RN_1", "RN_2"), 10, SETTINGS), place, together=100)
+    made.advance()
+    assert place.wanted == [4] == [len(launched)]
+    own = tmp_path / "net.py"
+    own.write_text("")
+    alone = Comparison(tmp_path, [Part("Net", config_of(f"{own}:Net", seed)) for seed in range(6)], place, together=9)
+    alone.advance()
+    assert place.wanted == [4, 6]
+
+
+def test_the_slot_of_a_group_that_still_sends_is_not_free(tmp_path: Path, launched: list[Job]) -> None:
+    parts = [Part("RN_1", config_of("RN_1", seed)) for seed in range(4)]
+    made = Comparison(tmp_path, parts, ThisMachine(("cpu",)), together=2)
+    made.advance()
+    (group,) = launched
+    for run in group.runs:
+        write(run, started(run.config()), RunEnded(status="done"))
+        claim(run, lives=False)
+    made.advance()
+    assert (made.count("done"), len(launched)) == (2, 1)
+    assert [parts for _slot, parts in made.occupied()] == [[]]
+    group.done()
+    made.advance()
     assert len(launched) == 2

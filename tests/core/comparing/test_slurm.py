@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from core.comparing.stored import StoredComparison
 from core.messages import InvalidSetting, Problem
 from core.runs import directory, lease
 from core.worker import launch, slurm_slot
+from core.worker.asking import GivenUp
 from tests.core.comparing.finished_runs import SETTINGS, config_of
 from tests.end_to_end.terminal import wait_until
 
@@ -55,6 +57,37 @@ def start(comparison: StoredComparison) -> Iterator[Callable[[int], subprocess.P
 
 def _has_done(worker: SlurmWorker) -> bool:
     return not worker.is_busy
+
+
+def test_arrays_on_disk_that_are_none_reach_no_command(
+    comparison: StoredComparison, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slots = comparison.path / slurm_slot.SLOTS
+    slots.mkdir(exist_ok=True)
+    (slots / "arrays.json").write_text('["--user=root", "17", "../*"]')
+    for name in ("scancel", "squeue"):
+        (tmp_path / name).write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n')
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    SlurmCluster(comparison, comparison.plan()).close()
+    assert (tmp_path / "asked").read_text() == "--state=PENDING 17\n"
+
+
+def test_what_a_node_was_given_to_look_for_the_folder_is_given_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sbatch").write_text("#!/bin/sh\n")
+    (tmp_path / "srun").write_text("#!/bin/sh\nexec sleep 60\n")
+    (tmp_path / "scancel").write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/asked\n')
+    for name in ("sbatch", "srun", "scancel"):
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(slurm_cluster, "_ANSWER_S", 0.5)
+    assert slurm_cluster.check({}, "auto", tmp_path / "runs") is False
+    assert re.fullmatch(r"--name=seen-\w+\n", (tmp_path / "asked").read_text())
+    with pytest.raises(GivenUp):
+        slurm_cluster.check({}, "auto", tmp_path / "runs", lambda: True)
+    assert not list((tmp_path / "runs").iterdir())
 
 
 @pytest.mark.slow

@@ -71,8 +71,7 @@ def test_each_run_is_what_it_would_be_alone(tmp_path: Path, start: Start) -> Non
     own = tmp_path / "meddler.py"
     own.write_text(MEDDLER)
     wanted: list[dict[str, Any]] = [
-        {"model": "RN_1", "dropout": 0.2},
-        {"model": "RN_2"},
+        {"model": "RN_2", "dropout": 0.2},
         {"model": "RN_1", "exact": True},
         {"model": f"{own}:Net"},
         {"model": "RN_1", "seed": 3},
@@ -92,6 +91,18 @@ def test_each_run_is_what_it_would_be_alone(tmp_path: Path, start: Start) -> Non
         assert batch_losses(run) == batch_losses(other)
         assert predictions_of(run) == predictions_of(other)
         assert run.log_tail() == other.log_tail()
+
+
+def test_what_python_prints_as_it_starts_is_no_end(
+    tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text("print('ended')\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    run = created(tmp_path / "runs")
+    worker = start(run)
+    finish(worker)
+    assert not worker.has_ended
+    assert run.state() == "done"
 
 
 def test_a_group_and_a_run_take_turns(tmp_path: Path, start: Start) -> None:
