@@ -128,7 +128,7 @@ def _running_slots(place: Place) -> dict[str, list[str]]:
     """Return the runs in each slot in which a custom network trains its first epoch, by its job."""
     found = {}
     for job in place.runs_dir.glob(".comparisons/*/slots/*/job.json"):
-        runs = [Run(Path(path)) for path in json.loads(job.read_text())]
+        runs = [Run(place.runs_dir / run) for run in json.loads(job.read_text())]
         if all(run.id.startswith("slow") and run.summary().epoch == 1 for run in runs):
             found[job.parent.name.partition("-")[0]] = [run.id for run in runs]
     return found
