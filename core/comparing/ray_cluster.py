@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -71,6 +71,7 @@ def connect(cluster: str) -> Any:
         Path(os.devnull).open("w") as nothing,
         redirect_stdout(nothing),
         redirect_stderr(nothing),
+        chdir("/"),  # Ray has its workers import from the folder where it is connected: it may have a `core`, too
     ):
         if cluster == RAY and os.environ.get("RAY_ADDRESS") == "local":
             raise ConnectionError("RAY_ADDRESS is local, which would start one")
@@ -128,11 +129,13 @@ def _ask(cluster: str, should_stop: Callable[[], bool]) -> Facts:
 
 
 def _unreached(cluster: str, why: str) -> Problem:
-    if cluster == RAY:
-        advice = N_("Start one with `ray start --head`, or give its address: --on ray://HOST:10001.")
-        return Problem(_NO_CLUSTER, advice=advice, reason=why)
-    advice = N_("If it asks for tokens, as one of `ray start` may, set RAY_AUTH_MODE=token here, too.")
-    return Problem(_NO_ANSWER, advice=advice, address=cluster, reason=why)
+    tokens = N_("If it asks for tokens, as one of `ray start` may, set RAY_AUTH_MODE=token here, too.")
+    if cluster != RAY:
+        return Problem(_NO_ANSWER, advice=tokens, address=cluster, reason=why)
+    advice = N_("Start one with `ray start --head`, or give its address: --on ray://HOST:10001.")
+    if (Path.home() / ".ray" / "auth_token").exists() and "RAY_AUTH_MODE" not in os.environ:
+        advice = tokens  # one that `ray start` starts then asks for them
+    return Problem(_NO_CLUSTER, advice=advice, reason=why)
 
 
 def main() -> None:

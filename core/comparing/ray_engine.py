@@ -32,10 +32,8 @@ from core.worker.outpost import Outpost, OutpostNews, SentRun
 _LOOK_S = 1.0
 _SHUNNED_S = 15.0
 """Seconds for which a node that has lost an outpost gets none: Ray does not know at once that a node is gone."""
-_ROOM_S = 60.0
-"""Seconds for which a node may have no room for an outpost before another node is tried."""
-_BUSY_S = 10.0
-"""Seconds after which an outpost that is not there yet is worth a word: to start it takes some of them."""
+_BUSY_S = 6.0
+"""Seconds after which an outpost that is not there yet may be waiting for room on its node: others are tried, too."""
 _KEPT_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 _MOST_SOURCE = 1 << 20
 """Bytes of a file beside a custom network that is sent along."""
@@ -130,6 +128,11 @@ class Post:
     """The worker that has its newest job."""
 
     @property
+    def is_late(self) -> bool:
+        """True if it should have been there by now."""
+        return self.coming is not None and time.monotonic() > self.since + _BUSY_S
+
+    @property
     def is_busy(self) -> bool:
         """True while it works on a job."""
         return self.worker is not None and self.worker.is_busy
@@ -177,10 +180,13 @@ class RayCluster:
     def want(self, jobs: int) -> None:
         """Have outposts made for so many jobs, where nodes have room. Raises `Problem` if the cluster is gone."""
         self._look()
-        idle = [key for key, post in self._posts.items() if not post.is_busy]
-        if not jobs:  # others may want its place
-            self._close(idle)
-        for node, name, number in islice(self._free_places(), max(0, jobs - len(idle))):
+        idle = {key: post for key, post in self._posts.items() if not post.is_busy}
+        if not jobs:  # others may want their place
+            self._close(list(idle))
+        late = sum(post.is_late for post in idle.values())
+        missing = jobs - (len(idle) - late)
+        more = max(missing, late) if jobs and missing > 0 else 0  # twice as many each time, until some have room
+        for node, name, number in islice(self._free_places(), more):
             with _reached():
                 actor = self._outpost(node)
                 self._posts[node, number] = Post(actor, name, actor.tell_when_ready.remote())
@@ -248,7 +254,7 @@ class RayCluster:
         post = self._posts.pop(key)
         if why:
             self._why_lost = why
-            self._shun(key[0])
+            self._shunned[key[0]] = time.monotonic() + _SHUNNED_S
             print(f"an outpost was lost: {why}", file=sys.stderr, flush=True)
         with suppress(Exception):
             self._ray.kill(post.actor)
@@ -276,23 +282,18 @@ class RayCluster:
         self._nodes = [(node, *alive[node]) for node in sorted(alive)]
         for key in [key for key in self._posts if key[0] not in alive]:
             self._lose(key, "its node is gone")
-        for key in [key for key, post in self._posts.items() if post.coming is not None and now > post.since + _ROOM_S]:
-            if any(place[0] != key[0] for place in self._free_places()):
-                self._lose(key, "")
-                self._shun(key[0])
-
-    def _shun(self, node: str) -> None:
-        self._shunned[node] = time.monotonic() + _SHUNNED_S
 
     def _count_places(self) -> int:
         return sum(count for _id, _name, count in self._nodes)
 
     def _free_places(self) -> Iterator[tuple[str, str, int]]:
-        """Yield the places that have no outpost and may get one: node, its name and a number there."""
+        """Yield the places that have no outpost and may get one, node after node: node, its name and a number there."""
         now = time.monotonic()
-        for node, name, count in self._nodes:
-            if self._shunned.get(node, now) <= now:
-                yield from ((node, name, number) for number in range(count) if (node, number) not in self._posts)
+        nodes = [each for each in self._nodes if self._shunned.get(each[0], now) <= now]
+        for number in range(max((count for _node, _name, count in nodes), default=0)):
+            for node, name, count in nodes:
+                if number < count and (node, number) not in self._posts:
+                    yield node, name, number
 
     def _why_no_slot(self) -> Message | None:
         if not self._count_places():
@@ -300,7 +301,7 @@ class RayCluster:
         if self._why_lost:
             text = N_("the Ray cluster has no place for a run ({reason}): waiting for one")
             return Message(text, {"reason": self._why_lost})
-        if self._posts and all(time.monotonic() < post.since + _BUSY_S for post in self._posts.values()):
+        if self._posts and not any(post.is_late for post in self._posts.values()):
             return None
         return Message(N_("the Ray cluster is busy: waiting for room"))
 

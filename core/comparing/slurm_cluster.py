@@ -106,7 +106,7 @@ def queued(arrays: Sequence[str]) -> tuple[int, str]:
     if asked.returncode != 0 and "Invalid job id" not in asked.stderr:
         raise subprocess.SubprocessError(asked.stderr.strip())
     states = [line.split(maxsplit=1) for line in asked.stdout.splitlines() if line.strip()]
-    living = [state for state in states if not state[0].startswith("COMPLET")]
+    living = [state for state in states if state[0] != "COMPLETED"]  # one that is completing may go back into the queue
     return len(living), next((state[1].strip() for state in living if state[0] == "PENDING" and len(state) > 1), "")
 
 
@@ -150,7 +150,7 @@ def _ask(command: list[str], should_stop: Callable[[], bool]) -> None:
     except OSError as error:
         raise Problem(_REFUSED, reason=reason(error)) from error
     if asked.returncode != 0:
-        lines = [line.strip() for line in asked.stderr.splitlines() if line.strip()]
+        lines = [line.strip() for line in asked.stderr.splitlines() if line.strip() and not line.startswith("Try ")]
         raise Problem(_REFUSED, reason=lines[-1].rpartition("error: ")[2] if lines else str(asked.returncode))
 
 

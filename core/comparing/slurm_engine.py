@@ -72,6 +72,8 @@ class SlurmCluster:
         self._options = plan.slurm or {}
         self.at_once = min(slurm_cluster.number_of_workers(self._options), plan.seeds * len(plan.configurations))
         self.waits_for: Message | None = None
+        self._may_grow = plan.margin is not None
+        """True if there may be more runs later: jobs that have come are then kept for them."""
         self._cpus = max(1, plan.settings.threads)
         self._device = plan.settings.device
         self._comparison = stored.path
@@ -105,6 +107,8 @@ class SlurmCluster:
         self._look()
         if self._found:
             self.waits_for = None
+        if not jobs and not self._may_grow:
+            self._let_go()
         if not jobs or len(self._found) >= self.at_once or time.monotonic() < self._next_question:
             return
         self._next_question = time.monotonic() + (_ASK_LATER_S if self._found else _ASK_S)
@@ -182,6 +186,18 @@ class SlurmCluster:
                 self._gone.add(name)
         self._found = found
         self._has_come = self._has_come or bool(found)
+
+    def _let_go(self) -> None:
+        """Have the jobs that are idle leave, and take those that have not begun out of the queue."""
+        for name in [name for name in self._found if not (self._folder / name / slurm_slot.JOB).exists()]:
+            with suppress(OSError):  # it ends with the comparison
+                files.replace(self._folder / name / slurm_slot.CLOSED, b"")
+            del self._found[name]
+            self._gone.add(name)
+        if self._arrays and time.monotonic() > self._next_question:
+            self._next_question = time.monotonic() + _ASK_LATER_S
+            slurm_cluster.cancel_waiting(self._arrays)
+            self._has_come = True  # or was not let come
 
     def _raise_if_in_vain(self) -> None:
         """Raise `Problem` if no job of an array that has ended ever became a slot."""

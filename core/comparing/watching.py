@@ -65,12 +65,12 @@ class WatchedComparison(PlannedRuns):
             self.outcome = "stopped"
             return False
         if has_started_in_vain or not self._starts:
-            if not (last := self._stored.log_tail(1)):
-                raise Problem(
-                    "the process that carries out the comparison was killed",
-                    advice=N_("The same comparison, asked for again, goes on from where it was."),
-                )
-            raise Problem("the process that carries out the comparison ended: {reason}", reason=last[0])
+            said = [line for line in self._stored.log_tail() if line.strip()]
+            advice = N_("The same comparison, asked for again, goes on from where it was.")
+            if not said:
+                raise Problem("the process that carries out the comparison was killed", advice=advice)
+            text = N_("the process that carries out the comparison ended; the last that it said: {reason}")
+            raise Problem(text, advice=advice, reason=said[-1])
         self._start()
         return True
 

@@ -29,7 +29,7 @@ JOB = "job.json"
 DIED = "died"
 """A file that says that the process that trained the newest job did not end it."""
 CLOSED = "closed"
-"""A file that tells the slots that there will be no more runs."""
+"""A file that tells a slot, or all of them, that there will be no more runs."""
 _LOOK_S = 0.25
 _ABANDONED_S = 300.0
 """Seconds for which an idle slot waits for the next process that carries the comparison out."""
@@ -68,7 +68,7 @@ class _Slot:
                 self._do([Run(self._runs_dir / run) for run in ids])
                 driver_seen = time.monotonic()
                 continue
-            if (self._folder.parent / CLOSED).exists() or is_lost():
+            if (self._folder / CLOSED).exists() or (self._folder.parent / CLOSED).exists() or is_lost():
                 break
             if time.monotonic() > next_look:
                 next_look = time.monotonic() + lease.RENEWAL_S

@@ -98,6 +98,8 @@ def test_a_comparison_waits_for_room_is_stopped_and_leaves_nothing(place: Place,
     environment = {"RAY_ADDRESS": cluster.address}
     with subprocess.Popen([sys.executable, "-c", OTHERS], stdout=subprocess.PIPE) as others:
         try:
+            (place.folder / "core").mkdir()  # not ours, and in the folder where the command is typed
+            (place.folder / "core" / "__init__.py").touch()
             assert others.stdout is not None
             assert others.stdout.readline() == b"here\n"
             asked = place.start(*command(place, "--on", "ray"), **environment)

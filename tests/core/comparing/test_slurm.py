@@ -91,9 +91,8 @@ def test_what_a_node_was_given_to_look_for_the_folder_is_given_back(
 
 
 @pytest.mark.slow
-def test_a_slot_trains_what_it_is_handed_and_ends_with_the_comparison(
+def test_a_slot_trains_what_it_is_handed_and_ends_when_nothing_waits(
     tmp_path: Path,
-    comparison: StoredComparison,
     cluster: SlurmCluster,
     start: Callable[[int], subprocess.Popen[bytes]],
 ) -> None:
@@ -108,9 +107,9 @@ def test_a_slot_trains_what_it_is_handed_and_ends_with_the_comparison(
         assert (handed.slot, handed.runs) == (slot, 1)
         wait_until(partial(_has_done, worker), "the end of the run")
         assert (run.state(), worker.is_lost, cluster.trains(run)) == ("done", False, None)
-    (comparison.path / slurm_slot.SLOTS / slurm_slot.CLOSED).touch()
+    cluster.want(0)
+    assert not cluster.slots
     assert process.wait(60) == 0
-    assert wait_until(lambda: not cluster.slots, "the end of the slot")
 
 
 @pytest.mark.slow
