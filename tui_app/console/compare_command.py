@@ -95,7 +95,7 @@ def check_devices(text: str | None, device: str) -> tuple[str, ...]:
     names = tuple(each.strip() for each in text.split(","))
     if names != ("all",):
         for name in names:
-            if name == "auto":
+            if name in ("auto", "all", ""):
                 raise InvalidSetting("devices", "--devices takes all, or names such as cuda:0,cuda:1")
             RunConfig(seed=0, device=name)
     return names
