@@ -37,12 +37,18 @@ class Job:
         """End as a process does whose node is gone."""
         self._worker.is_lost = True
         self.die()
+        self._worker.has_died = False
+
+    def die_on_cluster(self) -> None:
+        """End as a process does whose node is still there: another slot may do better."""
+        self._worker.is_lost = True
+        self.die()
 
     def die(self) -> None:
         """End as a killed process does, which has held the leases of its runs."""
         for run in self.runs:
             claim(run, lives=False)
-        self.is_on, self._worker.has_ended = False, True
+        self.is_on, self._worker.has_ended, self._worker.has_died = False, True, True
 
 
 class StandInWorker:
@@ -52,7 +58,7 @@ class StandInWorker:
     """All that were handed over, to any worker."""
 
     def __init__(self, runs: Sequence[Run]) -> None:
-        self.has_ended = False
+        self.has_ended = self.has_died = False
         self.is_closed = False
         self.is_lost = False
         self.hand(runs)
@@ -65,10 +71,6 @@ class StandInWorker:
     @property
     def is_busy(self) -> bool:
         return self._job.is_on
-
-    @property
-    def has_died(self) -> bool:
-        return self.has_ended and not self.is_lost
 
     @property
     def died_idle(self) -> bool:

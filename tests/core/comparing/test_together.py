@@ -110,6 +110,20 @@ def test_a_group_that_ends_early_goes_on_in_halves(made: Callable[..., Compariso
     assert "was killed" in str(compared.parts[3].why)
 
 
+def test_on_a_cluster_a_group_whose_process_died_is_halved_and_one_whose_node_is_gone_is_not(
+    made: Callable[..., Comparison], groups: list[Job]
+) -> None:
+    compared = made("RN_1", seeds=4)
+    compared.advance()
+    groups[0].lose_slot()
+    compared.advance()
+    assert len(groups[1].runs) == 4
+    groups[1].die_on_cluster()
+    compared.advance()
+    assert len(groups[2].runs) == 2
+    assert {part.losses_of_slot for part in compared.parts} == {0}
+
+
 def test_a_run_whose_last_process_may_live_is_no_reason_for_others_to_wait(
     tmp_path: Path, made: Callable[..., Comparison], groups: list[Job]
 ) -> None:
