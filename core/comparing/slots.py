@@ -16,7 +16,7 @@ from core.comparing.stored import SlotStanding
 from core.messages import Message, Problem
 from core.runs import names
 from core.runs.directory import Run
-from core.runs.events import Progress, last_events
+from core.runs.events import Event, Progress, SettingsChanged, last_events
 
 _MOST = 10_000
 
@@ -30,7 +30,7 @@ class OccupiedSlot(msgspec.Struct, frozen=True, kw_only=True):
     runs: tuple[str, ...]
     """Ids of the runs that are trained there, at once if they are several; none if it is idle."""
     images_per_s: float | None
-    """Images that are trained with per second, of all these runs; null before the first progress."""
+    """Images that are trained with per second, of all these runs; null before the first progress, and while paused."""
     since: float | None
     """When these runs were begun there, in seconds since the Unix epoch; null if it is idle."""
 
@@ -90,11 +90,15 @@ def _occupied(runs_dir: Path, here: str, standing: SlotStanding) -> OccupiedSlot
 
 
 def _images_per_s(run: Run) -> float | None:
-    """Return the speed that a run's newest attempt last told."""
+    """Return the speed that a run's newest attempt last told; None while it is paused."""
     try:
         events = last_events(run.events_path)
     except OSError:
         return None
     attempt = run.attempt
-    newest = next((event for event in reversed(events) if isinstance(event, Progress)), None)
-    return newest.images_per_s if newest is not None and newest.attempt == attempt else None
+    newest = next((event for event in reversed(events) if isinstance(event, Progress) or _is_pause(event)), None)
+    return newest.images_per_s if isinstance(newest, Progress) and newest.attempt == attempt else None
+
+
+def _is_pause(event: Event) -> bool:
+    return isinstance(event, SettingsChanged) and event.paused is True

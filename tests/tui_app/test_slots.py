@@ -14,7 +14,8 @@ from core.comparing import stored
 from core.comparing.stored import PartStanding, SlotStanding, Standing, StoredComparison
 from core.messages import Message
 from core.runs import lease
-from core.runs.events import Progress
+from core.runs.directory import Run
+from core.runs.events import Progress, SettingsChanged
 from tests.core.comparing.finished_runs import SETTINGS
 from tests.core.runs.run_files import claim, new_run, write
 from tests.json_checks import check_json
@@ -82,6 +83,9 @@ def test_each_slot_has_a_row(comparison: StoredComparison, capsys: pytest.Captur
         "since": busy.since,
     }
     assert found["slots"][1]["runs"] == []
+    run = Run(comparison.runs_dir / "rn1-0001")
+    write(run, SettingsChanged(epoch=1, step=9, paused=True))
+    assert json.loads(printed(capsys, "--json"))[0]["slots"][0]["images_per_s"] is None
 
 
 def test_without_a_comparison_it_says_so(
