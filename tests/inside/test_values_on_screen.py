@@ -140,12 +140,12 @@ async def test_their_variants(tmp_path: Path) -> None:
     assert check_screens(await walk(run), known) >= known.keys()
 
 
-ALIKE = (own_networks.Functional, own_networks.LeNet, own_networks.Strided, own_networks.Branches, own_networks.Rows)
+DIFFERENT = (own_networks.Residual, own_networks.Tokens, own_networks.Shared)
 
 
 @pytest.mark.parametrize(
     "network",
-    [pytest.param(each, marks=[pytest.mark.alike] if each in ALIKE else []) for each in own_networks.ALL],
+    [pytest.param(each, marks=[] if each in DIFFERENT else [pytest.mark.alike]) for each in own_networks.ALL],
     ids=lambda each: each.__name__,
 )
 async def test_own_networks(tmp_path: Path, network: type[nn.Module]) -> None:

@@ -14,6 +14,7 @@ from textual.widgets import RadioSet
 
 from core.messages import Message
 from core.networks.layer_table import Layer, LayerTable
+from core.runs import directory
 from tests.tui_app.driving import accuracy_on_show, chart_lines, dashboard, focus, shown, until
 from tests.tui_app.fake_worker import FakeWorkers
 from tui_app.dashboard import run_follower, worker_link
@@ -68,6 +69,7 @@ async def test_a_run_that_has_taken_the_place_of_another_is_shown_as_it_is(
 ) -> None:
     """Its id and its files are called the same."""
     monkeypatch.setattr(run_follower, "LISTING_INTERVAL_S", 0.05)
+    monkeypatch.setattr(directory, "_START_GRACE_S", 0.5)
     place = finished / "rn1-0001"
     async with dashboard(finished, run_id="rn1-0001") as (app, pilot):
         await until(pilot, lambda: accuracy_on_show(app) != "–" and "567,434" in shown(app))

@@ -19,6 +19,7 @@ from tests.tui_app.fake_worker import FakeWorkers
 from tui_app import run_selection
 from tui_app.dashboard import run_follower
 from tui_app.dashboard.app import MnistTui
+from tui_app.dashboard.screens import runs_screen
 from tui_app.dashboard.widgets.runs_table import RunsTable
 
 
@@ -38,7 +39,9 @@ async def typed(app: MnistTui, pilot: Pilot[int], text: str) -> None:
 
 @pytest.mark.slow
 async def test_runs_are_found_sorted_labelled_and_deleted(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_follower, "LISTING_INTERVAL_S", 0.05)
+    monkeypatch.setattr(run_follower, "LISTING_INTERVAL_S", 0.25)
+    monkeypatch.setattr(runs_screen, "_REFRESH_S", 0.25)
+    monkeypatch.setattr(MnistTui, "NOTIFICATION_TIMEOUT", 1.5)  # seconds for which a notice may hide the line below
     claim(new_run(finished, lr=0.01, seed=1, dataset="sample"))
     async with dashboard(finished, NARROW, notifications=True) as (app, pilot):
         await until(pilot, lambda: "rn1-0003" in shown(app) or "In progress" in shown(app))

@@ -112,7 +112,9 @@ def test_a_run_that_gave_up_threads_says_so_goes_on_so_and_stands_for_no_other(
         assert Comparison(tmp_path, [Part("RN_1", config)], ThisMachine(("cpu",))).count("waiting") == 1
 
 
-@pytest.mark.parametrize("asked", [{"threads": 2}, {"exact": True, "threads": 0}])
+@pytest.mark.parametrize(
+    "asked", [pytest.param({"threads": 2}, marks=pytest.mark.alike), {"exact": True, "threads": 0}]
+)
 def test_threads_that_were_asked_for_are_kept(
     asked: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
