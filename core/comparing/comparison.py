@@ -319,14 +319,15 @@ class Comparison(PlannedRuns):
         return groups
 
     def _free(self, slots: Sequence[Slot]) -> list[Slot]:
-        """Return the slots in which no process is at work; a run that another program trains takes one, too."""
+        """Return the slots in which no process is at work.
+
+        A run that another program trains takes one, too, if it may be there: on this machine.
+        """
         free = list(slots)
         for part in {id(part.worker or part): part for part in self.parts if _takes_slot(part)}.values():
-            slot = part.slot or next((slot for slot in free if slot.device == part.device), None)
+            slot = part.slot or _slot_here(part, free)
             if slot in free:
                 free.remove(slot)
-            elif part.worker is None and free:
-                del free[0]
         return free
 
     def _launch(self, group: Sequence[Part], slot: Slot) -> None:
@@ -344,11 +345,11 @@ class Comparison(PlannedRuns):
         now = time.time()
         for part in parts:
             part.worker, part.slot, part.since, part.state = worker, slot, now, "running"
-            part.is_new = False
+            part.is_new = part.is_certain = False
 
     def _is_to_be_trained(self, part: Part) -> bool:
         """Tell if a run still waits to be trained here: another program may have gone on with it."""
-        if part.followed is not None and not (part.is_new and not part.followed.run.is_at_work):
+        if part.followed is not None and not _is_untouched(part, part.followed.run):
             state = part.followed.run.state()
             part.followed.read()
             if part.followed.record.is_steered:
@@ -417,6 +418,17 @@ class Comparison(PlannedRuns):
             return False
         part.losses_of_slot += 1
         return part.losses_of_slot <= MAX_RETRIES
+
+
+def _slot_here(part: Part, free: Sequence[Slot]) -> Slot | None:
+    """Return the slot of this machine that a run takes which another program trains."""
+    here = [slot for slot in free if not slot.node]
+    return next((slot for slot in here if slot.device == part.device), here[0] if here else None)
+
+
+def _is_untouched(part: Part, run: Run) -> bool:
+    """Tell if a run was made by this comparison, and no process has taken it yet."""
+    return part.is_new and run.attempt == 0 and not run.is_at_work
 
 
 def _is_certain(part: Part, followed: FollowedRun) -> bool:

@@ -152,7 +152,7 @@ def _check_speaks(address: str) -> None:
 
     if os.environ.get("RAY_USE_TLS", "0") != "0":
         return
-    with grpc.insecure_channel(address) as channel:
+    with grpc.insecure_channel(address, options=(("grpc.enable_http_proxy", 0),)) as channel:  # as Ray's own
         try:
             grpc.channel_ready_future(channel).result(_ANSWER_S)
         except grpc.FutureTimeoutError as error:

@@ -33,8 +33,8 @@ _ARRAYS = "arrays.json"
 _MOST_ARRAYS = 20
 _MOST_SAID = 1 << 20
 _LOOK_S = 0.5
-_FORGET_S = 600.0
-"""Seconds without a sign of life after which a slot is not looked at any more: its job is not there."""
+_ASLEEP_S = 60.0
+"""Seconds without a sign of life after which a slot is looked at that seldom: its job is hardly there."""
 _ASK_S = 10.0
 """Seconds between two questions to Slurm while no slot is there."""
 _ASK_LATER_S = 60.0
@@ -81,6 +81,10 @@ class SlurmCluster:
         self._own = provenance().versions
         self._found: dict[str, Lease] = {}
         self._gone: set[str] = set()
+        self._asleep: dict[str, float] = {}
+        """Until when a slot that gives no sign of life is not looked at."""
+        self._has_let_go = False
+        """True once the jobs that had not begun were taken out of the queue, as nothing waited."""
         self._earlier: dict[str, SlurmWorker] = {}
         """Workers whose job an earlier process has handed on, by the names of their slots."""
         self._next_look = self._next_question = 0.0
@@ -109,6 +113,7 @@ class SlurmCluster:
             self.waits_for = None
         if not jobs and not self._may_grow:
             self._let_go()
+        self._has_let_go = self._has_let_go and not jobs
         if not jobs or len(self._found) >= self.at_once or time.monotonic() < self._next_question:
             return
         self._next_question = time.monotonic() + (_ASK_LATER_S if self._found else _ASK_S)
@@ -175,15 +180,20 @@ class SlurmCluster:
             names = sorted(os.listdir(self._folder))  # noqa: PTH208
         except OSError:  # the file system of the network may not answer for a while
             return
+        now = time.monotonic()
         for name in names:
-            if name in self._gone or not _NAME.fullmatch(name) or (newest := lease.read(self._folder / name)) is None:
+            if name in self._gone or now < self._asleep.get(name, 0.0) or not _NAME.fullmatch(name):
+                continue
+            if (newest := lease.read(self._folder / name)) is None:
                 continue
             sign = lease.sign(self._folder / name, newest)
             if sign.vitality == "alive":
                 check_versions(newest.host, newest.provenance.versions, self._own)
                 found[name] = newest
-            elif sign.vitality == "gone" or (sign.age_s or 0.0) > _FORGET_S:
+            elif sign.vitality == "gone":
                 self._gone.add(name)
+            elif (sign.age_s or 0.0) > _ASLEEP_S:
+                self._asleep[name] = now + _ASLEEP_S
         self._found = found
         self._has_come = self._has_come or bool(found)
 
@@ -194,10 +204,9 @@ class SlurmCluster:
                 files.replace(self._folder / name / slurm_slot.CLOSED, b"")
             del self._found[name]
             self._gone.add(name)
-        if self._arrays and time.monotonic() > self._next_question:
-            self._next_question = time.monotonic() + _ASK_LATER_S
+        if self._arrays and not self._has_let_go:  # later, one that waits may have been put back with its run
             slurm_cluster.cancel_waiting(self._arrays)
-            self._has_come = True  # or was not let come
+            self._has_let_go = self._has_come = True
 
     def _raise_if_in_vain(self) -> None:
         """Raise `Problem` if no job of an array that has ended ever became a slot."""

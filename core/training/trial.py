@@ -29,7 +29,7 @@ from core.training.evaluation import evaluate, evaluation_batch_size
 from core.training.loop import Checkpoint, Training, own_copy
 
 _SAME_LOSS = 1e-3
-"""Relative difference of two losses that rounding may make: a step need not add up in the same order twice."""
+"""Difference of two losses that rounding may make: a step need not add up in the same order twice."""
 _REST = 16
 """Images of the last batch of a test, which is smaller."""
 
@@ -141,7 +141,7 @@ class _Trial:
             raise
         except BaseException:  # what fails here has succeeded before, and may do so in the run
             return None
-        if not isfinite(loss) or isclose(loss, loss_resumed, rel_tol=_SAME_LOSS):
+        if not isfinite(loss) or isclose(loss, loss_resumed, rel_tol=_SAME_LOSS, abs_tol=_SAME_LOSS):
             return None
         text = N_(
             "{network} computes with something that is neither a parameter nor a buffer, such as a counter or a random"

@@ -392,8 +392,9 @@ def test_a_run_that_is_stopped_with_its_slot_goes_on(tmp_path: Path, launched: l
 class Elsewhere(ThisMachine):
     """Slots that may be gone when a run is to start there; what is wanted is written down."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, node: str = "") -> None:
         super().__init__(("cpu",) * number)
+        self.slots = [Slot("cpu", node)] * number
         self.wanted: list[int] = []
         self.is_gone = False
 
@@ -443,3 +444,33 @@ def test_the_slot_of_a_group_that_still_sends_is_not_free(tmp_path: Path, launch
     group.done()
     made.advance()
     assert len(launched) == 2
+
+
+def test_a_run_that_another_program_trains_takes_no_slot_of_another_machine(
+    tmp_path: Path, launched: list[Job]
+) -> None:
+    other = directory.create(tmp_path, config_of("RN_1", 0))
+    claim(other)
+    write(other, started(other.config()))
+    parts = [Part("RN_1", config_of("RN_1", seed)) for seed in range(2)]
+    made = Comparison(tmp_path, parts, Elsewhere(1, "gpu-7"))
+    made.advance()
+    assert made.count("running") == 2
+    assert len(launched) == 1
+
+
+def test_a_run_that_another_program_has_finished_before_a_slot_came_is_not_trained_again(
+    tmp_path: Path, launched: list[Job]
+) -> None:
+    place = Elsewhere(1)
+    place.is_gone = True
+    made = Comparison(tmp_path, [Part("RN_1", config_of("RN_1", 0))], place)
+    made.advance()
+    (part,) = made.parts
+    assert part.followed is not None
+    run = part.followed.run
+    claim(run, lives=False)
+    write(run, started(run.config()), RunEnded(status="done"))
+    place.is_gone = False
+    made.advance()
+    assert (part.state, len(launched)) == ("done", 0)

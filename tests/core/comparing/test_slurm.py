@@ -82,11 +82,13 @@ def test_what_a_node_was_given_to_look_for_the_folder_is_given_back(
     for name in ("sbatch", "srun", "scancel"):
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    monkeypatch.setattr(slurm_cluster, "_ANSWER_S", 0.5)
+    monkeypatch.setattr(slurm_cluster, "_ANSWER_S", 3.0)
     assert slurm_cluster.check({}, "auto", tmp_path / "runs") is False
     assert re.fullmatch(r"--name=seen-\w+\n", (tmp_path / "asked").read_text())
+    (tmp_path / "asked").unlink()
     with pytest.raises(GivenUp):
-        slurm_cluster.check({}, "auto", tmp_path / "runs", lambda: True)
+        slurm_cluster.check({}, "auto", tmp_path / "runs", lambda: any((tmp_path / "runs").glob(".seen-*")))
+    assert (tmp_path / "asked").exists()
     assert not list((tmp_path / "runs").iterdir())
 
 

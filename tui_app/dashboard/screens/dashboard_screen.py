@@ -165,7 +165,8 @@ class Dashboard(PanelScreen):
         if run_id is None:
             return
         self._display.show_run(run_id)
-        self.query_one(LayerPanel).show_known(self._book.run(run_id).config().architecture)
+        if self._book.followed[run_id].record.started is None:
+            self.query_one(LayerPanel).show_known(self._book.run(run_id).config().architecture)
         self._follower.list_runs()
         if self.panel_in_front in ("form", "runs-panel"):  # behind tabs, the new run is seen on another panel
             self.turn_to("chart")
