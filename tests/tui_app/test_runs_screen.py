@@ -41,7 +41,7 @@ async def typed(app: MnistTui, pilot: Pilot[int], text: str) -> None:
 async def test_runs_are_found_sorted_labelled_and_deleted(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_follower, "LISTING_INTERVAL_S", 0.25)
     monkeypatch.setattr(runs_screen, "_REFRESH_S", 0.25)
-    monkeypatch.setattr(MnistTui, "NOTIFICATION_TIMEOUT", 1.5)  # seconds for which a notice may hide the line below
+    monkeypatch.setattr(MnistTui, "NOTIFICATION_TIMEOUT", 2.5)  # seconds for which a notice may hide the line below
     claim(new_run(finished, lr=0.01, seed=1, dataset="sample"))
     async with dashboard(finished, NARROW, notifications=True) as (app, pilot):
         await until(pilot, lambda: "rn1-0003" in shown(app) or "In progress" in shown(app))
