@@ -257,9 +257,9 @@ class Comparison(PlannedRuns):
         for part in self._in_state("running"):
             jobs.setdefault(id(part.worker or part), []).append(part)
         taken = [(parts[0].slot or Slot(parts[0].device), parts) for parts in jobs.values()]
-        sending = {id(part.worker): part.slot for part in self.parts if part.slot is not None and _is_busy(part)}
-        idle = [slot for worker, slot in sending.items() if worker not in jobs] + self._free(self._engine.slots)
-        return taken + [(slot, []) for slot in idle]
+        sending = {id(part.worker): part.slot for part in self.parts if part.state != "running" and _is_busy(part)}
+        idle = [slot for worker, slot in sending.items() if slot is not None and worker not in jobs]
+        return taken + [(slot, []) for slot in (*idle, *self._free(self._engine.slots))]
 
     # Existing runs
 

@@ -1,8 +1,8 @@
 """The process that carries out a comparison, whoever asked for it, and whether or not anyone watches.
 
 It starts the runs, adds seeds where these are to be added until the answer is decided, and writes down how far it is.
-It does not train itself, and loads no torch. If it is killed, the runs in progress go on (on a Ray
-cluster they end), and the next one takes over.
+It does not train itself, and loads no torch. If it is killed, the runs in progress go on (on a Ray cluster they end),
+and the next one takes over.
 """
 
 from __future__ import annotations

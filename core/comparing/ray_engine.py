@@ -63,8 +63,8 @@ class RayWorker:
                 copies.append(SentRun(run.id, attempts, transfer.to_send(run)))
             with _reached():
                 self.pending = actor.begin.remote(copies, sent)
+                """The answer that is waited for."""
             self._leases = leases.pop_all()
-        """The answer that is waited for."""
 
     def take(self, news: OutpostNews) -> None:
         """Write down what has come, and ask for more. Raises `Problem` if it cannot be written."""
@@ -94,8 +94,7 @@ class RayWorker:
         self.is_busy, self.is_lost = False, lost and not stopped
         with self._leases:
             for run in self._runs.values():
-                with suppress(OSError):
-                    self._arrivals[run.id].close()
+                self._arrivals[run.id].close()
                 if run in stopped:
                     self._end_as_stopped(run)
                 run.withdraw_requests()
@@ -232,8 +231,8 @@ class RayCluster:
 
     def _close(self, keys: Sequence[tuple[str, int]]) -> None:
         """End some outposts, which remove what they have."""
-        closing = [self._posts[key].actor.close.remote() for key in keys if self._posts[key].coming is None]
         with suppress(Exception):
+            closing = [self._posts[key].actor.close.remote() for key in keys if self._posts[key].coming is None]
             self._ray.wait(closing, num_returns=len(closing), timeout=5.0)
         for key in keys:
             self._lose(key, "")

@@ -79,12 +79,13 @@ def occupied(runs_dir: Path, standings: Iterable[SlotStanding]) -> list[Occupied
 def _occupied(runs_dir: Path, here: str, standing: SlotStanding) -> OccupiedSlot:
     runs = tuple(run for run in standing.runs if names.ID.fullmatch(run))
     speeds = [speed for run in runs if (speed := _images_per_s(Run(runs_dir / run))) is not None]
+    speed = sum(speeds)
     known = bool(runs) and 0 < standing.since <= time.time()
     return OccupiedSlot(
         node=standing.node or here,
         device=standing.device,
         runs=runs,
-        images_per_s=sum(speeds) if speeds and math.isfinite(sum(speeds)) else None,
+        images_per_s=speed if speeds and math.isfinite(speed) else None,
         since=standing.since if known else None,
     )
 

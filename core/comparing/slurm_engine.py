@@ -111,9 +111,10 @@ class SlurmCluster:
         self._look()
         if self._found:
             self.waits_for = None
-        if not jobs and not self._may_grow:
+        if jobs:
+            self._has_let_go = False
+        elif not self._may_grow:
             self._let_go()
-        self._has_let_go = self._has_let_go and not jobs
         if not jobs or len(self._found) >= self.at_once or time.monotonic() < self._next_question:
             return
         self._next_question = time.monotonic() + (_ASK_LATER_S if self._found else _ASK_S)

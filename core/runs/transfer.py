@@ -58,8 +58,8 @@ def receive_run(run_dir: Path, sent: dict[str, bytes], attempts: int) -> Run:
 
 def sweep(run: Run) -> None:
     """Remove what had not come whole when the process that received it was killed."""
-    for folder in (run.path, run.path / "snapshots", *_folders(run.path / "source")):
-        files.sweep(folder)
+    for folder, _folders, _names_there in os.walk(run.path):
+        files.sweep(Path(folder))
 
 
 def requests(run: Run) -> dict[str, bytes]:
@@ -160,7 +160,8 @@ class Arrivals:
     def close(self) -> None:
         """Remove what has not come whole."""
         for path, _size_so_far in self._coming.values():
-            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                path.unlink()
 
     def _append(self, piece: Piece) -> None:
         path = self._run.path / piece.name
@@ -200,10 +201,6 @@ class Arrivals:
         found = sorted(self._run.path.glob("checkpoint-*.pt"), key=lambda path: path.stat().st_mtime_ns)
         for path in found[:-2]:
             path.unlink(missing_ok=True)
-
-
-def _folders(folder: Path) -> list[Path]:
-    return [Path(inside) for inside, _folders_inside, _names_inside in os.walk(folder)]
 
 
 def _names(run_dir: Path) -> list[str]:

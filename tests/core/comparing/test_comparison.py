@@ -167,12 +167,18 @@ def test_stopped_and_crashed_runs_go_on(tmp_path: Path, launched: list[Job]) -> 
     assert made.count("running") == 2
 
 
+def trained_by_another_program(folder: Path) -> Run:
+    """Make a run of RN_1 with seed 0 that is in progress, and return it."""
+    run = directory.create(folder, config_of("RN_1", 0))
+    claim(run)
+    write(run, started(run.config()))
+    return run
+
+
 def test_a_run_in_progress_is_waited_for_and_taken_over_when_its_process_dies(
     tmp_path: Path, launched: list[Job]
 ) -> None:
-    run = directory.create(tmp_path, config_of("RN_1", 0))
-    claim(run)
-    write(run, started(run.config()))
+    run = trained_by_another_program(tmp_path)
     made = Comparison(tmp_path, [Part("RN_1", run.config())], ThisMachine(("cpu",)))
     assert made.advance()
     assert not launched
@@ -449,9 +455,7 @@ def test_the_slot_of_a_group_that_still_sends_is_not_free(tmp_path: Path, launch
 def test_a_run_that_another_program_trains_takes_no_slot_of_another_machine(
     tmp_path: Path, launched: list[Job]
 ) -> None:
-    other = directory.create(tmp_path, config_of("RN_1", 0))
-    claim(other)
-    write(other, started(other.config()))
+    trained_by_another_program(tmp_path)
     parts = [Part("RN_1", config_of("RN_1", seed)) for seed in range(2)]
     made = Comparison(tmp_path, parts, Elsewhere(1, "gpu-7"))
     made.advance()
