@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from textual import events
 from textual.widgets import Input, RadioSet, Static
 
 from core.runs import directory
@@ -133,6 +134,18 @@ async def test_a_run_that_starts_is_never_silent_and_a_slip_starts_no_second_one
         await until(pilot, lambda: "rn1-0003 starts; " in said())
         await pilot.press("f6")
         await until(pilot, lambda: "rn1-0003 will stop" in said())
+
+
+@pytest.mark.parametrize("arrows", [1, 3])
+async def test_keys_that_come_in_a_burst_start_what_they_chose(arrows: int, tmp_path: Path) -> None:
+    async with dashboard(tmp_path) as (app, pilot):
+        await until(pilot, lambda: "● RN_1  ○ RN_2  ○ custom" in shown(app))
+        await focus(pilot, app.screen.query_one("#network", RadioSet))
+        for key in (*["right"] * arrows, *["left"] * (arrows - 1), "f5"):
+            app.post_message(events.Key(key, None))
+        await until(pilot, lambda: bool(directory.Listing(tmp_path).read()))
+        assert directory.find(tmp_path).config().model == "RN_2"
+        await until(pilot, lambda: "○ RN_1  ● RN_2  ○ custom" in shown(app) and "Layers of RN_2" in shown(app))
 
 
 async def test_a_run_that_is_starting_has_its_own_layers(finished: Path) -> None:

@@ -54,5 +54,12 @@ class ChoiceSet(RadioSet):
         self._choose()
 
     def _choose(self) -> None:
-        if self.pressed_button is not None:  # not yet while it is being set up
-            self.action_toggle_button()
+        """Choose at once, and not when a button's message comes: the next key may be the one that starts a run."""
+        if (before := self.pressed_button) is None:  # it is being set up
+            return
+        chosen = self.query_one(".-selected", RadioButton)
+        with self.prevent(RadioButton.Changed):
+            before.value = False
+            chosen.value = True
+        self._pressed_button = chosen
+        self.post_message(self.Changed(self, chosen))
