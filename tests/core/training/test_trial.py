@@ -257,6 +257,7 @@ def test_a_softmax_only_in_the_test_or_only_in_the_training(tmp_path: Path) -> N
     [
         "torch.rand(1, generator=self.generator)",
         "self.calls / 10",
+        "0.001 * self.calls",
         "numpy.random.default_rng().random(dtype=numpy.float32)",
     ],
 )
