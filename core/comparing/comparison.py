@@ -7,7 +7,7 @@ is being trained is waited for. So whatever ended a comparison, starting it agai
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
@@ -17,15 +17,17 @@ from typing import Literal
 import msgspec
 
 from core import machine
+from core.comparing import existing
 from core.comparing.configurations import configurations
 from core.comparing.engine import Engine, Slot, Worker
+from core.comparing.existing import ExistingRuns
 from core.comparing.statistics import LeftOut
 from core.config import RunConfig
 from core.messages import N_, InvalidSetting, Message
-from core.runs import directory, lease, sameness, source
+from core.runs import directory, lease, sameness
 from core.runs.directory import FollowedRun, Run, Summary
 from core.runs.events import RunEnded
-from core.runs.record import LIVE, RESUMABLE, State
+from core.runs.record import LIVE, State
 
 MAX_SEEDS = 1000
 MAX_PER_DEVICE = 64
@@ -207,12 +209,13 @@ class Comparison(PlannedRuns):
         super().__init__(engine.at_once, together)
         self._runs_dir = runs_dir
         self._engine = engine
+        self._existing = ExistingRuns(runs_dir)
         self._stopping = False
         self.extend(parts)
 
     def extend(self, parts: Sequence[Part]) -> None:
         """Add runs to the plan, and find those that exist already. Raises `Problem`."""
-        self._adopt(parts)
+        self._adopt(parts, self._existing.find([part.config for part in parts], self._engine.devices))
         self.parts += parts
 
     def advance(self) -> bool:
@@ -263,39 +266,23 @@ class Comparison(PlannedRuns):
 
     # Existing runs
 
-    def _adopt(self, parts: Sequence[Part]) -> None:
-        found: dict[Hashable, list[tuple[Summary, FollowedRun]]] = {}
-        wanted = {sameness.stands_for_key(part.config) for part in parts}
-        possible = {sameness.could_stand_for_key(part.config) for part in parts}
-        for summary in directory.Listing(self._runs_dir).read():
-            if (
-                summary.config is None
-                or summary.is_newer
-                or sameness.could_stand_for_key(summary.config) not in possible
-            ):
+    def _adopt(self, parts: Sequence[Part], found: Sequence[tuple[Summary, FollowedRun] | None]) -> None:
+        """Take the runs that were found for a part each."""
+        for part, candidate in zip(parts, found, strict=True):
+            if candidate is None:
                 continue
-            followed = FollowedRun(Run(self._runs_dir / summary.id), keep_losses=False)
-            followed.read()
-            if followed.record.threads_changed or followed.record.is_steered:
-                continue  # its numbers are those of no other run
-            started = followed.record.started
-            if started is not None and summary.state in RESUMABLE and started.device not in self._engine.devices:
-                continue  # it would go on on a device that was not asked for
-            config = summary.config if started is None else sameness.effective_config(started)
-            key = sameness.stands_for_key(config)
-            if key in wanted and source.is_current(followed.run.path, summary.config.model, summary.created):
-                found.setdefault(key, []).append((summary, followed))
-        for part in parts:
-            candidates = found.get(sameness.stands_for_key(part.config), [])
-            best = max(candidates, key=lambda candidate: _usefulness(candidate[0]), default=None)
-            if best is not None:
-                summary, part.followed = best
-                started = part.followed.record.started
-                part.device = started.device if started is not None else ""
-                _take(part, part.followed, summary.state)
-                part.reused = part.state == "done"
-                if part.state == "running" and (handed := self._engine.trains(part.followed.run)) is not None:
-                    part.slot, part.worker, part.together = handed
+            summary, part.followed = candidate
+            started = part.followed.record.started
+            part.device = started.device if started is not None else ""
+            _take(part, part.followed, summary.state)
+            part.reused = part.state == "done"
+            if part.state == "running" and (handed := self._engine.trains(part.followed.run)) is not None:
+                part.slot, part.worker, part.together = handed
+
+    def _adopt_new(self) -> None:
+        """Take the runs that other comparisons have begun since for parts of this one. Raises `Problem`."""
+        parts = [part for part in self._in_state("waiting") if part.followed is None]
+        self._adopt(parts, self._existing.find_new([part.config for part in parts], self._engine.devices))
 
     # The life of a run
 
@@ -332,10 +319,12 @@ class Comparison(PlannedRuns):
 
     def _launch(self, group: Sequence[Part], slot: Slot) -> None:
         """Start runs in a slot, as far as they are still to be trained. Raises `Problem`."""
-        parts = [part for part in group if self._is_to_be_trained(part)]
-        for part in parts:
-            part.device = part.device or slot.device
-        runs = [self._run_of(part) for part in parts]
+        with existing.sole_creator(self._runs_dir):
+            self._adopt_new()
+            parts = [part for part in group if self._is_to_be_trained(part)]
+            for part in parts:
+                part.device = part.device or slot.device
+            runs = [self._run_of(part) for part in parts]
         for part, run in zip(parts, runs, strict=True):
             run.withdraw_requests()
             part.attempts_before, part.together = run.attempt, len(parts)
@@ -363,6 +352,7 @@ class Comparison(PlannedRuns):
         if part.followed is None:
             config = msgspec.structs.replace(part.config, device=part.device)
             part.followed = FollowedRun(directory.create(self._runs_dir, config), keep_losses=False)
+            self._existing.add(part.followed.run)
             part.is_new = True
         return part.followed.run
 
@@ -467,10 +457,3 @@ def _leave_out(part: Part, status: str, why: Message) -> None:
 def _end_message(followed: FollowedRun) -> Message:
     ended = followed.record.ended
     return ended.message if ended is not None and ended.message is not None else Message("no reason given")
-
-
-def _usefulness(summary: Summary) -> tuple[int, int, str]:
-    """Return a sort key: the greater it is, the sooner the run will be finished."""
-    ranks: list[frozenset[State]] = [frozenset({"diverged"}), RESUMABLE, LIVE, frozenset({"done"})]
-    rank = next((rank for rank, states in enumerate(ranks) if summary.state in states), -1)
-    return rank, summary.epoch, summary.id

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import socket
+from collections.abc import Container
 from pathlib import Path
 
 import msgspec
@@ -315,6 +316,11 @@ def find(runs_dir: Path, run_id: str | None = None, states: frozenset[State] = f
     if not (named or is_id) or run.path.is_symlink() or not run.path.is_dir():
         raise names.unknown(runs_dir, run_id, [each.id for each in _directories(runs_dir)])
     return run
+
+
+def summaries(runs_dir: Path, *, beside: Container[str] = frozenset()) -> list[Summary]:
+    """Summarise the runs in a folder beside those with the given ids, oldest first. Raises `Problem`."""
+    return [run.summary() for run in _directories(runs_dir) if run.id not in beside]
 
 
 class Listing:

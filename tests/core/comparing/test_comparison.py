@@ -318,6 +318,23 @@ def test_a_run_that_another_program_was_faster_to_take_is_waited_for(tmp_path: P
     assert made.parts[0].state == "done"
 
 
+def test_what_another_comparison_has_begun_meanwhile_is_not_trained_twice(tmp_path: Path, launched: list[Job]) -> None:
+    def begun(slots: int) -> Comparison:
+        return Comparison(tmp_path, plan(("RN_1", "RN_2"), 3, SETTINGS), ThisMachine(("cpu",) * slots))
+
+    first, second = begun(2), begun(3)  # neither has found a run
+    assert first.advance()
+    assert second.advance()
+    assert [part.state for part in second.parts] == ["running"] * 3 + ["waiting"] * 3
+    launched[0].done()
+    write(launched[0].run, started(SETTINGS), RunEnded(status="done"))
+    assert first.advance()
+    assert second.advance()
+    seeds = [("RN_1", 0), ("RN_2", 0), ("RN_1", 1), ("RN_2", 1)]
+    assert [seed for job in launched for seed in job.seeds] == seeds
+    assert [part.state for part in second.parts] == ["done"] + ["running"] * 3 + ["waiting"] * 2
+
+
 # Devices
 
 
