@@ -273,7 +273,7 @@ def test_a_comparison_begun_in_the_dashboard_goes_on_without_it(place: Place) ->
         (("compare", "--report", "/nowhere/report.md"), 1, "/nowhere/report.md"),
         (("compare", "--models", "RN_1,{net}:Nothing"), 1, "Nothing"),
         (("compare", "--device", "cuda:77"), 1, "cuda:77"),
-        (("compare", "--devices", "all,cpu"), 2, "--devices takes all, or names"),
+        (("compare", "--devices", "all,cpu"), 2, "--devices takes all, or names such as cuda:0,cuda:1, not all,cpu"),
         (("conditions",), 1, "there is no run"),
         (("conditions", "rn1-0009"), 1, "rn1-0009"),
         (("conditions", "rn1-0001", "--shift", "9"), 2, "9"),

@@ -96,7 +96,8 @@ def check_devices(text: str | None, device: str) -> tuple[str, ...]:
     if names != ("all",):
         for name in names:
             if name in ("auto", "all", ""):
-                raise InvalidSetting("devices", "--devices takes all, or names such as cuda:0,cuda:1")
+                message = N_("--devices takes all, or names such as cuda:0,cuda:1, not {value}")
+                raise InvalidSetting("devices", message, value=text or "''")
             RunConfig(seed=0, device=name)
     return names
 
