@@ -24,7 +24,8 @@ from core.comparing.existing import ExistingRuns
 from core.comparing.statistics import LeftOut
 from core.config import RunConfig
 from core.messages import N_, InvalidSetting, Message
-from core.runs import directory, lease, sameness
+from core.runs import control, directory, lease, sameness
+from core.runs.control import Request
 from core.runs.directory import FollowedRun, Run, Summary
 from core.runs.events import RunEnded
 from core.runs.record import LIVE, State
@@ -71,6 +72,8 @@ class Part:
     """How often the run has lost its slot."""
     attempts_before: int = 0
     """Number of the run's newest attempt before the one that this comparison waits for."""
+    is_paused: bool = False
+    """True if the run was last seen paused: in another slot it is so, too."""
     together: int = 1
     """Number of runs that the process trains."""
     most_together: int = MOST_TOGETHER
@@ -327,6 +330,8 @@ class Comparison(PlannedRuns):
             runs = [self._run_of(part) for part in parts]
         for part, run in zip(parts, runs, strict=True):
             run.withdraw_requests()
+            if part.is_paused:
+                control.ask(run.path, Request(paused=True))
             part.attempts_before, part.together = run.attempt, len(parts)
         worker = self._engine.start(runs, slot) if runs else None
         if worker is None:
@@ -365,6 +370,7 @@ class Comparison(PlannedRuns):
         ended = followed.record.ended
         has_ended = ended is not None and ended.attempt > part.attempts_before
         if alive and not (part.together > 1 and has_ended):  # the others of its group may go on
+            part.is_paused = part.worker is not None and followed.record.paused
             return
         if ended is not None and has_ended:
             self._end(part, followed, ended)

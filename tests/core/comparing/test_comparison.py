@@ -16,7 +16,7 @@ from core.comparing.comparison import Comparison, Part, plan
 from core.comparing.engine import Slot, ThisMachine
 from core.machine import DeviceInfo
 from core.messages import InvalidSetting, Message, Problem
-from core.runs import directory, sameness
+from core.runs import control, directory, sameness
 from core.runs.directory import Run
 from core.runs.events import Progress, RunEnded, SettingsChanged, encode
 from core.training import devices, settle
@@ -410,6 +410,18 @@ def test_a_run_that_is_stopped_with_its_slot_goes_on(tmp_path: Path, launched: l
     job.lose_slot()
     assert made.advance()
     assert len(launched) == 2
+
+
+def test_a_paused_run_that_loses_its_slot_is_paused_in_the_next_one(tmp_path: Path, launched: list[Job]) -> None:
+    made = Comparison(tmp_path, [Part("RN_1", config_of("RN_1", 0))], ThisMachine(("cpu",)))
+    made.advance()
+    run = launched[0].run
+    write(run, started(run.config()), SettingsChanged(epoch=1, step=5, paused=True))
+    assert made.advance()
+    launched[0].lose_slot()
+    assert made.advance()
+    assert len(launched) == 2
+    assert [request.paused for _path, request in control.pending(run.path)] == [True]
 
 
 class Elsewhere(ThisMachine):
