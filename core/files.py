@@ -46,6 +46,19 @@ def open_regular(path: Path) -> BinaryIO:
     return open(descriptor, "rb")  # noqa: PTH123 - a descriptor has no path
 
 
+def open_to_append(path: Path) -> int:
+    """Open a regular file, which is made if it is not there, for reading and appending.
+
+    Return its descriptor. Raises `OSError`, also if it is a link, a pipe or a device.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    descriptor = os.open(path, flags, 0o666)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(f"{path} is not a regular file")
+    return descriptor
+
+
 def read_small(path: Path, limit: int = 1 << 16) -> bytes:
     """Return the whole content of a file that should be small. Raises `OSError`, also if it exceeds `limit` bytes."""
     with open_regular(path) as file:

@@ -7,7 +7,7 @@ is being trained is waited for. So whatever ended a comparison, starting it agai
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
@@ -17,7 +17,6 @@ from typing import Literal
 import msgspec
 
 from core import machine
-from core.comparing import existing
 from core.comparing.configurations import configurations
 from core.comparing.engine import Engine, Slot, Worker
 from core.comparing.existing import ExistingRuns
@@ -58,6 +57,8 @@ class Part:
     """`failed` or `diverged` if the run is left out, else empty."""
     device: str = ""
     """The device that the run has begun on, or begins on; empty before."""
+    begun_here: bool = False
+    """True if this comparison has begun the run, maybe in an earlier process of its own: its stop is the run's."""
     worker: Worker | None = field(default=None, repr=False)
     """The process that trains the run, if it is this comparison's."""
     slot: Slot | None = None
@@ -204,15 +205,23 @@ class Comparison(PlannedRuns):
     Nothing is lost if the calls end: a run in progress ends, or goes on from its newest checkpoint.
     """
 
-    def __init__(self, runs_dir: Path, parts: Sequence[Part], engine: Engine, together: int = 1) -> None:
+    def __init__(
+        self,
+        runs_dir: Path,
+        parts: Sequence[Part],
+        engine: Engine,
+        together: int = 1,
+        begun_here: Collection[str] = frozenset(),
+    ) -> None:
         """Find the runs that exist already; a process trains up to so many of the others `together`.
 
-        Raises `Problem`.
+        `begun_here` are the ids of those that an earlier process of this comparison has begun. Raises `Problem`.
         """
         super().__init__(engine.at_once, together)
         self._runs_dir = runs_dir
         self._engine = engine
         self._existing = ExistingRuns(runs_dir)
+        self._begun_here = begun_here
         self._stopping = False
         self.extend(parts)
 
@@ -231,7 +240,7 @@ class Comparison(PlannedRuns):
         if not self._stopping:
             self._start_waiting()
         is_at_work = self.count("running") > 0 or any(part.together > 1 and _is_busy(part) for part in self.parts)
-        return is_at_work or (self.count("waiting") > 0 and not self._stopping)
+        return is_at_work or (not self._stopping and (self.count("waiting") > 0 or self._takes_back()))
 
     def _start_waiting(self) -> None:
         groups = self._groups(self._in_state("waiting"))
@@ -251,11 +260,13 @@ class Comparison(PlannedRuns):
             self._launch(group, slot)
 
     def stop(self) -> None:
-        """Ask every run in progress to save a checkpoint and end; `advance` returns False once they have."""
+        """Ask every run that was begun here to save a checkpoint and end; `advance` returns False once they have."""
         self._stopping = True
         for part in self._in_state("running"):
-            if part.followed is not None:
+            if part.followed is not None and part.begun_here:
                 part.followed.run.request_stop()
+            else:  # another program may want it: who asked for it may stop it
+                part.state = "waiting"
 
     def occupied(self) -> list[tuple[Slot, list[Part]]]:
         """Return the slots, each with the runs that are trained there, or with none."""
@@ -278,6 +289,7 @@ class Comparison(PlannedRuns):
             started = part.followed.record.started
             part.device = started.device if started is not None else ""
             _take(part, part.followed, summary.state)
+            part.begun_here = part.state == "running" and part.followed.run.id in self._begun_here
             part.reused = part.state == "done"
             if part.state == "running" and (handed := self._engine.trains(part.followed.run)) is not None:
                 part.slot, part.worker, part.together = handed
@@ -322,7 +334,7 @@ class Comparison(PlannedRuns):
 
     def _launch(self, group: Sequence[Part], slot: Slot) -> None:
         """Start runs in a slot, as far as they are still to be trained. Raises `Problem`."""
-        with existing.sole_creator(self._runs_dir):
+        with self._existing.kept_to_itself():
             self._adopt_new()
             parts = [part for part in group if self._is_to_be_trained(part)]
             for part in parts:
@@ -339,11 +351,14 @@ class Comparison(PlannedRuns):
         now = time.time()
         for part in parts:
             part.worker, part.slot, part.since, part.state = worker, slot, now, "running"
+            part.begun_here = True
             part.is_new = part.is_certain = False
 
     def _is_to_be_trained(self, part: Part) -> bool:
         """Tell if a run still waits to be trained here: another program may have gone on with it."""
-        if part.followed is not None and not _is_untouched(part, part.followed.run):
+        if part.followed is not None and not part.followed.run.path.is_dir():
+            part.followed = None  # it was deleted, and is begun anew
+        elif part.followed is not None and not _is_untouched(part, part.followed.run):
             state = part.followed.run.state()
             part.followed.read()
             if part.followed.record.is_steered:
@@ -371,15 +386,17 @@ class Comparison(PlannedRuns):
         has_ended = ended is not None and ended.attempt > part.attempts_before
         if alive and not (part.together > 1 and has_ended):  # the others of its group may go on
             part.is_paused = part.worker is not None and followed.record.paused
+            if not part.device and followed.record.started is not None:
+                part.device = followed.record.started.device
             return
         if ended is not None and has_ended:
             self._end(part, followed, ended)
         elif part.worker is not None and part.worker.died_idle and followed.run.attempt == part.attempts_before:
             part.state = "waiting"  # it never took the run
         elif part.worker is not None and followed.run.is_at_work:
-            part.worker = part.slot = None  # another program's process was faster, and trains it
+            part.worker, part.slot, part.begun_here = None, None, False  # another program was faster, and trains it
         elif part.worker is None and not self._stopping:
-            part.state = "waiting"  # another program's process is gone: the run continues here
+            part.state = "waiting"  # the process that trained it is gone: the run continues here
         elif self._stopping:
             part.state = "stopped"
         elif part.together > 1 and part.worker is not None and part.worker.has_died:
@@ -389,9 +406,7 @@ class Comparison(PlannedRuns):
         elif part.together > 1:
             _halve(part)
         else:
-            last, run_id = followed.run.log_tail(1), followed.run.id
-            crashed = Message("run {run} crashed: {reason}", {"run": run_id, "reason": last[0] if last else ""})
-            _leave_out(part, "failed", crashed if last else Message(N_("run {run} was killed"), {"run": run_id}))
+            _leave_out(part, "failed", _cause_of_death(followed.run))
 
     def _end(self, part: Part, followed: FollowedRun, ended: RunEnded) -> None:
         run_id = followed.run.id
@@ -403,10 +418,22 @@ class Comparison(PlannedRuns):
             _leave_out(part, ended.status, _end_message(followed))
         elif self._stopping:
             part.state = "stopped"
-        elif self._goes_on_elsewhere(part):
+        elif not part.begun_here or self._goes_on_elsewhere(part):
             part.state = "waiting"
         else:
             _leave_out(part, "failed", Message("run {run} was stopped", {"run": run_id}))
+
+    def _takes_back(self) -> bool:
+        """Take runs that were left out, and that another program has gone on with; return True if there are any."""
+        for part in self._in_state("left_out"):
+            if part.followed is None:
+                continue
+            state = part.followed.run.state()
+            part.followed.read()
+            if (state == "done" or state in LIVE) and not part.followed.record.is_steered:
+                part.status, part.why = "", None
+                _take(part, part.followed, state)
+        return self.count("running") > 0
 
     def _goes_on_elsewhere(self, part: Part) -> bool:
         """Tell if a run ended only because its slot did, which has not happened too often."""
@@ -451,9 +478,18 @@ def _take(part: Part, followed: FollowedRun, state: State) -> None:
     if state == "done":
         part.state = "done"
     elif state in LIVE:
-        part.state, part.attempts_before, part.worker = "running", followed.run.attempt - 1, None
+        part.state, part.attempts_before, part.together = "running", followed.run.attempt - 1, 1
+        part.worker, part.slot, part.begun_here = None, None, False
     elif state == "diverged":
         _leave_out(part, "diverged", _end_message(followed))
+
+
+def _cause_of_death(run: Run) -> Message:
+    last = run.log_tail(1)
+    if last:
+        return Message("run {run} crashed: {reason}", {"run": run.id, "reason": last[0]})
+    text = N_("run {run} was killed") if run.path.is_dir() else N_("the folder of run {run} was deleted")
+    return Message(text, {"run": run.id})
 
 
 def _leave_out(part: Part, status: str, why: Message) -> None:

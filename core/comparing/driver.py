@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -53,11 +53,12 @@ def carry_out(stored: StoredComparison, should_stop: Callable[[], bool]) -> None
 
     Raises `Problem` if another process carries it out, or its folder cannot be used or was deleted.
     """
+    begun_here = {part.run for part in stored.standing().parts if part.begun_here}
     with lease.hold(stored.path) as held:
         files.sweep(stored.path)
         journal = _Journal(stored, held)
         try:
-            outcome = _train(stored, journal, should_stop)
+            outcome = _train(stored, journal, begun_here, should_stop)
         except Lost:
             raise
         except Problem as problem:
@@ -67,10 +68,12 @@ def carry_out(stored: StoredComparison, should_stop: Callable[[], bool]) -> None
         stored.withdraw_requests()
 
 
-def _train(stored: StoredComparison, journal: _Journal, should_stop: Callable[[], bool]) -> Outcome:
+def _train(
+    stored: StoredComparison, journal: _Journal, begun_here: Collection[str], should_stop: Callable[[], bool]
+) -> Outcome:
     """Train the runs of the first seeds, then add seeds until they are used up or every pair is decided.
 
-    Raises `Problem`.
+    `begun_here` are the ids of the runs that an earlier process has begun. Raises `Problem`.
     """
     plan = stored.plan()
     later = plan.parts()
@@ -78,7 +81,7 @@ def _train(stored: StoredComparison, journal: _Journal, should_stop: Callable[[]
     first = len(later) if plan.margin is None else per_seed * IMAGES_FROM
     with closing(clusters.engine_of(stored, plan)) as engine:
         step = per_seed * max(1, engine.at_once // per_seed, min(plan.most_together, _SEEDS_TOGETHER))
-        made = Comparison(stored.runs_dir, later[:first], engine, plan.most_together)
+        made = Comparison(stored.runs_dir, later[:first], engine, plan.most_together, begun_here)
         journal.parts = made.parts
         del later[:first]
         _check_finished(made)
@@ -159,4 +162,4 @@ def _slot_standing(slot: Slot, parts: Sequence[Part]) -> SlotStanding:
 
 def _standing(part: Part) -> PartStanding:
     run_id = part.followed.run.id if part.followed is not None else ""
-    return PartStanding(run_id, part.state, part.reused, part.status, part.why)
+    return PartStanding(run_id, part.state, part.reused, part.status, part.why, part.begun_here)

@@ -11,25 +11,8 @@ from core.runs import directory, sameness, source
 from core.runs.directory import FollowedRun, Run, Summary
 from core.runs.record import LIVE, RESUMABLE, State
 
-_LOCK_WAIT_S = 5.0
+_LOCK_WAIT_S = 2.0
 """Seconds to wait for the lock at most: a run that two comparisons train is better than none."""
-
-
-@contextmanager
-def sole_creator(runs_dir: Path) -> Iterator[None]:
-    """Let no other comparison create runs in a folder meanwhile, so that the second one sees those of the first."""
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(runs_dir / ".creating.lock")
-    try:
-        runs_dir.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=_LOCK_WAIT_S)
-    except (OSError, NotImplementedError, Timeout):
-        pass  # on a folder without locks, or one that another user has locked
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 class ExistingRuns:
@@ -38,6 +21,26 @@ class ExistingRuns:
     def __init__(self, runs_dir: Path) -> None:
         self._runs_dir = runs_dir
         self._seen: set[str] = set()
+        self._patience_s = _LOCK_WAIT_S
+
+    @contextmanager
+    def kept_to_itself(self) -> Iterator[None]:
+        """Let no other comparison create runs meanwhile, so that the second one sees those of the first."""
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(self._runs_dir / ".creating.lock")
+        try:
+            self._runs_dir.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=self._patience_s)
+            self._patience_s = _LOCK_WAIT_S
+        except Timeout:  # who has it hangs: the next run need not wait as well
+            self._patience_s = 0
+        except (OSError, NotImplementedError):
+            pass  # locks do not work here, or its file is another user's
+        try:
+            yield
+        finally:
+            lock.release()
 
     def add(self, run: Run) -> None:
         """Count a run as seen: the caller has created it."""

@@ -108,7 +108,7 @@ class RayWorker:
     def tell(self, why: str) -> None:
         """Write into the runs' logs why their outpost was lost: it may be the last that is known of them."""
         for run in self._runs.values() if why else ():
-            with suppress(OSError), run.log_path.open("a", encoding="utf-8") as log:
+            with suppress(OSError), run.append_to_log() as log:
                 print(why, file=log)
 
 

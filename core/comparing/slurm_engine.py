@@ -134,7 +134,7 @@ class SlurmCluster:
             with writing(self._folder):
                 files.replace(self._folder / _ARRAYS, msgspec.json.encode(self._arrays))
         if not self._found:
-            text = N_("Slurm's job {job} waits for its turn ({why})") if why else N_("Slurm's job {job} begins")
+            text = N_("Slurm's job {job} waits for its turn ({why})") if why else N_("Slurm's job {job} is to begin")
             self.waits_for = Message(text, {"job": self._arrays[-1], "why": why})
 
     def start(self, runs: Sequence[Run], slot: Slot) -> SlurmWorker | None:

@@ -307,7 +307,7 @@ class EventWriter:
     def __init__(self, path: Path, attempt: int) -> None:
         """Open the events of a run, in its directory. Raises `OSError`."""
         self._stamp = {"run": path.parent.name, "attempt": attempt, "format": FORMAT}
-        self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        self._file = files.open_to_append(path)
         size = os.fstat(self._file).st_size
         # A killed writer may have left half a line, which must not swallow our first event.
         self._pending = b"" if size == 0 or os.pread(self._file, 1, size - 1) == b"\n" else b"\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import TextIO
 
 from core import files
 from core.messages import writing
@@ -44,6 +45,11 @@ class JobFolder:
         except OSError:
             return []
 
+    def append_to_log(self) -> TextIO:
+        """Open the process's log for appending. Raises `OSError`."""
+        descriptor = files.open_to_append(self.log_path)
+        return open(descriptor, "a", encoding="utf-8", errors="replace")  # noqa: PTH123 - a descriptor has no path
+
     @property
     def is_own(self) -> bool:
         """True if the folder belongs to the user of this process."""
@@ -55,7 +61,7 @@ class JobFolder:
     def request_stop(self) -> None:
         """Ask the process to stop. Raises `Problem`."""
         with writing(self.path):
-            os.close(os.open(self.path / "stop", os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666))
+            os.close(files.open_to_append(self.path / "stop"))
 
     def stop_requested(self) -> bool:
         return os.path.lexists(self.path / "stop")

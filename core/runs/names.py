@@ -34,9 +34,8 @@ def last_number(runs_dir: Path) -> int:
 
 def keep_number(runs_dir: Path, number: int) -> None:
     """Remember that a run was given this number."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
     with suppress(OSError):  # it is only needed if the newest run is deleted
-        descriptor = os.open(runs_dir / _NUMBERS, flags, 0o666)
+        descriptor = files.open_to_append(runs_dir / _NUMBERS)
         try:
             files.write_all(descriptor, f"{number}\n".encode())
         finally:

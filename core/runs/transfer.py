@@ -165,7 +165,7 @@ class Arrivals:
 
     def _append(self, piece: Piece) -> None:
         path = self._run.path / piece.name
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        descriptor = files.open_to_append(path)
         try:
             files.write_all(descriptor, piece.content)
         finally:

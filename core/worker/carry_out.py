@@ -145,7 +145,7 @@ class RunAttempt:
             return RunEnded(status="failed", message=problem.message, advice=advice)
         except (Exception, SystemExit) as error:  # a custom network may raise anything
             self.held.look()
-            with suppress(OSError), self.run.log_path.open("a", encoding="utf-8", errors="replace") as log:
+            with suppress(OSError), self.run.append_to_log() as log:
                 traceback.print_exc(file=log)
             message = Message("{kind}: {reason}", {"kind": type(error).__name__, "reason": reason(error)})
             return RunEnded(status="failed", message=message, advice=Message("See the run's log for the details."))

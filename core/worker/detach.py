@@ -7,6 +7,8 @@ import os
 import signal
 from pathlib import Path
 
+from core import files
+
 
 class StopSignals:
     """A stop request by a signal; SIGINT after it ends the process at once. SIGHUP is ignored.
@@ -43,7 +45,7 @@ class StopSignals:
 
 def redirect_output(log_path: Path) -> None:
     """Send everything that this process prints from now on to a run's log."""
-    log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    log = files.open_to_append(log_path)
     for descriptor in (1, 2):
         os.dup2(log, descriptor)
     os.close(log)

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import IO, Any, NoReturn
 
 from core import files
 from core.messages import Problem, reason
@@ -55,7 +55,7 @@ def _launch_with_log(
 ) -> subprocess.Popen[bytes]:
     """Start a process whose output goes to the log of a folder, except for what a pipe takes. Raises `Problem`."""
     try:
-        with folder.log_path.open("ab") as log:
+        with folder.append_to_log() as log:
             files.lock(log.fileno())  # for as long as the process lives: it has no lease yet
             stdin, stdout = (subprocess.PIPE, subprocess.PIPE) if has_pipe else (subprocess.DEVNULL, log)
             return _launch(module, *arguments, stdin=stdin, stdout=stdout, stderr=log, on_end=on_end)
@@ -99,7 +99,7 @@ def _series(runs: Sequence[Run], leash: Path | None) -> list[str]:
 
 
 def _launch(
-    module: str, *arguments: str, stdin: int, stdout: int | IO[bytes], stderr: IO[bytes], on_end: str
+    module: str, *arguments: str, stdin: int, stdout: int | IO[Any], stderr: IO[Any], on_end: str
 ) -> subprocess.Popen[bytes]:
     environment = {**os.environ, COMMAND_VARIABLE: command_line(), at_end.VARIABLE: on_end}
     return subprocess.Popen(

@@ -182,6 +182,7 @@ def test_a_comparison_is_stopped_and_leaves_no_job(place: Place) -> None:
         ("cpus-per-task=99", "not available"),
         ("workers=0", "number of workers"),
         ("output=x", "cannot set output"),
+        ("time=1,time=2", "names time twice"),
     ):
         refused = place.command(
             *command(place, "--on", "slurm", "--slurm", options), SLURM_CONF=environment["SLURM_CONF"]

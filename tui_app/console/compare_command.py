@@ -124,7 +124,10 @@ def check_slurm(text: str | None) -> dict[str, str]:
         if match is None:
             message = N_("--slurm takes what sbatch does, as in partition=gpu,gres=gpu:1,time=30, not {value}")
             raise InvalidSetting("slurm", message, value=each or "''")
-        asked[match[1].replace("-", "_")] = match[2]
+        name = match[1].replace("-", "_")
+        if name in asked:
+            raise InvalidSetting("slurm", "--slurm names {name} twice", name=name)
+        asked[name] = match[2]
     return asked
 
 
@@ -232,20 +235,21 @@ def _settled(question: Settle, status: StatusLine, signals: StopSignals) -> Sett
 def _watch(made: WatchedComparison, status: StatusLine, signals: StopSignals) -> None:
     """Wait until all runs have ended, and announce each as it does. Raises `Problem` or `Stopped`."""
     known = 0
-    told: set[int] = set()
+    told: set[tuple[int, str]] = set()
     begun: dict[str, object] = {}
     asked = False
     while True:
         goes_on = made.look()
         if len(made.parts) > known:
-            told |= {id(part) for part in made.parts[known:] if part.reused or (known == 0 and part.state == "done")}
+            new = made.parts[known:]
+            told |= {(id(part), part.state) for part in new if part.reused or (known == 0 and part.state == "done")}
             known = len(made.parts)
             text = _("{runs} runs: {finished} already finished, {left} to train")
             left = made.count("waiting", "running")
             status.note(text.format(runs=known, finished=made.count("done"), left=left))
         for part in made.parts:
-            if part.state in ("done", "left_out") and id(part) not in told:
-                told.add(id(part))
+            if part.state in ("done", "left_out") and (id(part), part.state) not in told:
+                told.add((id(part), part.state))
                 status.note(_part_line(part))
         _tell_of_slots(made, status, begun)
         if not goes_on:

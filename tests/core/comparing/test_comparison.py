@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -333,6 +334,75 @@ def test_what_another_comparison_has_begun_meanwhile_is_not_trained_twice(tmp_pa
     seeds = [("RN_1", 0), ("RN_2", 0), ("RN_1", 1), ("RN_2", 1)]
     assert [seed for job in launched for seed in job.seeds] == seeds
     assert [part.state for part in second.parts] == ["done"] + ["running"] * 3 + ["waiting"] * 2
+
+
+def test_a_stop_reaches_what_was_begun_here_and_no_run_of_others(tmp_path: Path, launched: list[Job]) -> None:
+    first, second = (
+        Comparison(tmp_path, [Part("RN_1", config_of("RN_1", 0))], ThisMachine(("cpu",))) for _which in range(2)
+    )
+    first.advance()
+    (job,) = launched
+    claim(job.run)
+    assert second.advance()
+    second.stop()
+    assert not second.advance()
+    assert not job.run.stop_requested()
+    again = Comparison(tmp_path, [Part("RN_1", config_of("RN_1", 0))], ThisMachine(("cpu",)), begun_here={job.run.id})
+    assert again.advance()
+    again.stop()
+    assert job.run.stop_requested()
+
+
+def test_a_run_that_another_comparison_was_to_stop_goes_on_here(tmp_path: Path, launched: list[Job]) -> None:
+    first, second = (
+        Comparison(tmp_path, [Part("RN_1", config_of("RN_1", 0))], ThisMachine(("cpu",))) for _which in range(2)
+    )
+    first.advance()
+    run = launched[0].run
+    claim(run)
+    assert second.advance()
+    first.stop()
+    launched[0].done()
+    write(run, started(run.config()), RunEnded(status="stopped"))
+    assert not first.advance()
+    assert [part.state for part in first.parts] == ["stopped"]
+    assert second.advance()
+    assert [job.run.id for job in launched] == [run.id, run.id]
+    assert not run.stop_requested()
+
+
+def test_a_run_that_was_left_out_counts_if_another_comparison_finishes_it(tmp_path: Path, launched: list[Job]) -> None:
+    first = Comparison(tmp_path, plan(("RN_1", "RN_2"), 1, SETTINGS), ThisMachine(("cpu",) * 2))
+    assert first.advance()
+    launched[0].die()
+    assert first.advance()
+    assert [part.state for part in first.parts] == ["left_out", "running"]
+    run = launched[0].run
+    claim(run)
+    launched[1].done()
+    write(launched[1].run, started(SETTINGS), RunEnded(status="done"))
+    assert first.advance()
+    assert [part.state for part in first.parts] == ["running", "done"]
+    run_files.write(run, started(run.config()), RunEnded(status="done"))
+    assert not first.advance()
+    assert [(part.state, part.why) for part in first.parts] == [("done", None)] * 2
+
+
+def test_a_run_whose_folder_was_removed_is_begun_anew_or_said_to_be_deleted(
+    tmp_path: Path, launched: list[Job]
+) -> None:
+    first, second = (
+        Comparison(tmp_path, [Part("RN_1", config_of("RN_1", 0))], ThisMachine(("cpu",))) for _which in range(2)
+    )
+    first.advance()
+    claim(launched[0].run)
+    assert second.advance()
+    shutil.rmtree(launched[0].run.path)
+    launched[0].done()
+    assert not first.advance()
+    assert str(first.parts[0].why) == "the folder of run rn1-0001 was deleted"
+    assert second.advance()
+    assert [job.run.id for job in launched] == ["rn1-0001", "rn1-0002"]
 
 
 # Devices

@@ -11,7 +11,7 @@ import pytest
 from core.messages import Problem
 from core.runs import directory, resumption
 from core.runs.directory import Listing
-from core.runs.events import Progress, RunEnded
+from core.runs.events import EventWriter, Progress, RunEnded
 from tests.core.runs.run_files import new_run, write
 from tests.recorded import started
 
@@ -94,3 +94,23 @@ def test_a_run_that_was_only_tested_again_keeps_its_loss_and_time(tmp_path: Path
     write(run, started(run.config()), end, started(run.config(), epoch=1, step=63), RunEnded(status="done"))
     summary = run.summary()
     assert (summary.loss, summary.elapsed_s) == (0.5, 60.0)
+
+
+def test_a_pipe_in_the_place_of_a_file_is_neither_waited_for_nor_written_into(tmp_path: Path) -> None:
+    def pipe(path: Path) -> int:
+        os.mkfifo(path)
+        return os.open(path, os.O_RDWR | os.O_NONBLOCK)  # who opens it for writing does not wait
+
+    pipes = [pipe(tmp_path / ".numbers")]
+    run = new_run(tmp_path)
+    pipes += [pipe(run.path / name) for name in ("stop", "log.txt", "events.jsonl")]
+    with pytest.raises(Problem, match="not a regular file"):
+        run.request_stop()
+    with pytest.raises(OSError, match="not a regular file"):
+        run.append_to_log()
+    with pytest.raises(OSError, match="not a regular file"):
+        EventWriter(run.events_path, 1)
+    for reader in pipes:
+        with pytest.raises(BlockingIOError):
+            os.read(reader, 1)
+        os.close(reader)
