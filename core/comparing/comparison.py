@@ -7,7 +7,7 @@ is being trained is waited for. So whatever ended a comparison, starting it agai
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Literal
 import msgspec
 
 from core import machine
+from core.comparing import existing
 from core.comparing.configurations import configurations
 from core.comparing.engine import Engine, Slot, Worker
 from core.comparing.existing import ExistingRuns
@@ -50,15 +51,13 @@ class Part:
     """The run with its record; None until it exists."""
     state: PartState = "waiting"
     reused: bool = False
-    """True if the run was finished before this comparison began."""
+    """True if the run was finished when this comparison found it."""
     why: Message | None = None
     """Reason for leaving the run out."""
     status: str = ""
     """`failed` or `diverged` if the run is left out, else empty."""
     device: str = ""
     """The device that the run has begun on, or begins on; empty before."""
-    begun_here: bool = False
-    """True if this comparison has begun the run, maybe in an earlier process of its own: its stop is the run's."""
     worker: Worker | None = field(default=None, repr=False)
     """The process that trains the run, if it is this comparison's."""
     slot: Slot | None = None
@@ -205,23 +204,17 @@ class Comparison(PlannedRuns):
     Nothing is lost if the calls end: a run in progress ends, or goes on from its newest checkpoint.
     """
 
-    def __init__(
-        self,
-        runs_dir: Path,
-        parts: Sequence[Part],
-        engine: Engine,
-        together: int = 1,
-        begun_here: Collection[str] = frozenset(),
-    ) -> None:
+    def __init__(self, runs_dir: Path, parts: Sequence[Part], engine: Engine, together: int = 1, key: str = "") -> None:
         """Find the runs that exist already; a process trains up to so many of the others `together`.
 
-        `begun_here` are the ids of those that an earlier process of this comparison has begun. Raises `Problem`.
+        `key` is the name of the comparison's folder, by which it knows the runs that an earlier process has begun.
+        Raises `Problem`.
         """
         super().__init__(engine.at_once, together)
         self._runs_dir = runs_dir
         self._engine = engine
         self._existing = ExistingRuns(runs_dir)
-        self._begun_here = begun_here
+        self._key = key
         self._stopping = False
         self.extend(parts)
 
@@ -240,7 +233,7 @@ class Comparison(PlannedRuns):
         if not self._stopping:
             self._start_waiting()
         is_at_work = self.count("running") > 0 or any(part.together > 1 and _is_busy(part) for part in self.parts)
-        return is_at_work or (not self._stopping and (self.count("waiting") > 0 or self._takes_back()))
+        return is_at_work or (not self._stopping and (self.count("waiting") > 0 or self._awaits_left_out()))
 
     def _start_waiting(self) -> None:
         groups = self._groups(self._in_state("waiting"))
@@ -260,12 +253,15 @@ class Comparison(PlannedRuns):
             self._launch(group, slot)
 
     def stop(self) -> None:
-        """Ask every run that was begun here to save a checkpoint and end; `advance` returns False once they have."""
+        """Ask every run that is trained for this comparison to save a checkpoint and end.
+
+        `advance` returns False once they have.
+        """
         self._stopping = True
         for part in self._in_state("running"):
-            if part.followed is not None and part.begun_here:
+            if part.followed is not None and self._has_trained(part, part.followed.run):
                 part.followed.run.request_stop()
-            else:  # another program may want it: who asked for it may stop it
+            else:  # others want it
                 part.state = "waiting"
 
     def occupied(self) -> list[tuple[Slot, list[Part]]]:
@@ -289,7 +285,6 @@ class Comparison(PlannedRuns):
             started = part.followed.record.started
             part.device = started.device if started is not None else ""
             _take(part, part.followed, summary.state)
-            part.begun_here = part.state == "running" and part.followed.run.id in self._begun_here
             part.reused = part.state == "done"
             if part.state == "running" and (handed := self._engine.trains(part.followed.run)) is not None:
                 part.slot, part.worker, part.together = handed
@@ -334,9 +329,13 @@ class Comparison(PlannedRuns):
 
     def _launch(self, group: Sequence[Part], slot: Slot) -> None:
         """Start runs in a slot, as far as they are still to be trained. Raises `Problem`."""
-        with self._existing.kept_to_itself():
+        with self._existing.while_others_wait():
+            for part in group:
+                self._update(part)
+            without = [part for part in group if part.followed is None]
             self._adopt_new()
-            parts = [part for part in group if self._is_to_be_trained(part)]
+            found = [id(part) for part in without if part.followed is not None]  # it may need another slot
+            parts = [part for part in group if part.state == "waiting" and id(part) not in found]
             for part in parts:
                 part.device = part.device or slot.device
             runs = [self._run_of(part) for part in parts]
@@ -351,21 +350,27 @@ class Comparison(PlannedRuns):
         now = time.time()
         for part in parts:
             part.worker, part.slot, part.since, part.state = worker, slot, now, "running"
-            part.begun_here = True
             part.is_new = part.is_certain = False
 
-    def _is_to_be_trained(self, part: Part) -> bool:
-        """Tell if a run still waits to be trained here: another program may have gone on with it."""
-        if part.followed is not None and not part.followed.run.path.is_dir():
-            part.followed = None  # it was deleted, and is begun anew
-        elif part.followed is not None and not _is_untouched(part, part.followed.run):
-            state = part.followed.run.state()
-            part.followed.read()
-            if part.followed.record.is_steered:
-                part.followed = None
-            else:
-                _take(part, part.followed, state)
-        return part.state == "waiting"
+    def _update(self, part: Part) -> None:
+        """Look at a run that waits: another program may have gone on with it, or deleted it."""
+        if part.followed is None or _is_untouched(part, part.followed.run):
+            return
+        state = part.followed.run.state()
+        part.followed.read()
+        if not part.followed.run.path.is_dir() or not existing.is_as_planned(part.followed.record):
+            self._give_up(part)
+            return
+        _take(part, part.followed, state)
+        started = part.followed.record.started
+        if part.state == "waiting" and started is not None and started.device not in self._engine.devices:
+            self._give_up(part)
+
+    def _give_up(self, part: Part) -> None:
+        """Have another run begun in the place of one that is no longer right."""
+        part.followed, part.device = None, ""
+        part.is_paused, part.attempts_before, part.losses_of_slot, part.most_together = False, 0, 0, MOST_TOGETHER
+        self._existing.look_anew()
 
     def _run_of(self, part: Part) -> Run:
         """Return a part's run, which is created if it does not exist. Raises `Problem`."""
@@ -384,8 +389,9 @@ class Comparison(PlannedRuns):
         followed.read()
         ended = followed.record.ended
         has_ended = ended is not None and ended.attempt > part.attempts_before
-        if alive and not (part.together > 1 and has_ended):  # the others of its group may go on
-            part.is_paused = part.worker is not None and followed.record.paused
+        if alive and not (part.together > 1 and ended is not None and has_ended and self._is_final(ended)):
+            if not has_ended:
+                part.is_paused = part.worker is not None and followed.record.paused
             if not part.device and followed.record.started is not None:
                 part.device = followed.record.started.device
             return
@@ -394,7 +400,9 @@ class Comparison(PlannedRuns):
         elif part.worker is not None and part.worker.died_idle and followed.run.attempt == part.attempts_before:
             part.state = "waiting"  # it never took the run
         elif part.worker is not None and followed.run.is_at_work:
-            part.worker, part.slot, part.begun_here = None, None, False  # another program was faster, and trains it
+            is_ours = self._has_trained(part, followed.run)  # else another program was faster
+            part.worker, part.slot, part.together = None, None, 1
+            part.state = "waiting" if self._stopping and not is_ours else "running"
         elif part.worker is None and not self._stopping:
             part.state = "waiting"  # the process that trained it is gone: the run continues here
         elif self._stopping:
@@ -418,22 +426,35 @@ class Comparison(PlannedRuns):
             _leave_out(part, ended.status, _end_message(followed))
         elif self._stopping:
             part.state = "stopped"
-        elif not part.begun_here or self._goes_on_elsewhere(part):
+        elif not self._has_trained(part, followed.run) or self._goes_on_elsewhere(part):
             part.state = "waiting"
         else:
             _leave_out(part, "failed", Message("run {run} was stopped", {"run": run_id}))
 
-    def _takes_back(self) -> bool:
-        """Take runs that were left out, and that another program has gone on with; return True if there are any."""
+    def _is_final(self, ended: RunEnded) -> bool:
+        """Tell if a run's end is the last word while its group goes on: it may only stop because its slot is to go."""
+        return ended.status != "stopped" or self._stopping
+
+    def _has_trained(self, part: Part, run: Run) -> bool:
+        """Tell if the newest attempt at a run is this comparison's, also if a process before this one has begun it."""
+        newest = lease.read(run.path)
+        if newest is None or newest.attempt <= part.attempts_before or not newest.comparison:
+            return part.worker is not None
+        return newest.comparison == self._key
+
+    def _awaits_left_out(self) -> bool:
+        """Tell if another program goes on with a run that was left out; one that it has finished counts."""
+        is_awaited = False
         for part in self._in_state("left_out"):
             if part.followed is None:
                 continue
             state = part.followed.run.state()
             part.followed.read()
-            if (state == "done" or state in LIVE) and not part.followed.record.is_steered:
-                part.status, part.why = "", None
-                _take(part, part.followed, state)
-        return self.count("running") > 0
+            if existing.is_as_planned(part.followed.record):
+                is_awaited |= state in LIVE
+                if state == "done":
+                    part.state, part.status, part.why = "done", "", None
+        return is_awaited
 
     def _goes_on_elsewhere(self, part: Part) -> bool:
         """Tell if a run ended only because its slot did, which has not happened too often."""
@@ -479,7 +500,7 @@ def _take(part: Part, followed: FollowedRun, state: State) -> None:
         part.state = "done"
     elif state in LIVE:
         part.state, part.attempts_before, part.together = "running", followed.run.attempt - 1, 1
-        part.worker, part.slot, part.begun_here = None, None, False
+        part.worker, part.slot, part.is_paused = None, None, False
     elif state == "diverged":
         _leave_out(part, "diverged", _end_message(followed))
 

@@ -7,9 +7,10 @@ and the next one takes over.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -37,6 +38,7 @@ def main() -> None:
     redirect_output(stored.log_path)
     signals = StopSignals()
     signals.install()
+    os.environ[lease.COMPARISON_VARIABLE] = stored.id
     try:
         carry_out(stored, signals)
     except Problem as problem:
@@ -53,12 +55,11 @@ def carry_out(stored: StoredComparison, should_stop: Callable[[], bool]) -> None
 
     Raises `Problem` if another process carries it out, or its folder cannot be used or was deleted.
     """
-    begun_here = {part.run for part in stored.standing().parts if part.begun_here}
     with lease.hold(stored.path) as held:
         files.sweep(stored.path)
         journal = _Journal(stored, held)
         try:
-            outcome = _train(stored, journal, begun_here, should_stop)
+            outcome = _train(stored, journal, should_stop)
         except Lost:
             raise
         except Problem as problem:
@@ -68,12 +69,10 @@ def carry_out(stored: StoredComparison, should_stop: Callable[[], bool]) -> None
         stored.withdraw_requests()
 
 
-def _train(
-    stored: StoredComparison, journal: _Journal, begun_here: Collection[str], should_stop: Callable[[], bool]
-) -> Outcome:
+def _train(stored: StoredComparison, journal: _Journal, should_stop: Callable[[], bool]) -> Outcome:
     """Train the runs of the first seeds, then add seeds until they are used up or every pair is decided.
 
-    `begun_here` are the ids of the runs that an earlier process has begun. Raises `Problem`.
+    Raises `Problem`.
     """
     plan = stored.plan()
     later = plan.parts()
@@ -81,7 +80,7 @@ def _train(
     first = len(later) if plan.margin is None else per_seed * IMAGES_FROM
     with closing(clusters.engine_of(stored, plan)) as engine:
         step = per_seed * max(1, engine.at_once // per_seed, min(plan.most_together, _SEEDS_TOGETHER))
-        made = Comparison(stored.runs_dir, later[:first], engine, plan.most_together, begun_here)
+        made = Comparison(stored.runs_dir, later[:first], engine, plan.most_together, stored.id)
         journal.parts = made.parts
         del later[:first]
         _check_finished(made)
@@ -162,4 +161,4 @@ def _slot_standing(slot: Slot, parts: Sequence[Part]) -> SlotStanding:
 
 def _standing(part: Part) -> PartStanding:
     run_id = part.followed.run.id if part.followed is not None else ""
-    return PartStanding(run_id, part.state, part.reused, part.status, part.why, part.begun_here)
+    return PartStanding(run_id, part.state, part.reused, part.status, part.why)

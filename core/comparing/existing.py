@@ -9,10 +9,12 @@ from pathlib import Path
 from core.config import RunConfig
 from core.runs import directory, sameness, source
 from core.runs.directory import FollowedRun, Run, Summary
-from core.runs.record import LIVE, RESUMABLE, State
+from core.runs.record import LIVE, RESUMABLE, Record, State
 
-_LOCK_WAIT_S = 2.0
+_LOCK_WAIT_S = 10.0
 """Seconds to wait for the lock at most: a run that two comparisons train is better than none."""
+_HUNG_WAIT_S = 0.5
+"""The same after a wait in vain: who has it hangs."""
 
 
 class ExistingRuns:
@@ -24,8 +26,11 @@ class ExistingRuns:
         self._patience_s = _LOCK_WAIT_S
 
     @contextmanager
-    def kept_to_itself(self) -> Iterator[None]:
-        """Let no other comparison create runs meanwhile, so that the second one sees those of the first."""
+    def while_others_wait(self) -> Iterator[None]:
+        """Let no other comparison create runs meanwhile, so that the second one sees those of the first.
+
+        Where locks do not work, or one is held for long, do it all the same.
+        """
         from filelock import FileLock, Timeout
 
         lock = FileLock(self._runs_dir / ".creating.lock")
@@ -33,8 +38,8 @@ class ExistingRuns:
             self._runs_dir.mkdir(parents=True, exist_ok=True)
             lock.acquire(timeout=self._patience_s)
             self._patience_s = _LOCK_WAIT_S
-        except Timeout:  # who has it hangs: the next run need not wait as well
-            self._patience_s = 0
+        except Timeout:
+            self._patience_s = _HUNG_WAIT_S
         except (OSError, NotImplementedError):
             pass  # locks do not work here, or its file is another user's
         try:
@@ -45,6 +50,10 @@ class ExistingRuns:
     def add(self, run: Run) -> None:
         """Count a run as seen: the caller has created it."""
         self._seen.add(run.id)
+
+    def look_anew(self) -> None:
+        """Count no run as seen: for a part that had a run, the others were not looked at."""
+        self._seen.clear()
 
     def find(self, configs: Sequence[RunConfig], devices: Collection[str]) -> list[tuple[Summary, FollowedRun] | None]:
         """Return the most useful run for each of `configs`, if there is one; `devices` are those to go on on.
@@ -74,18 +83,25 @@ class ExistingRuns:
                 continue
             followed = FollowedRun(Run(self._runs_dir / summary.id), keep_losses=False)
             followed.read()
-            if followed.record.threads_changed or followed.record.is_steered:
-                continue  # its numbers are those of no other run
+            if not is_as_planned(followed.record):
+                continue
             started = followed.record.started
             if started is not None and summary.state in RESUMABLE and started.device not in devices:
                 continue  # it would go on on a device that was not asked for
             config = summary.config if started is None else sameness.effective_config(started)
             key = sameness.stands_for_key(config)
+            if started is None and key not in wanted:
+                self._seen.discard(summary.id)  # it may be another one once it has settled what `auto` means
             if key in wanted and source.is_current(followed.run.path, summary.config.model, summary.created):
                 found.setdefault(key, []).append((summary, followed))
         return [
             max(found.get(sameness.stands_for_key(config), []), key=_usefulness, default=None) for config in configs
         ]
+
+
+def is_as_planned(record: Record) -> bool:
+    """Tell if a run's numbers are those of its settings; those of one that was changed are of no other run."""
+    return not (record.threads_changed or record.is_steered)
 
 
 def _usefulness(candidate: tuple[Summary, FollowedRun]) -> tuple[int, int, str]:

@@ -108,7 +108,6 @@ class PartStanding(msgspec.Struct, frozen=True, array_like=True):
     reused: bool = False
     status: str = ""
     why: Message | None = None
-    begun_here: bool = False
 
 
 class SlotStanding(msgspec.Struct, frozen=True, array_like=True):

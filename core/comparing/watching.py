@@ -75,7 +75,7 @@ class WatchedComparison(PlannedRuns):
         return True
 
     def stop(self) -> None:
-        """Ask every run in progress to save a checkpoint and end. Raises `Problem`."""
+        """Ask the comparison to stop, and so each run that it trains to save a checkpoint and end. Raises `Problem`."""
         self._stopping = True
         self._stored.request_stop()
 

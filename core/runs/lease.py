@@ -27,6 +27,8 @@ from core import files, machine
 from core.messages import N_, Problem, writing
 from core.runs.provenance import Provenance, provenance
 
+COMPARISON_VARIABLE = "MNIST_TUI_COMPARISON"
+"""Environment variable by which a process learns for which comparison it trains."""
 LEASE_S = 20.0
 """Seconds without a renewal after which a process that cannot be asked is no longer waited for."""
 RENEWAL_S = 4.0
@@ -57,6 +59,8 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     provenance: Provenance = Provenance()
     node: str = ""
     """Machine that trains, if it is another: the process then writes down what that sends."""
+    comparison: str = ""
+    """Comparison that has the run trained, by the name of its folder; empty if none has."""
 
     @property
     def is_of_this_boot(self) -> bool:
@@ -294,6 +298,7 @@ def _claim(run_dir: Path, attempt: int, node: str = "") -> Held | None:
             locked=files.lock(descriptor) and files.is_locked_file(own),  # first: who can read it finds it locked
             provenance=origin,
             node=node,
+            comparison=os.environ.get(COMPARISON_VARIABLE, ""),
         )
         files.write_all(descriptor, msgspec.json.format(msgspec.json.encode(lease), indent=2))
         files.sync(descriptor)

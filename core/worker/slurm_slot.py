@@ -39,6 +39,7 @@ def serve(comparison: str) -> None:
     """Train what the slot is handed; requeue the job if its time is up. Raises `Problem` or `OSError`."""
     signals = StopSignals()
     signals.install()
+    os.environ[lease.COMPARISON_VARIABLE] = Path(comparison).name
     folder = Path(comparison) / SLOTS / _name()
     folder.mkdir(exist_ok=True)  # not its parents: where they are missing, this node does not see the folder
     slot = _Slot(folder, signals)

@@ -192,13 +192,24 @@ def test_killed_and_continued(place: Place) -> None:
 
 
 def test_stopped_by_a_signal_every_run_saves_a_checkpoint(place: Place) -> None:
-    stopped = place.fork(*compare(place), PAUSE="0.2")
+    """So does one that the comparison's process before this one has begun, which was killed."""
+    killed = place.fork(*compare(place), PAUSE="1")
     slow = _slow_run(place)
     wait_for_event(Run(slow), Progress)
+    killed.kill()
+    stored = _comparison(place)
+    carrying_out, training = lease.read(stored.path), lease.read(slow)
+    assert carrying_out is not None
+    assert training is not None
+    assert training.comparison == stored.id
+    psutil.Process(carrying_out.pid).kill()
+    stopped = place.fork(*compare(place), PAUSE="1")
+    wait_until(lambda: stored.attempt == 2 and stored.standing().parts, "the second process")
     stopped.signal(signal.SIGTERM)
     assert stopped.wait() == 143
     assert "Run the same command again" in stopped.err
     assert Run(slow).state() == "stopped"
+    assert Run(slow).attempt == 1
     assert checkpoints_of(Run(slow))
     place.wait_alone()
 

@@ -158,6 +158,8 @@ def test_a_comparison_is_the_same_whatever_it_loses(place: Place, tmp_path: Path
     subprocess.run(["scancel", "--signal=KILL", job], check=True)
     wait_until(lambda: Run(place.runs_dir / runs[0]).attempt > before, lambda: f"the run going on: {again.err}")
     assert again.wait() == 0, again.err
+    leases = [lease.read(path) for path in place.runs_dir.glob("*-*")]
+    assert {each.comparison for each in leases if each is not None} == {stored.id}
     wait_until(lambda: not _said("squeue", "--noheader").strip(), lambda: _said("squeue"))
 
     local = place.command(*command(place, "--json", "--runs-dir", str(tmp_path / "local")))

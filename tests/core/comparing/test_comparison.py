@@ -336,27 +336,34 @@ def test_what_another_comparison_has_begun_meanwhile_is_not_trained_twice(tmp_pa
     assert [part.state for part in second.parts] == ["done"] + ["running"] * 3 + ["waiting"] * 2
 
 
+def two_of_one_run(folder: Path) -> list[Comparison]:
+    """Return two comparisons that need the same run, which neither has found."""
+    parts = [[Part("RN_1", config_of("RN_1", 0))] for _which in range(2)]
+    return [Comparison(folder, each, ThisMachine(("cpu",)), key=key) for each, key in zip(parts, "ab", strict=True)]
+
+
 def test_a_stop_reaches_what_was_begun_here_and_no_run_of_others(tmp_path: Path, launched: list[Job]) -> None:
-    first, second = (
-        Comparison(tmp_path, [Part("RN_1", config_of("RN_1", 0))], ThisMachine(("cpu",))) for _which in range(2)
-    )
+    first, second = two_of_one_run(tmp_path)
     first.advance()
     (job,) = launched
-    claim(job.run)
+    claim(job.run, comparison="a")
     assert second.advance()
     second.stop()
     assert not second.advance()
     assert not job.run.stop_requested()
-    again = Comparison(tmp_path, [Part("RN_1", config_of("RN_1", 0))], ThisMachine(("cpu",)), begun_here={job.run.id})
+    again = Comparison(tmp_path, [Part("RN_1", config_of("RN_1", 0))], ThisMachine(("cpu",)), key="a")
     assert again.advance()
     again.stop()
     assert job.run.stop_requested()
+    job.run.withdraw_requests()
+    claim(job.run, comparison="b")  # the other one goes on with it
+    again = Comparison(tmp_path, [Part("RN_1", config_of("RN_1", 0))], ThisMachine(("cpu",)), key="a")
+    again.stop()
+    assert not job.run.stop_requested()
 
 
 def test_a_run_that_another_comparison_was_to_stop_goes_on_here(tmp_path: Path, launched: list[Job]) -> None:
-    first, second = (
-        Comparison(tmp_path, [Part("RN_1", config_of("RN_1", 0))], ThisMachine(("cpu",))) for _which in range(2)
-    )
+    first, second = two_of_one_run(tmp_path)
     first.advance()
     run = launched[0].run
     claim(run)
@@ -382,18 +389,68 @@ def test_a_run_that_was_left_out_counts_if_another_comparison_finishes_it(tmp_pa
     launched[1].done()
     write(launched[1].run, started(SETTINGS), RunEnded(status="done"))
     assert first.advance()
-    assert [part.state for part in first.parts] == ["running", "done"]
+    assert [part.state for part in first.parts] == ["left_out", "done"]  # so far
     run_files.write(run, started(run.config()), RunEnded(status="done"))
     assert not first.advance()
     assert [(part.state, part.why) for part in first.parts] == [("done", None)] * 2
 
 
+def test_a_run_that_always_crashes_is_tried_once_by_each(tmp_path: Path, launched: list[Job]) -> None:
+    first, second = two_of_one_run(tmp_path)
+    first.advance()
+    claim(launched[0].run)
+    assert second.advance()
+    launched[0].die()
+    for _look in range(5):
+        first.advance()
+        second.advance()
+        if launched[-1].is_on:
+            launched[-1].die()
+    assert len(launched) == 2
+    assert not first.advance()
+    assert not second.advance()
+
+
+def test_a_run_of_others_goes_on_here_only_on_a_device_that_was_asked_for(tmp_path: Path, launched: list[Job]) -> None:
+    first, second = (Comparison(tmp_path, on_gpus(0), ThisMachine((gpu,))) for gpu in reversed(GPUS))
+    first.advance()
+    run = launched[0].run
+    claim(run)
+    assert second.advance()
+    write(run, started(run.config(), device="cuda:1"), RunEnded(status="stopped"))
+    assert second.advance()
+    assert devices_of(launched) == [(0, "cuda:1"), (0, "cuda:0")]
+
+
+def test_what_takes_the_place_of_a_run_that_is_gone_is_trained_once(tmp_path: Path, launched: list[Job]) -> None:
+    parts = [Part("RN_1", config_of("RN_1", 0))]
+    old = directory.create(tmp_path, parts[0].config)
+    run_files.write(old, started(old.config()), RunEnded(status="stopped"))
+    first = Comparison(tmp_path, parts, ThisMachine(("cpu",)))
+    second = Comparison(tmp_path, plan(("RN_2", "RN_1"), 1, SETTINGS), ThisMachine(("cpu",)))
+    shutil.rmtree(old.path)
+    assert first.advance()
+    assert second.advance()
+    launched[1].done()
+    write(launched[1].run, started(launched[1].run.config()), RunEnded(status="done"))
+    assert second.advance()
+    assert [job.run.id for job in launched] == ["rn1-0002", "rn2-0003"]
+
+
+def test_a_run_that_is_found_at_the_last_moment_goes_on_where_it_was(tmp_path: Path, launched: list[Job]) -> None:
+    made = Comparison(tmp_path, on_gpus(0), ThisMachine(GPUS))
+    found = directory.create(tmp_path, config_of("RN_1", 0, device="cuda:1", threads=0))
+    run_files.write(found, started(found.config(), device="cuda:1"), RunEnded(status="stopped"))
+    while not launched:
+        assert made.advance()
+    assert [slot.device for slot, parts in made.occupied() if parts] == ["cuda:1"]
+    assert launched[0].run.id == found.id
+
+
 def test_a_run_whose_folder_was_removed_is_begun_anew_or_said_to_be_deleted(
     tmp_path: Path, launched: list[Job]
 ) -> None:
-    first, second = (
-        Comparison(tmp_path, [Part("RN_1", config_of("RN_1", 0))], ThisMachine(("cpu",))) for _which in range(2)
-    )
+    first, second = two_of_one_run(tmp_path)
     first.advance()
     claim(launched[0].run)
     assert second.advance()
@@ -482,13 +539,22 @@ def test_a_run_that_is_stopped_with_its_slot_goes_on(tmp_path: Path, launched: l
     assert len(launched) == 2
 
 
-def test_a_paused_run_that_loses_its_slot_is_paused_in_the_next_one(tmp_path: Path, launched: list[Job]) -> None:
+@pytest.mark.parametrize("stops", [False, True])
+def test_a_paused_run_that_loses_its_slot_is_paused_in_the_next_one(
+    stops: bool, tmp_path: Path, launched: list[Job]
+) -> None:
     made = Comparison(tmp_path, [Part("RN_1", config_of("RN_1", 0))], ThisMachine(("cpu",)))
     made.advance()
     run = launched[0].run
     write(run, started(run.config()), SettingsChanged(epoch=1, step=5, paused=True))
     assert made.advance()
-    launched[0].lose_slot()
+    if stops:  # as it does in a job whose time is up
+        write(run, RunEnded(status="stopped"))
+        assert made.advance()
+        launched[0].worker.is_lost = True
+        launched[0].done()
+    else:
+        launched[0].lose_slot()
     assert made.advance()
     assert len(launched) == 2
     assert [request.paused for _path, request in control.pending(run.path)] == [True]

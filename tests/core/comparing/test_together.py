@@ -91,6 +91,20 @@ def test_finished_runs_are_left_in_peace_and_those_on_the_way_go_on(
     assert stopped.id in [run.id for run in groups[0].runs]
 
 
+def test_a_group_whose_slot_goes_is_trained_in_another(made: Callable[..., Comparison], groups: list[Job]) -> None:
+    compared = made("RN_1", seeds=2)
+    compared.advance()
+    for run in groups[0].runs:
+        claim(run)
+        write(run, started(run.config()), RunEnded(status="stopped"))
+    assert compared.advance()  # its job may live for some seconds more
+    assert compared.count("running") == 2
+    groups[0].worker.is_lost = True
+    groups[0].done()
+    assert compared.advance()
+    assert [group.seeds for group in groups] == [[("RN_1", 0), ("RN_1", 1)]] * 2
+
+
 def test_a_group_that_ends_early_goes_on_in_halves(made: Callable[..., Comparison], groups: list[Job]) -> None:
     """So does one that ran out of memory; a run that ends a process all by itself is left out."""
     compared = made("RN_1", seeds=5)
