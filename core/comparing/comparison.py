@@ -250,7 +250,8 @@ class Comparison(PlannedRuns):
                 continue  # it goes on on the device where it was, once there is room
             slot = fitting[0] if fitting else free[0]
             free.remove(slot)
-            self._launch(group, slot)
+            if not self._launch(group, slot):
+                break
 
     def stop(self) -> None:
         """Ask every run that is trained for this comparison to save a checkpoint and end.
@@ -259,10 +260,16 @@ class Comparison(PlannedRuns):
         """
         self._stopping = True
         for part in self._in_state("running"):
-            if part.followed is not None and self._has_trained(part, part.followed.run):
-                part.followed.run.request_stop()
-            else:  # others want it
-                part.state = "waiting"
+            if part.followed is not None:
+                self._pass_on_stop(part, part.followed.run)
+
+    def _pass_on_stop(self, part: Part, run: Run) -> None:
+        """Ask a run to stop that is trained for this comparison, once that is known; leave it if others want it."""
+        is_ours = self._is_ours(part, run)
+        if is_ours is False:
+            part.state = "waiting"
+        elif is_ours and not run.stop_requested():
+            run.request_stop()
 
     def occupied(self) -> list[tuple[Slot, list[Part]]]:
         """Return the slots, each with the runs that are trained there, or with none."""
@@ -282,17 +289,28 @@ class Comparison(PlannedRuns):
             if candidate is None:
                 continue
             summary, part.followed = candidate
-            started = part.followed.record.started
-            part.device = started.device if started is not None else ""
-            _take(part, part.followed, summary.state)
+            part.device = existing.device_of(part.followed, summary.config)
+            self._take(part, part.followed, summary.state)
             part.reused = part.state == "done"
-            if part.state == "running" and (handed := self._engine.trains(part.followed.run)) is not None:
-                part.slot, part.worker, part.together = handed
 
-    def _adopt_new(self) -> None:
-        """Take the runs that other comparisons have begun since for parts of this one. Raises `Problem`."""
+    def _adopt_new(self) -> bool:
+        """Take the runs that other comparisons have begun since for parts of this one; return True if there are any.
+
+        Raises `Problem`.
+        """
         parts = [part for part in self._in_state("waiting") if part.followed is None]
         self._adopt(parts, self._existing.find_new([part.config for part in parts], self._engine.devices))
+        return any(part.followed is not None for part in parts)
+
+    def _take(self, part: Part, followed: FollowedRun, state: State) -> None:
+        """Take a run that exists as it is: to be started if it is neither finished nor in progress."""
+        if state == "done":
+            part.state = "done"
+        elif state in LIVE:
+            part.state, part.attempts_before, part.is_paused = "running", followed.run.attempt - 1, False
+            part.slot, part.worker, part.together = self._engine.trains(followed.run) or (None, None, 1)
+        elif state == "diverged":
+            _leave_out(part, "diverged", _end_message(followed))
 
     # The life of a run
 
@@ -327,15 +345,17 @@ class Comparison(PlannedRuns):
                 free.remove(slot)
         return free
 
-    def _launch(self, group: Sequence[Part], slot: Slot) -> None:
-        """Start runs in a slot, as far as they are still to be trained. Raises `Problem`."""
+    def _launch(self, group: Sequence[Part], slot: Slot) -> bool:
+        """Start runs in a slot, as far as they are still to be trained. Raises `Problem`.
+
+        Return False if others have begun runs meanwhile: what is to be trained where is another question then.
+        """
         with self._existing.while_others_wait():
             for part in group:
                 self._update(part)
-            without = [part for part in group if part.followed is None]
-            self._adopt_new()
-            found = [id(part) for part in without if part.followed is not None]  # it may need another slot
-            parts = [part for part in group if part.state == "waiting" and id(part) not in found]
+            if self._adopt_new():
+                return False
+            parts = [part for part in group if part.state == "waiting"]
             for part in parts:
                 part.device = part.device or slot.device
             runs = [self._run_of(part) for part in parts]
@@ -343,32 +363,35 @@ class Comparison(PlannedRuns):
             run.withdraw_requests()
             if part.is_paused:
                 control.ask(run.path, Request(paused=True))
-            part.attempts_before, part.together = run.attempt, len(parts)
         worker = self._engine.start(runs, slot) if runs else None
-        if worker is None:
-            return
         now = time.time()
-        for part in parts:
+        for part in parts if worker is not None else ():
             part.worker, part.slot, part.since, part.state = worker, slot, now, "running"
+            part.together = len(parts)
             part.is_new = part.is_certain = False
+        return True
 
     def _update(self, part: Part) -> None:
         """Look at a run that waits: another program may have gone on with it, or deleted it."""
-        if part.followed is None or _is_untouched(part, part.followed.run):
+        followed = part.followed
+        if followed is None or (_is_untouched(part, followed.run) and not followed.run.is_deleted):
             return
-        state = part.followed.run.state()
-        part.followed.read()
-        if not part.followed.run.path.is_dir() or not existing.is_as_planned(part.followed.record):
+        attempt = followed.run.attempt
+        part.is_paused &= attempt <= part.attempts_before + 1  # else somebody has gone on with it meanwhile
+        part.attempts_before = attempt
+        state = followed.run.state()
+        followed.read()
+        if followed.run.is_deleted or not existing.is_as_planned(followed.record):
             self._give_up(part)
             return
-        _take(part, part.followed, state)
-        started = part.followed.record.started
-        if part.state == "waiting" and started is not None and started.device not in self._engine.devices:
+        self._take(part, followed, state)
+        part.device = existing.device_of(followed) or part.device
+        if part.state == "waiting" and part.device not in ("", *self._engine.devices):
             self._give_up(part)
 
     def _give_up(self, part: Part) -> None:
         """Have another run begun in the place of one that is no longer right."""
-        part.followed, part.device = None, ""
+        part.followed, part.device, part.is_new, part.is_certain = None, "", False, False
         part.is_paused, part.attempts_before, part.losses_of_slot, part.most_together = False, 0, 0, MOST_TOGETHER
         self._existing.look_anew()
 
@@ -392,17 +415,18 @@ class Comparison(PlannedRuns):
         if alive and not (part.together > 1 and ended is not None and has_ended and self._is_final(ended)):
             if not has_ended:
                 part.is_paused = part.worker is not None and followed.record.paused
-            if not part.device and followed.record.started is not None:
-                part.device = followed.record.started.device
+                if self._stopping:
+                    self._pass_on_stop(part, followed.run)
+            part.device = part.device or existing.device_of(followed)
             return
         if ended is not None and has_ended:
             self._end(part, followed, ended)
         elif part.worker is not None and part.worker.died_idle and followed.run.attempt == part.attempts_before:
             part.state = "waiting"  # it never took the run
         elif part.worker is not None and followed.run.is_at_work:
-            is_ours = self._has_trained(part, followed.run)  # else another program was faster
-            part.worker, part.slot, part.together = None, None, 1
-            part.state = "waiting" if self._stopping and not is_ours else "running"
+            if self._is_ours(part, followed.run) is False:  # another program was faster, and trains it
+                part.worker, part.slot, part.together = None, None, 1
+            # Else its process is gone, or its slot seems to be: that is certain once its lease has run out.
         elif part.worker is None and not self._stopping:
             part.state = "waiting"  # the process that trained it is gone: the run continues here
         elif self._stopping:
@@ -426,7 +450,7 @@ class Comparison(PlannedRuns):
             _leave_out(part, ended.status, _end_message(followed))
         elif self._stopping:
             part.state = "stopped"
-        elif not self._has_trained(part, followed.run) or self._goes_on_elsewhere(part):
+        elif self._is_ours(part, followed.run) is False or self._goes_on_elsewhere(part):
             part.state = "waiting"
         else:
             _leave_out(part, "failed", Message("run {run} was stopped", {"run": run_id}))
@@ -435,11 +459,13 @@ class Comparison(PlannedRuns):
         """Tell if a run's end is the last word while its group goes on: it may only stop because its slot is to go."""
         return ended.status != "stopped" or self._stopping
 
-    def _has_trained(self, part: Part, run: Run) -> bool:
-        """Tell if the newest attempt at a run is this comparison's, also if a process before this one has begun it."""
+    def _is_ours(self, part: Part, run: Run) -> bool | None:
+        """Tell if a run's newest attempt is this comparison's, also of a process before this one; None if unknown."""
         newest = lease.read(run.path)
-        if newest is None or newest.attempt <= part.attempts_before or not newest.comparison:
-            return part.worker is not None
+        if newest is None:
+            return True if part.worker is not None else None  # nobody has taken it yet, and others let it be
+        if not newest.token or newest.attempt <= part.attempts_before:
+            return None
         return newest.comparison == self._key
 
     def _awaits_left_out(self) -> bool:
@@ -494,22 +520,11 @@ def _is_busy(part: Part) -> bool:
     return part.worker is not None and part.worker.is_busy
 
 
-def _take(part: Part, followed: FollowedRun, state: State) -> None:
-    """Take a run that exists as it is: to be started if it is neither finished nor in progress."""
-    if state == "done":
-        part.state = "done"
-    elif state in LIVE:
-        part.state, part.attempts_before, part.together = "running", followed.run.attempt - 1, 1
-        part.worker, part.slot, part.is_paused = None, None, False
-    elif state == "diverged":
-        _leave_out(part, "diverged", _end_message(followed))
-
-
 def _cause_of_death(run: Run) -> Message:
     last = run.log_tail(1)
     if last:
         return Message("run {run} crashed: {reason}", {"run": run.id, "reason": last[0]})
-    text = N_("run {run} was killed") if run.path.is_dir() else N_("the folder of run {run} was deleted")
+    text = N_("the folder of run {run} was deleted") if run.is_deleted else N_("run {run} was killed")
     return Message(text, {"run": run.id})
 
 

@@ -86,7 +86,7 @@ class ExistingRuns:
             if not is_as_planned(followed.record):
                 continue
             started = followed.record.started
-            if started is not None and summary.state in RESUMABLE and started.device not in devices:
+            if summary.state in RESUMABLE and device_of(followed, summary.config) not in ("", *devices):
                 continue  # it would go on on a device that was not asked for
             config = summary.config if started is None else sameness.effective_config(started)
             key = sameness.stands_for_key(config)
@@ -102,6 +102,14 @@ class ExistingRuns:
 def is_as_planned(record: Record) -> bool:
     """Tell if a run's numbers are those of its settings; those of one that was changed are of no other run."""
     return not (record.threads_changed or record.is_steered)
+
+
+def device_of(followed: FollowedRun, config: RunConfig | None = None) -> str:
+    """Return the device that a run has begun on or, if `config` is given, begins on; empty if that is not known."""
+    started = followed.record.started
+    if started is not None:
+        return started.device
+    return config.device if config is not None and config.device not in ("auto", "cuda") else ""
 
 
 def _usefulness(candidate: tuple[Summary, FollowedRun]) -> tuple[int, int, str]:

@@ -51,6 +51,17 @@ class JobFolder:
         return open(descriptor, "a", encoding="utf-8", errors="replace")  # noqa: PTH123 - a descriptor has no path
 
     @property
+    def is_deleted(self) -> bool:
+        """True if the folder is known not to be there any more."""
+        try:
+            self.path.lstat()
+        except FileNotFoundError:
+            return True
+        except OSError:  # a file system of the network may not answer for a while
+            pass
+        return False
+
+    @property
     def is_own(self) -> bool:
         """True if the folder belongs to the user of this process."""
         try:

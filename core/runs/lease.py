@@ -191,6 +191,9 @@ class Held:
         return False
 
     def release(self) -> None:
+        """Let others have the run; do nothing if that was done."""
+        if self._released.is_set():
+            return
         self._released.set()
         self._thread.join()
         os.close(self._descriptor)

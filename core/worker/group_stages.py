@@ -165,6 +165,8 @@ def _do(attempt: RunAttempt, part: Callable[[], RunEnded | None]) -> None:
             return None
 
     attempt.do(guarded)
+    if attempt.ended is not None and attempt.ended.status == "stopped":
+        attempt.held.release()  # it can be gone on with elsewhere, while the others train
     if full:
         raise full[0]
 

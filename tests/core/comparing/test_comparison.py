@@ -24,7 +24,7 @@ from core.training import devices, settle
 from tests.core.comparing.finished_runs import SETTINGS, config_of, finished, record, write
 from tests.core.comparing.stand_in_worker import Job, StandInWorker
 from tests.core.runs import run_files
-from tests.core.runs.run_files import claim
+from tests.core.runs.run_files import claim, release
 from tests.core.training.sample_runs import carried_out
 from tests.recorded import started
 
@@ -326,11 +326,13 @@ def test_what_another_comparison_has_begun_meanwhile_is_not_trained_twice(tmp_pa
     first, second = begun(2), begun(3)  # neither has found a run
     assert first.advance()
     assert second.advance()
+    assert second.advance()
     assert [part.state for part in second.parts] == ["running"] * 3 + ["waiting"] * 3
     launched[0].done()
     write(launched[0].run, started(SETTINGS), RunEnded(status="done"))
-    assert first.advance()
-    assert second.advance()
+    for _look in range(2):
+        assert first.advance()
+        assert second.advance()
     seeds = [("RN_1", 0), ("RN_2", 0), ("RN_1", 1), ("RN_2", 1)]
     assert [seed for job in launched for seed in job.seeds] == seeds
     assert [part.state for part in second.parts] == ["done"] + ["running"] * 3 + ["waiting"] * 2
@@ -366,11 +368,13 @@ def test_a_run_that_another_comparison_was_to_stop_goes_on_here(tmp_path: Path, 
     first, second = two_of_one_run(tmp_path)
     first.advance()
     run = launched[0].run
-    claim(run)
+    held = claim(run, comparison="a")
     assert second.advance()
     first.stop()
-    launched[0].done()
     write(run, started(run.config()), RunEnded(status="stopped"))
+    run.withdraw_requests()
+    release(held)
+    launched[0].done()
     assert not first.advance()
     assert [part.state for part in first.parts] == ["stopped"]
     assert second.advance()
@@ -411,13 +415,19 @@ def test_a_run_that_always_crashes_is_tried_once_by_each(tmp_path: Path, launche
     assert not second.advance()
 
 
-def test_a_run_of_others_goes_on_here_only_on_a_device_that_was_asked_for(tmp_path: Path, launched: list[Job]) -> None:
+@pytest.mark.parametrize("has_started", [True, False])
+def test_a_run_of_others_goes_on_here_only_on_a_device_that_was_asked_for(
+    has_started: bool, tmp_path: Path, launched: list[Job]
+) -> None:
     first, second = (Comparison(tmp_path, on_gpus(0), ThisMachine((gpu,))) for gpu in reversed(GPUS))
     first.advance()
     run = launched[0].run
-    claim(run)
+    held = claim(run, comparison="a")
     assert second.advance()
-    write(run, started(run.config(), device="cuda:1"), RunEnded(status="stopped"))
+    if has_started:
+        write(run, started(run.config(), device="cuda:1"), RunEnded(status="stopped"))
+    release(held)
+    assert second.advance()
     assert second.advance()
     assert devices_of(launched) == [(0, "cuda:1"), (0, "cuda:0")]
 
@@ -435,6 +445,62 @@ def test_what_takes_the_place_of_a_run_that_is_gone_is_trained_once(tmp_path: Pa
     write(launched[1].run, started(launched[1].run.config()), RunEnded(status="done"))
     assert second.advance()
     assert [job.run.id for job in launched] == ["rn1-0002", "rn2-0003"]
+
+
+@pytest.mark.parametrize("comparison", ["b", ""])
+def test_a_stop_while_another_program_is_faster_is_not_for_its_run(
+    comparison: str, tmp_path: Path, launched: list[Job]
+) -> None:
+    stopped = directory.create(tmp_path, config_of("RN_1", 0))
+    write(stopped, started(stopped.config()), RunEnded(status="stopped"))
+    release(claim(stopped))
+    made, _other = two_of_one_run(tmp_path)
+    assert made.advance()
+    assert launched[0].run.id == stopped.id
+    made.stop()
+    assert not stopped.stop_requested()  # it is not known yet whose process takes it
+    claim(stopped, comparison=comparison)
+    assert not made.advance()
+    assert not stopped.stop_requested()
+
+
+def test_a_stop_reaches_a_run_that_a_killed_process_had_just_begun(tmp_path: Path) -> None:
+    orphan = directory.create(tmp_path, config_of("RN_1", 0))  # no process has taken it yet
+    made, _other = two_of_one_run(tmp_path)
+    made.stop()
+    assert made.advance()
+    claim(orphan, comparison="a")
+    assert made.advance()
+    assert orphan.stop_requested()
+
+
+def test_a_run_that_died_on_another_machine_is_given_up_once_its_lease_has_run_out(
+    tmp_path: Path, launched: list[Job]
+) -> None:
+    """Until then, nobody here can tell; the times that it goes on are counted."""
+    made, _other = two_of_one_run(tmp_path)
+    for attempt in range(1, comparison.MAX_RETRIES + 2):
+        assert made.advance()
+        assert len(launched) == attempt
+        held = claim(launched[-1].run, lives=False, comparison="a", **run_files.ELSEWHERE)
+        launched[-1].worker.is_lost = True
+        launched[-1].done()
+        assert made.advance()
+        assert len(launched) == attempt
+        os.utime(held, (time.time() - 60,) * 2)
+    assert not made.advance()
+    assert [part.status for part in made.parts] == ["failed"]
+
+
+def test_a_run_that_was_deleted_while_it_waited_for_a_slot_is_begun_anew(tmp_path: Path, launched: list[Job]) -> None:
+    place = Elsewhere(1)
+    made = Comparison(tmp_path, [Part("RN_1", config_of("RN_1", 0))], place)
+    place.is_gone = True
+    assert made.advance()
+    shutil.rmtree(tmp_path / "rn1-0001")
+    place.is_gone = False
+    assert made.advance()
+    assert [job.run.id for job in launched] == ["rn1-0002"]
 
 
 def test_a_run_that_is_found_at_the_last_moment_goes_on_where_it_was(tmp_path: Path, launched: list[Job]) -> None:

@@ -86,20 +86,25 @@ def test_all_are_stopped_and_each_goes_on_alone(tmp_path: Path) -> None:
 def test_what_happens_to_one_run_happens_to_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stopped, changed, deleted, taken, whole = runs = created(tmp_path, 5, epochs=1)
     asked = iter(range(10**6))
+    is_free = False
 
     def disturb() -> bool:
+        nonlocal is_free
         at = next(asked)
         if at == 30:
             stopped.request_stop()
             control.ask(changed.path, Request(lr=0.01))
         elif at == 60:
             shutil.rmtree(deleted.path)
+        elif at == 120:
+            is_free = stopped.state() == "stopped" and not stopped.is_at_work
         return False
 
     monkeypatch.setattr("core.worker.inbox._FILE_INTERVAL_S", 0.0)
     with lease.hold(taken.path):
         carry_out_together(runs, disturb)
     assert [run.state() for run in (stopped, changed, whole)] == ["stopped", "done", "done"]
+    assert is_free  # to be gone on with elsewhere, while the others train
     assert found(changed, SettingsChanged)[0].lr == 0.01
     assert not deleted.path.exists()
     assert found(taken, Progress) == []
