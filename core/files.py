@@ -59,6 +59,15 @@ def open_to_append(path: Path) -> int:
     return descriptor
 
 
+def append(path: Path, content: bytes) -> None:
+    """Append to a regular file, which is made if it is not there. Raises `OSError`."""
+    descriptor = open_to_append(path)
+    try:
+        write_all(descriptor, content)
+    finally:
+        os.close(descriptor)
+
+
 def read_small(path: Path, limit: int = 1 << 16) -> bytes:
     """Return the whole content of a file that should be small. Raises `OSError`, also if it exceeds `limit` bytes."""
     with open_regular(path) as file:

@@ -35,11 +35,7 @@ def last_number(runs_dir: Path) -> int:
 def keep_number(runs_dir: Path, number: int) -> None:
     """Remember that a run was given this number."""
     with suppress(OSError):  # it is only needed if the newest run is deleted
-        descriptor = files.open_to_append(runs_dir / _NUMBERS)
-        try:
-            files.write_all(descriptor, f"{number}\n".encode())
-        finally:
-            os.close(descriptor)
+        files.append(runs_dir / _NUMBERS, f"{number}\n".encode())
 
 
 def is_name(text: str) -> bool:

@@ -153,7 +153,7 @@ class Arrivals:
         for piece in pieces:
             with writing(self._run.path):
                 if piece.name in _APPENDED:
-                    self._append(piece)
+                    files.append(self._run.path / piece.name, piece.content)
                 else:
                     self._collect(piece)
 
@@ -162,14 +162,6 @@ class Arrivals:
         for path, _size_so_far in self._coming.values():
             with suppress(OSError):
                 path.unlink()
-
-    def _append(self, piece: Piece) -> None:
-        path = self._run.path / piece.name
-        descriptor = files.open_to_append(path)
-        try:
-            files.write_all(descriptor, piece.content)
-        finally:
-            os.close(descriptor)
 
     def _collect(self, piece: Piece) -> None:
         path = _path(self._run.path, piece.name)
