@@ -16,8 +16,9 @@ from pathlib import Path
 
 from core import files
 from core.comparing import clusters, statistics
-from core.comparing.comparison import Comparison, Part
+from core.comparing.comparison import Comparison
 from core.comparing.engine import Slot
+from core.comparing.parts import Part
 from core.comparing.sequential import IMAGES_FROM
 from core.comparing.stored import Outcome, PartStanding, SlotStanding, Standing, StoredComparison
 from core.messages import Message, Problem

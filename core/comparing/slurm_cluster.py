@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from core.comparing.commands import answer, never
-from core.comparing.comparison import check_number
+from core.comparing.parts import check_number
 from core.messages import N_, InvalidSetting, Problem, reason, writing
 
 WARNING_S = 60

@@ -14,9 +14,8 @@ from typing import Literal
 import msgspec
 
 from core import files
-from core.comparing import comparison
-from core.comparing.comparison import Part, PartState
 from core.comparing.configurations import configurations
+from core.comparing.parts import MOST_TOGETHER, Part, PartState, at_once, plan
 from core.config import RECORDING, RunConfig
 from core.messages import Message, Problem, reason, writing
 from core.runs import sameness
@@ -51,19 +50,19 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     def parts(self) -> list[Part]:
         """Return all runs that the plan may take. Raises `InvalidSetting`."""
-        return comparison.plan(self.configurations, self.seeds, self.settings)
+        return plan(self.configurations, self.seeds, self.settings)
 
     @property
     def slots(self) -> tuple[str, ...]:
         """The device of each process that trains at once on this machine: one on every device, then a second one."""
         settings = self.settings
-        usual = comparison.at_once(settings.device, settings.threads)
+        usual = at_once(settings.device, settings.threads)
         return (self.devices or (settings.device,)) * (self.per_device or usual)
 
     @property
     def most_together(self) -> int:
         """Most runs that one process trains together."""
-        return min(self.seeds, comparison.MOST_TOGETHER) if self.together else 1
+        return min(self.seeds, MOST_TOGETHER) if self.together else 1
 
 
 def make_plan(

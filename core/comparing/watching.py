@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from core.comparing import driver, stored
-from core.comparing.comparison import Part, PlannedRuns
+from core.comparing.parts import Part, PlannedRuns
 from core.comparing.stored import Outcome, PartStanding, Plan, SlotStanding, StoredComparison
 from core.messages import N_, Message, Problem
 from core.runs import names

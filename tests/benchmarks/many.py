@@ -14,8 +14,9 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from core.comparing.comparison import Comparison, plan
+from core.comparing.comparison import Comparison
 from core.comparing.engine import ThisMachine
+from core.comparing.parts import plan
 from core.comparing.stored import PartStanding, Standing
 from core.config import RunConfig
 from core.runs import directory, lease

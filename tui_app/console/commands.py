@@ -170,7 +170,7 @@ def compare(
     runs_dir: RunsDir = None,
     lang: Lang = None,
 ) -> int:
-    from core.comparing import comparison
+    from core.comparing.parts import check_per_device
     from core.comparing.verdict import check_margin
     from core.data.conditions import default
     from tui_app.console import compare_command
@@ -186,7 +186,7 @@ def compare(
         margin=check_margin(margin),
         together=together,
         devices=compare_command.check_devices(devices, settings.get("device", "auto")),
-        per_device=comparison.check_per_device(per_device) if per_device is not None else 0,
+        per_device=check_per_device(per_device) if per_device is not None else 0,
         cluster=compare_command.check_cluster(on, devices, per_device, slurm),
         slurm=compare_command.check_slurm(slurm),
         json=json,

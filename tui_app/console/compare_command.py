@@ -12,10 +12,10 @@ from pathlib import Path
 
 import msgspec
 
-from core.comparing import clusters, comparison, statistics, stored, watching
-from core.comparing.comparison import Part, PlannedRuns
+from core.comparing import clusters, statistics, stored, watching
 from core.comparing.configurations import configurations
 from core.comparing.engine import RAY, SLURM
+from core.comparing.parts import Part, PlannedRuns, check_seeds
 from core.comparing.statistics import Results
 from core.comparing.stored import Plan
 from core.comparing.verdict import MARGIN
@@ -83,7 +83,7 @@ def number_of_seeds(seeds: str | None, max_seeds: str | None, until_decided: boo
     if max_seeds is not None and not until_decided:
         raise InvalidSetting("max_seeds", "--max-seeds goes only with --until-decided")
     given, default = (max_seeds, "30") if until_decided else (seeds, "5")
-    return comparison.check_seeds(default if given is None else given)
+    return check_seeds(default if given is None else given)
 
 
 def check_devices(text: str | None, device: str) -> tuple[str, ...]:

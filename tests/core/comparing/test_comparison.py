@@ -13,8 +13,9 @@ import pytest
 
 from core import machine
 from core.comparing import comparison, engine, statistics
-from core.comparing.comparison import Comparison, Part, plan
+from core.comparing.comparison import Comparison
 from core.comparing.engine import Slot, ThisMachine
+from core.comparing.parts import Part, at_once, check_seeds, plan
 from core.machine import DeviceInfo
 from core.messages import InvalidSetting, Message, Problem
 from core.runs import control, directory, sameness
@@ -50,15 +51,15 @@ def test_the_same_command_always_means_the_same_runs() -> None:
 @pytest.mark.parametrize("text", ["", "0", "-1", "1001", "five", "2.5", "²", "9" * 30])
 def test_a_number_of_seeds_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(InvalidSetting, match="number of seeds"):
-        comparison.check_seeds(text)
+        check_seeds(text)
 
 
 def test_two_runs_at_once_on_two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     for cores, threads, together in ((1, 1, 1), (2, 1, 2), (8, 1, 8), (16, 2, 8), (128, 4, 32)):
         monkeypatch.setattr(machine, "usable_cores", lambda cores=cores: cores)
         assert settle.threads_per_run("cpu") == threads
-        assert comparison.at_once("cpu", threads) == together
-    assert comparison.at_once("cuda:0", 0) == 1
+        assert at_once("cpu", threads) == together
+    assert at_once("cuda:0", 0) == 1
 
 
 # Existing runs

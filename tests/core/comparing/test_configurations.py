@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from core.comparing.comparison import plan
 from core.comparing.configurations import configurations, line, words
+from core.comparing.parts import plan
 from core.config import RunConfig
 from core.messages import InvalidSetting
 from core.runs.sameness import full_name

@@ -10,8 +10,9 @@ import pytest
 
 from core import machine
 from core.comparing import engine
-from core.comparing.comparison import MOST_TOGETHER, Comparison, Part, plan
+from core.comparing.comparison import Comparison
 from core.comparing.engine import ThisMachine
+from core.comparing.parts import MOST_TOGETHER, Part, plan
 from core.comparing.stored import make_plan
 from core.runs import directory, lease
 from core.runs.events import EventWriter, RunEnded

@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from core import machine
-from core.comparing.comparison import Comparison, Part
+from core.comparing.comparison import Comparison
 from core.comparing.engine import ThisMachine
+from core.comparing.parts import Part
 from core.runs import directory, lease
 from core.runs.directory import Run
 from core.runs.events import Notice, RunStarted, SettingsChanged

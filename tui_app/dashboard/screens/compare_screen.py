@@ -17,8 +17,8 @@ from textual.widgets import Button, Header, Input, Label, ProgressBar, Static
 from textual.worker import Worker, WorkerState
 
 from core import catalogue
-from core.comparing import comparison, configurations, slots, statistics, stored, watching
-from core.comparing.comparison import Part
+from core.comparing import configurations, slots, statistics, stored, watching
+from core.comparing.parts import Part, check_seeds
 from core.comparing.slots import OccupiedSlot
 from core.comparing.statistics import Results
 from core.comparing.watching import WatchedComparison
@@ -163,7 +163,7 @@ class CompareScreen(AskingScreen[list[str]]):
 
     def _seeds(self) -> int:
         """Return the number of seeds entered. Raises `InvalidSetting`."""
-        return comparison.check_seeds(self.query_one("#seeds", Input).value)
+        return check_seeds(self.query_one("#seeds", Input).value)
 
     @on(Input.Changed)
     def _check(self) -> None:
